@@ -1,0 +1,1 @@
+//! Kubernetes API types of Backstay: CRDs, conditions, labels and names.

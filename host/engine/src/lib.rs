@@ -1,0 +1,1 @@
+//! Loads, checks, limits and calls strategy components; the only crate that depends on wasmtime.

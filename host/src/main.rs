@@ -1,0 +1,2 @@
+//! The Backstay controller.
+fn main() {}

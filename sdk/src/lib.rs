@@ -1,0 +1,1 @@
+//! For authors of Backstay strategies: traits, export macro, template renderer.

@@ -1,1 +1,51 @@
 //! Kubernetes API types of Backstay: CRDs, conditions, labels and names.
+//!
+//! The kinds of the group `backups.cozystack.io` have the shapes of the Go implementation, so that objects
+//! written for it decode here and read the same; what is added beyond them is optional. Everything in this crate
+//! is data and pure functions: no client, no clock, no I/O.
+//!
+//! - one file a kind: [`BackupClass`], [`BackupJob`], [`Backup`], [`RestoreJob`], [`Plan`];
+//! - what they share: [`TypedRef`], [`LocalRef`], [`RunRecord`], [`phase`];
+//! - the words of the API: [`conditions`], [`labels`], [`annotations`], [`finalizers`];
+//! - [`names`]: the one rule by which names of objects are made and bounded;
+//! - [`crds`] and [`strategy_crd`]: what `deploy/crds` is generated from.
+
+pub mod annotations;
+mod backup;
+mod backup_class;
+mod backup_job;
+pub mod conditions;
+mod crd;
+pub mod finalizers;
+pub mod labels;
+pub mod names;
+pub mod phase;
+mod plan;
+mod refs;
+mod restore_job;
+mod run_record;
+mod schema;
+
+pub use backup::{Artifact, Backup, BackupSpec, BackupStatus};
+pub use backup_class::{
+    ApplicationSelector, BackupClass, BackupClassSpec, BackupClassStatus, StrategyBinding,
+};
+pub use backup_job::{BackupJob, BackupJobSpec, BackupJobStatus};
+pub use crd::crds;
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+pub use plan::{
+    DEFAULT_STARTING_DEADLINE_SECONDS, Plan, PlanSchedule, PlanSpec, PlanStatus, RECENT_SLOTS, SlotCounts,
+    SlotOutcome, slot_outcome,
+};
+pub use refs::{DEFAULT_APPLICATION_GROUP, LocalRef, TypedRef};
+pub use restore_job::{RestoreJob, RestoreJobSpec, RestoreJobStatus};
+pub use run_record::{ComponentPin, JobRecord, RunRecord};
+
+/// API group of the kinds that people write and read: BackupClass, BackupJob, Backup, RestoreJob, Plan.
+pub const GROUP: &str = "backups.cozystack.io";
+/// API version of [`GROUP`], served and stored.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of the kinds of [`GROUP`].
+pub const API_VERSION: &str = "backups.cozystack.io/v1alpha1";
+/// API group of the strategies of the Go implementation; a component may serve kinds in any group.
+pub const STRATEGY_GROUP: &str = "strategy.backups.cozystack.io";

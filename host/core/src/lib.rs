@@ -3,4 +3,15 @@
 //! No client, no clock, no environment, no randomness and no WebAssembly engine in here; `Cargo.toml` and
 //! `clippy.toml` of this crate enforce it.
 
+pub mod backup;
+pub mod component;
 pub mod contract;
+pub mod job;
+pub mod plan;
+pub mod pod_policy;
+pub mod retry;
+pub mod revision;
+pub mod schedule;
+pub mod status;
+pub mod strategy_kind;
+pub mod turns;

@@ -1,0 +1,47 @@
+//! Annotations.
+
+use std::collections::BTreeMap;
+
+use crate::names;
+
+/// Prefix of the annotations of our CRDs by which a web console builds its drop-downs (lifecycle 1.7):
+/// `<prefix><spec path>` = where the choices come from.
+pub const OPTIONS_SOURCE_PREFIX: &str = "options.cozystack.io/source.";
+
+/// Puts `value` under `key` into the labels. A value that is too long for a label is bounded as names are, and the
+/// full one goes into an annotation of the same key (lifecycle section 3).
+pub fn label_or_annotate(
+    labels: &mut BTreeMap<String, String>,
+    annotations: &mut BTreeMap<String, String>,
+    key: &str,
+    value: &str,
+) {
+    let label = names::label_value(value);
+    if label != value {
+        annotations.insert(key.to_owned(), value.to_owned());
+    }
+    labels.insert(key.to_owned(), label);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::labels::OWNED_BY_NAME;
+
+    #[test]
+    fn a_short_value_is_a_label_alone() {
+        let (mut labels, mut annotations) = (BTreeMap::new(), BTreeMap::new());
+        label_or_annotate(&mut labels, &mut annotations, OWNED_BY_NAME, "nightly");
+        assert_eq!(labels[OWNED_BY_NAME], "nightly");
+        assert!(annotations.is_empty());
+    }
+
+    #[test]
+    fn a_long_value_is_bounded_in_the_label_and_whole_in_the_annotation() {
+        let (mut labels, mut annotations) = (BTreeMap::new(), BTreeMap::new());
+        let long = "n".repeat(64);
+        label_or_annotate(&mut labels, &mut annotations, OWNED_BY_NAME, &long);
+        assert_eq!(labels[OWNED_BY_NAME].len(), 63);
+        assert_eq!(annotations[OWNED_BY_NAME], long);
+    }
+}

@@ -1,0 +1,229 @@
+//! Types and reasons of conditions.
+//!
+//! A reason is one word for three things: the reason of a condition, that of an Event, and a label of a metric. All
+//! that this project uses are here, so that one test can check them against the pattern that the API server enforces
+//! (lifecycle F1). Strategies bring their own.
+
+/// Types of conditions.
+pub mod types {
+    /// The run has succeeded, the Backup can be restored, the Plan's schedule is valid.
+    pub const READY: &str = "Ready";
+    /// The controller is working on it, or waiting for something (kstatus).
+    pub const RECONCILING: &str = "Reconciling";
+    /// It has failed, and nothing more will happen by itself (kstatus).
+    pub const STALLED: &str = "Stalled";
+    /// On a Plan: the schedule cannot be read.
+    pub const ERROR: &str = "Error";
+    /// On a RestoreJob: whether the strategy used is the one of the time of the backup.
+    pub const STRATEGY_PINNED: &str = "StrategyPinned";
+    /// On a Backup: whether the strategy reported where the data is.
+    pub const ARTIFACT_REPORTED: &str = "ArtifactReported";
+
+    /// Every type above.
+    pub const ALL: &[&str] = &[READY, RECONCILING, STALLED, ERROR, STRATEGY_PINNED, ARTIFACT_REPORTED];
+}
+
+/// Declares the reasons and the list of all of them together, so that none is left out of the list.
+macro_rules! reasons {
+    ($($(#[$doc:meta])+ $name:ident = $word:literal;)+) => {
+        /// Reasons of conditions, Events and metrics.
+        pub mod reasons {
+            $($(#[$doc])+ pub const $name: &str = $word;)+
+
+            /// Every reason above.
+            pub const ALL: &[&str] = &[$($name),+];
+        }
+    };
+}
+
+reasons! {
+    // ---- how a run goes on and ends ----------------------------------------------------------------------------
+    /// The run has been seen and not begun.
+    PENDING = "Pending";
+    /// The run has begun.
+    RUNNING = "Running";
+    /// The object is being deleted.
+    DELETING = "Deleting";
+    /// The backup has succeeded and its Backup is recorded.
+    BACKUP_COMPLETED = "BackupCompleted";
+    /// The backup has failed.
+    BACKUP_FAILED = "BackupFailed";
+    /// The restore has succeeded.
+    RESTORE_COMPLETED = "RestoreCompleted";
+    /// The restore has failed.
+    RESTORE_FAILED = "RestoreFailed";
+    /// The run took longer than it may.
+    RUN_DEADLINE_EXCEEDED = "RunDeadlineExceeded";
+    /// Something the run waited for did not appear in time.
+    WAIT_DEADLINE_EXCEEDED = "WaitDeadlineExceeded";
+
+    // ---- what a run waits for or lacks -------------------------------------------------------------------------
+    /// The BackupClass does not exist.
+    BACKUP_CLASS_NOT_FOUND = "BackupClassNotFound";
+    /// No entry of the BackupClass is for this kind of application.
+    NO_MATCHING_STRATEGY = "NoMatchingStrategy";
+    /// The strategy does not exist yet.
+    STRATEGY_NOT_READY = "StrategyNotReady";
+    /// The strategy does not exist.
+    STRATEGY_NOT_FOUND = "StrategyNotFound";
+    /// No installed component serves this kind of strategy, or none restores this Backup.
+    COMPONENT_MISSING = "ComponentMissing";
+    /// The application does not exist, or its kind is not served.
+    APPLICATION_NOT_FOUND = "ApplicationNotFound";
+    /// The strategy cannot back up this kind of application, or the Backup is of another one.
+    APPLICATION_MISMATCH = "ApplicationMismatch";
+    /// The platform's credentials have not been projected yet.
+    CREDENTIALS_PROJECTION_PENDING = "CredentialsProjectionPending";
+    /// The API server refuses or does not answer; the call is tried again.
+    WAITING_FOR_API = "WaitingForAPI";
+    /// Another run uses the same application; this one waits its turn.
+    TARGET_BUSY = "TargetBusy";
+
+    // ---- the strategy ------------------------------------------------------------------------------------------
+    /// The strategy's spec, parameters or options are refused by its component.
+    INVALID_STRATEGY = "InvalidStrategy";
+    /// The strategy is accepted by its component.
+    STRATEGY_VALID = "StrategyValid";
+    /// A template of the strategy cannot be rendered.
+    TEMPLATE_ERROR = "TemplateError";
+    /// The pod that the strategy rendered asks for what pods of strategies may not have.
+    POD_POLICY_VIOLATION = "PodPolicyViolation";
+    /// The strategy was kept when the backup was made, and that one is used.
+    STRATEGY_PINNED = "StrategyPinned";
+    /// The Backup does not say which strategy made it; the current one is used.
+    NO_SNAPSHOT = "NoSnapshot";
+    /// The strategy that was kept is not the one that the Backup names.
+    STRATEGY_SNAPSHOT_CORRUPT = "StrategySnapshotCorrupt";
+
+    // ---- the component -----------------------------------------------------------------------------------------
+    /// The component trapped.
+    STRATEGY_TRAPPED = "StrategyTrapped";
+    /// The component used more instructions than it may.
+    STRATEGY_OUT_OF_FUEL = "StrategyOutOfFuel";
+    /// The component ran longer than it may.
+    STRATEGY_TIMED_OUT = "StrategyTimedOut";
+    /// The component used more memory than it may.
+    STRATEGY_OUT_OF_MEMORY = "StrategyOutOfMemory";
+    /// The component used more stack than it may.
+    STRATEGY_STACK_EXHAUSTED = "StrategyStackExhausted";
+    /// The component returned more than it may.
+    STRATEGY_OUTPUT_TOO_LARGE = "StrategyOutputTooLarge";
+    /// The arguments of a call are larger than they may be.
+    STRATEGY_INPUT_TOO_LARGE = "StrategyInputTooLarge";
+    /// The component's answer breaks a rule of the contract.
+    STRATEGY_BAD_ANSWER = "StrategyBadAnswer";
+    /// The component cannot be loaded.
+    STRATEGY_UNLOADABLE = "StrategyUnloadable";
+
+    // ---- the Job -----------------------------------------------------------------------------------------------
+    /// The API server refuses the Job.
+    INVALID_JOB = "InvalidJob";
+    /// A Job of the run's name exists and is not the controller's.
+    JOB_NAME_CONFLICT = "JobNameConflict";
+    /// The Job of an earlier run of the same name is still going away.
+    PREVIOUS_JOB_TERMINATING = "PreviousJobTerminating";
+    /// The Job was deleted before it ended.
+    JOB_LOST = "JobLost";
+    /// The Job failed.
+    JOB_FAILED = "JobFailed";
+    /// The Job was created.
+    JOB_CREATED = "JobCreated";
+
+    // ---- the Backup --------------------------------------------------------------------------------------------
+    /// The strategy reported where the data is.
+    ARTIFACT_REPORTED = "ArtifactReported";
+    /// The strategy did not report where the data is.
+    ARTIFACT_NOT_REPORTED = "ArtifactNotReported";
+    /// What the strategy reported about the data is refused.
+    INVALID_ARTIFACT = "InvalidArtifact";
+    /// The strategy must report where the data is, and did not.
+    NO_ARTIFACT_EVIDENCE = "NoArtifactEvidence";
+    /// Data was written, but the Backup could not be.
+    ARTIFACT_NOT_RECORDED = "ArtifactNotRecorded";
+    /// The Backup to be restored does not exist.
+    BACKUP_NOT_FOUND = "BackupNotFound";
+    /// The Backup to be restored is not ready.
+    BACKUP_NOT_READY = "BackupNotReady";
+    /// The Backup to be restored has failed.
+    BACKUP_FAILED_PHASE = "BackupFailedPhase";
+    /// The Backup has no phase; it is restored all the same.
+    BACKUP_PHASE_UNKNOWN = "BackupPhaseUnknown";
+    /// A Backup of the run's name exists and is another run's; this run's gets another name.
+    BACKUP_NAME_TAKEN = "BackupNameTaken";
+    /// The Backup is complete.
+    BACKUP_READY = "BackupReady";
+    /// Cleanup after a Backup has succeeded.
+    CLEANUP_COMPLETED = "CleanupCompleted";
+    /// Cleanup after a Backup or run has failed.
+    CLEANUP_FAILED = "CleanupFailed";
+
+    // ---- the Plan ----------------------------------------------------------------------------------------------
+    /// The schedule or its time zone cannot be read, or never comes.
+    INVALID_CRON = "InvalidCron";
+    /// The schedule is valid.
+    SCHEDULE_VALID = "ScheduleValid";
+    /// The Plan is paused.
+    SUSPENDED = "Suspended";
+    /// The slot fired in time.
+    ON_TIME = "OnTime";
+    /// The slot fired late, within the starting deadline.
+    LATE = "Late";
+    /// The slot was noticed after the starting deadline, or a later one fired in its place.
+    TOO_LATE = "TooLate";
+    /// A BackupJob of the slot's name exists and is not this Plan's.
+    NAME_TAKEN = "NameTaken";
+
+    // ---- answers of the API server that are final (decisions 17) -----------------------------------------------
+    /// The API server refuses what was sent (400, 422).
+    INVALID_OBJECT = "InvalidObject";
+    /// An admission webhook or policy refuses what was sent (403 by a webhook).
+    ADMISSION_DENIED = "AdmissionDenied";
+    /// What was sent is too large (413).
+    OBJECT_TOO_LARGE = "ObjectTooLarge";
+    /// The API server does not serve the operation (405).
+    METHOD_NOT_ALLOWED = "MethodNotAllowed";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// `REASON_PATTERN`, by hand: `^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`.
+    fn matches_reason_pattern(word: &str) -> bool {
+        let letter_digit = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        word.starts_with(|c: char| c.is_ascii_alphabetic())
+            && word.ends_with(letter_digit)
+            && word.chars().all(|c| letter_digit(c) || matches!(c, ',' | ':'))
+    }
+
+    #[test]
+    fn f1_every_reason_matches_the_pattern_that_the_api_server_enforces() {
+        for reason in reasons::ALL {
+            assert!(matches_reason_pattern(reason), "{reason:?} would lose its status write");
+            assert!(reason.len() <= 64, "{reason}: reasons are also metric labels");
+        }
+    }
+
+    #[test]
+    fn f1_the_reasons_of_the_reference_would_not_match() {
+        for reason in ["Failed to parse cron spec", "Cron spec is valid", "", "1st", "Ends:"] {
+            assert!(!matches_reason_pattern(reason), "{reason:?}");
+        }
+        assert_eq!(crate::schema::field::REASON_PATTERN, "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$");
+    }
+
+    #[test]
+    fn no_reason_is_declared_twice() {
+        let distinct: BTreeSet<_> = reasons::ALL.iter().collect();
+        assert_eq!(distinct.len(), reasons::ALL.len());
+    }
+
+    #[test]
+    fn every_type_is_one_word_within_the_bound() {
+        for kind in types::ALL {
+            assert!(kind.len() <= 316 && kind.chars().all(|c| c.is_ascii_alphanumeric()), "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Finalizers (lifecycle section 3).
+
+/// On Backups and RestoreJobs that the controller handles: their cleanup has not been done yet.
+pub const CLEANUP: &str = "backups.cozystack.io/cleanup";
+/// On Backups of older releases of the Go implementation: honoured and removed, never added.
+pub const LEGACY_CLEANUP: &str = "backups.cozystack.io/cleanup-velero";
+
+/// Whether this is one of the finalizers that the controller removes when cleanup is done.
+#[must_use]
+pub fn is_ours(finalizer: &str) -> bool {
+    matches!(finalizer, CLEANUP | LEGACY_CLEANUP)
+}

@@ -1,0 +1,80 @@
+//! What a run writes down about itself, so that from then on only the record decides.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::schema::field;
+use crate::{LocalRef, TypedRef};
+
+/// The inputs of a run, resolved once when it began, and what it has made since (lifecycle R2, R6, R9).
+///
+/// Written by the controller alone. Editing the class, the strategy, the application reference or the options of a
+/// run that has begun changes nothing in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunRecord {
+    /// The application that the run acts on, with its group filled in. On a restore it is the target.
+    pub application_ref: TypedRef,
+    /// The strategy, as resolved when the run began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy_ref: Option<TypedRef>,
+    /// Parameters of the BackupClass entry, or on a restore those of the Backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<BTreeMap<String, String>>,
+    /// The component that serves the strategy, by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentPin>,
+    /// Name of the ControllerRevision, in the controller's namespace, that holds the strategy's spec.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy_revision: Option<String>,
+    /// When the run is ended if it has not ended by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "field::time")]
+    pub deadline: Option<Time>,
+    /// The batch/v1 Job that the run made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobRecord>,
+    /// The Backup that the run made, or on a restore the one it restores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_ref: Option<LocalRef>,
+    /// Uid of that Backup: another Backup of the same name is not the one of this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_uid: Option<String>,
+    /// The options of a restore as they were when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "field::any_object")]
+    pub options: Option<Value>,
+}
+
+/// A strategy component, pinned by its content.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentPin {
+    /// Name of the component.
+    pub name: String,
+    /// Semantic version of the component.
+    pub version: String,
+    /// Digest of the component's file, `sha256:<hex>`.
+    pub digest: String,
+}
+
+/// The batch/v1 Job of a run. Its result is believed only if its uid is the one written here (lifecycle R2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobRecord {
+    /// Name of the Job, in the run's namespace.
+    pub name: String,
+    /// Uid of the Job.
+    pub uid: String,
+    /// What the component wants to have back with the result, as JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// How many of the last lines of each container's log are read if the Job fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "field::count")]
+    pub log_lines: Option<u32>,
+}

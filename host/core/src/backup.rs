@@ -1,0 +1,362 @@
+//! The Backup that a run leaves: what goes into it, and what is read back from it.
+
+use backstay_api::conditions::{reasons, types};
+use backstay_api::{
+    API_VERSION, Artifact, Backup, BackupSpec, BackupStatus, LocalRef, RunRecord, TypedRef, finalizers,
+    labels, phase,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::contract::{self, GroupKind, Outcome, Pairs};
+use crate::status::{seconds, set_condition};
+
+/// Bytes of an artifact's URI.
+const URI: usize = 2048;
+/// Label that names the strategy revision of a Backup, so that revisions in use are found without reading statuses.
+pub const REVISION_LABEL: &str = "backstay.dev/strategy-revision";
+
+/// What the host adds to an outcome to make a Backup of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    /// Name of the Backup.
+    pub name: &'a str,
+    /// Namespace of the run.
+    pub namespace: &'a str,
+    /// Uid of the run.
+    pub run_uid: &'a str,
+    /// Plan of the BackupJob.
+    pub plan: Option<&'a LocalRef>,
+    /// What was settled when the run began.
+    pub record: &'a RunRecord,
+    /// When the Job ended, in seconds: the default of the outcome's `taken-at`.
+    pub ended: i64,
+}
+
+/// Builds the Backup. Its status is written in a second step, through the status subresource (lifecycle.md R7), from
+/// [`status_of`].
+#[must_use]
+pub fn build(made: &Made<'_>, outcome: &Outcome) -> Backup {
+    let strategy = made.record.strategy_ref.clone().unwrap_or_default();
+    let mut metadata = outcome.metadata.clone();
+    let prefix = labels::parameter_prefix(strategy.written_group(), &strategy.kind);
+    for (key, value) in made.record.parameters.iter().flatten() {
+        metadata.insert(format!("{prefix}{key}"), value.clone());
+    }
+    let taken_at =
+        Timestamp::from_second(outcome.taken_at.unwrap_or(made.ended)).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut marks = Pairs::from([(labels::RUN_UID.to_owned(), made.run_uid.to_owned())]);
+    if let Some(revision) = &made.record.strategy_revision {
+        marks.insert(REVISION_LABEL.to_owned(), backstay_api::names::label_value(revision));
+    }
+    Backup {
+        metadata: ObjectMeta {
+            name: Some(made.name.to_owned()),
+            namespace: Some(made.namespace.to_owned()),
+            labels: Some(marks),
+            finalizers: Some(vec![finalizers::CLEANUP.to_owned()]),
+            ..ObjectMeta::default()
+        },
+        spec: BackupSpec {
+            application_ref: made.record.application_ref.clone(),
+            plan_ref: made.plan.cloned(),
+            strategy_ref: strategy,
+            taken_at: seconds(taken_at),
+            driver_metadata: (!metadata.is_empty()).then_some(metadata),
+        },
+        status: None,
+    }
+}
+
+/// The status of a Backup just made: `Ready`, the pins of R9, and the artifact if one was reported and is fit to be
+/// shown. Nothing is invented: without a report there is no artifact, and condition `ArtifactReported` says so (R10).
+#[must_use]
+pub fn status_of(
+    record: &RunRecord,
+    outcome: &Outcome,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> BackupStatus {
+    let mut conditions = Vec::new();
+    let mut set = |type_: &str, status: Option<bool>, reason: &str, message: &str| {
+        set_condition(&mut conditions, generation, type_, status, reason, message, now);
+    };
+    set(types::READY, Some(true), reasons::BACKUP_READY, "the backup is complete and recorded");
+    let artifact = match outcome.artifact.as_ref().map(check) {
+        None => {
+            set(
+                types::ARTIFACT_REPORTED,
+                Some(false),
+                reasons::ARTIFACT_NOT_REPORTED,
+                "the strategy did not report where the data is",
+            );
+            None
+        }
+        Some(Err(why)) => {
+            set(types::ARTIFACT_REPORTED, Some(false), reasons::INVALID_ARTIFACT, &why);
+            None
+        }
+        Some(Ok(artifact)) => {
+            set(
+                types::ARTIFACT_REPORTED,
+                Some(true),
+                reasons::ARTIFACT_REPORTED,
+                "the strategy reported the artifact",
+            );
+            Some(artifact)
+        }
+    };
+    for c in &outcome.conditions {
+        set(&c.type_, c.status, &c.reason, &c.message);
+    }
+    BackupStatus {
+        phase: Some(phase::READY.to_owned()),
+        artifact,
+        underlying_resources: outcome.underlying_resources.clone(),
+        conditions,
+        observed_generation: generation,
+        component: record.component.clone(),
+        strategy_revision: record.strategy_revision.clone(),
+        run: None,
+    }
+}
+
+/// Checks the form of a reported artifact: a Backup is readable by tenants and read by tools.
+fn check(artifact: &contract::Artifact) -> Result<Artifact, String> {
+    let uri = &artifact.uri;
+    if uri.is_empty() || uri.len() > URI || uri.chars().any(char::is_control) {
+        return Err(format!(
+            "the reported artifact.uri must have 1 to {URI} bytes and no control characters"
+        ));
+    }
+    let authority = uri.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+    if authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) {
+        return Err("the reported artifact.uri holds a password: report it without credentials".to_owned());
+    }
+    let size_bytes = match artifact.size_bytes.map(i64::try_from) {
+        None => None,
+        Some(Ok(size)) => Some(size),
+        Some(Err(_)) => return Err("the reported artifact.sizeBytes is over 2^63-1".to_owned()),
+    };
+    if let Some(checksum) = &artifact.checksum {
+        let fits = checksum.split_once(':').is_some_and(|(algorithm, hex)| {
+            !algorithm.is_empty()
+                && algorithm.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+                && (8..=128).contains(&hex.len())
+                && hex.chars().all(|c| c.is_ascii_hexdigit())
+        });
+        if !fits {
+            return Err("the reported artifact.checksum must be of the form sha256:<hex>".to_owned());
+        }
+    }
+    Ok(Artifact { uri: uri.clone(), size_bytes, checksum: artifact.checksum.clone() })
+}
+
+/// Whether this run made the Backup (lifecycle.md R3).
+#[must_use]
+pub fn made_by(backup: &Backup, run_uid: &str) -> bool {
+    backup.metadata.labels.as_ref().and_then(|l| l.get(labels::RUN_UID)).is_some_and(|uid| uid == run_uid)
+}
+
+/// Parameters read back from `spec.driverMetadata`: every key with the strategy's prefix, which is removed; a key that
+/// is the bare prefix is dropped.
+#[must_use]
+pub fn parameters(backup: &Backup) -> Pairs {
+    let strategy = &backup.spec.strategy_ref;
+    let prefix = labels::parameter_prefix(strategy.written_group(), &strategy.kind);
+    let metadata = backup.spec.driver_metadata.iter().flatten();
+    metadata
+        .filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?, value)))
+        .filter(|(key, _)| !key.is_empty())
+        .map(|(key, value)| (key.to_owned(), value.clone()))
+        .collect()
+}
+
+/// The Backup as a call is told of it.
+#[must_use]
+pub fn told(backup: &Backup) -> contract::Backup {
+    let status = backup.status.clone().unwrap_or_default();
+    let marks = backup.metadata.labels.as_ref();
+    contract::Backup {
+        name: backup.metadata.name.clone().unwrap_or_default(),
+        uid: backup.metadata.uid.clone().unwrap_or_default(),
+        run_uid: status.component.as_ref().and_then(|_| marks?.get(labels::RUN_UID).cloned()),
+        component_version: status.component.map(|c| c.version),
+        application: GroupKind {
+            group: backup.spec.application_ref.written_group().to_owned(),
+            kind: backup.spec.application_ref.kind.clone(),
+        },
+        application_name: backup.spec.application_ref.name.clone(),
+        taken_at: backup.spec.taken_at.0.as_second(),
+        metadata: backup.spec.driver_metadata.clone().unwrap_or_default(),
+        artifact: status.artifact.map(|a| contract::Artifact {
+            uri: a.uri,
+            size_bytes: a.size_bytes.and_then(|s| u64::try_from(s).ok()),
+            checksum: a.checksum,
+        }),
+        underlying_resources: status.underlying_resources,
+        private_data: None,
+    }
+}
+
+/// The target of a restore: the Backup's application, each part overridden by what the RestoreJob gives
+/// (lifecycle.md 10.2).
+#[must_use]
+pub fn restore_target(source: &TypedRef, target: Option<&TypedRef>) -> TypedRef {
+    let Some(target) = target else { return source.clone() };
+    let or_source = |own: &str, source: &str| if own.is_empty() { source.to_owned() } else { own.to_owned() };
+    TypedRef {
+        api_group: target.api_group.clone().or_else(|| source.api_group.clone()),
+        kind: or_source(&target.kind, &source.kind),
+        name: or_source(&target.name, &source.name),
+    }
+}
+
+/// The reference to a run of a kind of ours, as a call is told of it.
+#[must_use]
+pub fn run_ref(kind: &str, namespace: &str, name: &str) -> contract::ObjectRef {
+    contract::ObjectRef {
+        api_version: API_VERSION.to_owned(),
+        kind: kind.to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use backstay_api::ComponentPin;
+
+    fn record() -> RunRecord {
+        RunRecord {
+            application_ref: TypedRef { api_group: None, kind: "Redis".into(), name: "cache".into() },
+            strategy_ref: Some(TypedRef {
+                api_group: Some("strategy.backups.cozystack.io".into()),
+                kind: "Job".into(),
+                name: "dump".into(),
+            }),
+            parameters: Some([("bucket".to_owned(), "b".to_owned())].into()),
+            component: Some(ComponentPin {
+                name: "job".into(),
+                version: "0.1.0".into(),
+                digest: "sha256:0".into(),
+            }),
+            strategy_revision: Some("job-dump-0".into()),
+            ..RunRecord::default()
+        }
+    }
+
+    fn made(outcome: &Outcome) -> Backup {
+        let record = record();
+        let made = Made {
+            name: "nightly",
+            namespace: "a",
+            run_uid: "uid-1",
+            plan: None,
+            record: &record,
+            ended: 1_767_225_610,
+        };
+        build(&made, outcome)
+    }
+
+    fn artifact(uri: &str, checksum: Option<&str>) -> Outcome {
+        Outcome {
+            artifact: Some(contract::Artifact {
+                uri: uri.into(),
+                size_bytes: Some(5),
+                checksum: checksum.map(str::to_owned),
+            }),
+            ..Outcome::default()
+        }
+    }
+
+    fn reported(outcome: &Outcome) -> (bool, String) {
+        let status = status_of(&record(), outcome, None, Timestamp::UNIX_EPOCH);
+        let condition =
+            status.conditions.into_iter().find(|c| c.type_ == "ArtifactReported").unwrap();
+        assert_eq!(status.artifact.is_some(), condition.status == "True");
+        (condition.status == "True", condition.reason)
+    }
+
+    #[test]
+    fn the_application_is_copied_as_written_and_the_time_is_the_jobs_end() {
+        let backup = made(&Outcome::default());
+        assert_eq!(backup.spec.application_ref.api_group, None);
+        assert_eq!(backup.spec.taken_at.0.as_second(), 1_767_225_610);
+    }
+
+    #[test]
+    fn parameters_go_under_the_keys_of_the_reference_and_come_back() {
+        let backup = made(&Outcome {
+            metadata: [("archive".to_owned(), "x".to_owned())].into(),
+            ..Outcome::default()
+        });
+        let metadata = backup.spec.driver_metadata.as_ref().unwrap();
+        assert_eq!(metadata["job.strategy.backups.cozystack.io/parameter/bucket"], "b");
+        assert_eq!(metadata["archive"], "x");
+        assert_eq!(parameters(&backup), [("bucket".to_owned(), "b".to_owned())].into());
+    }
+
+    #[test]
+    fn a_bare_prefix_is_no_parameter() {
+        let mut backup = made(&Outcome::default());
+        let key = "job.strategy.backups.cozystack.io/parameter/".to_owned();
+        backup.spec.driver_metadata = Some([(key, "x".to_owned())].into());
+        assert_eq!(parameters(&backup), Pairs::new());
+    }
+
+    #[test]
+    fn r3_the_run_is_known_by_the_uid_on_the_label() {
+        let backup = made(&Outcome::default());
+        assert!(made_by(&backup, "uid-1"));
+        assert!(!made_by(&backup, "uid-2"));
+    }
+
+    #[test]
+    fn r7_the_status_is_not_in_the_create_body() {
+        assert_eq!(made(&Outcome::default()).status, None);
+    }
+
+    #[test]
+    fn r9_component_and_revision_are_pinned_in_the_status() {
+        let status = status_of(&record(), &Outcome::default(), Some(1), Timestamp::UNIX_EPOCH);
+        assert_eq!(status.strategy_revision.as_deref(), Some("job-dump-0"));
+        assert_eq!(status.component.unwrap().digest, "sha256:0");
+    }
+
+    #[test]
+    fn r10_no_report_gives_no_artifact_and_says_so() {
+        assert_eq!(reported(&Outcome::default()), (false, "ArtifactNotReported".into()));
+    }
+
+    #[test]
+    fn r10_a_report_becomes_the_artifact() {
+        let hash = format!("sha256:{}", "0".repeat(64));
+        assert_eq!(reported(&artifact("s3://b/k", Some(&hash))), (true, "ArtifactReported".into()));
+        assert_eq!(reported(&artifact("pvc://archive/a@b.tar", None)), (true, "ArtifactReported".into()));
+    }
+
+    #[test]
+    fn r10_a_report_of_the_wrong_form_or_with_a_password_is_withheld() {
+        for bad in [
+            artifact("", None),
+            artifact("s3://user:secret@host/b", None),
+            artifact("s3://b\n/k", None),
+            artifact("s3://b/k", Some("not a checksum")),
+            artifact(&"x".repeat(3000), None),
+        ] {
+            assert_eq!(reported(&bad), (false, "InvalidArtifact".into()));
+        }
+    }
+
+    #[test]
+    fn a_restore_goes_to_the_source_unless_the_restore_job_says_otherwise() {
+        let source = TypedRef { api_group: Some("g".into()), kind: "K".into(), name: "n".into() };
+        assert_eq!(restore_target(&source, None), source);
+        let copy = TypedRef { api_group: None, kind: String::new(), name: "copy".into() };
+        assert_eq!(restore_target(&source, Some(&copy)), TypedRef { name: "copy".into(), ..source.clone() });
+        let explicit = TypedRef { api_group: Some(String::new()), kind: "L".into(), name: "m".into() };
+        assert_eq!(restore_target(&source, Some(&explicit)).group(), "apps.cozystack.io");
+    }
+}

@@ -1,0 +1,183 @@
+//! Builds the Job of a pod run (lifecycle.md 10.1 and 3, decisions.md 19).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use backstay_api::annotations::label_or_annotate;
+use backstay_api::labels;
+
+use super::outcome::{POD_RUN_ANNOTATION, PodRunNote};
+use crate::contract::{GroupKind, Json, Mode, ObjectRef, PodRun};
+
+/// What the host knows about the Job, besides what the guest rendered.
+#[derive(Clone, Copy, Debug)]
+pub struct JobSpec<'a> {
+    /// Name of the Job.
+    pub name: &'a str,
+    /// The run, which becomes the controller of the Job.
+    pub run: &'a ObjectRef,
+    /// Its uid.
+    pub run_uid: &'a str,
+    /// What it does.
+    pub mode: Mode,
+    /// The strategy kind, which gives the key of the mode label.
+    pub strategy: &'a GroupKind,
+    /// Seconds left until the run's deadline: a Job never outlives it.
+    pub seconds_left: i64,
+}
+
+/// Builds the Job as JSON, so that fields of the pod template that this program does not know survive.
+///
+/// Our labels win over the author's on Job and pods; a value too long for a label is shortened by the one rule of
+/// names, and the whole value goes into an annotation of the same key. `restartPolicy` is `Never` if the template has
+/// none.
+#[must_use]
+pub fn build(spec: &JobSpec<'_>, pod_run: &PodRun) -> Json {
+    let namespace = spec.run.namespace.clone().unwrap_or_default();
+    let (mut labels, mut annotations) = (BTreeMap::new(), BTreeMap::new());
+    let pairs = [
+        (labels::mode_key(&spec.strategy.group, &spec.strategy.kind), spec.mode.as_str()),
+        (labels::OWNED_BY_NAME.to_owned(), spec.run.name.as_str()),
+        (labels::OWNED_BY_NAMESPACE.to_owned(), namespace.as_str()),
+        (labels::RUN_UID.to_owned(), spec.run_uid),
+    ];
+    for (key, value) in pairs {
+        label_or_annotate(&mut labels, &mut annotations, &key, value);
+    }
+
+    let mut template = pod_run.template.clone();
+    merge_into(&mut template, "/metadata/labels", &labels);
+    merge_into(&mut template, "/metadata/annotations", &annotations);
+    let restart = &mut template["spec"]["restartPolicy"];
+    if restart.as_str().unwrap_or_default().is_empty() {
+        *restart = "Never".into();
+    }
+
+    let note = PodRunNote { data: pod_run.data.clone(), log_lines: pod_run.log_lines };
+    annotations.insert(POD_RUN_ANNOTATION.to_owned(), note.to_text());
+
+    let deadline = pod_run.active_deadline.map_or(spec.seconds_left, |d| i64::from(d).min(spec.seconds_left));
+    json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": spec.name,
+            "namespace": namespace,
+            "labels": labels,
+            "annotations": annotations,
+            "ownerReferences": [{
+                "apiVersion": spec.run.api_version,
+                "kind": spec.run.kind,
+                "name": spec.run.name,
+                "uid": spec.run_uid,
+                "controller": true,
+                "blockOwnerDeletion": true,
+            }],
+        },
+        "spec": {
+            "backoffLimit": pod_run.backoff_limit,
+            "activeDeadlineSeconds": deadline.max(1),
+            "template": template,
+        },
+    })
+}
+
+/// Puts the entries of `ours` into the object at `/metadata/<field>`, making it where it is missing.
+fn merge_into(template: &mut Value, pointer: &str, ours: &BTreeMap<String, String>) {
+    if ours.is_empty() {
+        return;
+    }
+    let mut at = template;
+    for part in pointer.split('/').skip(1) {
+        if !at[part].is_object() {
+            at[part] = json!({});
+        }
+        at = &mut at[part];
+    }
+    if let Some(object) = at.as_object_mut() {
+        object.extend(ours.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(name: &str) -> ObjectRef {
+        ObjectRef {
+            api_version: "backups.cozystack.io/v1alpha1".into(),
+            kind: "BackupJob".into(),
+            namespace: Some("tenant-a".into()),
+            name: name.into(),
+        }
+    }
+
+    fn built(name: &str, template: Json) -> Json {
+        let run = run(name);
+        let strategy = GroupKind { group: "strategy.backups.cozystack.io".into(), kind: "Job".into() };
+        let spec = JobSpec {
+            name: "n-backup",
+            run: &run,
+            run_uid: "uid-1",
+            mode: Mode::Backup,
+            strategy: &strategy,
+            seconds_left: 3600,
+        };
+        let pod_run = PodRun {
+            template,
+            backoff_limit: 2,
+            active_deadline: None,
+            log_lines: 20,
+            data: Some(json!({"x": 1})),
+            findings: vec![],
+        };
+        build(&spec, &pod_run)
+    }
+
+    #[test]
+    fn f3_labels_and_annotations_of_the_author_survive_and_ours_win() {
+        let job = built(
+            "n",
+            json!({"metadata": {"labels": {"team": "a", labels::RUN_UID: "forged"}, "annotations": {"note": "keep"}},
+                "spec": {"containers": [], "futureField": {"x": 1}}}),
+        );
+        let template = &job["spec"]["template"];
+        assert_eq!(template["metadata"]["labels"]["team"], "a");
+        assert_eq!(template["metadata"]["labels"][labels::RUN_UID], "uid-1");
+        assert_eq!(template["metadata"]["annotations"]["note"], "keep");
+        assert_eq!(template["spec"]["futureField"]["x"], 1);
+    }
+
+    #[test]
+    fn the_three_labels_of_the_reference_are_on_job_and_pods() {
+        let job = built("n", json!({"spec": {"containers": []}}));
+        for at in [&job["metadata"], &job["spec"]["template"]["metadata"]] {
+            assert_eq!(at["labels"]["job.strategy.backups.cozystack.io/mode"], "backup");
+            assert_eq!(at["labels"]["backups.cozystack.io/owned-by.BackupJobName"], "n");
+            assert_eq!(at["labels"]["backups.cozystack.io/owned-by.BackupJobNamespace"], "tenant-a");
+        }
+    }
+
+    #[test]
+    fn restart_policy_is_never_unless_the_author_says_otherwise() {
+        assert_eq!(built("n", json!({"spec": {}}))["spec"]["template"]["spec"]["restartPolicy"], "Never");
+        let kept = built("n", json!({"spec": {"restartPolicy": "OnFailure"}}));
+        assert_eq!(kept["spec"]["template"]["spec"]["restartPolicy"], "OnFailure");
+    }
+
+    #[test]
+    fn f11_a_name_too_long_for_a_label_is_shortened_and_kept_whole_in_an_annotation() {
+        let long = "n".repeat(200);
+        let job = built(&long, json!({"spec": {}}));
+        let key = labels::OWNED_BY_NAME;
+        assert!(job["metadata"]["labels"][key].as_str().unwrap().len() <= 63);
+        assert_eq!(job["metadata"]["annotations"][key], long);
+        assert_eq!(job["spec"]["template"]["metadata"]["annotations"][key], long);
+    }
+
+    #[test]
+    fn f9_a_job_never_outlives_its_run() {
+        assert_eq!(built("n", json!({"spec": {}}))["spec"]["activeDeadlineSeconds"], 3600);
+    }
+}

@@ -1,0 +1,11 @@
+//! The `batch/v1` Job of a pod run: whether one that is found is ours, how ours is built, and what became of it.
+
+mod build;
+mod outcome;
+mod ownership;
+mod trouble;
+
+pub use build::{JobSpec, build};
+pub use outcome::{End, POD_RUN_ANNOTATION, PodRunNote, end, pod_result};
+pub use ownership::{Ownership, ownership};
+pub use trouble::trouble;

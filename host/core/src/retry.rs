@@ -1,0 +1,144 @@
+//! What to make of an error of the API server: the one table of decisions.md 17.
+//!
+//! A transient error is never terminal; a terminal one is never retried for ever.
+
+use std::time::Duration;
+
+/// What the API server, or the way to it, answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiFault<'a> {
+    /// HTTP status; `None` if no answer came (network, TLS, timeout, cut connection).
+    pub code: Option<u16>,
+    /// `Status.reason`, such as `AlreadyExists`.
+    pub reason: &'a str,
+    /// `Status.message`.
+    pub message: &'a str,
+    /// `Status.details.retryAfterSeconds`.
+    pub retry_after: Option<u32>,
+}
+
+/// What to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Try again, not sooner than this if the server said so.
+    Retry {
+        /// The server's own wish.
+        after: Option<Duration>,
+    },
+    /// Try again, and tell the user at once: only a person may be able to change it (rights, quota).
+    RetryVisible,
+    /// The object is not there.
+    NotFound,
+    /// An object of that name is there already.
+    AlreadyExists,
+    /// What was read is out of date: read again.
+    Conflict,
+    /// The request itself is refused and would be refused again.
+    Refused,
+}
+
+/// Classifies an error of the API server.
+///
+/// Refused are 400, 405, 413, 422 and a 403 that an admission webhook or policy gave. Everything else that is not one
+/// of the three ordinary answers (404, 409 of both kinds) is tried again.
+#[must_use]
+pub fn classify(fault: &ApiFault<'_>) -> Class {
+    match fault.code {
+        Some(404) => Class::NotFound,
+        Some(409) if fault.reason == "AlreadyExists" => Class::AlreadyExists,
+        Some(409) => Class::Conflict,
+        Some(400 | 405 | 413 | 422) => Class::Refused,
+        Some(403) if denied_by_admission(fault.message) => Class::Refused,
+        Some(401 | 403) => Class::RetryVisible,
+        _ => Class::Retry { after: fault.retry_after.map(|s| Duration::from_secs(u64::from(s))) },
+    }
+}
+
+/// Admission answers 403 too, and says so only in words (decisions.md 16). A quota is admission as well, but changes
+/// with time: it stays a retry.
+fn denied_by_admission(message: &str) -> bool {
+    !message.contains("exceeded quota")
+        && (message.contains("admission webhook") && message.contains("denied the request")
+            || message.contains("ValidatingAdmissionPolicy")
+            || message.contains("violates PodSecurity"))
+}
+
+/// Delay before attempt `attempt` (1 is the first retry): 250 ms doubling to one minute.
+#[must_use]
+pub fn backoff(attempt: u32) -> Duration {
+    let exponent = attempt.saturating_sub(1).min(8);
+    Duration::from_millis(250 << exponent).min(Duration::from_mins(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(code: u16, reason: &str, message: &str) -> Class {
+        classify(&ApiFault { code: Some(code), reason, message, retry_after: None })
+    }
+
+    #[test]
+    fn r4_network_errors_timeouts_429_and_5xx_are_tried_again() {
+        let none = ApiFault { code: None, reason: "", message: "connection reset", retry_after: None };
+        assert_eq!(classify(&none), Class::Retry { after: None });
+        for code in [408, 429, 500, 502, 503, 504] {
+            assert_eq!(class(code, "", ""), Class::Retry { after: None }, "{code}");
+        }
+    }
+
+    #[test]
+    fn r4_retry_after_is_honoured() {
+        let slow = ApiFault { code: Some(429), reason: "", message: "", retry_after: Some(7) };
+        assert_eq!(classify(&slow), Class::Retry { after: Some(Duration::from_secs(7)) });
+    }
+
+    #[test]
+    fn r4_invalid_requests_are_final() {
+        for code in [400, 405, 413, 422] {
+            assert_eq!(class(code, "Invalid", ""), Class::Refused, "{code}");
+        }
+    }
+
+    #[test]
+    fn r4_plain_forbidden_and_quota_are_tried_again_in_sight() {
+        assert_eq!(class(403, "Forbidden", "user x cannot create jobs"), Class::RetryVisible);
+        assert_eq!(
+            class(403, "Forbidden", "exceeded quota: compute, requested: pods=1"),
+            Class::RetryVisible
+        );
+    }
+
+    #[test]
+    fn a_webhooks_denial_is_final() {
+        assert_eq!(
+            class(403, "Forbidden", "admission webhook \"x.example.org\" denied the request: no"),
+            Class::Refused
+        );
+        assert_eq!(
+            class(403, "Forbidden", "pods \"x\" is forbidden: violates PodSecurity \"restricted\""),
+            Class::Refused
+        );
+    }
+
+    #[test]
+    fn an_unreachable_webhook_is_tried_again() {
+        assert_eq!(
+            class(500, "InternalError", "failed calling webhook \"x\": connection refused"),
+            Class::Retry { after: None }
+        );
+    }
+
+    #[test]
+    fn the_two_kinds_of_409_differ() {
+        assert_eq!(class(409, "AlreadyExists", ""), Class::AlreadyExists);
+        assert_eq!(class(409, "Conflict", ""), Class::Conflict);
+    }
+
+    #[test]
+    fn backoff_doubles_to_a_minute() {
+        assert_eq!(backoff(1), Duration::from_millis(250));
+        assert_eq!(backoff(3), Duration::from_secs(1));
+        assert_eq!(backoff(40), Duration::from_mins(1));
+    }
+}

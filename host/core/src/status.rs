@@ -1,0 +1,299 @@
+//! The status of a run and how it moves: the one place that writes phases and conditions.
+//!
+//! Conditions follow kstatus (decisions.md 25): a run that waits or runs has `Reconciling=True` and `Ready=False`; one
+//! that succeeded `Ready=True`; one that failed `Ready=False` and `Stalled=True`. `kubectl wait --for=condition=Ready`
+//! means what its users expect.
+
+use backstay_api::conditions::{reasons, types};
+use backstay_api::{Condition, LocalRef, RunRecord, Time, phase};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::contract::Mode;
+
+/// Bytes of a message that we write; a condition holds 32 KiB at most.
+const MESSAGE: usize = 16 * 1024;
+
+/// `status` of a BackupJob or RestoreJob: the same fields, but for `backupRef`, which only the first has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RunStatus {
+    /// See [`phase`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// The Backup made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_ref: Option<LocalRef>,
+    /// When the run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Time>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Conditions, by type.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Generation that this status is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Since when it waits for what `Ready` names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<Time>,
+    /// What was settled when the run began; present exactly from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunRecord>,
+}
+
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Condition>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+impl RunStatus {
+    /// Whether the run has ended.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        phase::is_terminal(self.phase.as_deref())
+    }
+
+    /// The condition `Ready`, if it was ever set.
+    #[must_use]
+    pub fn ready(&self) -> Option<&Condition> {
+        self.conditions.iter().find(|c| c.type_ == types::READY)
+    }
+
+    /// The run waits before it has begun, or has begun and waits for something out of the ordinary. The wait is counted
+    /// from the moment its reason first shows.
+    pub fn wait(&mut self, reason: &'static str, message: &str, now: Timestamp) {
+        let same = self.ready().is_some_and(|c| c.reason == reason);
+        if self.run.is_none() {
+            self.phase = Some(phase::PENDING.to_owned());
+            if !same || self.waiting_since.is_none() {
+                self.waiting_since = Some(seconds(now));
+            }
+        }
+        self.set(types::READY, Some(false), reason, message, now);
+        self.set(types::RECONCILING, Some(true), reason, message, now);
+    }
+
+    /// How long the run has waited for `reason`; zero if that is not what it waits for.
+    #[must_use]
+    pub fn waited(&self, reason: &str, now: Timestamp) -> jiff::SignedDuration {
+        match &self.waiting_since {
+            Some(since) if self.ready().is_some_and(|c| c.reason == reason) => now.duration_since(since.0),
+            _ => jiff::SignedDuration::ZERO,
+        }
+    }
+
+    /// The run begins with the inputs in `record`.
+    pub fn begin(&mut self, record: RunRecord, now: Timestamp) {
+        self.phase = Some(phase::RUNNING.to_owned());
+        self.started_at.get_or_insert_with(|| seconds(now));
+        self.waiting_since = None;
+        self.run = Some(record);
+        self.running("the run has begun", now);
+    }
+
+    /// The run goes its ordinary way.
+    pub fn running(&mut self, message: &str, now: Timestamp) {
+        self.set(types::READY, Some(false), reasons::RUNNING, message, now);
+        self.set(types::RECONCILING, Some(true), reasons::RUNNING, message, now);
+    }
+
+    /// The run ended well.
+    pub fn succeed(&mut self, mode: Mode, message: &str, now: Timestamp) {
+        let reason = match mode {
+            Mode::Backup => reasons::BACKUP_COMPLETED,
+            Mode::Restore => reasons::RESTORE_COMPLETED,
+            Mode::Cleanup => reasons::CLEANUP_COMPLETED,
+        };
+        self.phase = Some(phase::SUCCEEDED.to_owned());
+        self.completed_at = Some(seconds(now));
+        self.message = None;
+        self.waiting_since = None;
+        self.set(types::READY, Some(true), reason, message, now);
+        self.unset(&[types::RECONCILING, types::STALLED]);
+    }
+
+    /// The run ended badly. `startedAt` may stay empty: a run can fail before it begins.
+    pub fn fail(&mut self, reason: &str, message: &str, now: Timestamp) {
+        let message = cut(message);
+        self.phase = Some(phase::FAILED.to_owned());
+        self.completed_at = Some(seconds(now));
+        self.message = Some(message.to_owned());
+        self.waiting_since = None;
+        self.set(types::READY, Some(false), reason, message, now);
+        self.set(types::STALLED, Some(true), reason, message, now);
+        self.unset(&[types::RECONCILING]);
+    }
+
+    /// Sets a condition; its transition time moves only when its status does.
+    pub fn set(&mut self, type_: &str, status: Option<bool>, reason: &str, message: &str, now: Timestamp) {
+        set_condition(&mut self.conditions, self.observed_generation, type_, status, reason, message, now);
+    }
+
+    fn unset(&mut self, types: &[&str]) {
+        self.conditions.retain(|c| !types.contains(&c.type_.as_str()));
+    }
+}
+
+/// Sets a condition in a list, by type; its transition time moves only when its status does.
+pub fn set_condition(
+    conditions: &mut Vec<Condition>,
+    generation: Option<i64>,
+    type_: &str,
+    status: Option<bool>,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) {
+    let status = match status {
+        Some(true) => "True",
+        Some(false) => "False",
+        None => "Unknown",
+    };
+    let found = conditions.iter().position(|c| c.type_ == type_);
+    let since =
+        found.map(|i| &conditions[i]).filter(|c| c.status == status).map(|c| c.last_transition_time.clone());
+    let condition = Condition {
+        type_: type_.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: cut(message).to_owned(),
+        observed_generation: generation,
+        last_transition_time: since.unwrap_or_else(|| seconds(now)),
+    };
+    match found {
+        Some(i) => conditions[i] = condition,
+        None => conditions.push(condition),
+    }
+}
+
+/// Kubernetes times are whole seconds; written so, what we hold equals what we read back.
+#[must_use]
+pub fn seconds(at: Timestamp) -> Time {
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+fn cut(message: &str) -> &str {
+    &message[..message.floor_char_boundary(MESSAGE)]
+}
+
+/// What has to be sent to turn `old` into `new` by a JSON merge patch (RFC 7386), `null` removing what is gone; `None`
+/// if they are equal, and nothing needs to be sent.
+#[must_use]
+pub fn merge_diff(old: &serde_json::Value, new: &serde_json::Value) -> Option<serde_json::Value> {
+    use serde_json::Value::{Null, Object};
+    match (old, new) {
+        (old, new) if old == new => None,
+        (Object(old), Object(new)) => {
+            let mut patch = serde_json::Map::new();
+            for (key, value) in new {
+                match old.get(key) {
+                    None => {
+                        patch.insert(key.clone(), value.clone());
+                    }
+                    Some(before) => {
+                        if let Some(difference) = merge_diff(before, value) {
+                            patch.insert(key.clone(), difference);
+                        }
+                    }
+                }
+            }
+            for key in old.keys().filter(|k| !new.contains_key(*k)) {
+                patch.insert(key.clone(), Null);
+            }
+            Some(Object(patch))
+        }
+        (_, new) => Some(new.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn conditions(status: &RunStatus) -> Vec<String> {
+        status.conditions.iter().map(|c| format!("{}={}/{}", c.type_, c.status, c.reason)).collect()
+    }
+
+    #[test]
+    fn kstatus_a_waiting_run_reconciles_and_is_not_ready() {
+        let mut status = RunStatus::default();
+        status.wait(reasons::BACKUP_CLASS_NOT_FOUND, "m", at(1));
+        assert_eq!(
+            conditions(&status),
+            ["Ready=False/BackupClassNotFound", "Reconciling=True/BackupClassNotFound"]
+        );
+        assert_eq!(status.phase.as_deref(), Some("Pending"));
+        assert_eq!(status.started_at, None);
+    }
+
+    #[test]
+    fn kstatus_a_run_that_succeeded_is_ready_and_nothing_else() {
+        let mut status = RunStatus::default();
+        status.begin(RunRecord::default(), at(1));
+        status.succeed(Mode::Backup, "done", at(2));
+        assert_eq!(conditions(&status), ["Ready=True/BackupCompleted"]);
+        assert_eq!((status.phase.as_deref(), status.message), (Some("Succeeded"), None));
+    }
+
+    #[test]
+    fn kstatus_a_run_that_failed_is_stalled() {
+        let mut status = RunStatus::default();
+        status.begin(RunRecord::default(), at(1));
+        status.fail("BackupFailed", "why", at(2));
+        assert_eq!(conditions(&status), ["Ready=False/BackupFailed", "Stalled=True/BackupFailed"]);
+        assert_eq!(status.message.as_deref(), Some("why"));
+    }
+
+    #[test]
+    fn f9_a_wait_is_counted_from_its_own_beginning() {
+        let mut status = RunStatus::default();
+        status.wait(reasons::BACKUP_CLASS_NOT_FOUND, "m", at(100));
+        status.wait(reasons::BACKUP_CLASS_NOT_FOUND, "m", at(130));
+        assert_eq!(status.waited(reasons::BACKUP_CLASS_NOT_FOUND, at(160)).as_secs(), 60);
+        status.wait(reasons::STRATEGY_NOT_READY, "m", at(200));
+        assert_eq!(status.waited(reasons::STRATEGY_NOT_READY, at(260)).as_secs(), 60);
+        assert_eq!(status.waited(reasons::BACKUP_CLASS_NOT_FOUND, at(260)).as_secs(), 0);
+    }
+
+    #[test]
+    fn a_transition_time_moves_only_with_the_status() {
+        let mut status = RunStatus::default();
+        status.wait("A", "m", at(1));
+        status.fail("B", "m", at(9));
+        assert_eq!(status.ready().unwrap().last_transition_time, seconds(at(1)));
+    }
+
+    #[test]
+    fn a_status_that_does_not_change_is_not_written() {
+        let mut status = RunStatus::default();
+        status.wait("A", "m", at(1));
+        let before = serde_json::to_value(&status).unwrap();
+        status.wait("A", "m", at(5));
+        assert_eq!(merge_diff(&before, &serde_json::to_value(&status).unwrap()), None);
+    }
+
+    #[test]
+    fn a_merge_patch_names_what_changed_and_removes_what_is_gone() {
+        let old = json!({"a": 1, "b": {"c": 1, "d": 2}, "e": [1]});
+        let new = json!({"a": 1, "b": {"c": 3}, "e": [2], "f": 4});
+        assert_eq!(merge_diff(&old, &new), Some(json!({"b": {"c": 3, "d": null}, "e": [2], "f": 4})));
+    }
+
+    #[test]
+    fn a_status_written_by_the_go_implementation_reads_back() {
+        let status: RunStatus = serde_json::from_value(json!({"phase": "Running", "conditions": null,
+            "startedAt": "2026-01-01T00:00:00Z"}))
+        .unwrap();
+        assert_eq!(status.phase.as_deref(), Some("Running"));
+    }
+}

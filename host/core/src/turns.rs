@@ -1,0 +1,192 @@
+//! Who may act on an application now (decisions.md 5).
+//!
+//! A restore excludes every other run on its target; two backups of one application with the same strategy kind take
+//! turns. The later one waits, in order of creation. This is a plain table: the shell keeps one behind a lock, claims
+//! before a run begins, releases when it ends, and fills it from the runs that had begun when it starts.
+
+use std::collections::HashMap;
+
+use crate::contract::{GroupKind, Mode};
+
+/// The application acted on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its kind.
+    pub kind: GroupKind,
+    /// Its name.
+    pub name: String,
+}
+
+/// A run that wants to act on a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Uid of the run.
+    pub run_uid: String,
+    /// Kind and name of the run, for messages.
+    pub run: String,
+    /// What it does.
+    pub mode: Mode,
+    /// By which strategy kind.
+    pub strategy: GroupKind,
+    /// When its object was created, in seconds; with the uid the order of turns.
+    pub created: i64,
+}
+
+impl Claim {
+    fn excludes(&self, other: &Self) -> bool {
+        self.run_uid != other.run_uid
+            && match (self.mode, other.mode) {
+                (Mode::Restore, _) | (_, Mode::Restore) => true,
+                _ => self.strategy == other.strategy,
+            }
+    }
+
+    fn order(&self) -> (i64, &str) {
+        (self.created, &self.run_uid)
+    }
+}
+
+/// The turns of all applications.
+#[derive(Debug, Default)]
+pub struct Turns(HashMap<Target, Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    holders: Vec<Claim>,
+    waiting: Vec<Claim>,
+}
+
+impl Turns {
+    /// Takes the turn for `claim`, or says which run has it or comes first. A run that is told to wait is remembered, so
+    /// that a later one does not overtake it. Claiming again is harmless.
+    ///
+    /// # Errors
+    /// The run to wait for.
+    pub fn claim(&mut self, target: &Target, claim: &Claim) -> Result<(), Claim> {
+        let queue = self.0.entry(target.clone()).or_default();
+        if queue.holders.iter().any(|h| h.run_uid == claim.run_uid) {
+            return Ok(());
+        }
+        let before = queue
+            .holders
+            .iter()
+            .find(|h| h.excludes(claim))
+            .or_else(|| {
+                queue
+                    .waiting
+                    .iter()
+                    .filter(|w| w.excludes(claim) && w.order() < claim.order())
+                    .min_by_key(|w| w.order())
+            })
+            .cloned();
+        queue.waiting.retain(|w| w.run_uid != claim.run_uid);
+        match before {
+            None => {
+                queue.holders.push(claim.clone());
+                Ok(())
+            }
+            Some(before) => {
+                queue.waiting.push(claim.clone());
+                Err(before)
+            }
+        }
+    }
+
+    /// Notes a run that had begun before: it holds its turn without asking.
+    pub fn hold(&mut self, target: &Target, claim: Claim) {
+        let queue = self.0.entry(target.clone()).or_default();
+        queue.waiting.retain(|w| w.run_uid != claim.run_uid);
+        if !queue.holders.iter().any(|h| h.run_uid == claim.run_uid) {
+            queue.holders.push(claim);
+        }
+    }
+
+    /// Gives back what the run holds or waits for, and returns the runs that wait on the same targets, in order: they
+    /// should be looked at now.
+    pub fn release(&mut self, run_uid: &str) -> Vec<Claim> {
+        let mut woken = Vec::new();
+        self.0.retain(|_, queue| {
+            let before = queue.holders.len() + queue.waiting.len();
+            queue.holders.retain(|c| c.run_uid != run_uid);
+            queue.waiting.retain(|c| c.run_uid != run_uid);
+            if queue.holders.len() + queue.waiting.len() < before {
+                woken.extend(queue.waiting.iter().cloned());
+            }
+            !(queue.holders.is_empty() && queue.waiting.is_empty())
+        });
+        woken.sort_by(|a, b| a.order().cmp(&b.order()));
+        woken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> Target {
+        Target {
+            namespace: "a".into(),
+            kind: GroupKind { group: "g".into(), kind: "K".into() },
+            name: "n".into(),
+        }
+    }
+
+    fn claim(uid: &str, mode: Mode, strategy: &str, created: i64) -> Claim {
+        Claim {
+            run_uid: uid.into(),
+            run: format!("Run {uid}"),
+            mode,
+            strategy: GroupKind { group: "s".into(), kind: strategy.into() },
+            created,
+        }
+    }
+
+    #[test]
+    fn f20_a_restore_excludes_every_other_run() {
+        let mut turns = Turns::default();
+        turns.claim(&target(), &claim("b", Mode::Backup, "Job", 1)).unwrap();
+        assert_eq!(turns.claim(&target(), &claim("r", Mode::Restore, "CNPG", 2)).unwrap_err().run_uid, "b");
+        assert_eq!(turns.release("b")[0].run_uid, "r");
+        turns.claim(&target(), &claim("r", Mode::Restore, "CNPG", 2)).unwrap();
+        assert_eq!(turns.claim(&target(), &claim("b2", Mode::Backup, "Job", 3)).unwrap_err().run_uid, "r");
+    }
+
+    #[test]
+    fn f20_backups_of_one_strategy_kind_take_turns_and_others_do_not() {
+        let mut turns = Turns::default();
+        turns.claim(&target(), &claim("b1", Mode::Backup, "Job", 1)).unwrap();
+        assert!(turns.claim(&target(), &claim("b2", Mode::Backup, "Job", 2)).is_err());
+        turns.claim(&target(), &claim("b3", Mode::Backup, "Velero", 3)).unwrap();
+    }
+
+    #[test]
+    fn f20_turns_go_in_order_of_creation() {
+        let mut turns = Turns::default();
+        turns.claim(&target(), &claim("b1", Mode::Backup, "Job", 1)).unwrap();
+        assert!(turns.claim(&target(), &claim("b3", Mode::Backup, "Job", 3)).is_err());
+        assert!(turns.claim(&target(), &claim("b2", Mode::Backup, "Job", 2)).is_err());
+        let woken: Vec<_> = turns.release("b1").into_iter().map(|c| c.run_uid).collect();
+        assert_eq!(woken, ["b2", "b3"]);
+        assert_eq!(turns.claim(&target(), &claim("b3", Mode::Backup, "Job", 3)).unwrap_err().run_uid, "b2");
+        turns.claim(&target(), &claim("b2", Mode::Backup, "Job", 2)).unwrap();
+    }
+
+    #[test]
+    fn claiming_twice_and_resuming_are_harmless() {
+        let mut turns = Turns::default();
+        turns.hold(&target(), claim("b", Mode::Backup, "Job", 1));
+        turns.claim(&target(), &claim("b", Mode::Backup, "Job", 1)).unwrap();
+        assert!(turns.release("b").is_empty());
+        assert!(turns.0.is_empty());
+    }
+
+    #[test]
+    fn other_applications_are_not_held_up() {
+        let mut turns = Turns::default();
+        turns.claim(&target(), &claim("r", Mode::Restore, "Job", 1)).unwrap();
+        let other = Target { name: "m".into(), ..target() };
+        turns.claim(&other, &claim("b", Mode::Backup, "Job", 2)).unwrap();
+    }
+}

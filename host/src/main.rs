@@ -1,2 +1,15 @@
-//! The Backstay controller.
-fn main() {}
+//! The `backstay` command: parse, run, say what went wrong.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match backstay::cli::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            backstay::cli::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,49 @@
-//! For authors of Backstay strategies: traits, export macro, template renderer.
+//! The kit for authors of Backstay strategies.
+//!
+//! A strategy is a WebAssembly component that decides; the host, a Kubernetes controller, observes and acts for it. An
+//! author implements two small traits, [`Strategy`] (who it is) and either [`PodStrategy`] (a backup that is one run of
+//! a pod) or [`ResourceStrategy`] (a backup that another operator makes), and names the type in [`export_pod!`] or
+//! [`export_resource!`]. Types here are plain Rust with parsed JSON; the contract they stand for is `wit/v0.1`, whose
+//! rules and bounds hold for what they carry.
+//!
+//! The crate builds for `wasm32-unknown-unknown`, where it makes a component, and natively, for unit tests.
+
+pub mod describe;
+pub mod log;
+pub mod pod;
+pub mod results;
+pub mod run;
+pub mod schema;
+pub mod step;
+pub mod template;
+
+#[doc(hidden)]
+#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
+pub mod bindings;
+#[doc(hidden)]
+pub mod component;
+mod export;
+mod strategy;
+mod wire;
+
+pub use describe::{Access, Descriptor, GroupKind, Guard, Kind, Scope, Stage, StrategyKind, Traits, Verbs};
+pub use pod::{Container, Pod, PodResult, PodRun};
+pub use run::{
+    Artifact, Backup, CancelCause, Cancellation, Condition, Event, Failure, Finding, Inherited, Mode,
+    NamespacedName, ObjectRef, Outcome, Request, Severity,
+};
+pub use schema::PodTemplate;
+pub use strategy::{Check, PodStrategy, ResourceStrategy, Strategy};
+
+// So that an author's crate derives with, and parses with, what the traits here mean.
+pub use schemars::{self, JsonSchema};
+pub use serde::{self, Deserialize, Serialize};
+pub use serde_json::{self, Value, json};
+
+/// What most strategies need.
+pub mod prelude {
+    pub use crate::{
+        Artifact, Check, Condition, Failure, Finding, JsonSchema, Kind, Mode, Outcome, PodResult, PodRun,
+        PodStrategy, PodTemplate, Request, ResourceStrategy, Strategy, Traits, log, step,
+    };
+}

@@ -11,9 +11,8 @@ use serde_json::Value;
 use crate::schema::field;
 use crate::{ComponentPin, LocalRef, RunRecord, TypedRef};
 
+// There is no `Default`: a Backup without the time it was taken is none.
 /// Spec of a Backup: what was backed up, when, and by which strategy.
-///
-/// There is no `Default`: a Backup without the time it was taken is none.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "backups.cozystack.io",
@@ -110,7 +109,8 @@ pub struct BackupStatus {
     pub run: Option<RunRecord>,
 }
 
-/// Where the data of a Backup is. Facts that the strategy reported; nothing is invented (lifecycle R10).
+// Lifecycle R10.
+/// Where the data of a Backup is. Facts that the strategy reported; nothing is invented.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {

@@ -42,7 +42,9 @@ impl BackupClassSpec {
     #[must_use]
     pub fn binding(&self, group: &str, kind: &str) -> Option<&StrategyBinding> {
         let group = application_group(Some(group));
-        self.strategies.iter().find(|entry| entry.application.group() == group && entry.application.kind == kind)
+        self.strategies
+            .iter()
+            .find(|entry| entry.application.group() == group && entry.application.kind == kind)
     }
 }
 

@@ -86,6 +86,8 @@ reasons! {
     STRATEGY_VALID = "StrategyValid";
     /// A template of the strategy cannot be rendered.
     TEMPLATE_ERROR = "TemplateError";
+    /// A template of the strategy printed something that looks like a mistake, such as `<no value>`.
+    TEMPLATE_WARNING = "TemplateWarning";
     /// The pod that the strategy rendered asks for what pods of strategies may not have.
     POD_POLICY_VIOLATION = "PodPolicyViolation";
     /// The strategy was kept when the backup was made, and that one is used.
@@ -114,6 +116,10 @@ reasons! {
     STRATEGY_BAD_ANSWER = "StrategyBadAnswer";
     /// The component cannot be loaded.
     STRATEGY_UNLOADABLE = "StrategyUnloadable";
+    /// The schema of a strategy kind refers to a type that the host does not know.
+    UNKNOWN_SCHEMA_REFERENCE = "UnknownSchemaReference";
+    /// The schema of a strategy kind is not one that the API server takes.
+    SCHEMA_NOT_STRUCTURAL = "SchemaNotStructural";
 
     // ---- the Job -----------------------------------------------------------------------------------------------
     /// The API server refuses the Job.

@@ -1,12 +1,74 @@
 //! The CRDs of the group `backups.cozystack.io`.
+//!
+//! They are supersets of those of the Go implementation: every object that is valid there is valid here and reads the
+//! same. `tests/superset.rs` walks both and lists every difference.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
+use serde_json::{Value, json};
 
+use crate::annotations::OPTIONS_SOURCE_PREFIX;
+use crate::schema::{prose, structural};
 use crate::{Backup, BackupClass, BackupJob, Plan, RestoreJob};
 
-/// The CRDs.
+/// Where a web console finds the choices for a field: spec path and source (lifecycle 1.7).
+type Choices = &'static [(&'static str, &'static str)];
+
+/// The CRDs of BackupClass, BackupJob, Backup, Plan and RestoreJob, as `deploy/crds` has them.
+///
+/// Deterministic. The CRDs of strategies are made by [`crate::strategy_crd`] from what components say of themselves.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![BackupClass::crd(), BackupJob::crd(), Backup::crd(), Plan::crd(), RestoreJob::crd()]
+    vec![
+        finish(BackupClass::crd(), &[]),
+        finish(
+            BackupJob::crd(),
+            &[
+                ("applicationRef.kind", "appkind"),
+                ("planRef.name", "plan"),
+                ("backupClassName", "backupclass"),
+            ],
+        ),
+        finish(Backup::crd(), &[("applicationRef.kind", "appkind")]),
+        finish(Plan::crd(), &[("applicationRef.kind", "appkind"), ("backupClassName", "backupclass")]),
+        finish(RestoreJob::crd(), &[("backupRef.name", "backup"), ("targetApplicationRef.kind", "appkind")]),
+    ]
+}
+
+/// What the derive cannot say. (Its `annotation` would end up on every object, too.)
+fn finish(mut crd: CustomResourceDefinition, choices: Choices) -> CustomResourceDefinition {
+    crd.spec.names.list_kind = Some(format!("{}List", crd.spec.names.kind));
+    if !choices.is_empty() {
+        let annotations = choices
+            .iter()
+            .map(|(path, source)| (format!("{OPTIONS_SOURCE_PREFIX}{path}"), (*source).to_owned()));
+        crd.metadata.annotations = Some(annotations.collect());
+    }
+    for version in &mut crd.spec.versions {
+        let schema = version.schema.as_mut().and_then(|validation| validation.open_api_v3_schema.as_mut());
+        if let Some(schema) = schema {
+            let mut json = serde_json::to_value(&*schema).expect("a schema has only text for keys");
+            finish_root(&mut json);
+            *schema = serde_json::from_value(json).expect("the schema was one before; no keyword was added");
+        }
+    }
+    crd
+}
+
+fn finish_root(schema: &mut Value) {
+    prose::unwrap(schema);
+    structural::normalise(schema);
+    structural::refuse_null(schema);
+    if let Some(object) = schema.as_object_mut() {
+        // The Go implementation requires no spec.
+        object.remove("required");
+    }
+    add_type_meta(schema);
+}
+
+/// The fields that every object has.
+pub(crate) fn add_type_meta(schema: &mut Value) {
+    schema["properties"]["apiVersion"] = json!({"type": "string"});
+    schema["properties"]["kind"] = json!({"type": "string"});
+    schema["properties"]["metadata"] = json!({"type": "object"});
 }

@@ -33,7 +33,8 @@ pub fn mode_key(strategy_group: &str, strategy_kind: &str) -> String {
 /// Whether a label key on a pod template is the host's to set, whatever the strategy kind.
 #[must_use]
 pub fn is_reserved(key: &str, strategy_group: &str, strategy_kind: &str) -> bool {
-    matches!(key, RUN_UID | OWNED_BY_NAME | OWNED_BY_NAMESPACE) || key == mode_key(strategy_group, strategy_kind)
+    matches!(key, RUN_UID | OWNED_BY_NAME | OWNED_BY_NAMESPACE)
+        || key == mode_key(strategy_group, strategy_kind)
 }
 
 /// Prefix of the keys under which a Backup's `spec.driverMetadata` keeps the parameters of its strategy:

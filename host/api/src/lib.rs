@@ -10,6 +10,9 @@
 //! - [`names`]: the one rule by which names of objects are made and bounded;
 //! - [`crds`] and [`strategy_crd`]: what `deploy/crds` is generated from.
 
+// The lint takes the `type_` of two printer columns for one attribute given twice.
+#![allow(clippy::duplicated_attributes)]
+
 pub mod annotations;
 mod backup;
 mod backup_class;
@@ -25,6 +28,7 @@ mod refs;
 mod restore_job;
 mod run_record;
 mod schema;
+mod strategy_crd;
 
 pub use backup::{Artifact, Backup, BackupSpec, BackupStatus};
 pub use backup_class::{
@@ -40,6 +44,8 @@ pub use plan::{
 pub use refs::{DEFAULT_APPLICATION_GROUP, LocalRef, TypedRef};
 pub use restore_job::{RestoreJob, RestoreJobSpec, RestoreJobStatus};
 pub use run_record::{ComponentPin, JobRecord, RunRecord};
+pub use schema::SchemaError;
+pub use strategy_crd::strategy_crd;
 
 /// API group of the kinds that people write and read: BackupClass, BackupJob, Backup, RestoreJob, Plan.
 pub const GROUP: &str = "backups.cozystack.io";

@@ -97,12 +97,14 @@ pub struct PlanSchedule {
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub type_: Option<String>,
     /// Five cron fields (minute, hour, day of month, month, day of week), or `@hourly`, `@daily`, `@weekly`,
-    /// `@monthly`, `@yearly`, or `@every` and a duration of at least one minute.
+    /// `@monthly`, `@yearly`, or `@every` and a duration of at least one minute. `CRON_TZ=<zone> ` before it selects a
+    /// time zone, as `timeZone` does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
 }
 
-/// Status of a Plan. Every slot after the anchor ends in exactly one outcome (lifecycle R1).
+// Lifecycle R1.
+/// Status of a Plan. Every slot after the anchor ends in exactly one outcome.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanStatus {

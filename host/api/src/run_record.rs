@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::schema::field;
 use crate::{LocalRef, TypedRef};
 
-/// The inputs of a run, resolved once when it began, and what it has made since (lifecycle R2, R6, R9).
+// Lifecycle R2, R6, R9.
+/// The inputs of a run, resolved once when it began, and what it has made since.
 ///
 /// Written by the controller alone. Editing the class, the strategy, the application reference or the options of a
 /// run that has begun changes nothing in it.
@@ -19,6 +20,9 @@ use crate::{LocalRef, TypedRef};
 pub struct RunRecord {
     /// The application that the run acts on, with its group filled in. On a restore it is the target.
     pub application_ref: TypedRef,
+    /// `group/version` (or `v1`) under which the application was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_version: Option<String>,
     /// The strategy, as resolved when the run began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy_ref: Option<TypedRef>,
@@ -62,7 +66,8 @@ pub struct ComponentPin {
     pub digest: String,
 }
 
-/// The batch/v1 Job of a run. Its result is believed only if its uid is the one written here (lifecycle R2).
+// Lifecycle R2.
+/// The batch/v1 Job of a run. Its result is believed only if its uid is the one written here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobRecord {

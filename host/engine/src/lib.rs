@@ -1,1 +1,37 @@
 //! Loads, checks, limits and calls strategy components; the only crate that depends on wasmtime.
+//!
+//! ```text
+//! Engine::load ─ header ─ compile or cache ─ imports, exports ─ describe ─ descriptor's rules ─▶ Component
+//! Component::render ─ arguments within bounds ─ wait for an instance ─ fresh store, all limits ─ guest
+//!                   ─ answer within bounds ─ rules of the contract ─▶ Called<PodRun or Failure>
+//! ```
+//!
+//! What a guest can do to the host is bounded here and nowhere else: fuel, wall clock, memory, tables, stack, what it
+//! returns, what it logs, how large its file is. Each bound has a reason of its own ([`CallFault::reason`]) and ends one
+//! call. What a guest may *ask* of the host is not judged here.
+//!
+//! Calls are synchronous. The types of the WIT bindings stay in this crate: callers see [`backstay_core::contract`],
+//! whichever version of the contract a component speaks.
+
+mod answer;
+mod cache;
+mod call;
+mod clock;
+mod component;
+mod descriptor;
+mod engine;
+mod error;
+mod fault;
+mod inspect;
+mod json;
+pub mod limits;
+mod permits;
+mod rules;
+mod v0_1;
+
+pub use call::Called;
+pub use component::{CodeOrigin, Component, World};
+pub use engine::{Engine, EngineConfig};
+pub use error::{CacheError, EngineError, LoadError};
+pub use fault::{CallError, CallFault};
+pub use limits::Limits;

@@ -1,1 +1,46 @@
-//! The generic Job strategy: a backup that is one run of a pod.
+//! The Job strategy: a backup is one run of the pod that the strategy's template describes, whatever the application;
+//! so is a restore. It is the generic driver of the lifecycle, and the example of what an author writes: this crate
+//! knows nothing but the SDK.
+//!
+//! Deleting a Backup keeps its data: there is no cleanup.
+
+mod ended;
+mod pod;
+mod rendered;
+mod spec;
+
+use backstay_sdk::Value;
+use backstay_sdk::prelude::*;
+
+pub use spec::JobSpec;
+
+/// The Job strategy.
+#[derive(Debug)]
+pub struct Job;
+
+impl Strategy for Job {
+    const NAME: &'static str = "job";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const KIND: Kind =
+        Kind { group: "strategy.backups.cozystack.io", version: "v1alpha1", kind: "Job", plural: "jobs" };
+    const TRAITS: Traits =
+        Traits { restore: true, strategy_on_restore: true, unpinned: true, ..Traits::NONE };
+    const LONGEST_RUN: u32 = 6 * 60 * 60;
+    type Spec = JobSpec;
+
+    fn validate(check: &Check<'_, JobSpec>) -> Vec<Finding> {
+        rendered::check(check.spec)
+    }
+}
+
+impl PodStrategy for Job {
+    fn render(request: &Request<JobSpec>, application: Option<&Value>) -> Result<PodRun, Failure> {
+        rendered::run(request, application)
+    }
+
+    fn parse(request: &Request<JobSpec>, ended: &PodResult) -> Result<Outcome, Failure> {
+        ended::outcome(request, ended)
+    }
+}
+
+backstay_sdk::export_pod!(Job);

@@ -16,7 +16,9 @@ fn stems() -> impl Iterator<Item = String> {
 /// What RFC 1123 and the API server ask of an object's name.
 fn is_dns_subdomain(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    name.starts_with(inner) && name.ends_with(inner) && name.chars().all(|c| inner(c) || matches!(c, '-' | '.'))
+    name.starts_with(inner)
+        && name.ends_with(inner)
+        && name.chars().all(|c| inner(c) || matches!(c, '-' | '.'))
 }
 
 #[test]

@@ -19,7 +19,8 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-pub use error::ScheduleError;
+pub use error::{ItemProblem, ScheduleError};
+pub use zone::canonical;
 
 use every::Every;
 use jiff::Timestamp;
@@ -112,4 +113,10 @@ impl Schedule {
         };
         seconds.into_iter().filter_map(instant).collect()
     }
+}
+
+/// The last whole second that is not after an instant: slots and anchors are whole seconds.
+#[must_use]
+pub fn whole_second(at: Timestamp) -> Timestamp {
+    instant(floor_second(at)).unwrap_or(Timestamp::MIN)
 }

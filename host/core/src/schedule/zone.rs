@@ -14,6 +14,17 @@ pub(super) fn split_prefix(cron: &str) -> Result<(Option<&str>, &str), ScheduleE
     Ok((Some(zone), rest.trim()))
 }
 
+/// One text for a schedule and its zone: the zone as a prefix. Equal texts are equal schedules, wherever the zone was
+/// written, and the text of a valid schedule parses to the same schedule.
+#[must_use]
+pub fn canonical(cron: &str, time_zone: Option<&str>) -> String {
+    let prefix = split_prefix(cron).ok().and_then(|(prefix, _)| prefix);
+    match time_zone {
+        Some(zone) if prefix != Some(zone) => format!("CRON_TZ={zone} {cron}"),
+        _ => cron.to_owned(),
+    }
+}
+
 /// The zone that both places agree on; UTC where neither names one.
 pub(super) fn resolve(prefix: Option<&str>, time_zone: Option<&str>) -> Result<TimeZone, ScheduleError> {
     match (prefix, time_zone) {

@@ -1,0 +1,60 @@
+# Every command of the project. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export CARGO_TERM_COLOR ?= auto
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+COMPONENTS := $(abspath $(TARGET))/components
+BACKSTAY := $(abspath $(TARGET))/debug/backstay
+CLUSTER := tests/cluster/cluster
+STRATEGIES := job
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: build components ## Back up, destroy, restore and compare real files on a real Kubernetes
+	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/demo/demo
+
+.PHONY: test
+test: ## Every test: units, components in wasmtime, a real API server, real pods
+	@tests/run
+
+.PHONY: lint
+lint: ## Formatting, clippy and shell scripts
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck tests/run tests/demo/demo .ci/run tests/generate; \
+	  else echo "lint: shellcheck is not installed, shell scripts are not checked"; fi
+
+.PHONY: generate
+generate: build components ## Write the generated files: deploy/crds
+	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/generate
+
+.PHONY: bench
+bench: components ## Measure calls of the Job component: instantiate, render, fuel, memory
+	cargo run --locked --quiet -p backstay-tests --bin bench -- $(COMPONENTS)/job.wasm
+
+.PHONY: cluster
+cluster: ## Start the test cluster (stop it with: tests/cluster/cluster down)
+	@$(CLUSTER) up
+
+.PHONY: audit
+audit: ## Licences, sources and bans of dependencies (needs cargo-deny)
+	cargo deny --locked check licenses sources bans
+
+.PHONY: clean
+clean: ## Stop the test cluster and remove what was built in the checkout
+	-@$(CLUSTER) down
+	cargo clean
+
+.PHONY: build
+build: # the backstay program
+	cargo build --locked -p backstay
+
+.PHONY: components
+components: # the strategies, as components
+	@mkdir -p $(COMPONENTS)
+	@for s in $(STRATEGIES); do \
+	  cargo run --locked --quiet -p backstay-testing --bin build-strategy -- strategies/$$s --out $(COMPONENTS)/$$s.wasm || exit 1; done

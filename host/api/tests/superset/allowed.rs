@@ -1,0 +1,154 @@
+//! The differences that are meant, each with its reason.
+
+use crate::walk::{Difference, Effect};
+
+/// A difference that is meant.
+pub(crate) struct Allowed {
+    /// Name of the CRD up to its first dot; empty is any.
+    crd: &'static str,
+    /// Where; `*` at the end is any place below, and alone any place.
+    at: &'static str,
+    keyword: &'static str,
+    effect: Effect,
+    /// Why.
+    pub(crate) reason: &'static str,
+}
+
+impl Allowed {
+    pub(crate) fn covers(&self, difference: &Difference) -> bool {
+        let crd = difference.crd.split('.').next().unwrap_or_default();
+        let at = match self.at.strip_suffix('*') {
+            Some(prefix) => difference.at.starts_with(prefix),
+            None => difference.at == self.at,
+        };
+        (self.crd.is_empty() || self.crd == crd)
+            && at
+            && (self.keyword == "*" || self.keyword == difference.keyword)
+            && self.effect == difference.effect
+    }
+}
+
+const fn allow(
+    crd: &'static str,
+    at: &'static str,
+    keyword: &'static str,
+    effect: Effect,
+    reason: &'static str,
+) -> Allowed {
+    Allowed { crd, at, keyword, effect, reason }
+}
+
+use Effect::{Added, Laxer, Narrower};
+
+/// Every difference that is meant. One that covers nothing fails the test as well.
+pub(crate) const ALLOWED: &[Allowed] = &[
+    allow(
+        "",
+        "metadata.annotations",
+        "controller-gen.kubebuilder.io/version",
+        Narrower,
+        "names the generator of the file; nothing reads it",
+    ),
+    allow(
+        "",
+        "spec.names",
+        "shortNames",
+        Added,
+        "bkc, bkj, bkp, rsj: short names that no kind of Kubernetes has",
+    ),
+    allow("", "columns", "*", Added, "columns for people, after upstream's"),
+    // ---- status of our own, optional -----------------------------------------------------------------------------
+    allow("", ".status.observedGeneration", "property", Added, "generation that the status is about"),
+    allow("backupjobs", ".status.run", "property", Added, "inputs pinned when the run began (R6)"),
+    allow("restorejobs", ".status.run", "property", Added, "inputs pinned when the run began (R6)"),
+    allow(
+        "backupjobs",
+        ".status.waitingSince",
+        "property",
+        Added,
+        "since when a run waits that has not begun",
+    ),
+    allow(
+        "restorejobs",
+        ".status.waitingSince",
+        "property",
+        Added,
+        "since when a run waits that has not begun",
+    ),
+    allow(
+        "backups",
+        "subresources",
+        "status",
+        Added,
+        "status is written in a second step (R7); one in the body of a create is dropped, and a Backup without a phase \
+         is restored all the same (F17)",
+    ),
+    allow("backups", ".status.component", "property", Added, "component that made the backup (R9)"),
+    allow(
+        "backups",
+        ".status.strategyRevision",
+        "property",
+        Added,
+        "strategy of the time of the backup (R9)",
+    ),
+    allow("backups", ".status.run", "property", Added, "the run that cleans up"),
+    allow("plans", ".status.anchor", "property", Added, "slots count from here (R1)"),
+    allow("plans", ".status.schedule", "property", Added, "the schedule that the anchor belongs to (R1)"),
+    allow("plans", ".status.nextSlot", "property", Added, "when the Plan fires next"),
+    allow("plans", ".status.lastSlot", "property", Added, "the latest slot that has an outcome (R1)"),
+    allow("plans", ".status.counts", "property", Added, "outcomes of slots (R1)"),
+    allow("plans", ".status.recent", "property", Added, "outcomes of slots (R1)"),
+    // ---- spec of our own, optional -------------------------------------------------------------------------------
+    allow("plans", ".spec.timeZone", "property", Added, "decision 23"),
+    allow("plans", ".spec.startingDeadlineSeconds", "property", Added, "decision 23"),
+    allow("plans", ".spec.suspend", "property", Added, "decision 23"),
+    allow("jobs", ".spec.activeDeadlineSeconds", "property", Added, "optional field of the Job strategy"),
+    allow("jobs", ".spec.backoffLimit", "property", Added, "optional field of the Job strategy"),
+    allow("jobs", ".spec.dialect", "property", Added, "optional field of the Job strategy"),
+    allow("jobs", ".spec.requireArtifact", "property", Added, "optional field of the Job strategy"),
+    // ---- pod templates -------------------------------------------------------------------------------------------
+    allow(
+        "jobs",
+        ".spec.template*",
+        "x-kubernetes-preserve-unknown-fields",
+        Laxer,
+        "fields of newer pods are kept where upstream prunes them",
+    ),
+    allow(
+        "jobs",
+        ".spec.template*",
+        "pattern",
+        Laxer,
+        "a quantity may be a template; the pod is checked when rendered",
+    ),
+    allow("jobs", ".spec.template.metadata.labels", "property", Added, "upstream prunes them (F3)"),
+    allow("jobs", ".spec.template.metadata.annotations", "property", Added, "upstream prunes them (F3)"),
+    allow(
+        "jobs",
+        ".spec.template.spec.volumes[].ephemeral.volumeClaimTemplate.metadata.labels",
+        "property",
+        Added,
+        "as those of the template (F3)",
+    ),
+    allow(
+        "jobs",
+        ".spec.template.spec.volumes[].ephemeral.volumeClaimTemplate.metadata.annotations",
+        "property",
+        Added,
+        "as those of the template (F3)",
+    ),
+    allow(
+        "jobs",
+        ".spec.template.spec.workloadRef",
+        "property",
+        Laxer,
+        "newer than the version of the API that the schema is made of; kept as an unknown field",
+    ),
+    allow(
+        "jobs",
+        ".spec.template.spec.volumes[].projected.sources[].podCertificate.userAnnotations",
+        "property",
+        Laxer,
+        "newer than the version of the API that the schema is made of; kept as an unknown field",
+    ),
+];

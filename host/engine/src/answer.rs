@@ -1,0 +1,274 @@
+//! Reading what a guest returned, item by item, under the contract's bounds.
+//!
+//! Each WIT version's `convert` reads its own types with these functions; nothing here knows a version. The rules that
+//! tie items together are in [`crate::rules`].
+
+use std::borrow::Cow;
+
+use backstay_core::contract::{Json, Pairs};
+
+use crate::fault::{CallFault, shown};
+use crate::json;
+use crate::limits::{
+    JSON_BYTES, LIST_ENTRIES, Limits, MESSAGE_BYTES, NAME_BYTES, PAIRS_BYTES, PAIRS_ENTRIES, POINTER_BYTES,
+    REASON_BYTES,
+};
+
+/// A bound or a rule that an answer breaks, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    /// Innermost first.
+    path: Vec<Cow<'static, str>>,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    Rule(String),
+    Size {
+        size: usize,
+        limit: usize,
+    },
+    /// The answer as a whole; the path is where it went over.
+    Total {
+        limit: usize,
+    },
+}
+
+impl Broken {
+    /// Breaks a rule, said in words that follow the field's name.
+    pub(crate) fn rule(rule: impl Into<String>) -> Self {
+        Self { path: Vec::new(), what: What::Rule(rule.into()) }
+    }
+
+    /// Is larger than it may be, in bytes.
+    fn size(size: usize, limit: usize) -> Self {
+        Self { path: Vec::new(), what: What::Size { size, limit } }
+    }
+
+    /// Where, as `kinds[0].schema`, and what, in words.
+    pub(crate) fn into_parts(self) -> (String, String) {
+        let field = self.field();
+        let rule = match self.what {
+            What::Rule(rule) => rule,
+            What::Size { size, limit } => format!("has {size} bytes where {limit} are allowed"),
+            What::Total { limit } => format!("takes the answer over {limit} bytes in all"),
+        };
+        (field, rule)
+    }
+
+    fn field(&self) -> String {
+        let mut field = String::new();
+        for part in self.path.iter().rev() {
+            if !field.is_empty() && !part.starts_with('[') {
+                field.push('.');
+            }
+            field.push_str(part);
+        }
+        field
+    }
+}
+
+impl From<Broken> for CallFault {
+    fn from(broken: Broken) -> Self {
+        let field = broken.field();
+        match broken.what {
+            What::Rule(rule) => Self::BadAnswer { field, rule },
+            What::Size { size, limit } => Self::OutputTooLarge { field, size: Some(size), limit },
+            What::Total { limit } => Self::OutputTooLarge { field: String::new(), size: None, limit },
+        }
+    }
+}
+
+/// Says where something is broken, from the inside out; costs nothing where nothing is.
+pub(crate) trait At {
+    /// In this field.
+    fn at(self, field: &'static str) -> Self;
+    /// In this entry of a list.
+    fn nth(self, index: usize) -> Self;
+}
+
+impl<T> At for Result<T, Broken> {
+    fn at(self, field: &'static str) -> Self {
+        self.map_err(|mut broken| {
+            broken.path.push(field.into());
+            broken
+        })
+    }
+
+    fn nth(self, index: usize) -> Self {
+        self.map_err(|mut broken| {
+            broken.path.push(format!("[{index}]").into());
+            broken
+        })
+    }
+}
+
+/// `Ok` if `holds`; else the rule.
+pub(crate) fn rule(holds: bool, rule: impl FnOnce() -> String) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(Broken::rule(rule())) }
+}
+
+/// One answer being read. Counts the text and the JSON values of all of it.
+pub(crate) struct Answer {
+    text: usize,
+    text_limit: usize,
+    values: usize,
+    values_limit: usize,
+}
+
+impl Answer {
+    /// Of a call with these limits.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self::with_text(limits, limits.output_bytes)
+    }
+
+    /// With another bound on all of its text.
+    pub(crate) fn with_text(limits: &Limits, text_limit: usize) -> Self {
+        Self { text: 0, text_limit, values: limits.json_values, values_limit: limits.json_values }
+    }
+
+    /// Text of at most `limit` bytes.
+    pub(crate) fn text(&mut self, text: String, limit: usize) -> Result<String, Broken> {
+        if text.len() > limit {
+            return Err(Broken::size(text.len(), limit));
+        }
+        self.text = self.text.saturating_add(text.len());
+        if self.text > self.text_limit {
+            return Err(Broken { path: Vec::new(), what: What::Total { limit: self.text_limit } });
+        }
+        Ok(text)
+    }
+
+    /// A name: text of 1 to 253 bytes.
+    pub(crate) fn name(&mut self, text: String) -> Result<String, Broken> {
+        rule(!text.is_empty(), || "must not be empty".into())?;
+        self.text(text, NAME_BYTES)
+    }
+
+    /// A name, or `""`.
+    pub(crate) fn name_or_empty(&mut self, text: String) -> Result<String, Broken> {
+        self.text(text, NAME_BYTES)
+    }
+
+    /// A message of at most 4 KiB.
+    pub(crate) fn message(&mut self, text: String) -> Result<String, Broken> {
+        self.text(text, MESSAGE_BYTES)
+    }
+
+    /// A reason.
+    pub(crate) fn reason(&mut self, text: String) -> Result<String, Broken> {
+        let mut bytes = text.bytes();
+        let sound =
+            bytes.next().is_some_and(|b| b.is_ascii_alphabetic()) && bytes.all(|b| b.is_ascii_alphanumeric());
+        rule(sound, || format!("must match [A-Za-z][A-Za-z0-9]*, is {}", shown(&text)))?;
+        self.text(text, REASON_BYTES)
+    }
+
+    /// A JSON pointer.
+    pub(crate) fn pointer(&mut self, text: String) -> Result<String, Broken> {
+        let text = self.text(text, POINTER_BYTES)?;
+        rule(text.is_empty() || text.starts_with('/'), || {
+            format!("must be a JSON pointer (`/a/b` or empty), is {}", shown(&text))
+        })?;
+        let sound = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+        rule(sound, || format!("must write `~` as `~0` in a JSON pointer, is {}", shown(&text)))?;
+        Ok(text)
+    }
+
+    /// Any JSON value, as a text of at most `limit` bytes and at most 1 MiB.
+    pub(crate) fn json(&mut self, text: String, limit: usize) -> Result<Json, Broken> {
+        let text = self.text(text, limit.min(JSON_BYTES))?;
+        json::parse(&text, &mut self.values).map_err(|e| {
+            let values = self.values_limit;
+            let said = e.to_string();
+            Broken::rule(if said.starts_with(json::TOO_MANY) {
+                format!("takes the answer over {values} JSON values in all")
+            } else {
+                format!("must be JSON: {said}")
+            })
+        })
+    }
+
+    /// A JSON object.
+    pub(crate) fn object(&mut self, text: String, limit: usize) -> Result<Json, Broken> {
+        let json = self.json(text, limit)?;
+        rule(json.is_object(), || format!("must be a JSON object, is {}", kind(&json)))?;
+        Ok(json)
+    }
+
+    /// A Kubernetes object with `apiVersion` and `kind`.
+    pub(crate) fn typed_object(&mut self, text: String, limit: usize) -> Result<Json, Broken> {
+        let json = self.object(text, limit)?;
+        for field in ["/apiVersion", "/kind"] {
+            has_text(&json, field)?;
+        }
+        Ok(json)
+    }
+
+    /// A Kubernetes object with `apiVersion`, `kind` and `metadata.name`.
+    pub(crate) fn manifest(&mut self, text: String) -> Result<Json, Broken> {
+        let json = self.typed_object(text, JSON_BYTES)?;
+        has_text(&json, "/metadata/name")?;
+        Ok(json)
+    }
+
+    /// Pairs: sorted, unique, at most 64 entries and 64 KiB.
+    pub(crate) fn pairs(&mut self, pairs: Vec<(String, String)>) -> Result<Pairs, Broken> {
+        rule(pairs.len() <= PAIRS_ENTRIES, || {
+            format!("has {} entries where {PAIRS_ENTRIES} are allowed", pairs.len())
+        })?;
+        let size = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if size > PAIRS_BYTES {
+            return Err(Broken::size(size, PAIRS_BYTES));
+        }
+        for pair in pairs.windows(2) {
+            if let [(a, _), (b, _)] = pair {
+                rule(a < b, || {
+                    format!("must be sorted by name, names unique; {} follows {}", shown(b), shown(a))
+                })?;
+            }
+        }
+        let mut map = Pairs::new();
+        for (name, value) in pairs {
+            map.insert(self.name(name)?, self.text(value, PAIRS_BYTES)?);
+        }
+        Ok(map)
+    }
+
+    /// At most `limit` entries, each read by `read`.
+    pub(crate) fn list<T, U>(
+        &mut self,
+        list: Vec<T>,
+        limit: usize,
+        mut read: impl FnMut(&mut Self, T) -> Result<U, Broken>,
+    ) -> Result<Vec<U>, Broken> {
+        rule(list.len() <= limit, || format!("has {} entries where {limit} are allowed", list.len()))?;
+        list.into_iter().enumerate().map(|(i, item)| read(self, item).nth(i)).collect()
+    }
+
+    /// A list of at most 32 entries.
+    pub(crate) fn short_list<T, U>(
+        &mut self,
+        list: Vec<T>,
+        read: impl FnMut(&mut Self, T) -> Result<U, Broken>,
+    ) -> Result<Vec<U>, Broken> {
+        self.list(list, LIST_ENTRIES, read)
+    }
+}
+
+fn has_text(json: &Json, pointer: &str) -> Result<(), Broken> {
+    let sound = json.pointer(pointer).and_then(Json::as_str).is_some_and(|text| !text.is_empty());
+    rule(sound, || format!("must be a Kubernetes object with `{}`", pointer[1..].replace('/', ".")))
+}
+
+fn kind(json: &Json) -> &'static str {
+    match json {
+        Json::Null => "null",
+        Json::Bool(_) => "a boolean",
+        Json::Number(_) => "a number",
+        Json::String(_) => "a string",
+        Json::Array(_) => "an array",
+        Json::Object(_) => "an object",
+    }
+}

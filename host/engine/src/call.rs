@@ -1,0 +1,210 @@
+//! One call: a fresh store with every limit set, and what came of it.
+
+use std::time::{Duration, Instant};
+
+use backstay_core::contract::{LogLevel, LogLine};
+use wasmtime::component::WasmStr;
+use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap};
+
+use crate::fault::{self, CallError, CallFault};
+use crate::limits::{CORE_INSTANCES, EPOCH_TICK, Limits, MEMORIES, TABLES};
+use crate::permits::Permits;
+
+/// An answer, and what it cost.
+#[derive(Clone, Debug)]
+pub struct Called<T> {
+    /// The answer, checked against every rule of the contract that one call can show.
+    pub value: T,
+    /// Fuel used.
+    pub fuel: u64,
+    /// Peak linear memory in bytes.
+    pub memory_bytes: usize,
+    /// Wall-clock time, without the wait for a free instance.
+    pub elapsed: Duration,
+    /// What the component logged.
+    pub log: Vec<LogLine>,
+    /// Lines that were dropped.
+    pub log_dropped: u64,
+}
+
+/// What a store holds.
+pub(crate) struct CallState {
+    limits: Limits,
+    memory: usize,
+    peak: usize,
+    table: usize,
+    instantiated: bool,
+    /// A limit that was hit; the call is over when this is set.
+    hit: Option<CallFault>,
+    log: Vec<LogLine>,
+    log_dropped: u64,
+}
+
+impl CallState {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            memory: 0,
+            peak: 0,
+            table: 0,
+            instantiated: false,
+            hit: None,
+            log: Vec::new(),
+            log_dropped: 0,
+        }
+    }
+
+    /// From here on, what goes wrong is the guest's doing.
+    pub(crate) fn instantiated(&mut self) {
+        self.instantiated = true;
+    }
+
+    fn refuse(&mut self, what: &'static str, wanted: usize, limit: usize) -> wasmtime::Result<bool> {
+        let fault = CallFault::OutOfMemory { what, wanted, limit };
+        let error = wasmtime::Error::msg(fault.to_string());
+        self.hit = Some(fault);
+        // A trap and not a `-1`: the guest could only abort, and the reason would be lost.
+        Err(error)
+    }
+}
+
+impl ResourceLimiter for CallState {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.memory.saturating_sub(current).saturating_add(desired);
+        if total > self.limits.memory_bytes {
+            return self.refuse("bytes of linear memory", total, self.limits.memory_bytes);
+        }
+        // The module's own maximum: an ordinary `-1`.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.memory = total;
+        self.peak = self.peak.max(total);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.table.saturating_sub(current).saturating_add(desired);
+        if total > self.limits.table_elements {
+            return self.refuse("table elements", total, self.limits.table_elements);
+        }
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.table = total;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES as usize
+    }
+}
+
+/// Fuel for a log line besides its bytes: about what the host spends on it.
+const LOG_FUEL: u64 = 1_000;
+
+/// The host's side of `log.write`. Work of the host is paid for by the guest's fuel, so that it cannot be had for nothing.
+pub(crate) fn write_log(
+    mut store: StoreContextMut<'_, CallState>,
+    level: LogLevel,
+    message: &WasmStr,
+) -> wasmtime::Result<()> {
+    let state = store.data();
+    if state.log.len() >= state.limits.log_lines {
+        pay(&mut store, LOG_FUEL)?;
+        let state = store.data_mut();
+        state.log_dropped = state.log_dropped.saturating_add(1);
+        return Ok(());
+    }
+    let text = message.to_str(&store)?;
+    let read = text.len();
+    let line = LogLine { level, message: fault::cut(&text, state.limits.log_line_bytes).to_owned() };
+    pay(&mut store, LOG_FUEL.saturating_add(read as u64))?;
+    store.data_mut().log.push(line);
+    Ok(())
+}
+
+fn pay(store: &mut StoreContextMut<'_, CallState>, fuel: u64) -> wasmtime::Result<()> {
+    let left = store.get_fuel()?;
+    match left.checked_sub(fuel) {
+        Some(left) => store.set_fuel(left),
+        None => {
+            store.set_fuel(0)?;
+            Err(Trap::OutOfFuel.into())
+        }
+    }
+}
+
+/// What the runtime may copy out of the guest beyond the text itself: the records around it.
+const OUTPUT_FRAME_BYTES: usize = 256 << 10;
+
+/// Calls a guest once. `enter` runs in the sandbox, `check` on what it returned, when the instance is already gone.
+pub(crate) fn call<R, T>(
+    engine: &wasmtime::Engine,
+    permits: &Permits,
+    limits: Limits,
+    name: &'static str,
+    enter: impl FnOnce(&mut Store<CallState>) -> wasmtime::Result<R>,
+    check: impl FnOnce(R) -> Result<T, CallFault>,
+) -> Result<Called<T>, CallError> {
+    let permit = permits.take();
+    let begin = Instant::now();
+    let mut store = Store::new(engine, CallState::new(limits));
+    let entered = prepare(&mut store, &limits).and_then(|()| enter(&mut store));
+    let left = store.get_fuel().unwrap_or_default();
+    let state = store.into_data();
+    drop(permit);
+    let answer = match (entered, state.hit) {
+        (_, Some(hit)) => Err(hit),
+        (Ok(raw), None) => check(raw),
+        (Err(error), None) => Err(fault::classify(&error, &limits, state.instantiated)),
+    };
+    let (fuel, memory_bytes, elapsed) = (limits.fuel.saturating_sub(left), state.peak, begin.elapsed());
+    let (log, log_dropped) = (state.log, state.log_dropped);
+    match answer {
+        Ok(value) => Ok(Called { value, fuel, memory_bytes, elapsed, log, log_dropped }),
+        Err(error) => Err(CallError { error: error.into(), call: name, fuel, memory_bytes, elapsed, log, log_dropped }),
+    }
+}
+
+/// A call that was refused before it was made.
+pub(crate) fn refused(name: &'static str, error: CallFault) -> CallError {
+    CallError {
+        error: error.into(),
+        call: name,
+        fuel: 0,
+        memory_bytes: 0,
+        elapsed: Duration::ZERO,
+        log: Vec::new(),
+        log_dropped: 0,
+    }
+}
+
+fn prepare(store: &mut Store<CallState>, limits: &Limits) -> wasmtime::Result<()> {
+    store.limiter(|state| state);
+    store.set_fuel(limits.fuel)?;
+    store.epoch_deadline_trap();
+    let ticks = limits.wall.as_nanos().div_ceil(EPOCH_TICK.as_nanos());
+    // One more, as the first tick may come at once.
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2).saturating_add(1));
+    store.set_hostcall_fuel(limits.output_bytes.saturating_add(OUTPUT_FRAME_BYTES));
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! The clock of running calls: a thread that advances the runtime's epoch, from which guests see that their time is up.
+
+use std::{io, thread};
+
+use wasmtime::Engine;
+
+use crate::limits::EPOCH_TICK;
+
+/// Starts it. It holds the engine weakly, and ends within a tick of the engine's end.
+pub(crate) fn start(engine: &Engine) -> io::Result<()> {
+    let engine = engine.weak();
+    thread::Builder::new().name("wasm-epoch".into()).spawn(move || {
+        loop {
+            thread::sleep(EPOCH_TICK);
+            match engine.upgrade() {
+                Some(engine) => engine.increment_epoch(),
+                None => break,
+            }
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! A loaded component, and calling it.
+
+use std::sync::Arc;
+
+use backstay_core::contract::{
+    Descriptor, Diagnostic, Failure, GroupKind, Json, Outcome, Pairs, PodResult, PodRun, Request, StepResult,
+    View,
+};
+
+use crate::call::Called;
+use crate::engine::Engine;
+use crate::fault::CallError;
+use crate::limits::Limits;
+use crate::rules;
+use crate::v0_1;
+
+/// Which of the contract's worlds a component implements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum World {
+    /// A backup that is one run of a pod: [`Component::render`] and [`Component::parse`].
+    Pod,
+    /// A backup that is steps on resources: [`Component::step`].
+    Resource,
+}
+
+impl World {
+    /// Its name in the contract.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pod => "pod-strategy",
+            Self::Resource => "resource-strategy",
+        }
+    }
+}
+
+/// Where the machine code of a component came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeOrigin {
+    /// It was compiled.
+    Compiled,
+    /// It was in the code cache.
+    Cache,
+}
+
+/// A component that was loaded: compiled, checked and described. Cloning is cheap.
+///
+/// Calls are synchronous and bounded by the component's [`Limits`]; each has an instance of its own. When all instances
+/// of the engine are in use a call waits for one. Any number of threads may call at a time; none of them may be one that
+/// must not block, such as an async runtime's.
+#[derive(Clone)]
+pub struct Component {
+    loaded: Arc<Loaded>,
+    limits: Limits,
+}
+
+pub(crate) struct Loaded {
+    pub(crate) engine: Engine,
+    pub(crate) driver: v0_1::Driver,
+    pub(crate) world: World,
+    pub(crate) descriptor: Descriptor,
+    pub(crate) digest: String,
+    pub(crate) size: u64,
+    pub(crate) imports: Vec<String>,
+    pub(crate) wit_version: String,
+    pub(crate) origin: CodeOrigin,
+}
+
+impl std::fmt::Debug for Component {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Component")
+            .field("name", &self.loaded.descriptor.name)
+            .field("version", &self.loaded.descriptor.version)
+            .field("world", &self.loaded.world)
+            .field("digest", &self.loaded.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Component {
+    pub(crate) fn new(loaded: Loaded, limits: Limits) -> Self {
+        Self { loaded: Arc::new(loaded), limits }
+    }
+
+    /// The same component under other limits; what is over the host's maximum is cut to it.
+    #[must_use]
+    pub fn with_limits(&self, limits: Limits) -> Self {
+        Self { loaded: Arc::clone(&self.loaded), limits: limits.at_most(self.loaded.engine.limits()) }
+    }
+
+    /// The limits of its calls.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What it says about itself; every rule of the contract about it holds.
+    #[must_use]
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.loaded.descriptor
+    }
+
+    /// Which world it implements.
+    #[must_use]
+    pub fn world(&self) -> World {
+        self.loaded.world
+    }
+
+    /// Digest of the file, `sha256:<hex>`.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.loaded.digest
+    }
+
+    /// Size of the file in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.loaded.size
+    }
+
+    /// Names of the interfaces it imports, such as `backstay:strategy/log@0.1.0`.
+    #[must_use]
+    pub fn imports(&self) -> &[String] {
+        &self.loaded.imports
+    }
+
+    /// The version of the contract it speaks, such as `0.1.0`.
+    #[must_use]
+    pub fn wit_version(&self) -> &str {
+        &self.loaded.wit_version
+    }
+
+    /// Where its machine code came from when it was loaded.
+    #[must_use]
+    pub fn code_origin(&self) -> CodeOrigin {
+        self.loaded.origin
+    }
+
+    /// Asks for findings on a strategy's `.spec` of `kind` and, where given, parameters and options.
+    ///
+    /// # Errors
+    /// The limits, the arguments' sizes, or an answer that breaks the contract: see [`CallError`].
+    pub fn validate(
+        &self,
+        kind: &GroupKind,
+        strategy: &Json,
+        parameters: Option<&Pairs>,
+        options: Option<&Json>,
+    ) -> Result<Called<Vec<Diagnostic>>, CallError> {
+        self.loaded.driver.validate(&self.call(), kind, strategy, parameters, options)
+    }
+
+    /// Asks for the pod of `request`. `application` is the live object, none only on cleanup.
+    ///
+    /// The rendered template is an object, and no more than that is known of it.
+    ///
+    /// # Errors
+    /// As [`Component::validate`]; `StrategyWrongWorld` for a `resource-strategy`.
+    pub fn render(
+        &self,
+        request: &Request,
+        application: Option<&Json>,
+    ) -> Result<Called<Result<PodRun, Failure>>, CallError> {
+        self.loaded.driver.render(&self.call(), request, application, rules::render)
+    }
+
+    /// Asks what the ended pod run means. An outcome is returned only for one that succeeded.
+    ///
+    /// # Errors
+    /// As [`Component::validate`]; `StrategyWrongWorld` for a `resource-strategy`.
+    pub fn parse(
+        &self,
+        request: &Request,
+        ended: &PodResult,
+    ) -> Result<Called<Result<Outcome, Failure>>, CallError> {
+        self.loaded.driver.parse(&self.call(), request, ended, |answer| rules::parse(ended, answer))
+    }
+
+    /// Asks for the next step. A stage it names is in the descriptor, a deadline it sets is later than now, and it is
+    /// done with an outcome exactly in mode backup.
+    ///
+    /// What depends on earlier steps is the caller's to check: grants, and how often a wake may observe and act.
+    ///
+    /// # Errors
+    /// As [`Component::validate`]; `StrategyWrongWorld` for a `pod-strategy`.
+    pub fn step(&self, request: &Request, view: &View) -> Result<Called<StepResult>, CallError> {
+        let descriptor = &self.loaded.descriptor;
+        self.loaded
+            .driver
+            .step(&self.call(), request, view, |answer| rules::step(descriptor, request, answer))
+    }
+
+    fn call(&self) -> v0_1::Call<'_> {
+        self.loaded.engine.call(self.limits)
+    }
+}

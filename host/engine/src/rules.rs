@@ -1,0 +1,127 @@
+//! Rules of the contract that tie several items of an answer together, or an answer to its question. They hold for
+//! every WIT version.
+
+use std::collections::BTreeSet;
+
+use backstay_core::contract::{
+    Action, Condition, Decision, Descriptor, Diagnostic, Failure, Mode, Outcome, PodResult, PodRun, Request,
+    Severity, StepResult, Wait,
+};
+
+use crate::answer::{At as _, Broken, rule};
+use crate::limits::POD_RUN_NAME_BYTES;
+
+/// Conditions that only the host sets.
+const HOST_CONDITIONS: [&str; 3] = ["Ready", "Reconciling", "Stalled"];
+
+/// The answer of `render`.
+pub(crate) fn render(answer: &Result<PodRun, Failure>) -> Result<(), Broken> {
+    answer.as_ref().map_or(Ok(()), pod_run)
+}
+
+/// The answer of `parse` about `ended`.
+pub(crate) fn parse(ended: &PodResult, answer: &Result<Outcome, Failure>) -> Result<(), Broken> {
+    let Ok(outcome) = answer else { return Ok(()) };
+    rule(ended.succeeded, || "must be a failure, as the pod run did not succeed; it is an outcome".into())?;
+    conditions(&outcome.conditions).at("conditions")
+}
+
+/// The answer of `step` to `request`, from the component that `descriptor` describes.
+pub(crate) fn step(descriptor: &Descriptor, request: &Request, answer: &StepResult) -> Result<(), Broken> {
+    if let Some(checkpoint) = &answer.checkpoint {
+        let declared = descriptor.stages.iter().any(|s| s.name == checkpoint.stage && s.mode == request.mode);
+        rule(declared, || {
+            format!(
+                "must be a stage of the descriptor in mode {}, is {:?}",
+                request.mode.as_str(),
+                checkpoint.stage
+            )
+        })
+        .at("stage")
+        .at("checkpoint")?;
+    }
+    conditions(&answer.conditions).at("conditions")?;
+    decision(request, &answer.decision).at("decision")
+}
+
+fn decision(request: &Request, decision: &Decision) -> Result<(), Broken> {
+    match decision {
+        Decision::Observe(queries) => {
+            rule(!queries.is_empty(), || "must ask something; to be called later, wait".into()).at("observe")
+        }
+        Decision::Act(actions) => {
+            rule(!actions.is_empty(), || "must do something; to be called later, wait".into()).at("act")?;
+            actions.iter().enumerate().try_for_each(|(i, a)| action(a).nth(i)).at("act")
+        }
+        Decision::Wait(w) => wait(request, w).at("wait"),
+        Decision::Done(outcome) => {
+            let backup = request.mode == Mode::Backup;
+            rule(outcome.is_some() == backup, || {
+                let word = if backup { "needs an outcome" } else { "has no outcome" };
+                format!("{word} in mode {}", request.mode.as_str())
+            })
+            .at("done")?;
+            outcome.iter().try_for_each(|o| conditions(&o.conditions).at("conditions")).at("done")
+        }
+        Decision::Fail(_) => Ok(()),
+    }
+}
+
+fn wait(request: &Request, wait: &Wait) -> Result<(), Broken> {
+    rule(wait.recheck_after >= 1, || "must be 1 or more".into()).at("recheck-after")?;
+    rule(wait.deadline > request.now, || {
+        format!("must be later than now ({}), is {}; decide what follows instead", request.now, wait.deadline)
+    })
+    .at("deadline")
+}
+
+fn action(action: &Action) -> Result<(), Broken> {
+    let Action::RunPod(run) = action else { return Ok(()) };
+    rule(is_dns_label(&run.name) && run.name.len() <= POD_RUN_NAME_BYTES, || {
+        format!("must be a DNS label of at most {POD_RUN_NAME_BYTES} bytes, is {:?}", run.name)
+    })
+    .at("name")
+    .at("run-pod")?;
+    pod_run(&run.spec).at("spec").at("run-pod")
+}
+
+fn pod_run(run: &PodRun) -> Result<(), Broken> {
+    rule(i32::try_from(run.backoff_limit).is_ok(), || {
+        format!("must be at most {}, is {}", i32::MAX, run.backoff_limit)
+    })
+    .at("backoff-limit")?;
+    rule(run.active_deadline != Some(0), || {
+        "must be 1 or more; leave it out for the run's own deadline".into()
+    })
+    .at("active-deadline")?;
+    let warning = |d: &Diagnostic| {
+        rule(d.severity == Severity::Warning, || "must be a warning; an error belongs in a failure".into())
+            .at("severity")
+    };
+    run.findings.iter().enumerate().try_for_each(|(i, d)| warning(d).nth(i)).at("findings")
+}
+
+fn conditions(conditions: &[Condition]) -> Result<(), Broken> {
+    let mut seen = BTreeSet::new();
+    conditions.iter().enumerate().try_for_each(|(i, condition)| {
+        let type_ = condition.type_.as_str();
+        rule(!HOST_CONDITIONS.contains(&type_), || format!("must not be {type_:?}, which is the host's"))
+            .and_then(|()| {
+                let sound = type_.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+                rule(sound, || format!("must be letters, digits and -_./ only, is {type_:?}"))
+            })
+            .and_then(|()| rule(seen.insert(type_), || format!("must be unique, {type_:?} occurs twice")))
+            .at("type")
+            .nth(i)
+    })
+}
+
+/// RFC 1123, as Kubernetes reads it: lower case, digits and dashes, at most 63 bytes.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}

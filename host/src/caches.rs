@@ -1,0 +1,189 @@
+//! What the watches show: one store a kind, slimmed to what is read from it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob};
+use backstay_core::contract::{GroupKind, Json, StrategyKind};
+use futures::FutureExt;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::core::GroupVersionKind;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Client, Resource};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::registry::Registry;
+
+/// The stores.
+pub struct Caches {
+    /// BackupClasses.
+    pub classes: Store<BackupClass>,
+    /// BackupJobs.
+    pub backup_jobs: Store<BackupJob>,
+    /// RestoreJobs.
+    pub restore_jobs: Store<RestoreJob>,
+    /// Plans.
+    pub plans: Store<Plan>,
+    /// Backups, their metadata only.
+    pub backups: Store<PartialObjectMeta<Backup>>,
+    /// Jobs of runs, without their pod templates.
+    pub jobs: Store<Job>,
+    /// Pods of runs, without their specs.
+    pub pods: Store<Pod>,
+    /// Strategies, by kind.
+    pub strategies: HashMap<GroupKind, Store<DynamicObject>>,
+    /// Told when a pod changes.
+    pub pods_changed: Notify,
+}
+
+/// The other ends of the stores, for the watches.
+pub struct Writers {
+    /// See [`Caches`].
+    pub classes: Writer<BackupClass>,
+    /// See [`Caches`].
+    pub backup_jobs: Writer<BackupJob>,
+    /// See [`Caches`].
+    pub restore_jobs: Writer<RestoreJob>,
+    /// See [`Caches`].
+    pub plans: Writer<Plan>,
+    /// See [`Caches`].
+    pub backups: Writer<PartialObjectMeta<Backup>>,
+    /// See [`Caches`].
+    pub jobs: Writer<Job>,
+    /// See [`Caches`].
+    pub pods: Writer<Pod>,
+    /// See [`Caches`].
+    pub strategies: Vec<(ApiResource, Writer<DynamicObject>)>,
+}
+
+impl Caches {
+    /// Empty stores for the host's kinds and for each strategy kind that a component serves.
+    #[must_use]
+    pub fn new(registry: &Registry) -> (Self, Writers) {
+        use kube::runtime::reflector::store;
+        let (classes, classes_writer) = store();
+        let (backup_jobs, backup_jobs_writer) = store();
+        let (restore_jobs, restore_jobs_writer) = store();
+        let (plans, plans_writer) = store();
+        let (backups, backups_writer) = store();
+        let (jobs, jobs_writer) = store();
+        let (pods, pods_writer) = store();
+        let mut strategies = HashMap::new();
+        let mut strategy_writers = Vec::new();
+        for served in registry.iter().flat_map(|c| &c.descriptor().kinds) {
+            let resource = resource_of(served);
+            let writer = Writer::new(resource.clone());
+            let key = GroupKind { group: served.group.clone(), kind: served.kind.clone() };
+            strategies.insert(key, writer.as_reader());
+            strategy_writers.push((resource, writer));
+        }
+        let pods_changed = Notify::new();
+        (
+            Self { classes, backup_jobs, restore_jobs, plans, backups, jobs, pods, strategies, pods_changed },
+            Writers {
+                classes: classes_writer,
+                backup_jobs: backup_jobs_writer,
+                restore_jobs: restore_jobs_writer,
+                plans: plans_writer,
+                backups: backups_writer,
+                jobs: jobs_writer,
+                pods: pods_writer,
+                strategies: strategy_writers,
+            },
+        )
+    }
+
+    /// Waits until every store of the host's own kinds has been filled once. Strategies are left out: a strategy kind
+    /// whose CRD is missing must not keep the others from being served.
+    pub async fn filled(&self) {
+        // The writers live as long as the process: a dropped one means that it is ending.
+        let _ = tokio::join!(
+            self.classes.wait_until_ready(),
+            self.backup_jobs.wait_until_ready(),
+            self.restore_jobs.wait_until_ready(),
+            self.plans.wait_until_ready(),
+            self.backups.wait_until_ready(),
+            self.jobs.wait_until_ready(),
+            self.pods.wait_until_ready(),
+        );
+    }
+
+    /// A BackupClass.
+    #[must_use]
+    pub fn class(&self, name: &str) -> Option<Arc<BackupClass>> {
+        self.classes.get(&ObjectRef::new(name))
+    }
+
+    /// A Job of ours.
+    #[must_use]
+    pub fn job(&self, namespace: &str, name: &str) -> Option<Arc<Job>> {
+        self.jobs.get(&ObjectRef::new(name).within(namespace))
+    }
+
+    /// The pods that a Job controls.
+    #[must_use]
+    pub fn pods_of(&self, job: &Job) -> Vec<Arc<Pod>> {
+        let Some(uid) = job.metadata.uid.as_deref() else { return Vec::new() };
+        self.pods.state_filter(|pod| controlled_by(pod, uid))
+    }
+
+    /// The pods of a Job, as soon as they are as wanted, or as they are after `patience`.
+    pub async fn pods_settled(
+        &self,
+        job: &Job,
+        patience: Duration,
+        wanted: impl Fn(&[Arc<Pod>]) -> bool,
+    ) -> Vec<Arc<Pod>> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let changed = self.pods_changed.notified();
+            let pods = self.pods_of(job);
+            if wanted(&pods) || tokio::time::timeout_at(deadline, changed).await.is_err() {
+                return pods;
+            }
+        }
+    }
+
+    /// The spec of a strategy. What the watch does not show is asked of the API server: the watch may lag, or the kind's
+    /// CRD may have come later than the controller.
+    ///
+    /// # Errors
+    /// The API server's, other than that the object or its kind is not there.
+    pub async fn strategy(
+        &self,
+        client: &Client,
+        served: &StrategyKind,
+        name: &str,
+    ) -> Result<Option<Json>, kube::Error> {
+        let key = GroupKind { group: served.group.clone(), kind: served.kind.clone() };
+        let resource = resource_of(served);
+        if let Some(store) = self.strategies.get(&key)
+            && store.wait_until_ready().now_or_never().is_some()
+            && let Some(found) = store.get(&ObjectRef::new_with(name, resource.clone()))
+        {
+            return Ok(Some(spec_of(&found)));
+        }
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        Ok(api.get_opt(name).await?.map(|object| spec_of(&object)))
+    }
+}
+
+fn spec_of(object: &DynamicObject) -> Json {
+    object.data.get("spec").cloned().unwrap_or_default()
+}
+
+fn controlled_by(pod: &Pod, uid: &str) -> bool {
+    pod.meta().owner_references.iter().flatten().any(|o| o.controller == Some(true) && o.uid == uid)
+}
+
+/// How the API server serves a strategy kind.
+#[must_use]
+pub fn resource_of(served: &StrategyKind) -> ApiResource {
+    let gvk = GroupVersionKind::gvk(&served.group, &served.version, &served.kind);
+    ApiResource::from_gvk_with_plural(&gvk, &served.plural)
+}

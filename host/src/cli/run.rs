@@ -1,0 +1,83 @@
+//! `backstay run`
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use backstay_engine::{Engine, EngineConfig};
+use clap::Args;
+use jiff::SignedDuration;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::telemetry::{self, LogFormat};
+use crate::controllers;
+use crate::settings::Settings;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Folder with the strategy components, one .wasm file each
+    #[arg(long, env = "BACKSTAY_COMPONENTS", default_value = "/components")]
+    components: PathBuf,
+    /// Folder for compiled code, readable by this user only; without it components are compiled at every start
+    #[arg(long, env = "BACKSTAY_CODE_CACHE")]
+    code_cache: Option<PathBuf>,
+    /// The controller's own namespace, where strategy revisions are kept
+    #[arg(long, env = "BACKSTAY_NAMESPACE", default_value = "backstay-system")]
+    namespace: String,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, env = "BACKSTAY_HTTP_BIND", default_value = "0.0.0.0:8080")]
+    http_bind: SocketAddr,
+    /// How long a run waits for something missing, such as 30m
+    #[arg(long, env = "BACKSTAY_WAIT_DEADLINE", default_value = "30m")]
+    wait_deadline: SignedDuration,
+    /// How long a run may take at most, such as 6h
+    #[arg(long, env = "BACKSTAY_RUN_DEADLINE", default_value = "6h")]
+    run_deadline: SignedDuration,
+    /// How long a finished Job stays once its result is recorded; without it, until its run is deleted
+    #[arg(long, env = "BACKSTAY_JOB_TTL")]
+    job_ttl: Option<SignedDuration>,
+    /// How many runs are looked at, and how many components called, at once
+    #[arg(long, env = "BACKSTAY_CONCURRENCY", default_value_t = 16)]
+    concurrency: u16,
+    /// What is logged, in the syntax of RUST_LOG
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    log: String,
+    /// How log lines look
+    #[arg(long, env = "BACKSTAY_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+impl RunArgs {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        telemetry::start(&self.log, self.log_format).context("--log cannot be read")?;
+        let settings = Settings {
+            components: self.components,
+            code_cache: self.code_cache,
+            namespace: self.namespace,
+            http: Some(self.http_bind),
+            wait_deadline: self.wait_deadline,
+            run_deadline: self.run_deadline,
+            job_ttl: self.job_ttl,
+            concurrency: self.concurrency.max(1),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let engine = Engine::new(EngineConfig {
+                code_cache: settings.code_cache.clone(),
+                concurrent_calls: u32::from(settings.concurrency),
+                ..EngineConfig::default()
+            })
+            .context("the component engine cannot be started")?;
+            let client = kube::Client::try_default()
+                .await
+                .context("no way to a Kubernetes cluster: set KUBECONFIG, or run in a pod with a ServiceAccount")?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let shutdown = async move {
+                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+                tracing::info!("told to stop, finishing what is under way");
+            };
+            Ok(controllers::run(client, &engine, settings, shutdown).await?)
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! What every step of the controller shares.
+
+use std::sync::Arc;
+
+use backstay_engine::{CallError, Called};
+use kube::Client;
+use tokio::sync::Semaphore;
+
+use crate::caches::Caches;
+use crate::clock::Clock;
+use crate::discovery::Discovery;
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::queues::Queues;
+use crate::registry::Registry;
+use crate::revisions::Revisions;
+use crate::run::Run;
+use crate::runs::Runs;
+use crate::settings::Settings;
+use crate::turns::SharedTurns;
+
+/// What every step shares. One in a process.
+pub struct Context {
+    /// The one way to the API server.
+    pub client: Client,
+    /// The components.
+    pub registry: Registry,
+    /// What the watches show.
+    pub caches: Caches,
+    /// Where work is put.
+    pub queues: Queues,
+    /// What we wrote ourselves.
+    pub runs: Runs,
+    /// Who may act on which application.
+    pub turns: SharedTurns,
+    /// Strategy revisions.
+    pub revisions: Revisions,
+    /// Kinds of applications.
+    pub discovery: Discovery,
+    /// Events.
+    pub events: Events,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Settings.
+    pub settings: Settings,
+    /// The clock.
+    pub clock: Clock,
+    /// How many components may be called at once.
+    pub calls: Semaphore,
+}
+
+impl Context {
+    /// A run has ended or is going away: its turn passes on, and whoever waited for it is looked at.
+    pub fn finished(&self, run: &Run) {
+        self.runs.ended(&run.uid);
+        for claim in self.turns.release(&run.uid) {
+            self.queues.wake(&self.caches, &claim.run_uid);
+        }
+    }
+
+    /// Calls a component off the async threads, and counts the call.
+    ///
+    /// # Errors
+    /// The component's.
+    pub async fn call<T, F>(self: &Arc<Self>, component: &str, function: &'static str, call: F) -> Result<Called<T>, CallError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<Called<T>, CallError> + Send + 'static,
+    {
+        // Never closed: closing is the only way that acquiring fails.
+        let _permit = self.calls.acquire().await;
+        let began = std::time::Instant::now();
+        let result = match tokio::task::spawn_blocking(call).await {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        let word = result.as_ref().map_or_else(|e| e.reason(), |_| "ok");
+        self.metrics.called(component, function, word, began.elapsed().as_secs_f64());
+        let log = match &result {
+            Ok(called) => &called.log,
+            Err(error) => &error.log,
+        };
+        for line in log {
+            tracing::debug!(component, function, level = ?line.level, line = %line.message, "component log");
+        }
+        result
+    }
+}

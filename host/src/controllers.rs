@@ -1,0 +1,157 @@
+//! Puts the parts together: watches fill stores and queues, workers empty the queues.
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use backstay_engine::Engine;
+use futures::channel::mpsc::UnboundedReceiver;
+use futures::{FutureExt, StreamExt};
+use kube::runtime::controller::{Action, Config, ReconcileRequest, applier};
+use kube::runtime::reflector::Store;
+use kube::{Client, Resource};
+use tokio::sync::Semaphore;
+
+use crate::caches::Caches;
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::discovery::Discovery;
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::queues::{Inboxes, Queues};
+use crate::registry::{Registry, RegistryError};
+use crate::revisions::Revisions;
+use crate::run::Run;
+use crate::runs::Runs;
+use crate::settings::Settings;
+use crate::turns::SharedTurns;
+use crate::{backup, http, plan, run, watches};
+
+/// Why a controller does not start, or ends without being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// A component cannot be loaded.
+    #[error("the components cannot be loaded")]
+    Registry(#[from] RegistryError),
+    /// Its HTTP address cannot be used.
+    #[error("the HTTP address cannot be used: give another one with --http-bind")]
+    Http(#[source] std::io::Error),
+    /// A part of it ended: the process must not go on without it.
+    #[error("{0} ended unexpectedly")]
+    Ended(&'static str),
+}
+
+/// Runs a controller until `shutdown` is done: then no new work is begun, and what is under way is finished.
+///
+/// # Errors
+/// When it cannot start, or a part of it ends.
+pub async fn run(
+    client: Client,
+    engine: &Engine,
+    settings: Settings,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ControllerError> {
+    let registry = Registry::load(engine, &settings.components)?;
+    let (caches, writers) = Caches::new(&registry);
+    let (queues, inboxes) = Queues::new();
+    let ctx = Arc::new(Context {
+        events: Events::new(client.clone()),
+        registry,
+        caches,
+        queues,
+        runs: Runs::default(),
+        turns: SharedTurns::default(),
+        revisions: Revisions::default(),
+        discovery: Discovery::default(),
+        metrics: Metrics::default(),
+        calls: Semaphore::new(usize::from(settings.concurrency)),
+        settings,
+        clock: Clock::start(),
+        client,
+    });
+    let ready = Arc::new(AtomicBool::new(false));
+    let shutdown = shutdown.shared();
+    let http = http::serve(ctx.clone(), ready.clone()).await.map_err(ControllerError::Http)?;
+    let watches = tokio::spawn(watches::run(writers, ctx.clone()));
+    let work = async {
+        ctx.caches.filled().await;
+        resume(&ctx);
+        ready.store(true, Ordering::Relaxed);
+        tracing::info!(
+            backup_jobs = ctx.caches.backup_jobs.len(),
+            restore_jobs = ctx.caches.restore_jobs.len(),
+            plans = ctx.caches.plans.len(),
+            strategies = %ctx.registry.kinds(),
+            "controller ready"
+        );
+        workers(inboxes, &ctx, shutdown.clone()).await;
+    };
+    let result = tokio::select! {
+        () = work => Ok(()),
+        () = shutdown.clone().then(|()| async { ctx.caches.filled().await; std::future::pending().await }) => Ok(()),
+        _ = watches => Err(ControllerError::Ended("the watches")),
+        _ = http => Err(ControllerError::Ended("the HTTP server")),
+    };
+    tracing::info!("controller stopped");
+    result
+}
+
+/// Runs that had begun hold their turns, before anybody asks for one.
+fn resume(ctx: &Context) {
+    for job in ctx.caches.backup_jobs.state() {
+        hold(&Run::from(job.as_ref()), ctx);
+    }
+    for job in ctx.caches.restore_jobs.state() {
+        hold(&Run::from(job.as_ref()), ctx);
+    }
+}
+
+fn hold(run: &Run, ctx: &Context) {
+    if !run.status.is_terminal() && run.status.run.is_some() && !run.deleting {
+        ctx.turns.hold(run);
+    }
+}
+
+async fn workers(inboxes: Inboxes, ctx: &Arc<Context>, shutdown: impl Future<Output = ()> + Clone + Send + 'static) {
+    let until = || shutdown.clone();
+    tokio::join!(
+        work(inboxes.backup_jobs, ctx.caches.backup_jobs.clone(), ctx, until(), |job, ctx| async move {
+            run::reconcile(Run::from(job.as_ref()), ctx).await
+        }),
+        work(inboxes.restore_jobs, ctx.caches.restore_jobs.clone(), ctx, until(), |job, ctx| async move {
+            run::reconcile(Run::from(job.as_ref()), ctx).await
+        }),
+        work(inboxes.backups, ctx.caches.backups.clone(), ctx, until(), backup::reconcile),
+        work(inboxes.plans, ctx.caches.plans.clone(), ctx, until(), plan::reconcile),
+    );
+}
+
+/// Empties a queue, one object at a time by one worker only, several objects at once. A reconcile has no error: what went
+/// wrong is told where it went wrong, and the answer says when to look again.
+async fn work<K, F, R>(
+    inbox: UnboundedReceiver<ReconcileRequest<K>>,
+    store: Store<K>,
+    ctx: &Arc<Context>,
+    until: impl Future<Output = ()> + Send + 'static,
+    reconcile: R,
+) where
+    K: Resource + Clone + Send + Sync + 'static,
+    K::DynamicType: Debug + Eq + Hash + Clone + Unpin + Send + Sync,
+    F: Future<Output = Action> + Send + 'static,
+    R: Fn(Arc<K>, Arc<Context>) -> F + Send + 'static,
+{
+    let queue = inbox.map(Ok::<_, Infallible>).take_until(until);
+    let config = Config::default().concurrency(ctx.settings.concurrency);
+    let reconciled = applier(
+        move |object: Arc<K>, ctx: Arc<Context>| reconcile(object, ctx).map(Ok::<_, Infallible>).boxed(),
+        |_: Arc<K>, error: &Infallible, _: Arc<Context>| match *error {},
+        ctx.clone(),
+        store,
+        queue,
+        config,
+    );
+    reconciled.for_each(|_| async {}).await;
+}

@@ -1,0 +1,68 @@
+//! How the API server serves the kinds of applications: looked up once, remembered.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use backstay_api::TypedRef;
+use backstay_core::contract::GroupKind;
+use kube::api::{ApiResource, DynamicObject};
+use kube::core::Status;
+use kube::discovery::{self, Scope};
+use kube::error::DiscoveryError;
+use kube::{Api, Client};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// How long an answer is believed. A kind that is not found is always looked for again.
+const FRESH: Duration = Duration::from_secs(600);
+
+/// A kind, as the API server serves it.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    /// Its resource.
+    pub resource: ApiResource,
+    /// Whether its objects live in namespaces.
+    pub namespaced: bool,
+}
+
+impl Kind {
+    /// The API for objects of this kind; `namespace` counts only if they live in one.
+    #[must_use]
+    pub fn api(&self, client: &Client, namespace: &str) -> Api<DynamicObject> {
+        if self.namespaced {
+            Api::namespaced_with(client.clone(), namespace, &self.resource)
+        } else {
+            Api::all_with(client.clone(), &self.resource)
+        }
+    }
+}
+
+/// What is known of the kinds asked for so far.
+#[derive(Debug, Default)]
+pub struct Discovery(Mutex<HashMap<GroupKind, (Instant, Kind)>>);
+
+impl Discovery {
+    /// How the API server serves the kind of `application`, in its preferred version; `None` if it does not.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn kind(&self, client: &Client, application: &TypedRef) -> Result<Option<Kind>, kube::Error> {
+        let key = GroupKind { group: application.group().to_owned(), kind: application.kind.clone() };
+        let mut known = self.0.lock().await;
+        if let Some((at, kind)) = known.get(&key)
+            && at.elapsed() < FRESH
+        {
+            return Ok(Some(kind.clone()));
+        }
+        let group = match discovery::group(client, &key.group).await {
+            Ok(group) => group,
+            Err(kube::Error::Discovery(DiscoveryError::MissingApiGroup(_))) => return Ok(None),
+            Err(kube::Error::Api(status)) if Status::is_not_found(&status) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some((resource, capabilities)) = group.recommended_kind(&key.kind) else { return Ok(None) };
+        let kind = Kind { resource, namespaced: matches!(capabilities.scope, Scope::Namespaced) };
+        known.insert(key, (Instant::now(), kind.clone()));
+        Ok(Some(kind))
+    }
+}

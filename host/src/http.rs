@@ -1,0 +1,42 @@
+//! `/livez`, `/readyz` and `/metrics`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::context::Context;
+
+const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Serves them, if an address is set. The handle ends only if the server does.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub async fn serve(ctx: Arc<Context>, ready: Arc<AtomicBool>) -> Result<JoinHandle<()>, std::io::Error> {
+    let Some(address) = ctx.settings.http else { return Ok(tokio::spawn(std::future::pending())) };
+    let router = Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route(
+            "/readyz",
+            get(move || async move {
+                if ready.load(Ordering::Relaxed) {
+                    (StatusCode::OK, "ok\n")
+                } else {
+                    (StatusCode::SERVICE_UNAVAILABLE, "the watches have not been filled yet\n")
+                }
+            }),
+        )
+        .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, METRICS)], ctx.metrics.text()) }));
+    let listener = TcpListener::bind(address).await?;
+    tracing::info!(address = %listener.local_addr()?, "serving probes and metrics");
+    Ok(tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "http server failed");
+        }
+    }))
+}

@@ -1,0 +1,26 @@
+//! The Backstay controller: the shell around pure decisions and sandboxed components.
+//!
+//! The host observes (watches fill [`caches`]), the guest decides (a component is called through [`context`]), the host
+//! acts ([`run`], [`backup`], [`plan`]). What is decided without a component is in `backstay-core`.
+
+pub mod api_error;
+pub mod backup;
+pub mod caches;
+pub mod cli;
+pub mod clock;
+pub mod context;
+pub mod controllers;
+pub mod discovery;
+pub mod events;
+pub mod finalizer;
+pub mod http;
+pub mod metrics;
+pub mod plan;
+pub mod queues;
+pub mod registry;
+pub mod revisions;
+pub mod run;
+pub mod runs;
+pub mod settings;
+pub mod turns;
+pub mod watches;

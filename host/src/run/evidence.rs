@@ -1,0 +1,90 @@
+//! What a Job that ended has left to judge it by: termination messages, and the last log lines if it failed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstay_core::contract::PodResult;
+use backstay_core::job::{End, pod_result};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ListParams, LogParams};
+use kube::{Api, ResourceExt};
+
+use super::halt::Halt;
+use super::object::Run;
+use crate::api_error::ApiError;
+use crate::context::Context;
+
+/// Bytes of one container's log.
+const LOG_BYTES: i64 = 64 * 1024;
+/// Pods whose logs are read: as many as a result holds.
+const PODS: usize = 4;
+
+/// Gathers it. The pods come from a watch; where that lags behind the Job they are listed.
+pub(super) async fn gather(run: &Run, job: &Job, end: &End, ctx: &Arc<Context>) -> Result<PodResult, Halt> {
+    let mut pods: Vec<Arc<Pod>> = ctx.caches.pods_of(job);
+    if !complete(&pods, job, end) {
+        pods = ctx.caches.pods_settled(job, Duration::from_millis(250), |p| complete(p, job, end)).await;
+    }
+    if !complete(&pods, job, end) {
+        let api = Api::<Pod>::namespaced(ctx.client.clone(), run.namespace());
+        let uid = job.metadata.uid.clone().unwrap_or_default();
+        let params = ListParams::default().labels(&format!("batch.kubernetes.io/controller-uid={uid}"));
+        let doing = format!("listing the pods of Job \"{}/{}\"", run.namespace(), job.name_any());
+        let list = api.list(&params).await.map_err(|e| ApiError::new(doing, e))?;
+        pods = list.items.into_iter().map(Arc::new).collect();
+    }
+    let record = run.status.run.as_ref().and_then(|r| r.job.clone()).unwrap_or_default();
+    let lines = record.log_lines.unwrap_or(0);
+    let logs = if end.succeeded || lines == 0 { HashMap::new() } else { logs(run, &pods, lines, ctx).await };
+    let data = record.data.as_deref().and_then(|d| serde_json::from_str(d).ok());
+    Ok(pod_result(end, pods.iter().map(AsRef::as_ref), data, |pod, container| {
+        logs.get(&(pod.to_owned(), container.to_owned())).cloned().unwrap_or_default()
+    }))
+}
+
+/// Whether the pods show what the Job counted: a Job that is Complete has a pod that succeeded, with its containers
+/// ended; a failed one has at least the pods that it counted as failed (unless they were deleted since).
+fn complete(pods: &[Arc<Pod>], job: &Job, end: &End) -> bool {
+    let ended = |phase: &str| {
+        let in_phase = |p: &&Arc<Pod>| p.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some(phase));
+        i32::try_from(pods.iter().filter(in_phase).count()).unwrap_or(i32::MAX)
+    };
+    let status = job.status.clone().unwrap_or_default();
+    if end.succeeded {
+        ended("Succeeded") >= status.succeeded.unwrap_or(1).max(1)
+    } else {
+        ended("Failed") >= status.failed.unwrap_or(0)
+    }
+}
+
+/// The last lines of each container. A log that cannot be read is left out: it is evidence, not a condition.
+async fn logs(run: &Run, pods: &[Arc<Pod>], lines: u32, ctx: &Context) -> HashMap<(String, String), String> {
+    let api = Api::<Pod>::namespaced(ctx.client.clone(), run.namespace());
+    let mut logs = HashMap::new();
+    let mut newest: Vec<_> = pods.iter().collect();
+    newest.sort_by_key(|p| std::cmp::Reverse(p.metadata.creation_timestamp.as_ref().map(|t| t.0)));
+    for pod in newest.into_iter().take(PODS) {
+        let status = pod.status.clone().unwrap_or_default();
+        let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+        for container in containers.filter(|c| c.state.as_ref().is_some_and(|s| s.terminated.is_some())) {
+            let params = LogParams {
+                container: Some(container.name.clone()),
+                tail_lines: Some(i64::from(lines)),
+                limit_bytes: Some(LOG_BYTES),
+                ..LogParams::default()
+            };
+            match api.logs(&pod.name_any(), &params).await {
+                Ok(text) => {
+                    logs.insert((pod.name_any(), container.name.clone()), text);
+                }
+                Err(error) => {
+                    tracing::warn!(run = %run.title(), pod = %pod.name_any(), container = %container.name,
+                        error = %crate::api_error::chain(&error), "log not read");
+                }
+            }
+        }
+    }
+    logs
+}

@@ -1,0 +1,192 @@
+//! Why a run does not go further now, and what is then written and done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstay_api::conditions::reasons;
+use backstay_core::contract::Mode;
+use backstay_core::retry::{self, Class};
+use kube::runtime::controller::Action;
+
+use super::object::Run;
+use crate::api_error::{self, ApiError};
+use crate::context::Context;
+
+/// Why a run does not go further now.
+#[derive(Debug)]
+pub enum Halt {
+    /// It goes its ordinary way and wakes on an event, or after this time.
+    Running {
+        /// Shown as the message of `Ready`.
+        message: String,
+        /// The net under the watches.
+        recheck: Duration,
+    },
+    /// It lacks something that may appear, and gives up after the wait deadline if `bounded`.
+    Wait {
+        /// Reason of `Ready=False`.
+        reason: &'static str,
+        /// What it waits for.
+        message: String,
+        /// Whether the wait deadline counts.
+        bounded: bool,
+        /// Reason and message when the wait is over; `None` for the ones that name the wait.
+        give_up: Option<(&'static str, String)>,
+    },
+    /// It has failed, for good.
+    Fail {
+        /// Reason of `Ready=False`.
+        reason: String,
+        /// What failed, why and what to do.
+        message: String,
+    },
+    /// It is not ours to touch.
+    Leave,
+    /// The API server did not answer as hoped; tried again by the table of [`retry`].
+    Api(ApiError),
+}
+
+impl Halt {
+    pub(super) fn fail(reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Fail { reason: reason.into(), message: message.into() }
+    }
+
+    pub(super) fn wait(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::Wait { reason, message: message.into(), bounded: true, give_up: None }
+    }
+}
+
+impl From<ApiError> for Halt {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+/// Writes down why the run stopped here, and says when it is looked at again.
+pub(super) async fn settle(run: &mut Run, halt: Halt, ctx: &Arc<Context>) -> Action {
+    let now = ctx.clock.now();
+    match halt {
+        Halt::Leave => Action::await_change(),
+        Halt::Running { message, recheck } => {
+            run.status.running(&message, now);
+            let next = recheck.min(until_deadline(run, now));
+            write(run, ctx, Action::requeue(next)).await
+        }
+        Halt::Wait { reason, message, bounded, give_up } => {
+            let limit = ctx.settings.wait_deadline;
+            if bounded && run.status.waited(reason, now) >= limit {
+                let minutes = limit.as_secs() / 60;
+                let (reason, message) = give_up.unwrap_or_else(|| {
+                    (reasons::WAIT_DEADLINE_EXCEEDED, format!("{message}; gave up after {minutes} minutes ({reason})"))
+                });
+                return fail(run, reason, &message, ctx).await;
+            }
+            if run.status.ready().is_none_or(|c| c.reason != reason) {
+                ctx.events.normal(run.reference(), reason, &message);
+            }
+            run.status.wait(reason, &message, now);
+            let limit = Duration::try_from(limit).unwrap_or_default().max(Duration::from_secs(1));
+            write(run, ctx, Action::requeue(RECHECK_WAIT.min(limit))).await
+        }
+        Halt::Fail { reason, message } => fail(run, &reason, &message, ctx).await,
+        Halt::Api(error) => retry_later(run, &error, ctx).await,
+    }
+}
+
+/// How often a wait is looked at without any event.
+const RECHECK_WAIT: Duration = Duration::from_secs(60);
+/// From this many failures in a row on, a transient error is shown on the run.
+const VISIBLE: u32 = 4;
+
+async fn retry_later(run: &mut Run, error: &ApiError, ctx: &Arc<Context>) -> Action {
+    let now = ctx.clock.now();
+    let attempt = ctx.runs.failed(&run.uid);
+    let class = error.class();
+    let cause = api_error::chain(error);
+    let delay = match class {
+        Class::Refused => return fail(run, error.refusal(), &cause, ctx).await,
+        Class::Conflict => {
+            ctx.runs.distrust(&run.uid);
+            Duration::from_millis(50).max(retry::backoff(attempt.saturating_sub(3)))
+        }
+        Class::Retry { after } => retry::backoff(attempt).max(after.unwrap_or_default()),
+        Class::RetryVisible | Class::NotFound | Class::AlreadyExists => retry::backoff(attempt),
+    };
+    tracing::warn!(run = %run.title(), attempt, delay_ms = delay.as_millis(), error = %cause, "call failed, will try again");
+    if let Some(deadline) = run.deadline()
+        && now >= deadline
+    {
+        let reason = error.past_deadline.unwrap_or(reasons::RUN_DEADLINE_EXCEEDED);
+        let message = format!("the run's deadline has passed while waiting for the API server: {cause}");
+        return fail(run, reason, &message, ctx).await;
+    }
+    if class == Class::RetryVisible || attempt >= VISIBLE {
+        let reason = reasons::WAITING_FOR_API;
+        if run.status.waited(reason, now) >= ctx.settings.wait_deadline {
+            let message = format!("gave up waiting for the API server: {cause}");
+            return fail(run, reasons::WAIT_DEADLINE_EXCEEDED, &message, ctx).await;
+        }
+        run.status.wait(reason, &cause, now);
+        return write(run, ctx, Action::requeue(delay)).await;
+    }
+    Action::requeue(delay)
+}
+
+/// Ends the run badly. A clean-up does not end: the Backup stays, and it begins anew after a while.
+pub(super) async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Arc<Context>) -> Action {
+    let now = ctx.clock.now();
+    if run.mode == Mode::Cleanup {
+        return super::record::cleanup_failed(run, reason, message, ctx).await;
+    }
+    run.status.fail(reason, message, now);
+    let action = write(run, ctx, Action::await_change()).await;
+    if ctx.runs.is_settled(run) {
+        ctx.events.warning(run.reference(), reason, message);
+        tracing::info!(run = %run.title(), reason, message, "run failed");
+        ctx.metrics.run_ended(&run.object.kind, "Failed", reason, run.seconds());
+        ctx.finished(run);
+    }
+    action
+}
+
+/// Writes the status; if that fails the run is looked at again soon, and nothing else is done for it meanwhile.
+async fn write(run: &mut Run, ctx: &Arc<Context>, then: Action) -> Action {
+    match ctx.runs.write(run, &ctx.client).await {
+        Ok(_) => then,
+        Err(error) => {
+            let error = ApiError::new(format!("writing the status of {}", run.title()), error);
+            let attempt = ctx.runs.failed(&run.uid);
+            match error.class() {
+                Class::NotFound => return Action::await_change(),
+                Class::Conflict => ctx.runs.distrust(&run.uid),
+                _ => {}
+            }
+            tracing::warn!(run = %run.title(), attempt, error = %api_error::chain(&error), "status not written, will try again");
+            Action::requeue(retry::backoff(attempt))
+        }
+    }
+}
+
+/// A run that is being deleted: gives back its turn and takes our finalizer off, if it has one (the Go implementation
+/// puts it on every RestoreJob).
+pub(super) async fn let_go(run: &mut Run, ctx: &Arc<Context>) -> Action {
+    ctx.finished(run);
+    if !run.finalized {
+        return Action::await_change();
+    }
+    match crate::finalizer::remove(run, &ctx.client).await {
+        Ok(()) => Action::await_change(),
+        Err(error) => {
+            let attempt = ctx.runs.failed(&run.uid);
+            tracing::warn!(run = %run.title(), attempt, error = %api_error::chain(&error), "finalizer not removed, will try again");
+            ctx.runs.distrust(&run.uid);
+            Action::requeue(retry::backoff(attempt))
+        }
+    }
+}
+
+fn until_deadline(run: &Run, now: jiff::Timestamp) -> Duration {
+    let Some(deadline) = run.deadline() else { return Duration::MAX };
+    // A second late rather than early: the Job itself ends at the deadline, and says so.
+    Duration::try_from(deadline.duration_since(now)).unwrap_or_default() + Duration::from_secs(1)
+}

@@ -1,0 +1,81 @@
+//! One run: a BackupJob, a RestoreJob, or the clean-up after a Backup that is being deleted.
+//!
+//! The three share one flow, because they are one thing: inputs are settled once and pinned, a pod runs as a Job, the
+//! component says what its end means, and the result is recorded. [`reconcile`] is that flow; each step is a file.
+
+mod begin;
+mod evidence;
+mod halt;
+mod job;
+mod judge;
+mod object;
+mod pinned;
+mod record;
+mod request;
+mod resolve;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstay_core::contract::Mode;
+use kube::runtime::controller::Action;
+
+pub use halt::Halt;
+pub use object::Run;
+
+use crate::context::Context;
+
+/// How often a running run is looked at without any event, as a net under the watches (lifecycle.md R8).
+const RECHECK: Duration = Duration::from_secs(120);
+
+/// Looks at a run once and takes it as far as it goes now.
+///
+/// Everything here may be cut off after any single write and done again: what exists is found by the run's uid, and a
+/// write that was made is not made twice.
+pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
+    let mut run = match ctx.runs.current(seen, &ctx).await {
+        Ok(Some(run)) => run,
+        Ok(None) => return Action::await_change(),
+        Err(error) => {
+            tracing::warn!(error = %crate::api_error::chain(&error), "a run could not be read again");
+            return Action::requeue(Duration::from_secs(5));
+        }
+    };
+    if run.is_over() {
+        ctx.finished(&run);
+        return Action::await_change();
+    }
+    if run.deleting && run.mode != Mode::Cleanup {
+        // Nothing is created for a run that is going away (F10); its Job goes with it, by garbage collection.
+        return halt::let_go(&mut run, &ctx).await;
+    }
+    match advance(&mut run, &ctx).await {
+        Ok(()) => {
+            ctx.finished(&run);
+            Action::await_change()
+        }
+        Err(halt) => halt::settle(&mut run, halt, &ctx).await,
+    }
+}
+
+/// The steps of a run. `Ok` means that it has ended and that this is written down.
+async fn advance(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Halt> {
+    if run.status.run.is_none() {
+        let inputs = resolve::inputs(run, ctx).await?;
+        begin::begin(run, inputs, ctx).await?;
+    }
+    let pinned = pinned::load(run, ctx).await?;
+    ctx.turns.hold(run);
+    let job = match &run.status.run.as_ref().and_then(|r| r.job.clone()) {
+        None => job::ensure(run, &pinned, ctx).await?,
+        Some(recorded) => job::recorded(run, recorded, ctx).await?,
+    };
+    let end = job::ended(run, &job, ctx).await?;
+    let result = evidence::gather(run, &job, &end, ctx).await?;
+    let outcome = judge::judge(run, &pinned, &end, result, ctx).await?;
+    match run.mode {
+        Mode::Backup => record::backup(run, &pinned, &end, &outcome, ctx).await,
+        Mode::Restore => record::restored(run, ctx).await,
+        Mode::Cleanup => record::cleaned(run, ctx).await,
+    }
+}

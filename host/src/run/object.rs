@@ -1,0 +1,228 @@
+//! A run, whatever kind of object it is.
+
+use backstay_api::{Backup, BackupJob, BackupJobSpec, RestoreJob, RestoreJobSpec, finalizers, names};
+use backstay_core::contract::{Mode, ObjectRef};
+use backstay_core::status::{RunStatus, merge_diff};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde_json::{Value, json};
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// Make a backup.
+    Backup(BackupJobSpec),
+    /// Restore one.
+    Restore(RestoreJobSpec),
+    /// Clean up after this Backup.
+    Cleanup(Box<Backup>),
+}
+
+/// A run: the object it stands for, and its status as this process knows it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What it does.
+    pub mode: Mode,
+    /// Its object.
+    pub object: ObjectRef,
+    /// Its uid.
+    pub uid: String,
+    /// `metadata.generation`.
+    pub generation: Option<i64>,
+    /// `metadata.resourceVersion` of what this was read from.
+    pub resource_version: String,
+    /// When its object was created, in seconds.
+    pub created: i64,
+    /// Whether its object is being deleted.
+    pub deleting: bool,
+    /// Whether it carries one of our finalizers.
+    pub finalized: bool,
+    /// What was asked for.
+    pub asked: Asked,
+    /// Its status, as it shall be.
+    pub status: RunStatus,
+    /// Its status, as it is known to be stored.
+    stored: Value,
+}
+
+impl Run {
+    fn new<K: Resource>(mode: Mode, kind: &str, object: &K, asked: Asked, status: Value) -> Self {
+        let meta = object.meta();
+        let mut run = Self {
+            mode,
+            object: backstay_core::backup::run_ref(
+                kind,
+                meta.namespace.as_deref().unwrap_or_default(),
+                &object.name_any(),
+            ),
+            uid: meta.uid.clone().unwrap_or_default(),
+            generation: meta.generation,
+            resource_version: meta.resource_version.clone().unwrap_or_default(),
+            created: meta.creation_timestamp.as_ref().map_or(0, |t| t.0.as_second()),
+            deleting: meta.deletion_timestamp.is_some(),
+            finalized: meta.finalizers.iter().flatten().any(|f| finalizers::is_ours(f)),
+            asked,
+            // A status that does not decode is one that nobody of ours wrote: the run is looked at from the start.
+            status: serde_json::from_value(status).unwrap_or_default(),
+            stored: Value::Null,
+        };
+        run.stored = run.status_json();
+        run
+    }
+
+    /// Name of its object.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.object.name
+    }
+
+    /// Namespace of its object.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.object.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// Kind and name, for messages.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{} \"{}/{}\"", self.object.kind, self.namespace(), self.name())
+    }
+
+    /// Name of its Job.
+    #[must_use]
+    pub fn job_name(&self) -> String {
+        match self.mode {
+            Mode::Backup => names::backup_job_name(self.name()),
+            Mode::Restore => names::restore_job_name(self.name()),
+            Mode::Cleanup => names::cleanup_job_name(self.name()),
+        }
+    }
+
+    /// Whether there is nothing left to do for it.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        match self.mode {
+            Mode::Backup | Mode::Restore => self.status.is_terminal(),
+            Mode::Cleanup => !self.finalized,
+        }
+    }
+
+    /// When the run is ended without asking; `None` before it has begun.
+    #[must_use]
+    pub fn deadline(&self) -> Option<jiff::Timestamp> {
+        Some(self.status.run.as_ref()?.deadline.as_ref()?.0)
+    }
+
+    /// How long the run took, from its beginning to its end, in seconds; zero if it has not done both.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        match (&self.status.started_at, &self.status.completed_at) {
+            (Some(from), Some(to)) => to.0.duration_since(from.0).as_secs_f64(),
+            _ => 0.0,
+        }
+    }
+
+    /// The object, as an Event refers to it.
+    #[must_use]
+    pub fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(self.object.api_version.clone()),
+            kind: Some(self.object.kind.clone()),
+            namespace: self.object.namespace.clone(),
+            name: Some(self.object.name.clone()),
+            uid: Some(self.uid.clone()),
+            ..ObjectReference::default()
+        }
+    }
+
+    /// The status as it goes on the wire. Clean-up shares its object with the status of the Backup, and owns only its
+    /// record and the conditions there.
+    fn status_json(&self) -> Value {
+        // Plain data: serialising it cannot fail.
+        let mut status = serde_json::to_value(&self.status).unwrap_or_default();
+        if self.mode == Mode::Cleanup
+            && let Some(fields) = status.as_object_mut()
+        {
+            fields.retain(|key, _| key == "run" || key == "conditions");
+        }
+        status
+    }
+
+    /// Writes the status, if it differs from what is stored, with the resource version as precondition. Returns whether
+    /// anything was written.
+    ///
+    /// # Errors
+    /// The API server's. Nothing is lost then: the status in memory still differs from what is stored.
+    pub async fn write_status(&mut self, client: &Client) -> Result<bool, kube::Error> {
+        self.status.observed_generation = self.generation.or(self.status.observed_generation);
+        let wanted = self.status_json();
+        let Some(difference) = merge_diff(&self.stored, &wanted) else { return Ok(false) };
+        let patch = Patch::Merge(json!({
+            "metadata": {"resourceVersion": self.resource_version},
+            "status": difference,
+        }));
+        let params = PatchParams { field_manager: Some("backstay".to_owned()), ..PatchParams::default() };
+        let (namespace, name) = (self.namespace().to_owned(), self.name().to_owned());
+        let version = match self.mode {
+            Mode::Backup => {
+                let api = Api::<BackupJob>::namespaced(client.clone(), &namespace);
+                api.patch_status(&name, &params, &patch).await?.resource_version()
+            }
+            Mode::Restore => {
+                let api = Api::<RestoreJob>::namespaced(client.clone(), &namespace);
+                api.patch_status(&name, &params, &patch).await?.resource_version()
+            }
+            Mode::Cleanup => {
+                let api = Api::<Backup>::namespaced(client.clone(), &namespace);
+                api.patch_status(&name, &params, &patch).await?.resource_version()
+            }
+        };
+        self.resource_version = version.unwrap_or_default();
+        self.stored = wanted;
+        Ok(true)
+    }
+
+    /// Reads the object again, from the API server; `None` if it is gone, or another one has its name now.
+    ///
+    /// # Errors
+    /// The API server's, other than that it is not there.
+    pub async fn read_again(&self, client: &Client) -> Result<Option<Self>, kube::Error> {
+        let (namespace, name) = (self.namespace(), self.name());
+        let run = match self.mode {
+            Mode::Backup => {
+                Api::<BackupJob>::namespaced(client.clone(), namespace).get_opt(name).await?.as_ref().map(Self::from)
+            }
+            Mode::Restore => {
+                Api::<RestoreJob>::namespaced(client.clone(), namespace).get_opt(name).await?.as_ref().map(Self::from)
+            }
+            Mode::Cleanup => {
+                Api::<Backup>::namespaced(client.clone(), namespace).get_opt(name).await?.as_ref().map(Self::from)
+            }
+        };
+        Ok(run.filter(|r| r.uid == self.uid))
+    }
+}
+
+impl From<&BackupJob> for Run {
+    fn from(job: &BackupJob) -> Self {
+        let status = serde_json::to_value(&job.status).unwrap_or_default();
+        Self::new(Mode::Backup, "BackupJob", job, Asked::Backup(job.spec.clone()), status)
+    }
+}
+
+impl From<&RestoreJob> for Run {
+    fn from(job: &RestoreJob) -> Self {
+        let status = serde_json::to_value(&job.status).unwrap_or_default();
+        Self::new(Mode::Restore, "RestoreJob", job, Asked::Restore(job.spec.clone()), status)
+    }
+}
+
+impl From<&Backup> for Run {
+    fn from(backup: &Backup) -> Self {
+        let status = backup.status.clone().unwrap_or_default();
+        let status = json!({"run": status.run, "conditions": status.conditions,
+            "startedAt": backup.metadata.deletion_timestamp});
+        Self::new(Mode::Cleanup, "Backup", backup, Asked::Cleanup(Box::new(backup.clone())), status)
+    }
+}

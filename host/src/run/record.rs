@@ -1,0 +1,199 @@
+//! The result is written down: first what was made, then that the run is over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstay_api::conditions::{reasons, types};
+use backstay_api::{Backup, LocalRef, names};
+use backstay_core::backup::{Made, build, made_by, status_of};
+use backstay_core::contract::{Mode, Outcome};
+use backstay_core::job::End;
+use backstay_core::retry::Class;
+use backstay_core::status::merge_diff;
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use super::halt::Halt;
+use super::object::{Asked, Run};
+use super::pinned::Pinned;
+use super::job;
+use crate::api_error::{ApiError, chain, class};
+use crate::context::Context;
+
+/// How long a clean-up that failed rests before it begins anew.
+const CLEANUP_REST: Duration = Duration::from_secs(60);
+
+/// A backup ended well: the Backup, its status, then the run (lifecycle.md R3, R4, R7).
+pub(super) async fn backup(
+    run: &mut Run,
+    pinned: &Pinned,
+    end: &End,
+    outcome: &Outcome,
+    ctx: &Arc<Context>,
+) -> Result<(), Halt> {
+    let backup = ensure_backup(run, pinned, end, outcome, ctx).await?;
+    ensure_status(run, pinned, outcome, &backup, ctx).await?;
+    ended_well(run, Some(LocalRef::new(backup.name_any())), "backup Job completed", ctx).await
+}
+
+/// Whatever keeps the artifact from being recorded, data was written: that is said.
+fn unrecorded(doing: String, error: kube::Error) -> Halt {
+    let refused = class(&error) == Class::Refused;
+    let error = ApiError::new(doing, error).late_as(reasons::ARTIFACT_NOT_RECORDED);
+    if refused {
+        let message = format!("data was written, but the Backup could not be recorded: {}", chain(&error));
+        return Halt::fail(reasons::ARTIFACT_NOT_RECORDED, message);
+    }
+    error.into()
+}
+
+async fn ensure_backup(
+    run: &Run,
+    pinned: &Pinned,
+    end: &End,
+    outcome: &Outcome,
+    ctx: &Arc<Context>,
+) -> Result<Backup, Halt> {
+    let api = Api::<Backup>::namespaced(ctx.client.clone(), run.namespace());
+    let plan = match &run.asked {
+        Asked::Backup(spec) => spec.plan_ref.as_ref(),
+        _ => None,
+    };
+    let ended = end.at.unwrap_or_else(|| ctx.clock.now().as_second());
+    // A name that somebody else's Backup has is left to it: ours gets the fallback name of R3.
+    for name in [run.name().to_owned(), names::fallback_backup_name(run.name(), &run.uid)] {
+        let made = Made {
+            name: &name,
+            namespace: run.namespace(),
+            run_uid: &run.uid,
+            plan,
+            record: &pinned.record,
+            ended,
+        };
+        let title = format!("Backup \"{}/{name}\"", run.namespace());
+        let error = match api.create(&PostParams::default(), &build(&made, outcome)).await {
+            Ok(backup) => return Ok(backup),
+            Err(error) => error,
+        };
+        if class(&error) != Class::AlreadyExists {
+            return Err(unrecorded(format!("creating {title}"), error));
+        }
+        match api.get_opt(&name).await.map_err(|e| unrecorded(format!("reading {title}"), e))? {
+            Some(existing) if made_by(&existing, &run.uid) => return Ok(existing),
+            Some(_) => {
+                let note = format!("{title} exists and is not of this run; it is left alone and this run's Backup gets another name");
+                ctx.events.warning(run.reference(), reasons::BACKUP_NAME_TAKEN, &note);
+            }
+            // It went away in between: look again.
+            None => return Err(unrecorded(format!("creating {title}"), error)),
+        }
+    }
+    Err(Halt::fail(
+        reasons::ARTIFACT_NOT_RECORDED,
+        format!(
+            "data was written, but Backups named {:?} and by this run's uid exist and are not of this run; rename them",
+            run.name()
+        ),
+    ))
+}
+
+async fn ensure_status(
+    run: &Run,
+    pinned: &Pinned,
+    outcome: &Outcome,
+    backup: &Backup,
+    ctx: &Arc<Context>,
+) -> Result<(), Halt> {
+    let wanted = status_of(&pinned.record, outcome, backup.metadata.generation, ctx.clock.now());
+    if backup.status.as_ref().is_some_and(|s| s.phase == wanted.phase) {
+        return Ok(());
+    }
+    let stored = serde_json::to_value(&backup.status).unwrap_or_default();
+    let Some(difference) = merge_diff(&stored, &serde_json::to_value(&wanted).unwrap_or_default()) else {
+        return Ok(());
+    };
+    let api = Api::<Backup>::namespaced(ctx.client.clone(), run.namespace());
+    let name = backup.name_any();
+    let params = PatchParams { field_manager: Some("backstay".to_owned()), ..PatchParams::default() };
+    let patch = Patch::Merge(json!({ "status": difference }));
+    let written = match api.patch_status(&name, &params, &patch).await {
+        // A CRD of the Go implementation has no status subresource (R7): then the status is a field like any other.
+        Err(error) if class(&error) == Class::NotFound => api.patch(&name, &params, &patch).await,
+        other => other,
+    };
+    match written {
+        Ok(_) => Ok(()),
+        Err(error) => Err(unrecorded(format!("writing the status of Backup \"{}/{name}\"", run.namespace()), error)),
+    }
+}
+
+/// A restore ended well.
+pub(super) async fn restored(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Halt> {
+    ended_well(run, None, "restore Job completed", ctx).await
+}
+
+async fn ended_well(run: &mut Run, backup: Option<LocalRef>, message: &str, ctx: &Arc<Context>) -> Result<(), Halt> {
+    let before = run.status.clone();
+    run.status.backup_ref = backup;
+    run.status.succeed(run.mode, message, ctx.clock.now());
+    if let Err(error) = ctx.runs.write(run, &ctx.client).await {
+        // Not written is not ended: what is said of the run until the next try must not say so.
+        run.status = before;
+        let error = ApiError::new(format!("writing the end of {}", run.title()), error);
+        return Err(error.late_as(reasons::ARTIFACT_NOT_RECORDED).into());
+    }
+    let reason = run.status.ready().map(|c| c.reason.clone()).unwrap_or_default();
+    ctx.events.normal(run.reference(), &reason, message);
+    ctx.metrics.run_ended(&run.object.kind, "Succeeded", &reason, run.seconds());
+    tracing::info!(run = %run.title(), seconds = run.seconds(), "run succeeded");
+    expire_job(run, ctx).await;
+    Ok(())
+}
+
+/// Lets a finished Job go after the time that is set for it, now that its result is on record.
+pub(super) async fn expire_job(run: &Run, ctx: &Arc<Context>) {
+    let Some(ttl) = ctx.settings.job_ttl else { return };
+    let Some(record) = run.status.run.as_ref().and_then(|r| r.job.as_ref()) else { return };
+    let api = Api::<Job>::namespaced(ctx.client.clone(), run.namespace());
+    let body = json!({"metadata": {"uid": record.uid}, "spec": {"ttlSecondsAfterFinished": ttl.as_secs()}});
+    if let Err(error) = api.patch(&record.name, &PatchParams::default(), &Patch::Merge(body)).await {
+        // The Job goes with its run at the latest.
+        tracing::warn!(run = %run.title(), error = %chain(&error), "time to live of the job not set");
+    }
+}
+
+/// A clean-up ended well: the Backup may go.
+pub(super) async fn cleaned(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Halt> {
+    ctx.events.normal(run.reference(), reasons::CLEANUP_COMPLETED, "cleanup Job completed");
+    crate::finalizer::remove(run, &ctx.client).await?;
+    run.finalized = false;
+    tracing::info!(run = %run.title(), "cleanup succeeded");
+    Ok(())
+}
+
+/// A clean-up failed: the Backup stays, says why, and the next attempt begins anew with a Job of its own.
+pub(super) async fn cleanup_failed(run: &mut Run, reason: &str, message: &str, ctx: &Arc<Context>) -> Action {
+    debug_assert_eq!(run.mode, Mode::Cleanup);
+    let now = ctx.clock.now();
+    let text = format!("cleanup failed ({reason}), and is tried again: {message}");
+    ctx.events.warning(run.reference(), reasons::CLEANUP_FAILED, &text);
+    tracing::warn!(run = %run.title(), reason, message, "cleanup failed, will try again");
+    if let Some(record) = run.status.run.as_ref().and_then(|r| r.job.clone())
+        && let Some(found) = ctx.caches.job(run.namespace(), &record.name)
+        && found.metadata.uid.as_deref() == Some(&record.uid)
+        && let Err(Halt::Api(error)) = job::stop(run, &found, ctx).await
+    {
+        tracing::warn!(run = %run.title(), error = %chain(&error), "job of the failed cleanup not removed");
+        return Action::requeue(CLEANUP_REST);
+    }
+    run.status.run = None;
+    run.status.set(types::READY, Some(false), reasons::CLEANUP_FAILED, &text, now);
+    if let Err(error) = ctx.runs.write(run, &ctx.client).await {
+        tracing::warn!(run = %run.title(), error = %chain(&error), "status not written");
+        ctx.runs.distrust(&run.uid);
+    }
+    Action::requeue(CLEANUP_REST)
+}

@@ -1,0 +1,42 @@
+//! How a controller is set up.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+
+/// Settings of a controller. [`Settings::default`] is what the command line has as defaults.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Folder with the strategy components, one `.wasm` file each.
+    pub components: PathBuf,
+    /// Folder for compiled code; none: code is compiled at every start.
+    pub code_cache: Option<PathBuf>,
+    /// The controller's own namespace, where strategy revisions are kept.
+    pub namespace: String,
+    /// Address of `/livez`, `/readyz` and `/metrics`; none: not served.
+    pub http: Option<SocketAddr>,
+    /// How long a run waits for something missing (a class, a strategy, a component, a previous Job).
+    pub wait_deadline: SignedDuration,
+    /// How long a run may take, unless its component or strategy says less.
+    pub run_deadline: SignedDuration,
+    /// How long a finished Job stays once its result is recorded; none: until its run is deleted.
+    pub job_ttl: Option<SignedDuration>,
+    /// How many runs are looked at, and how many components called, at once.
+    pub concurrency: u16,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            components: PathBuf::from("/components"),
+            code_cache: None,
+            namespace: "backstay-system".to_owned(),
+            http: None,
+            wait_deadline: SignedDuration::from_mins(30),
+            run_deadline: SignedDuration::from_hours(6),
+            job_ttl: None,
+            concurrency: 16,
+        }
+    }
+}

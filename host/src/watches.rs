@@ -1,0 +1,308 @@
+//! The watches: each fills a store, and says who has to look at what changed.
+//!
+//! Our own status writes come back as events too. They are dropped here, by generation: a run is looked at when a person
+//! changed it, and when its Job or pods did.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob, finalizers, labels, phase};
+use futures::StreamExt;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::DeserializeGuard;
+use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::{Config, Event, watcher};
+use kube::runtime::WatchStreamExt;
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use crate::api_error::chain;
+use crate::caches::Writers;
+use crate::context::Context;
+
+/// What happened to an object.
+enum Change<'a, K> {
+    /// It is there, for the first time or changed.
+    Shown(&'a K),
+    /// It is gone.
+    Gone(&'a K),
+}
+
+impl<'a, K> Change<'a, K> {
+    fn object(&self) -> &'a K {
+        match self {
+            Self::Shown(object) | Self::Gone(object) => object,
+        }
+    }
+}
+
+/// All watches, as one future that never ends by itself.
+pub async fn run(writers: Writers, ctx: Arc<Context>) {
+    let client = || ctx.client.clone();
+    let runs_only = || Config::default().labels(labels::RUN_UID);
+    let strategies = writers.strategies.into_iter().map(|(resource, writer)| {
+        let api: Api<DynamicObject> = Api::all_with(ctx.client.clone(), &resource);
+        let stream = watcher(api, Config::default());
+        watch(resource.plural.clone(), stream, writer, forget_managed_fields, |_| strategy_changed(&ctx))
+    });
+    let mut backup_jobs = Generations::default();
+    let mut restore_jobs = Generations::default();
+    let mut plans = Generations::default();
+    tokio::join!(
+        watch(
+            "backupclasses".into(),
+            guarded::<BackupClass>(&ctx),
+            writers.classes,
+            forget_managed_fields,
+            |change| class_changed(&change.object().name_any(), &ctx),
+        ),
+        watch(
+            "backupjobs".into(),
+            guarded::<BackupJob>(&ctx),
+            writers.backup_jobs,
+            forget_managed_fields,
+            |change| match change {
+                Change::Shown(job) if backup_jobs.moved(job.meta()) => ctx.queues.backup_job(ObjectRef::from_obj(job)),
+                Change::Shown(_) => {}
+                Change::Gone(job) => {
+                    backup_jobs.forget(job.meta());
+                    gone(job.meta(), &ctx);
+                }
+            },
+        ),
+        watch(
+            "restorejobs".into(),
+            guarded::<RestoreJob>(&ctx),
+            writers.restore_jobs,
+            forget_managed_fields,
+            |change| match change {
+                Change::Shown(job) if restore_jobs.moved(job.meta()) => {
+                    ctx.queues.restore_job(ObjectRef::from_obj(job));
+                }
+                Change::Shown(_) => {}
+                Change::Gone(job) => {
+                    restore_jobs.forget(job.meta());
+                    gone(job.meta(), &ctx);
+                    let record = job.status.as_ref().and_then(|s| s.run.as_ref());
+                    if let Some(reference) = record.and_then(|r| r.backup_ref.as_ref()) {
+                        ctx.queues.backup(&job.namespace().unwrap_or_default(), &reference.name);
+                    }
+                }
+            },
+        ),
+        watch(
+            "plans".into(),
+            guarded::<Plan>(&ctx),
+            writers.plans,
+            // The managed fields say when the schedule was changed.
+            |_| {},
+            |change| match change {
+                Change::Shown(plan) if plans.moved(plan.meta()) => ctx.queues.plan(ObjectRef::from_obj(plan)),
+                Change::Shown(_) => {}
+                Change::Gone(plan) => plans.forget(plan.meta()),
+            },
+        ),
+        watch(
+            "backups".into(),
+            watcher(Api::<PartialObjectMeta<Backup>>::all(client()), Config::default()),
+            writers.backups,
+            forget_managed_fields,
+            |change| backup_changed(&change, &ctx),
+        ),
+        watch(
+            "jobs".into(),
+            watcher(Api::<Job>::all(client()), runs_only()),
+            writers.jobs,
+            |job| {
+                forget_managed_fields(job);
+                if let Some(spec) = &mut job.spec {
+                    spec.template = Default::default();
+                }
+            },
+            |change| job_changed(&change, &ctx),
+        ),
+        watch(
+            "pods".into(),
+            watcher(Api::<Pod>::all(client()), runs_only()),
+            writers.pods,
+            |pod| {
+                forget_managed_fields(pod);
+                pod.spec = None;
+            },
+            |change| pod_changed(change.object(), &ctx),
+        ),
+        futures::future::join_all(strategies),
+    );
+}
+
+/// Watches one of our own kinds. An object that does not decode is told of and left out: it stops nothing else.
+fn guarded<K>(ctx: &Context) -> impl futures::Stream<Item = kube::runtime::watcher::Result<Event<K>>> + Send + use<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let api: Api<DeserializeGuard<K>> = Api::all(ctx.client.clone());
+    watcher(api, Config::default()).filter_map(|event| async {
+        let decoded = |guard: DeserializeGuard<K>| match guard.0 {
+            Ok(object) => Some(object),
+            Err(invalid) => {
+                let name = invalid.metadata.name.as_deref().unwrap_or_default();
+                let namespace = invalid.metadata.namespace.as_deref().unwrap_or_default();
+                tracing::warn!(kind = %K::kind(&()), namespace, name, error = %invalid.error, "object does not decode and is left alone, correct it");
+                None
+            }
+        };
+        match event {
+            Ok(Event::Apply(object)) => decoded(object).map(Event::Apply),
+            Ok(Event::InitApply(object)) => decoded(object).map(Event::InitApply),
+            Ok(Event::Delete(object)) => decoded(object).map(Event::Delete),
+            Ok(Event::Init) => Some(Event::Init),
+            Ok(Event::InitDone) => Some(Event::InitDone),
+            Err(error) => return Some(Err(error)),
+        }
+        .map(Ok)
+    })
+}
+
+/// Fills a store from a stream of events, slimming each object first, and tells of each change.
+fn watch<K>(
+    what: String,
+    stream: impl futures::Stream<Item = kube::runtime::watcher::Result<Event<K>>> + Send,
+    mut writer: Writer<K>,
+    slim: impl Fn(&mut K),
+    mut changed: impl FnMut(Change<'_, K>),
+) -> impl Future<Output = ()>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K::DynamicType: Eq + Hash + Clone,
+{
+    async move {
+        let stream = stream.default_backoff();
+        futures::pin_mut!(stream);
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(event) => {
+                    let event = event.modify(&slim);
+                    writer.apply_watcher_event(&event);
+                    match &event {
+                        Event::Apply(object) | Event::InitApply(object) => changed(Change::Shown(object)),
+                        Event::Delete(object) => changed(Change::Gone(object)),
+                        Event::Init | Event::InitDone => {}
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        resource = %what,
+                        error = %chain(&error),
+                        "watch interrupted, will go on; a missing CRD is installed with: backstay crds | kubectl apply --server-side -f -"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn forget_managed_fields<K: Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+}
+
+/// Which generation of each object has been passed on.
+#[derive(Default)]
+struct Generations(HashMap<String, (Option<i64>, bool)>);
+
+impl Generations {
+    /// Whether more than the status changed.
+    fn moved(&mut self, meta: &ObjectMeta) -> bool {
+        let now = (meta.generation, meta.deletion_timestamp.is_some());
+        let uid = meta.uid.clone().unwrap_or_default();
+        self.0.insert(uid, now) != Some(now)
+    }
+
+    fn forget(&mut self, meta: &ObjectMeta) {
+        self.0.remove(meta.uid.as_deref().unwrap_or_default());
+    }
+}
+
+fn gone(meta: &ObjectMeta, ctx: &Context) {
+    let uid = meta.uid.as_deref().unwrap_or_default();
+    ctx.runs.forget(uid);
+    for claim in ctx.turns.release(uid) {
+        ctx.queues.wake(&ctx.caches, &claim.run_uid);
+    }
+}
+
+fn class_changed(class: &str, ctx: &Context) {
+    for job in ctx.caches.backup_jobs.state() {
+        let waits = job.status.as_ref().is_none_or(|s| s.run.is_none() && !phase::is_terminal(s.phase.as_deref()));
+        if waits && job.spec.backup_class_name == class {
+            ctx.queues.backup_job(ObjectRef::from_obj(&job));
+        }
+    }
+}
+
+/// A strategy appeared or changed: whoever has not begun may have waited for it.
+fn strategy_changed(ctx: &Context) {
+    for job in ctx.caches.backup_jobs.state() {
+        if job.status.as_ref().is_some_and(|s| s.waiting_since.is_some()) {
+            ctx.queues.backup_job(ObjectRef::from_obj(&job));
+        }
+    }
+    for job in ctx.caches.restore_jobs.state() {
+        if job.status.as_ref().is_some_and(|s| s.waiting_since.is_some()) {
+            ctx.queues.restore_job(ObjectRef::from_obj(&job));
+        }
+    }
+}
+
+fn backup_changed(change: &Change<'_, PartialObjectMeta<Backup>>, ctx: &Context) {
+    let backup = change.object();
+    let (namespace, name) = (backup.namespace().unwrap_or_default(), backup.name_any());
+    if let Change::Shown(_) = change {
+        let finalized = backup.finalizers().iter().any(|f| finalizers::is_ours(f));
+        if finalized == backup.meta().deletion_timestamp.is_some() {
+            ctx.queues.backup(&namespace, &name);
+        }
+    }
+    for job in ctx.caches.restore_jobs.state() {
+        let waits = job.status.as_ref().is_some_and(|s| s.waiting_since.is_some());
+        if waits && job.spec.backup_ref.name == name && job.namespace().unwrap_or_default() == namespace {
+            ctx.queues.restore_job(ObjectRef::from_obj(&job));
+        }
+    }
+}
+
+/// A Job matters to its run when it ends or goes.
+fn job_changed(change: &Change<'_, Job>, ctx: &Context) {
+    let job = change.object();
+    let matters = match change {
+        Change::Gone(_) => true,
+        Change::Shown(job) => backstay_core::job::end(job).is_some() || job.meta().deletion_timestamp.is_some(),
+    };
+    if matters {
+        wake_owner(job, ctx);
+    }
+}
+
+/// A pod matters to its run when it is in trouble, or out of it.
+fn pod_changed(pod: &Pod, ctx: &Context) {
+    ctx.caches.pods_changed.notify_waiters();
+    if backstay_core::job::trouble([pod]).is_none() {
+        return;
+    }
+    let namespace = pod.namespace().unwrap_or_default();
+    let owner = pod.meta().owner_references.iter().flatten().find(|o| o.controller == Some(true));
+    if let Some(job) = owner.and_then(|o| ctx.caches.job(&namespace, &o.name)) {
+        wake_owner(&job, ctx);
+    }
+}
+
+fn wake_owner(job: &Job, ctx: &Context) {
+    if let Some(owner) = job.meta().owner_references.iter().flatten().find(|o| o.controller == Some(true)) {
+        ctx.queues.run(&owner.kind, &job.namespace().unwrap_or_default(), &owner.name);
+    }
+}

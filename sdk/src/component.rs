@@ -1,0 +1,128 @@
+//! Between the contract's exports and an author's traits.
+
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::bindings::about::exports::backstay::strategy::about;
+use crate::bindings::pod::exports::backstay::strategy::pod_driver;
+use crate::bindings::resource::exports::backstay::strategy::resource_driver;
+use crate::run::{Failure, Finding, Request};
+use crate::strategy::{Check, PodStrategy, ResourceStrategy, Strategy};
+use crate::wire::{parse, wit};
+
+/// Implements the contract's exports for a strategy.
+pub struct Component<S>(PhantomData<S>);
+
+impl<S: Strategy> about::Guest for Component<S> {
+    fn describe() -> wit::Descriptor {
+        report_panics();
+        S::describe().into()
+    }
+
+    fn validate(
+        _kind: wit::GroupKind,
+        strategy: String,
+        parameters: Option<Vec<(String, String)>>,
+        options: Option<String>,
+    ) -> Vec<wit::Diagnostic> {
+        report_panics();
+        let findings = match decode::<S::Spec>(&parse(&strategy)) {
+            Err(finding) => vec![finding],
+            Ok(spec) => {
+                let parameters = parameters.map(|p| p.into_iter().collect());
+                let options = options.as_deref().map(parse);
+                S::validate(&Check {
+                    spec: &spec,
+                    parameters: parameters.as_ref(),
+                    options: options.as_ref(),
+                })
+            }
+        };
+        crate::wire::findings(findings)
+    }
+}
+
+impl<S: PodStrategy> pod_driver::Guest for Component<S> {
+    fn render(request: wit::Request, application: Option<String>) -> Result<wit::PodRun, wit::Failure> {
+        report_panics();
+        let request = typed::<S::Spec>(request.into())?;
+        let application = application.as_deref().map(parse);
+        Ok(S::render(&request, application.as_ref())?.into())
+    }
+
+    fn parse(request: wit::Request, ended: wit::PodResult) -> Result<wit::Outcome, wit::Failure> {
+        report_panics();
+        let request = typed::<S::Spec>(request.into())?;
+        Ok(S::parse(&request, &ended.into())?.into())
+    }
+}
+
+impl<S: ResourceStrategy> resource_driver::Guest for Component<S> {
+    fn step(request: wit::Request, view: wit::View) -> wit::StepResult {
+        report_panics();
+        let step = match typed::<S::Spec>(request.into()) {
+            Ok(request) => S::step(&request, &view.into()).unwrap_or_else(Into::into),
+            Err(failure) => crate::step::Stop::Fail(failure).into(),
+        };
+        step.into()
+    }
+}
+
+/// The request with its spec decoded.
+fn typed<S: DeserializeOwned>(mut request: Request<Value>) -> Result<Request<S>, Failure> {
+    let spec = match request.spec.take() {
+        None => None,
+        Some(value) => Some(decode::<S>(&value).map_err(|finding| {
+            Failure::new(
+                "InvalidStrategy",
+                format!(
+                    "the spec of the {} strategy is not valid: {}: {}",
+                    request.kind.kind, finding.at, finding.message
+                ),
+            )
+            .with_findings(vec![finding])
+        })?),
+    };
+    Ok(request.with_spec(spec))
+}
+
+/// The spec, or the field that does not decode.
+fn decode<S: DeserializeOwned>(value: &Value) -> Result<S, Finding> {
+    serde_path_to_error::deserialize(value).map_err(|e| {
+        let at = pointer(e.path());
+        Finding::error(at, e.into_inner().to_string())
+    })
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::from("/strategy");
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => {
+                pointer.push('/');
+                pointer.push_str(&index.to_string());
+            }
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// A panic becomes a trap that says nothing; so its message goes to the log first.
+fn report_panics() {
+    #[cfg(target_arch = "wasm32")]
+    std::panic::set_hook(Box::new(|info| crate::log::warn(info)));
+}
+
+/// Says in a native build what an export says in a component: that the type is a pod strategy.
+pub const fn is_pod_strategy<S: PodStrategy>() {}
+
+/// The same for a resource strategy.
+pub const fn is_resource_strategy<S: ResourceStrategy>() {}

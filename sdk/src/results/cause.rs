@@ -1,0 +1,270 @@
+//! Why a Job failed, in words.
+
+use std::fmt::Write as _;
+
+use crate::pod::{Container, Pod, PodResult};
+
+/// Of a log, so many lines and bytes are shown.
+const LOG_LINES: usize = 30;
+const LOG_BYTES: usize = 4096;
+/// Of a message of Kubernetes or of a container, so many bytes are shown.
+const MESSAGE_BYTES: usize = 512;
+
+/// What made the Job fail, from what Kubernetes says of it and its newest pod, and what to do where that is known; then
+/// the end of the log of the container to blame. At most 8 KiB.
+#[must_use]
+pub fn cause_of_failure(ended: &PodResult) -> String {
+    let mut text = match ended.pods.first() {
+        Some(pod) => of_pod(pod).unwrap_or_else(|| of_job(ended)),
+        None => of_job(ended),
+    };
+    if ended.reason == "DeadlineExceeded" {
+        text = format!("the Job was stopped because it ran longer than it may (DeadlineExceeded); {text}");
+    }
+    let failed = ended.pods.len();
+    if failed > 1 && ended.reason == "BackoffLimitExceeded" {
+        let _ = write!(text, "; the last {failed} pods failed");
+    }
+    if let Some(container) = ended.pods.first().and_then(to_blame) {
+        append_log(&mut text, container);
+    }
+    text
+}
+
+/// What the Job's condition says, for want of a pod that says more.
+fn of_job(ended: &PodResult) -> String {
+    match (ended.reason.as_str(), ended.message.as_str()) {
+        ("", "") => "the Job failed, and Kubernetes gives no cause".to_owned(),
+        ("DeadlineExceeded", _) if ended.pods.is_empty() => {
+            "its pod is gone; raise activeDeadlineSeconds, or look why the pod hung".to_owned()
+        }
+        ("", message) => format!("the Job failed: {}", bounded(message, MESSAGE_BYTES)),
+        (reason, "") => format!("the Job failed ({reason})"),
+        (reason, message) => format!("the Job failed ({reason}): {}", bounded(message, MESSAGE_BYTES)),
+    }
+}
+
+fn of_pod(pod: &Pod) -> Option<String> {
+    let detail = |text: &str| match text {
+        "" => String::new(),
+        text => format!(": {}", bounded(text, MESSAGE_BYTES)),
+    };
+    match pod.reason.as_str() {
+        "Evicted" => {
+            let what = detail(&pod.message);
+            return Some(format!("pod {} was evicted from its node{what}", pod.name));
+        }
+        "Preempting" | "Preempted" => {
+            return Some(format!(
+                "pod {} had to make room for one of higher priority{}",
+                pod.name,
+                detail(&pod.message)
+            ));
+        }
+        "NodeLost" | "NodeShutdown" | "Terminated" | "Shutdown" => {
+            return Some(format!(
+                "the node of pod {} went away ({}){}",
+                pod.name,
+                pod.reason,
+                detail(&pod.message)
+            ));
+        }
+        _ => {}
+    }
+    match to_blame(pod) {
+        Some(container) => Some(of_container(pod, container)),
+        None if pod.reason.is_empty() && pod.message.is_empty() => None,
+        None => Some(format!("pod {} failed ({}){}", pod.name, pod.reason, detail(&pod.message))),
+    }
+}
+
+/// The first container that ended badly, or else the first that never ended.
+fn to_blame(pod: &Pod) -> Option<&Container> {
+    let ended_badly = |c: &&Container| c.exit_code.is_some_and(|code| code != 0);
+    // A container that was only taken down with the rest (143, or 137 without a cause) is not to blame if another is.
+    let by_itself = |c: &&Container| {
+        ended_badly(c) && !(matches!(c.exit_code, Some(137 | 143)) && c.reason != "OOMKilled")
+    };
+    let containers = || pod.containers.iter();
+    containers()
+        .find(by_itself)
+        .or_else(|| containers().find(|c| c.exit_code.is_none() && !c.reason.is_empty()))
+        .or_else(|| containers().find(ended_badly))
+}
+
+fn of_container(pod: &Pod, container: &Container) -> String {
+    let who = format!("container {} of pod {}", container.name, pod.name);
+    let said = match container.message.trim() {
+        "" => String::new(),
+        message => format!(": {}", bounded(message, MESSAGE_BYTES)),
+    };
+    let Some(code) = container.exit_code else {
+        return match container.reason.as_str() {
+            "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" => {
+                format!(
+                    "{who} never started, for its image cannot be pulled ({}){said}; check the image's name and the pull secret",
+                    container.reason
+                )
+            }
+            "CreateContainerConfigError" => format!(
+                "{who} never started ({}){said}; check that the Secrets and ConfigMaps that it names exist",
+                container.reason
+            ),
+            reason => format!("{who} never ended ({reason}){said}"),
+        };
+    };
+    if container.reason == "OOMKilled" {
+        return format!(
+            "{who} ran out of memory (OOMKilled, exit code {code}){said}; raise its memory limit"
+        );
+    }
+    let words = match code {
+        126 => {
+            " (the command cannot be executed: check its permissions and the image's architecture)".to_owned()
+        }
+        127 => " (the command was not found in the image)".to_owned(),
+        128 if container.reason == "StartError" || container.reason == "ContainerCannotRun" => {
+            " (the container could not be started: check its command)".to_owned()
+        }
+        134 => " (aborted)".to_owned(),
+        137 => " (killed: by the node, for its time was up, or for want of memory)".to_owned(),
+        139 => " (segmentation fault)".to_owned(),
+        143 => " (told to stop: its time was up, or its pod was deleted)".to_owned(),
+        code if (129..=192).contains(&code) => format!(" (signal {})", code - 128),
+        _ => String::new(),
+    };
+    let reason = match container.reason.as_str() {
+        "" | "Error" => String::new(),
+        reason => format!(", {reason}"),
+    };
+    format!("{who} failed with exit code {code}{reason}{words}{said}")
+}
+
+fn append_log(text: &mut String, container: &Container) {
+    let log = container.log.trim_end();
+    if log.is_empty() || container.message.trim_end() == log {
+        return;
+    }
+    let skipped = log.lines().count().saturating_sub(LOG_LINES);
+    let lines: Vec<&str> = log.lines().skip(skipped).collect();
+    let tail = lines.join("\n");
+    let _ = write!(text, "\nend of the log of container {}:\n{}", container.name, end_of(&tail, LOG_BYTES));
+}
+
+/// The first `bytes` bytes, cut between characters.
+fn bounded(text: &str, bytes: usize) -> String {
+    let text = text.trim();
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(bytes)])
+}
+
+/// The last `bytes` bytes, cut between characters.
+fn end_of(text: &str, bytes: usize) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(bytes))..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(container: Container) -> PodResult {
+        let pod = Pod { name: "run-backup-x".into(), containers: vec![container], ..Pod::default() };
+        PodResult {
+            succeeded: false,
+            reason: "BackoffLimitExceeded".into(),
+            message: "Job has reached the specified backoff limit".into(),
+            pods: vec![pod],
+            data: None,
+        }
+    }
+
+    fn exit(code: i32, reason: &str) -> Container {
+        Container {
+            name: "dump".into(),
+            exit_code: Some(code),
+            reason: reason.into(),
+            ..Container::default()
+        }
+    }
+
+    #[test]
+    fn exit_codes_are_told_in_words() {
+        for (code, reason, words) in [
+            (1, "Error", "container dump of pod run-backup-x failed with exit code 1"),
+            (126, "Error", "cannot be executed"),
+            (127, "Error", "not found in the image"),
+            (128, "StartError", "could not be started"),
+            (137, "OOMKilled", "raise its memory limit"),
+            (137, "Error", "killed"),
+            (143, "Error", "told to stop"),
+            (130, "Error", "signal 2"),
+        ] {
+            let text = cause_of_failure(&failed(exit(code, reason)));
+            assert!(text.contains(words), "{code} {reason}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_container_that_ran_out_of_memory_is_not_said_to_be_merely_killed() {
+        let text = cause_of_failure(&failed(exit(137, "OOMKilled")));
+        assert!(text.contains("ran out of memory (OOMKilled, exit code 137)"), "{text}");
+    }
+
+    #[test]
+    fn an_eviction_is_told_before_exit_codes() {
+        let mut result = failed(exit(137, "Error"));
+        result.pods[0].reason = "Evicted".into();
+        result.pods[0].message = "The node was low on resource: ephemeral-storage.".into();
+        let text = cause_of_failure(&result);
+        assert!(text.contains("was evicted from its node: The node was low"), "{text}");
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_pulled_is_named() {
+        let container = Container {
+            name: "dump".into(),
+            reason: "ImagePullBackOff".into(),
+            message: "no such image".into(),
+            ..Container::default()
+        };
+        let text = cause_of_failure(&failed(container));
+        assert!(text.contains("image cannot be pulled (ImagePullBackOff): no such image"), "{text}");
+    }
+
+    #[test]
+    fn a_deadline_without_a_pod_says_what_to_do() {
+        let mut result = failed(exit(0, ""));
+        result.pods.clear();
+        result.reason = "DeadlineExceeded".into();
+        let text = cause_of_failure(&result);
+        assert!(text.contains("ran longer than it may") && text.contains("activeDeadlineSeconds"), "{text}");
+    }
+
+    #[test]
+    fn the_container_that_failed_first_is_blamed_not_those_taken_down_with_it() {
+        let mut result = failed(Container { name: "proxy".into(), ..exit(143, "Error") });
+        result.pods[0].containers.push(exit(2, "Error"));
+        assert!(cause_of_failure(&result).contains("container dump"), "{}", cause_of_failure(&result));
+    }
+
+    #[test]
+    fn the_end_of_the_log_is_shown_and_bounded() {
+        let log: String = (0..1000).map(|i| format!("line {i} {}\n", "é".repeat(200))).collect();
+        let text = cause_of_failure(&failed(Container { log, ..exit(1, "Error") }));
+        assert!(text.contains("end of the log of container dump") && text.contains("line 999"), "{text}");
+        assert!(!text.contains("line 900") && text.len() < 8192, "{}", text.len());
+    }
+
+    #[test]
+    fn without_any_cause_it_still_says_something() {
+        let result = PodResult {
+            reason: String::new(),
+            message: String::new(),
+            pods: Vec::new(),
+            ..failed(exit(0, ""))
+        };
+        assert_eq!(cause_of_failure(&result), "the Job failed, and Kubernetes gives no cause");
+    }
+}

@@ -1,0 +1,26 @@
+//! Functions about what is empty.
+
+use super::{Function, Type, fixed, variadic};
+use crate::template::go::value::Value;
+
+use Type::{Any, Bool};
+
+pub(super) const TABLE: &[Function] = &[
+    variadic("default", &[Any], Any, |args, _| match args.get(1) {
+        Some(given) if !empty(given) => Ok(given.clone()),
+        _ => Ok(args[0].clone()),
+    }),
+    fixed("empty", &[Any], |args, _| Ok(Value::Bool(empty(&args[0])))),
+    variadic("coalesce", &[], Any, |args, _| {
+        Ok(args.iter().find(|value| !empty(value)).cloned().unwrap_or(Value::Nil))
+    }),
+    variadic("all", &[], Any, |args, _| Ok(Value::Bool(!args.iter().any(empty)))),
+    variadic("any", &[], Any, |args, _| Ok(Value::Bool(!args.iter().all(empty)))),
+    fixed("ternary", &[Any, Any, Bool], |args, _| Ok(args[usize::from(!args[2].truth())].clone())),
+    fixed("fail", &[Type::Str], |args, _| Err(super::text(&args[0]).into_owned())),
+];
+
+/// Nothing, false, zero, or without content; the string `false` is not.
+pub(super) fn empty(value: &Value) -> bool {
+    !value.truth()
+}

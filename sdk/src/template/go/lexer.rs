@@ -1,0 +1,347 @@
+//! A template as words: text, and what stands between `{{` and `}}`.
+
+/// What a word is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Open,
+    Close,
+    /// A run of spaces that separates arguments.
+    Space,
+    Bool,
+    Number,
+    Complex,
+    Character,
+    String,
+    /// `.`
+    Dot,
+    /// `.name`
+    Field,
+    /// `$` or `$name`
+    Variable,
+    Identifier,
+    Keyword,
+    Nil,
+    Assign,
+    Declare,
+    Pipe,
+    OpenParen,
+    CloseParen,
+    Comma,
+    /// Any other ASCII character, which fits nowhere.
+    Other,
+    End,
+}
+
+/// A word of the template, with its offset in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word<'s> {
+    pub(super) kind: Kind,
+    pub(super) text: &'s str,
+    pub(super) at: usize,
+}
+
+/// What is wrong, and at which byte.
+#[derive(Debug)]
+pub(super) struct Flaw {
+    pub(super) at: usize,
+    pub(super) cause: String,
+}
+
+const KEYWORDS: [&str; 10] =
+    ["block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"];
+
+/// All words of `source`; the last is [`Kind::End`]. Comments and what trim marks take away are left out.
+pub(super) fn words(source: &str) -> Result<Vec<Word<'_>>, Flaw> {
+    let mut lexer = Lexer { source, start: 0, at: 0, parens: 0, words: Vec::new() };
+    lexer.run()?;
+    lexer.start = lexer.at;
+    lexer.emit(Kind::End);
+    Ok(lexer.words)
+}
+
+struct Lexer<'s> {
+    source: &'s str,
+    start: usize,
+    at: usize,
+    parens: usize,
+    words: Vec<Word<'s>>,
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+fn is_word(c: char) -> bool {
+    c == '_' || c.is_alphabetic() || (c.is_numeric() && c.to_digit(10).is_some())
+}
+
+impl<'s> Lexer<'s> {
+    fn rest(&self) -> &'s str {
+        &self.source[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += c.len_utf8();
+        Some(c)
+    }
+
+    fn skip_while(&mut self, accept: impl Fn(char) -> bool) {
+        while self.peek().is_some_and(&accept) {
+            self.next();
+        }
+    }
+
+    /// Takes the next character if it is one of `any`.
+    fn accept(&mut self, any: &str) -> bool {
+        let found = self.peek().is_some_and(|c| any.contains(c));
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    fn emit(&mut self, kind: Kind) {
+        self.words.push(Word { kind, text: &self.source[self.start..self.at], at: self.start });
+        self.start = self.at;
+    }
+
+    fn flaw(&self, cause: impl Into<String>) -> Flaw {
+        Flaw { at: self.start, cause: cause.into() }
+    }
+
+    fn run(&mut self) -> Result<(), Flaw> {
+        loop {
+            let Some(open) = self.rest().find("{{") else {
+                self.at = self.source.len();
+                if self.at > self.start {
+                    self.emit(Kind::Text);
+                }
+                return Ok(());
+            };
+            let open = self.at + open;
+            let after = &self.source[open + 2..];
+            let trims = after.starts_with('-') && after[1..].starts_with(is_space);
+            self.at = open;
+            if trims {
+                let text = &self.source[self.start..open];
+                self.at = self.start + text.trim_end_matches(is_space).len();
+            }
+            if self.at > self.start {
+                self.emit(Kind::Text);
+            }
+            self.start = open;
+            self.at = open + 2;
+            let mark = if trims { 2 } else { 0 };
+            if self.rest()[mark..].starts_with("/*") {
+                self.at += mark;
+                self.comment()?;
+            } else {
+                self.emit(Kind::Open);
+                self.at += mark;
+                self.start = self.at;
+                self.action()?;
+            }
+        }
+    }
+
+    /// The length of the closing braces that begin here, with a trim mark before them if there is one.
+    fn close(&self) -> Option<usize> {
+        let rest = self.rest();
+        let trimmed = rest.starts_with(is_space) && rest[1..].starts_with("-}}");
+        match trimmed {
+            true => Some(4),
+            false => rest.starts_with("}}").then_some(2),
+        }
+    }
+
+    /// Past closing braces of `length` bytes, and past the spaces that their trim mark takes away.
+    fn after_close(&mut self, length: usize) {
+        self.at += length;
+        if length > 2 {
+            self.skip_while(is_space);
+        }
+        self.start = self.at;
+    }
+
+    fn comment(&mut self) -> Result<(), Flaw> {
+        let Some(end) = self.rest().find("*/") else { return Err(self.flaw("the comment is not closed by */")) };
+        self.at += end + 2;
+        let Some(length) = self.close() else {
+            return Err(self.flaw("the closing }} must follow the */ of a comment at once, or as \" -}}\""));
+        };
+        self.after_close(length);
+        Ok(())
+    }
+
+    fn action(&mut self) -> Result<(), Flaw> {
+        self.parens = 0;
+        let opened = self.start;
+        loop {
+            self.start = self.at;
+            if let Some(length) = self.close() {
+                if self.parens > 0 {
+                    return Err(self.flaw("a ( is not closed"));
+                }
+                self.start = self.at + length - 2;
+                self.words.push(Word { kind: Kind::Close, text: "}}", at: self.start });
+                self.after_close(length);
+                return Ok(());
+            }
+            let Some(c) = self.next() else {
+                return Err(Flaw { at: opened, cause: "the action is not closed by }}".into() });
+            };
+            match c {
+                ' ' | '\t' | '\r' | '\n' => self.space(),
+                '=' => self.emit(Kind::Assign),
+                ':' if self.accept("=") => self.emit(Kind::Declare),
+                ':' => return Err(self.flaw("a : must be followed by =")),
+                '|' => self.emit(Kind::Pipe),
+                '"' => self.quoted('"', "string")?,
+                '\'' => self.quoted('\'', "character")?,
+                '`' => match self.rest().find('`') {
+                    Some(end) => {
+                        self.at += end + 1;
+                        self.emit(Kind::String);
+                    }
+                    None => return Err(self.flaw("the raw string is not closed by a back-quote")),
+                },
+                '$' => self.name(Kind::Variable)?,
+                '.' if !self.peek().is_some_and(|c| c.is_ascii_digit()) => self.name(Kind::Field)?,
+                '.' | '+' | '-' | '0'..='9' => self.number()?,
+                '(' => {
+                    self.parens += 1;
+                    self.emit(Kind::OpenParen);
+                }
+                ')' if self.parens == 0 => return Err(self.flaw("there is no ( for this )")),
+                ')' => {
+                    self.parens -= 1;
+                    self.emit(Kind::CloseParen);
+                }
+                ',' => self.emit(Kind::Comma),
+                _ if is_word(c) => self.identifier()?,
+                ' '..='~' => self.emit(Kind::Other),
+                _ => return Err(self.flaw(format!("the character {c:?} has no meaning in an action"))),
+            }
+        }
+    }
+
+    /// A run of spaces; the last one belongs to a trim mark that follows.
+    fn space(&mut self) {
+        self.skip_while(is_space);
+        if self.rest().starts_with("-}}") {
+            self.at -= 1;
+        }
+        if self.at > self.start {
+            self.emit(Kind::Space);
+        }
+    }
+
+    /// Fails if the word that has just been read goes on with something that cannot follow it.
+    fn terminated(&self) -> Result<(), Flaw> {
+        match self.peek() {
+            None => Ok(()),
+            Some(c) if is_space(c) || ".,|:)(".contains(c) || self.rest().starts_with("}}") => Ok(()),
+            Some(c) => Err(Flaw {
+                at: self.at,
+                cause: format!(
+                    "the character {c:?} cannot follow {:?}; reach keys with such characters by index",
+                    &self.source[self.start..self.at]
+                ),
+            }),
+        }
+    }
+
+    fn name(&mut self, kind: Kind) -> Result<(), Flaw> {
+        self.skip_while(is_word);
+        self.terminated()?;
+        let alone = self.at == self.start + 1;
+        self.emit(if alone && kind == Kind::Field { Kind::Dot } else { kind });
+        Ok(())
+    }
+
+    fn identifier(&mut self) -> Result<(), Flaw> {
+        self.skip_while(is_word);
+        self.terminated()?;
+        let kind = match &self.source[self.start..self.at] {
+            "true" | "false" => Kind::Bool,
+            "nil" => Kind::Nil,
+            word if KEYWORDS.contains(&word) => Kind::Keyword,
+            _ => Kind::Identifier,
+        };
+        self.emit(kind);
+        Ok(())
+    }
+
+    /// A string or character up to `mark`; it ends on its line.
+    fn quoted(&mut self, mark: char, what: &str) -> Result<(), Flaw> {
+        loop {
+            match self.next() {
+                Some('\\') if self.peek().is_some_and(|c| c != '\n') => {
+                    self.next();
+                }
+                Some('\n' | '\\') | None => return Err(self.flaw(format!("the {what} is not closed on its line"))),
+                Some(c) if c == mark => break,
+                Some(_) => {}
+            }
+        }
+        self.emit(if mark == '"' { Kind::String } else { Kind::Character });
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Flaw> {
+        self.at = self.start;
+        let mut good = self.digits();
+        let mut kind = Kind::Number;
+        if good && matches!(self.peek(), Some('+' | '-')) {
+            kind = Kind::Complex;
+            good = self.digits() && self.source[..self.at].ends_with('i');
+        }
+        if !good {
+            let text = &self.source[self.start..self.at];
+            return Err(self.flaw(format!("{text:?} is not a number")));
+        }
+        self.emit(kind);
+        Ok(())
+    }
+
+    fn digits(&mut self) -> bool {
+        self.accept("+-");
+        let mut digits = "0123456789_";
+        if self.accept("0") {
+            for (prefix, set) in
+                [("xX", "0123456789abcdefABCDEF_"), ("oO", "01234567_"), ("bB", "01_")]
+            {
+                if self.accept(prefix) {
+                    digits = set;
+                    break;
+                }
+            }
+        }
+        let is_digit = |c: char| digits.contains(c);
+        self.skip_while(is_digit);
+        if self.accept(".") {
+            self.skip_while(is_digit);
+        }
+        let exponent = match digits.len() {
+            11 => "eE",
+            23 => "pP",
+            _ => "",
+        };
+        if !exponent.is_empty() && self.accept(exponent) {
+            self.accept("+-");
+            self.skip_while(|c| c.is_ascii_digit() || c == '_');
+        }
+        self.accept("i");
+        if self.peek().is_some_and(is_word) {
+            self.next();
+            return false;
+        }
+        true
+    }
+}

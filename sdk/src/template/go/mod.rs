@@ -1,0 +1,107 @@
+//! Go templates: the language of `text/template` with the functions of slim-sprig, to the type. Written here rather
+//! than taken from a crate, because what decides whether an existing strategy renders the same is below what a crate's
+//! value type can say: `int` and `int64`, maps of string and of any, missing and null, strings that are bytes.
+
+use std::collections::BTreeMap;
+
+use super::context::Context;
+use super::meter::Meter;
+use super::outcome::{Flawed, Gap, Place, Text};
+use crate::Mode;
+use value::Value;
+
+mod ast;
+mod eval;
+mod exec;
+mod float;
+mod funcs;
+mod json;
+mod layout;
+mod lexer;
+mod number;
+mod parser;
+mod pattern;
+mod printf;
+mod quote;
+mod sink;
+mod time;
+mod value;
+
+/// What to write where braces are not meant for the template.
+const ESCAPE: &str = "; braces that are not a template are written {{ \"{{\" }}, a text with several {{ `...` }}";
+
+/// The context as Go templates see it.
+pub(super) struct Data {
+    root: Value,
+    now: i64,
+}
+
+impl Data {
+    pub(super) fn new(context: &Context) -> Self {
+        let texts = |entries: &[(&str, &str)]| {
+            let entries = entries.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into()));
+            Value::texts(entries.collect())
+        };
+        let any = |entries: Vec<(&str, Value)>| {
+            Value::map(entries.into_iter().map(|(key, value)| (key.as_bytes().into(), value)).collect())
+        };
+        let mut root = vec![("Parameters", parameters(context))];
+        root.extend(context.application.iter().map(|application| ("Application", Value::from_json(application))));
+        root.extend(context.release.iter().map(|release| {
+            ("Release", texts(&[("Name", &release.name), ("Namespace", &release.namespace)]))
+        }));
+        root.extend(context.mode.iter().map(|mode| ("Mode", Value::str(mode.as_str()))));
+        root.extend(context.backup.iter().map(|backup| {
+            let kind = &backup.application;
+            let source =
+                [("APIGroup", &*kind.group), ("Kind", &*kind.kind), ("Name", &*backup.application_name)];
+            let metadata: Vec<_> = backup.metadata.iter().map(|(key, value)| (&**key, &**value)).collect();
+            let mut known = vec![
+                ("Name", Value::str(&backup.name.name)),
+                ("Namespace", Value::str(&backup.name.namespace)),
+                ("ApplicationRef", texts(&source)),
+                ("Metadata", texts(&metadata)),
+            ];
+            known.extend(backup.artifact_json().map(|artifact| ("Artifact", Value::from_json(&artifact))));
+            ("Backup", any(known))
+        }));
+        Self { root: any(root), now: context.started_at }
+    }
+}
+
+/// The reference has no map at all where a backup class entry has no parameters, which only JSON and `eq` can tell.
+fn parameters(context: &Context) -> Value {
+    if context.parameters.is_empty() && context.mode == Some(Mode::Backup) {
+        return Value::Texts(value::Texts { nil: true, entries: BTreeMap::new() }.into());
+    }
+    let entries = context.parameters.iter();
+    Value::texts(entries.map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect())
+}
+
+/// Parses one string, and does no more.
+pub(super) fn check(source: &str, meter: &Meter) -> Result<(), Flawed> {
+    parsed(source, meter).map(|_| ())
+}
+
+fn parsed<'s>(source: &'s str, meter: &Meter) -> Result<ast::Tree<'s>, Flawed> {
+    let flawed = |remedy| {
+        move |flaw: lexer::Flaw| Flawed { place: Place::of(source, flaw.at), cause: flaw.cause, remedy }
+    };
+    meter.spend(source.len() as u64 / 16 + 1).map_err(|cause| flawed("")(lexer::Flaw { at: 0, cause }))?;
+    parser::parse(source, meter.bounds().depth).map_err(flawed(ESCAPE))
+}
+
+/// Renders one string with a context of its own.
+pub(super) fn render(source: &str, data: &Data, meter: &Meter) -> Result<Text, Flawed> {
+    let tree = parsed(source, meter)?;
+    let root = if tree.mutates { data.root.deep_copy() } else { data.root.clone() };
+    let output = exec::execute(&tree, root, data.now, meter)
+        .map_err(|flaw: lexer::Flaw| Flawed { place: Place::of(source, flaw.at), cause: flaw.cause, remedy: "" })?;
+    let gaps = output.without_value.iter();
+    Ok(Text {
+        text: quote::lossy(&output.bytes),
+        gaps: gaps
+            .map(|(start, end)| Gap { place: Place::of(source, *start), action: source[*start..*end].trim().into() })
+            .collect(),
+    })
+}

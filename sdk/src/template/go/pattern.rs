@@ -1,0 +1,234 @@
+//! Regular expressions from RE2's syntax, which Go has, to that of the engine used here, which has a little more and a
+//! little less. What only the engine has is refused; what only RE2 has is rewritten where it can be.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// An expression for the engine.
+pub(super) struct Pattern {
+    pub(super) text: String,
+    /// About how many steps it takes for each byte of text.
+    pub(super) weight: u64,
+}
+
+/// RE2 repeats no more often.
+const MAX_REPEAT: u64 = 1000;
+
+/// The heaviest expression that is run.
+const MAX_WEIGHT: u64 = 100_000;
+
+/// Why there is no expression to run, as a message.
+pub(super) enum Flaw {
+    /// RE2 refuses it too.
+    Malformed(String),
+    /// Only this implementation refuses it.
+    Unsupported(String),
+}
+
+/// Translates `source`.
+pub(super) fn translate(source: &str) -> Result<Pattern, Flaw> {
+    let mut translator =
+        Translator { rest: source.chars().peekable(), out: String::new(), repeats: 1, unsupported: None };
+    translator.run().map_err(Flaw::Malformed)?;
+    if let Some(cause) = translator.unsupported {
+        return Err(Flaw::Unsupported(cause));
+    }
+    let weight = (translator.out.len() as u64 + 8).saturating_mul(translator.repeats);
+    if weight > MAX_WEIGHT {
+        return Err(Flaw::Unsupported("the regular expression is too large; repeat less".into()));
+    }
+    Ok(Pattern { text: translator.out, weight })
+}
+
+struct Translator<'s> {
+    rest: Peekable<Chars<'s>>,
+    out: String,
+    repeats: u64,
+    unsupported: Option<String>,
+}
+
+impl Translator<'_> {
+    fn run(&mut self) -> Result<(), String> {
+        // Whether what comes before is a repetition already.
+        let mut repeated = false;
+        while let Some(c) = self.rest.next() {
+            let mut repeats = false;
+            match c {
+                '\\' => self.escape()?,
+                '[' => self.class()?,
+                '(' => self.group()?,
+                '*' | '+' | '?' => {
+                    repeats = true;
+                    self.out.push(c);
+                }
+                '{' => match self.counted() {
+                    Some(text) => {
+                        repeats = true;
+                        self.out.push_str(&text);
+                        self.count(&text)?;
+                    }
+                    None => self.out.push_str("\\{"),
+                },
+                '}' | ']' => self.out.extend(['\\', c]),
+                _ => self.out.push(c),
+            }
+            if repeats {
+                if repeated {
+                    return Err("a repetition cannot be repeated; put it in parentheses".into());
+                }
+                self.lazy();
+            }
+            repeated = repeats;
+        }
+        Ok(())
+    }
+
+    /// A question mark after a repetition.
+    fn lazy(&mut self) {
+        if self.rest.next_if_eq(&'?').is_some() {
+            self.out.push('?');
+        }
+    }
+
+    /// `{n}`, `{n,}` or `{n,m}`, if that follows; any other brace is one.
+    fn counted(&mut self) -> Option<String> {
+        let text: String = self.rest.clone().take_while(|c| c.is_ascii_digit() || *c == ',').collect();
+        let closed = self.rest.clone().nth(text.len()) == Some('}');
+        let (least, most) = text.split_once(',').unwrap_or((&text, ""));
+        if !closed || least.is_empty() || most.contains(',') {
+            return None;
+        }
+        self.rest.nth(text.len());
+        Some(format!("{{{text}}}"))
+    }
+
+    fn count(&mut self, braces: &str) -> Result<(), String> {
+        for number in braces.split(|c: char| !c.is_ascii_digit()).filter(|text| !text.is_empty()) {
+            match number.parse::<u64>() {
+                Ok(number) if number <= MAX_REPEAT => self.repeats = self.repeats.saturating_mul(number.max(1)),
+                _ => return Err(format!("{braces} repeats more than {MAX_REPEAT} times")),
+            }
+        }
+        Ok(())
+    }
+
+    fn group(&mut self) -> Result<(), String> {
+        self.out.push('(');
+        if self.rest.next_if_eq(&'?').is_none() {
+            return Ok(());
+        }
+        self.out.push('?');
+        while let Some(c) = self.rest.next_if(|c| c.is_ascii_alphabetic() || *c == '-') {
+            if !"imsUP-".contains(c) {
+                return Err(format!("the flag {c:?} is unknown"));
+            }
+            self.out.push(c);
+        }
+        Ok(())
+    }
+
+    /// What follows a backslash, outside of a class.
+    fn escape(&mut self) -> Result<(), String> {
+        match self.rest.next() {
+            None => Err("it ends in a backslash".into()),
+            Some('Q') => {
+                self.literal();
+                Ok(())
+            }
+            Some('s') => {
+                self.out.push_str("[\\t\\n\\f\\r ]");
+                Ok(())
+            }
+            Some('S') => {
+                self.out.push_str("[^\\t\\n\\f\\r ]");
+                Ok(())
+            }
+            Some(c @ ('A' | 'z' | 'b' | 'B')) => {
+                self.out.extend(['\\', c]);
+                Ok(())
+            }
+            Some(c) => self.common_escape(c),
+        }
+    }
+
+    /// An escape that is the same in and out of a class.
+    fn common_escape(&mut self, c: char) -> Result<(), String> {
+        match c {
+            'd' | 'D' | 'w' | 'W' | 's' | 'S' | 'a' | 'f' | 't' | 'n' | 'r' | 'v' | 'x' => self.out.extend(['\\', c]),
+            '0'..='7' => self.octal(c)?,
+            'p' | 'P' => {
+                let cause = "character classes such as \\pL are not supported; write the characters".to_owned();
+                self.unsupported.get_or_insert(cause);
+            }
+            c if c.is_ascii_punctuation() => self.character(c),
+            _ => return Err(format!("\\{c} has no meaning")),
+        }
+        Ok(())
+    }
+
+    /// `\0`, or up to three octal digits if there is more than one.
+    fn octal(&mut self, first: char) -> Result<(), String> {
+        let more: String = self.rest.clone().take(2).take_while(|c| ('0'..='7').contains(c)).collect();
+        if first != '0' && more.is_empty() {
+            return Err(format!("\\{first} refers back to a group, which is not supported"));
+        }
+        for _ in more.chars() {
+            self.rest.next();
+        }
+        let code = u32::from_str_radix(&format!("{first}{more}"), 8).unwrap_or_default();
+        self.out.push_str(&format!("\\x{{{code:x}}}"));
+        Ok(())
+    }
+
+    /// A character that means itself.
+    fn character(&mut self, c: char) {
+        if c.is_ascii_punctuation() && !matches!(c, '<' | '>') {
+            self.out.push('\\');
+        }
+        self.out.push(c);
+    }
+
+    /// Up to `\E`, everything as it is.
+    fn literal(&mut self) {
+        while let Some(c) = self.rest.next() {
+            if c == '\\' && self.rest.next_if_eq(&'E').is_some() {
+                return;
+            }
+            self.character(c);
+        }
+    }
+
+    fn class(&mut self) -> Result<(), String> {
+        self.out.push('[');
+        if self.rest.next_if_eq(&'^').is_some() {
+            self.out.push('^');
+        }
+        let mut first = true;
+        loop {
+            let Some(c) = self.rest.next() else { return Err("a [ is not closed".into()) };
+            match c {
+                ']' if !first => {
+                    self.out.push(']');
+                    return Ok(());
+                }
+                '\\' => match self.rest.next() {
+                    Some(c) => self.common_escape(c)?,
+                    None => return Err("it ends in a backslash".into()),
+                },
+                '[' if self.rest.peek() == Some(&':') => {
+                    self.out.push('[');
+                    while let Some(c) = self.rest.next() {
+                        self.out.push(c);
+                        if c == ']' {
+                            break;
+                        }
+                    }
+                }
+                // A dash may make a range.
+                '-' => self.out.push_str(if self.rest.peek() == Some(&'-') { "\\-" } else { "-" }),
+                c => self.character(c),
+            }
+            first = false;
+        }
+    }
+}

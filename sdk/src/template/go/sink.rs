@@ -1,0 +1,64 @@
+//! Where text is put together, with a bound: what goes beyond it is dropped and remembered, so that the code that
+//! formats values reads as if there were none.
+
+use super::super::meter::Meter;
+use super::value::MAX_NESTING;
+
+#[derive(Debug)]
+pub(super) struct Sink {
+    bytes: Vec<u8>,
+    limit: usize,
+    trouble: Option<String>,
+}
+
+impl Sink {
+    /// For one string, bounded by `string_bytes`.
+    pub(super) fn new(meter: &Meter) -> Self {
+        Self { bytes: Vec::new(), limit: meter.bounds().string_bytes, trouble: None }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.has_room(bytes.len()) {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    fn has_room(&mut self, count: usize) -> bool {
+        if self.bytes.len().saturating_add(count) > self.limit {
+            self.fail(format!("a string of more than {} bytes is made; use a smaller count or width", self.limit));
+        }
+        self.trouble.is_none()
+    }
+
+    pub(super) fn str(&mut self, text: &str) {
+        self.push(text.as_bytes());
+    }
+
+    pub(super) fn repeat(&mut self, byte: u8, count: usize) {
+        if self.has_room(count) {
+            self.bytes.resize(self.bytes.len() + count, byte);
+        }
+    }
+
+    /// Remembers what is wrong; the first cause wins and nothing is written any more.
+    pub(super) fn fail(&mut self, cause: String) {
+        self.trouble.get_or_insert(cause);
+    }
+
+    /// True if it makes sense to go one level down into a value.
+    pub(super) fn enter(&mut self, level: usize) -> bool {
+        if level > MAX_NESTING {
+            self.fail(format!("the value is nested more than {MAX_NESTING} levels deep, or holds itself"));
+        }
+        self.trouble.is_none()
+    }
+
+    /// The text, paid for, or what went wrong.
+    pub(super) fn finish(self, meter: &Meter) -> Result<Vec<u8>, String> {
+        meter.spend(self.bytes.len() as u64 / 16 + 1)?;
+        match self.trouble {
+            Some(cause) => Err(cause),
+            None => Ok(self.bytes),
+        }
+    }
+}

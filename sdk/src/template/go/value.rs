@@ -1,0 +1,245 @@
+//! Values as a Go template sees them. The type of a value decides what may be done with it and how it prints, so the
+//! types that Go tells apart are apart here: `int` (literals) and `int64` (fields), maps of any and maps of string,
+//! a key that is missing and a JSON null.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::time::Time;
+
+/// A Go string: bytes, not necessarily UTF-8.
+pub(super) type Text = Rc<[u8]>;
+
+/// How deep a value may nest to be printed, encoded or compared. Deeper ones, and maps that hold themselves, are errors.
+pub(super) const MAX_NESTING: usize = 128;
+
+/// A value.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    /// What a missing key yields: prints `<no value>`, is false, and a field of it is missing too.
+    Missing,
+    /// JSON null, or a nil in a list: like [`Value::Missing`], but a field of it is an error.
+    Nil,
+    Bool(bool),
+    /// `int`: literals, lengths, range counters.
+    Int(i64),
+    /// `int64`: integers of the application, results of arithmetic.
+    Int64(i64),
+    /// `uint8`: an element of a string.
+    Byte(u8),
+    Float(f64),
+    Str(Text),
+    List(List),
+    /// `map[string]interface {}`.
+    Map(Rc<Map>),
+    /// `map[string]string`.
+    Texts(Rc<Texts>),
+    Time(Time),
+}
+
+/// What a list holds by its Go type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Elem {
+    /// `interface {}`
+    Any,
+    /// `string`
+    Str,
+    /// `int`
+    Int,
+    /// `[]interface {}`
+    List,
+}
+
+/// A slice; without items it is Go's nil slice, which only JSON, `eq` and `deepEqual` tell from an empty one.
+#[derive(Clone, Debug)]
+pub(super) struct List {
+    pub(super) elem: Elem,
+    items: Option<Rc<Items>>,
+}
+
+#[derive(Debug)]
+struct Items(Vec<Value>);
+
+/// A map of any. `set` changes it for all who hold it.
+#[derive(Debug, Default)]
+pub(super) struct Map {
+    pub(super) nil: bool,
+    pub(super) entries: RefCell<BTreeMap<Text, Value>>,
+}
+
+/// A map of strings.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    pub(super) nil: bool,
+    pub(super) entries: BTreeMap<Text, Text>,
+}
+
+impl List {
+    pub(super) fn new(elem: Elem, items: Vec<Value>) -> Self {
+        Self { elem, items: Some(Rc::new(Items(items))) }
+    }
+
+    pub(super) fn nil(elem: Elem) -> Self {
+        Self { elem, items: None }
+    }
+
+    pub(super) fn items(&self) -> &[Value] {
+        self.items.as_ref().map_or(&[], |items| &items.0)
+    }
+
+    pub(super) fn is_nil(&self) -> bool {
+        self.items.is_none()
+    }
+}
+
+impl Map {
+    pub(super) fn nil() -> Self {
+        Self { nil: true, entries: RefCell::default() }
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Option<Value> {
+        self.entries.borrow().get(key).cloned()
+    }
+}
+
+impl Value {
+    pub(super) fn str(text: impl AsRef<[u8]>) -> Self {
+        Value::Str(Rc::from(text.as_ref()))
+    }
+
+    pub(super) fn list(items: Vec<Value>) -> Self {
+        Value::List(List::new(Elem::Any, items))
+    }
+
+    pub(super) fn strings<T: AsRef<[u8]>>(items: impl IntoIterator<Item = T>) -> Self {
+        Value::List(List::new(Elem::Str, items.into_iter().map(Value::str).collect()))
+    }
+
+    pub(super) fn map(entries: BTreeMap<Text, Value>) -> Self {
+        Value::Map(Rc::new(Map { nil: false, entries: RefCell::new(entries) }))
+    }
+
+    pub(super) fn texts(entries: BTreeMap<Text, Text>) -> Self {
+        Value::Texts(Rc::new(Texts { nil: false, entries }))
+    }
+
+    /// The Go type, as `%T` prints it.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Value::Missing | Value::Nil => "<nil>",
+            Value::Bool(_) => "bool",
+            Value::Int(_) => "int",
+            Value::Int64(_) => "int64",
+            Value::Byte(_) => "uint8",
+            Value::Float(_) => "float64",
+            Value::Str(_) => "string",
+            Value::List(list) => match list.elem {
+                Elem::Any => "[]interface {}",
+                Elem::Str => "[]string",
+                Elem::Int => "[]int",
+                Elem::List => "[][]interface {}",
+            },
+            Value::Map(_) => "map[string]interface {}",
+            Value::Texts(_) => "map[string]string",
+            Value::Time(_) => "time.Time",
+        }
+    }
+
+    /// The Go kind, as `kindOf` names it.
+    pub(super) fn kind_name(&self) -> &'static str {
+        match self {
+            Value::Missing | Value::Nil => "invalid",
+            Value::List(_) => "slice",
+            Value::Map(_) | Value::Texts(_) => "map",
+            Value::Time(_) => "struct",
+            other => other.type_name(),
+        }
+    }
+
+    pub(super) fn is_nil(&self) -> bool {
+        matches!(self, Value::Missing | Value::Nil)
+    }
+
+    /// True as `if` and `and` see it.
+    pub(super) fn truth(&self) -> bool {
+        match self {
+            Value::Missing | Value::Nil => false,
+            Value::Bool(b) => *b,
+            Value::Int(n) | Value::Int64(n) => *n != 0,
+            Value::Byte(n) => *n != 0,
+            Value::Float(f) => *f != 0.0,
+            Value::Str(s) => !s.is_empty(),
+            Value::List(list) => !list.items().is_empty(),
+            Value::Map(map) => !map.entries.borrow().is_empty(),
+            Value::Texts(map) => !map.entries.is_empty(),
+            Value::Time(_) => true,
+        }
+    }
+
+    /// JSON as a template sees it: a literal that fits is an `int64`, every other number a `float64`.
+    pub(super) fn from_json(json: &serde_json::Value) -> Self {
+        match json {
+            serde_json::Value::Null => Value::Nil,
+            serde_json::Value::Bool(b) => Value::Bool(*b),
+            serde_json::Value::Number(n) => match n.as_i64() {
+                Some(i) => Value::Int64(i),
+                None => Value::Float(n.as_f64().unwrap_or(f64::NAN)),
+            },
+            serde_json::Value::String(s) => Value::str(s),
+            serde_json::Value::Array(items) => Value::list(items.iter().map(Value::from_json).collect()),
+            serde_json::Value::Object(entries) => Value::map(
+                entries.iter().map(|(key, value)| (Text::from(key.as_bytes()), Value::from_json(value))).collect(),
+            ),
+        }
+    }
+
+    /// A copy that shares no map with `self`, so that `set` on it stays within one string.
+    pub(super) fn deep_copy(&self) -> Self {
+        match self {
+            Value::List(list) => match &list.items {
+                Some(items) => {
+                    Value::List(List::new(list.elem, items.0.iter().map(Value::deep_copy).collect()))
+                }
+                None => self.clone(),
+            },
+            Value::Map(map) => {
+                let copy = map.entries.borrow().iter().map(|(key, value)| (key.clone(), value.deep_copy())).collect();
+                Value::Map(Rc::new(Map { nil: map.nil, entries: RefCell::new(copy) }))
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+// A template can nest lists as deep as its steps allow; freeing them level by level must not use the stack for it.
+
+impl Drop for Items {
+    fn drop(&mut self) {
+        release(std::mem::take(&mut self.0));
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        release(self.entries.take().into_values().collect());
+    }
+}
+
+fn release(mut pending: Vec<Value>) {
+    while let Some(value) = pending.pop() {
+        match value {
+            Value::List(List { items: Some(items), .. }) => {
+                if let Ok(mut items) = Rc::try_unwrap(items) {
+                    pending.append(&mut items.0);
+                }
+            }
+            Value::Map(map) => {
+                if let Ok(map) = Rc::try_unwrap(map) {
+                    pending.extend(map.entries.take().into_values());
+                }
+            }
+            _ => {}
+        }
+    }
+}

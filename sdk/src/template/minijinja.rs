@@ -1,0 +1,163 @@
+//! The dialect minijinja: what is undefined is an error, a trailing newline stays, and `{#` is no comment, since shell
+//! scripts hold `${#array[@]}`; comments are `{{/* ... */}}`.
+
+use std::io;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+use serde_json::json;
+
+use super::context::Context;
+use super::meter::Meter;
+use super::outcome::{Flawed, Place, Text};
+
+/// The context as minijinja sees it.
+pub(super) struct Data {
+    root: Value,
+}
+
+/// What to write where braces are not meant for the template.
+const ESCAPE: &str =
+    "; braces that are not a template are written {{ \"{{\" }}, a text with several {% raw %}...{% endraw %}";
+
+/// One step of the engine also pays for 64 bytes, four times as much as one of ours.
+const STEPS: u64 = 4;
+
+impl Data {
+    pub(super) fn new(context: &Context) -> Self {
+        let mut root = json!({ "Parameters": context.parameters });
+        if let Some(application) = &context.application {
+            root["Application"] = application.clone();
+        }
+        if let Some(release) = &context.release {
+            root["Release"] = json!({ "Name": release.name, "Namespace": release.namespace });
+        }
+        if let Some(mode) = context.mode {
+            root["Mode"] = mode.as_str().into();
+        }
+        if let Some(backup) = &context.backup {
+            root["Backup"] = json!({
+                "Name": backup.name.name,
+                "Namespace": backup.name.namespace,
+                "ApplicationRef": {
+                    "APIGroup": backup.application.group,
+                    "Kind": backup.application.kind,
+                    "Name": backup.application_name,
+                },
+                "Metadata": backup.metadata,
+            });
+            if let Some(artifact) = backup.artifact_json() {
+                root["Backup"]["Artifact"] = artifact;
+            }
+        }
+        Self { root: value(&root) }
+    }
+
+    /// Parses one string, and does no more.
+    pub(super) fn check(source: &str, meter: &Meter) -> Result<(), Flawed> {
+        let checked = environment(meter).and_then(|environment| environment.template_from_str(source).map(|_| ()));
+        checked.map_err(|error| flawed(&error, source, meter))
+    }
+
+    /// Renders one string. Values cannot be changed by it, so all strings share the context.
+    pub(super) fn render(&self, source: &str, meter: &Meter) -> Result<Text, Flawed> {
+        let start = Place { line: 1, column: 1 };
+        let bound = |cause| Flawed { place: start, cause, remedy: "" };
+        let text = (|| {
+            let environment = environment(meter)?;
+            let template = environment.template_from_str(source)?;
+            let mut output = Bounded { bytes: Vec::new(), room: meter.output_left() };
+            let captured = template.render_captured_to(self.root.clone(), &mut output);
+            let used = captured.as_ref().map_or(0, |captured| captured.state().fuel_levels().map_or(0, |(used, _)| used));
+            captured.map(|_| ())?;
+            Ok((output.bytes, used))
+        })();
+        match text {
+            Ok((bytes, used)) => {
+                meter.spend(used * STEPS + 1).and_then(|()| meter.output(bytes.len())).map_err(bound)?;
+                // The engine writes text only.
+                Ok(Text { text: String::from_utf8_lossy(&bytes).into_owned(), gaps: Vec::new() })
+            }
+            Err(error) => Err(flawed(&error, source, meter)),
+        }
+    }
+}
+
+/// JSON for the engine; integers beyond 64 bits are floats, as in JSON.
+fn value(json: &serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match json {
+        Json::Null => Value::from(()),
+        Json::Bool(b) => Value::from(*b),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(integer), _) => Value::from(integer),
+            (None, Some(integer)) => Value::from(integer),
+            (None, None) => Value::from(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(items) => Value::from(items.iter().map(value).collect::<Vec<_>>()),
+        Json::Object(entries) => Value::from_pairs(entries.iter().map(|(key, item)| (key.as_str(), value(item)))),
+    }
+}
+
+fn environment<'s>(meter: &Meter) -> Result<Environment<'s>, Error> {
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder()
+        .comment_delimiters("{{/*", "*/}}")
+        .keep_trailing_newline(true)
+        .build()?;
+    environment.set_syntax(syntax);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_recursion_limit(meter.bounds().depth);
+    environment.set_fuel(Some(meter.work_left() / STEPS));
+    // It prints all that the template can see, which is never what a pod should hold.
+    environment.remove_global("debug");
+    Ok(environment)
+}
+
+/// Takes as much as may still be put out.
+struct Bounded {
+    bytes: Vec<u8>,
+    room: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > self.room {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The innermost cause, where it is, and what to do about it.
+fn flawed(error: &Error, source: &str, meter: &Meter) -> Flawed {
+    let shown = error.range().and_then(|range| source.get(range)).unwrap_or_default().trim();
+    let place = match error.range() {
+        Some(range) => Place::of(source, range.start),
+        None => Place { line: error.line().unwrap_or(1), column: 1 },
+    };
+    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let (cause, remedy) = match error.kind() {
+        ErrorKind::UndefinedError => (
+            format!("{shown:?} is undefined or has something undefined in it"),
+            "; give it a default filter, or ask with \"is defined\" whether it is there",
+        ),
+        // Whatever runs out is the end of the whole render.
+        ErrorKind::OutOfFuel => (meter.spend(u64::MAX).err().unwrap_or(detail), ""),
+        ErrorKind::WriteFailure => (meter.output(usize::MAX).err().unwrap_or(detail), ""),
+        ErrorKind::SyntaxError
+        | ErrorKind::UnknownFilter
+        | ErrorKind::UnknownFunction
+        | ErrorKind::UnknownTest
+        | ErrorKind::UnknownMethod => (detail, ESCAPE),
+        _ => (detail, ""),
+    };
+    Flawed { place, cause, remedy }
+}

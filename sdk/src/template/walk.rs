@@ -1,0 +1,247 @@
+//! The walk over an object, and what is said of its strings.
+
+use serde_json::Value;
+
+use super::meter::Meter;
+use super::outcome::{Flawed, Text};
+use super::{Context, Dialect, MAX_FINDINGS, Options, Rendered};
+use crate::{Finding, Severity};
+
+/// JSON is not read or rendered deeper than this.
+const MAX_NESTING: usize = 128;
+/// A pointer of the contract is no longer.
+const MAX_POINTER: usize = 512;
+/// Messages quote what templates and data say; longer ones are cut.
+const MAX_MESSAGE: usize = 1000;
+
+/// Renders every string in `value`, each as a template of its own that sees `context` as it was given; map keys and
+/// all other values stay as they are. `root_pointer` is where `value` stands in what its author wrote.
+///
+/// # Errors
+/// Every string that cannot be rendered, as an RFC 6901 pointer below `root_pointer` (of one longer than 512 bytes, the
+/// longest beginning that is not), with line, column, cause and what to do about it: no field is reported alone because
+/// it came first. At most [`MAX_FINDINGS`], and one that counts the rest. Once a bound of the whole render is exceeded, the strings
+/// behind it are not tried.
+pub fn render(
+    value: &Value,
+    root_pointer: &str,
+    dialect: Dialect,
+    context: &Context,
+    options: &Options,
+) -> Result<Rendered, Vec<Finding>> {
+    let engine = Engine::new(dialect, context);
+    let meter = Meter::new(options.bounds);
+    let mut walk = Walk::new(&engine, &meter, root_pointer);
+    walk.strict = options.strict;
+    let value = walk.value(value, 0);
+    let (errors, warnings) = (walk.errors.list(root_pointer), walk.warnings.list(root_pointer));
+    if errors.is_empty() { Ok(Rendered { value, warnings }) } else { Err(errors) }
+}
+
+/// Every string in `value` that is no template of the dialect, as [`render`] would say it: strings are parsed, and none is
+/// executed, so what they would find in a context is not asked.
+#[must_use]
+pub fn check(value: &Value, root_pointer: &str, dialect: Dialect) -> Vec<Finding> {
+    let engine = Engine::new(dialect, &Context::default());
+    let meter = Meter::new(Options::default().bounds);
+    let mut walk = Walk::new(&engine, &meter, root_pointer);
+    walk.parse_only = true;
+    walk.value(value, 0);
+    walk.errors.list(root_pointer)
+}
+
+/// A dialect with the context in its terms.
+enum Engine {
+    #[cfg(feature = "go")]
+    Go(super::go::Data),
+    #[cfg(feature = "minijinja")]
+    Minijinja(Box<super::minijinja::Data>),
+    /// The component was built without it.
+    #[cfg(not(all(feature = "go", feature = "minijinja")))]
+    Absent(&'static str),
+}
+
+impl Engine {
+    fn new(dialect: Dialect, context: &Context) -> Self {
+        match dialect {
+            #[cfg(feature = "go")]
+            Dialect::Go => Engine::Go(super::go::Data::new(context)),
+            #[cfg(not(feature = "go"))]
+            Dialect::Go => Engine::Absent("go"),
+            #[cfg(feature = "minijinja")]
+            Dialect::Minijinja => Engine::Minijinja(Box::new(super::minijinja::Data::new(context))),
+            #[cfg(not(feature = "minijinja"))]
+            Dialect::Minijinja => Engine::Absent("minijinja"),
+        }
+    }
+
+    /// False for text that is the same after rendering as before.
+    fn concerns(&self, text: &str) -> bool {
+        match self {
+            #[cfg(feature = "minijinja")]
+            Engine::Minijinja(_) => text.contains("{{") || text.contains("{%"),
+            _ => text.contains("{{"),
+        }
+    }
+
+    fn render(&self, text: &str, meter: &Meter) -> Result<Text, Flawed> {
+        match self {
+            #[cfg(feature = "go")]
+            Engine::Go(data) => super::go::render(text, data, meter),
+            #[cfg(feature = "minijinja")]
+            Engine::Minijinja(data) => data.render(text, meter),
+            #[cfg(not(all(feature = "go", feature = "minijinja")))]
+            Engine::Absent(dialect) => Err(absent(dialect)),
+        }
+    }
+
+    fn check(&self, text: &str, meter: &Meter) -> Result<(), Flawed> {
+        match self {
+            #[cfg(feature = "go")]
+            Engine::Go(_) => super::go::check(text, meter),
+            #[cfg(feature = "minijinja")]
+            Engine::Minijinja(_) => super::minijinja::Data::check(text, meter),
+            #[cfg(not(all(feature = "go", feature = "minijinja")))]
+            Engine::Absent(dialect) => Err(absent(dialect)),
+        }
+    }
+}
+
+#[cfg(not(all(feature = "go", feature = "minijinja")))]
+fn absent(dialect: &str) -> Flawed {
+    Flawed {
+        place: super::outcome::Place { line: 1, column: 1 },
+        cause: format!("this component was built without the dialect {dialect}; use the other one"),
+        remedy: "",
+    }
+}
+
+struct Walk<'a> {
+    engine: &'a Engine,
+    meter: &'a Meter,
+    strict: bool,
+    parse_only: bool,
+    pointer: String,
+    errors: Findings,
+    warnings: Findings,
+}
+
+impl<'a> Walk<'a> {
+    fn new(engine: &'a Engine, meter: &'a Meter, root_pointer: &str) -> Self {
+        Self {
+            engine,
+            meter,
+            strict: false,
+            parse_only: false,
+            pointer: root_pointer.to_owned(),
+            errors: Findings::new(Severity::Error),
+            warnings: Findings::new(Severity::Warning),
+        }
+    }
+
+    fn value(&mut self, value: &Value, level: usize) -> Value {
+        if level > MAX_NESTING {
+            self.errors.add(&self.pointer, format!("the object is nested more than {MAX_NESTING} levels deep"));
+            return Value::Null;
+        }
+        match value {
+            Value::String(text) => Value::String(self.text(text)),
+            Value::Array(items) => {
+                let items = items.iter().enumerate();
+                items.map(|(index, item)| self.below(&index.to_string(), item, level)).collect()
+            }
+            Value::Object(entries) => {
+                entries.iter().map(|(key, item)| (key.clone(), self.below(key, item, level))).collect()
+            }
+            other => other.clone(),
+        }
+    }
+
+    fn below(&mut self, key: &str, value: &Value, level: usize) -> Value {
+        let parent = self.pointer.len();
+        self.pointer.push('/');
+        self.pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        let rendered = self.value(value, level + 1);
+        self.pointer.truncate(parent);
+        rendered
+    }
+
+    fn text(&mut self, text: &str) -> String {
+        if !self.engine.concerns(text) || self.meter.exhausted() {
+            return text.to_owned();
+        }
+        let rendered = match self.parse_only {
+            true => self.engine.check(text, self.meter).map(|()| Text { text: String::new(), gaps: Vec::new() }),
+            false => self.engine.render(text, self.meter),
+        };
+        match rendered {
+            Ok(rendered) => {
+                self.gaps(&rendered);
+                rendered.text
+            }
+            Err(flawed) => {
+                self.errors.add(&self.pointer, format!("{}: {}{}", flawed.place, flawed.cause, flawed.remedy));
+                String::new()
+            }
+        }
+    }
+
+    /// Says what printed `<no value>`, with one finding a string.
+    fn gaps(&mut self, rendered: &Text) {
+        let Some(first) = rendered.gaps.first() else { return };
+        let more = match rendered.gaps.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more in this text)"),
+        };
+        let message = format!(
+            "{}: {{{{ {} }}}} prints <no value>{more}; give it a default, or ask with if whether it is there",
+            first.place, first.action
+        );
+        let findings = if self.strict { &mut self.errors } else { &mut self.warnings };
+        findings.add(&self.pointer, message);
+    }
+}
+
+/// Findings up to a number, and how many more there are.
+struct Findings {
+    severity: Severity,
+    kept: Vec<Finding>,
+    more: usize,
+}
+
+impl Findings {
+    fn new(severity: Severity) -> Self {
+        Self { severity, kept: Vec::new(), more: 0 }
+    }
+
+    fn add(&mut self, pointer: &str, message: String) {
+        if self.kept.len() == MAX_FINDINGS {
+            self.more += 1;
+            return;
+        }
+        let message = if message.len() > MAX_MESSAGE { format!("{}...", cut(&message, MAX_MESSAGE)) } else { message };
+        self.kept.push(Finding { severity: self.severity, at: shortened(pointer), message });
+    }
+
+    fn list(mut self, root_pointer: &str) -> Vec<Finding> {
+        if self.more > 0 {
+            let message = format!("and {} more strings like these", self.more);
+            self.kept.push(Finding { severity: self.severity, at: shortened(root_pointer), message });
+        }
+        self.kept
+    }
+}
+
+fn cut(text: &str, length: usize) -> &str {
+    let end = (0..=length.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    &text[..end]
+}
+
+/// The longest beginning of a pointer that is not too long; half a key names nothing.
+fn shortened(pointer: &str) -> String {
+    if pointer.len() <= MAX_POINTER {
+        return pointer.to_owned();
+    }
+    let head = cut(pointer, MAX_POINTER);
+    head[..head.rfind('/').unwrap_or(0)].to_owned()
+}

@@ -1,0 +1,205 @@
+//! What a call is told.
+
+use serde_json::Value;
+
+use super::{parse, wit};
+use crate::pod::{Container, Pod, PodResult};
+use crate::run::{Backup, CancelCause, Cancellation, Inherited, Mode, Request};
+use crate::step::{
+    ActionResult, Answer, Checkpoint, Content, GetQuery, ListQuery, LogQuery, ObjectList, Query, ReadError,
+    Selection, View, WriteError,
+};
+
+impl From<wit::Mode> for Mode {
+    fn from(v: wit::Mode) -> Self {
+        match v {
+            wit::Mode::Backup => Self::Backup,
+            wit::Mode::Restore => Self::Restore,
+            wit::Mode::Cleanup => Self::Cleanup,
+        }
+    }
+}
+
+impl From<wit::Request> for Request<Value> {
+    fn from(v: wit::Request) -> Self {
+        Self {
+            mode: v.mode.into(),
+            run: v.run.into(),
+            run_uid: v.run_uid,
+            started_at: v.started_at,
+            deadline: v.deadline,
+            now: v.now,
+            kind: v.strategy_kind.into(),
+            spec: v.strategy.as_deref().map(parse),
+            parameters: v.parameters.into_iter().collect(),
+            options: v.options.as_deref().map(parse),
+            application: v.application.into(),
+            backup: v.backup.map(Into::into),
+            namespaces: v.namespaces.into_iter().collect(),
+            inherited: v.inherited.map(|i| Inherited {
+                run_uid: i.run_uid,
+                backup_uid: i.backup_uid,
+                component_version: i.component_version,
+                checkpoint: i.checkpoint.into(),
+            }),
+            cancelled: v.cancelled.map(|c| Cancellation {
+                cause: match c.cause {
+                    wit::CancelCause::Deleted => CancelCause::Deleted,
+                    wit::CancelCause::Deadline => CancelCause::Deadline,
+                },
+                deadline: c.deadline,
+            }),
+        }
+    }
+}
+
+impl From<wit::Backup> for Backup {
+    fn from(v: wit::Backup) -> Self {
+        Self {
+            name: v.name,
+            uid: v.uid,
+            run_uid: v.run_uid,
+            component_version: v.component_version,
+            application: v.application.into(),
+            application_name: v.application_name,
+            taken_at: v.taken_at,
+            metadata: v.metadata.into_iter().collect(),
+            artifact: v.artifact.map(Into::into),
+            underlying_resources: v.underlying_resources.as_deref().map(parse),
+            private_data: v.private_data.as_deref().map(parse),
+        }
+    }
+}
+
+impl From<wit::PodResult> for PodResult {
+    fn from(v: wit::PodResult) -> Self {
+        Self {
+            succeeded: v.succeeded,
+            reason: v.reason,
+            message: v.message,
+            pods: v.pods.into_iter().map(Into::into).collect(),
+            data: v.data.as_deref().map(parse),
+        }
+    }
+}
+
+impl From<wit::Pod> for Pod {
+    fn from(v: wit::Pod) -> Self {
+        let containers = v.containers.into_iter().map(|c| Container {
+            name: c.name,
+            exit_code: c.exit_code,
+            reason: c.reason,
+            message: c.message,
+            log: c.log,
+        });
+        Self {
+            name: v.name,
+            reason: v.reason,
+            message: v.message,
+            started_at: v.started_at,
+            finished_at: v.finished_at,
+            containers: containers.collect(),
+        }
+    }
+}
+
+impl From<wit::Checkpoint> for Checkpoint {
+    fn from(v: wit::Checkpoint) -> Self {
+        Self { stage: v.stage, data: parse(&v.data) }
+    }
+}
+
+impl From<wit::View> for View {
+    fn from(v: wit::View) -> Self {
+        Self {
+            checkpoint: v.checkpoint.map(Into::into),
+            stage_since: v.stage_since,
+            answers: v.answers.into_iter().map(Into::into).collect(),
+            results: v.results.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<wit::Answer> for Answer {
+    fn from(v: wit::Answer) -> Self {
+        Self { query: v.query.into(), value: v.value.map(Into::into).map_err(Into::into) }
+    }
+}
+
+impl From<wit::Query> for Query {
+    fn from(v: wit::Query) -> Self {
+        match v {
+            wit::Query::Get(q) => {
+                Self::Get(GetQuery { object: q.object.into(), live: q.live, fields: q.fields })
+            }
+            wit::Query::List(q) => Self::List(ListQuery {
+                objects: q.objects.into(),
+                live: q.live,
+                fields: q.fields,
+                limit: q.limit,
+            }),
+            wit::Query::Log(q) => Self::Log(LogQuery {
+                pod: q.pod.into(),
+                container: q.container,
+                previous: q.previous,
+                lines: q.lines,
+            }),
+            wit::Query::SecretKeys(name) => Self::SecretKeys(name.into()),
+            wit::Query::Pod(name) => Self::Pod(name),
+        }
+    }
+}
+
+impl From<wit::Selection> for Selection {
+    fn from(v: wit::Selection) -> Self {
+        Self { api_version: v.api_version, kind: v.kind, namespace: v.namespace, labels: v.labels }
+    }
+}
+
+impl From<wit::Content> for Content {
+    fn from(v: wit::Content) -> Self {
+        match v {
+            wit::Content::Object(o) => Self::Object(parse(&o)),
+            wit::Content::Objects(l) => Self::Objects(ObjectList {
+                items: l.items.iter().map(|o| parse(o)).collect(),
+                complete: l.complete,
+            }),
+            wit::Content::Log(text) => Self::Log(text),
+            wit::Content::SecretKeys(keys) => Self::SecretKeys(keys),
+            wit::Content::Pod(result) => Self::Pod(result.map(Into::into)),
+        }
+    }
+}
+
+impl From<wit::ReadError> for ReadError {
+    fn from(v: wit::ReadError) -> Self {
+        match v {
+            wit::ReadError::NotFound => Self::NotFound,
+            wit::ReadError::NotServed => Self::NotServed,
+            wit::ReadError::TooLarge => Self::TooLarge,
+            wit::ReadError::Forbidden(m) => Self::Forbidden(m),
+            wit::ReadError::Unavailable(m) => Self::Unavailable(m),
+        }
+    }
+}
+
+impl From<wit::ActionResult> for ActionResult {
+    fn from(v: wit::ActionResult) -> Self {
+        Self { object: v.object.into(), value: v.value.map(|o| o.as_deref().map(parse)).map_err(Into::into) }
+    }
+}
+
+impl From<wit::WriteError> for WriteError {
+    fn from(v: wit::WriteError) -> Self {
+        match v {
+            wit::WriteError::AlreadyExists(o) => Self::AlreadyExists(parse(&o)),
+            wit::WriteError::NotFound => Self::NotFound,
+            wit::WriteError::NotServed => Self::NotServed,
+            wit::WriteError::Conflict(m) => Self::Conflict(m),
+            wit::WriteError::Invalid(m) => Self::Invalid(m),
+            wit::WriteError::Forbidden(m) => Self::Forbidden(m),
+            wit::WriteError::Unavailable(m) => Self::Unavailable(m),
+            wit::WriteError::NotTried => Self::NotTried,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Builds a strategy crate for the sandbox.
+//!
+//! Cargo does the work and is the cache: a crate that has not changed is not built again, and two test processes that
+//! want one at once wait for each other at cargo's own lock. Within a process [`crate::Built`] builds each crate once.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::component::{ComponentError, component_bytes};
+
+/// The target that components are made of: nothing of the system is linked in.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The profile that guests are built in, for a workspace that does not define one of this name. Small before fast: what
+/// a guest does is bounded by fuel, and size is what a cold compile costs.
+const PROFILE: [&str; 6] = [
+    "profile.guest.inherits=\"release\"",
+    "profile.guest.opt-level=\"s\"",
+    "profile.guest.lto=true",
+    "profile.guest.codegen-units=1",
+    "profile.guest.panic=\"abort\"",
+    "profile.guest.strip=true",
+];
+
+/// Why a crate could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// There is no crate there.
+    #[error("{} is not the folder of a crate: it has no Cargo.toml", .0.display())]
+    NotACrate(PathBuf),
+    /// Cargo did not start.
+    #[error("cannot run {}", .0.display())]
+    Cargo(PathBuf, #[source] io::Error),
+    /// The standard library for the target is not installed.
+    #[error(
+        "the Rust toolchain has no standard library for {TARGET}; install it with \
+         `rustup target add {TARGET}`, or use a toolchain of rustup where the system's packages have none"
+    )]
+    TargetMissing,
+    /// The crate does not compile.
+    #[error("cargo could not build {} for {TARGET}:\n{stderr}", dir.display())]
+    Compile {
+        /// The crate.
+        dir: PathBuf,
+        /// What cargo said.
+        stderr: String,
+    },
+    /// Cargo made no module.
+    #[error("cargo built {} but named no .wasm file; is it a library crate", .0.display())]
+    NoModule(PathBuf),
+    /// The module could not be read.
+    #[error("cannot read {}", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    /// The module is no component.
+    #[error("{} is no strategy", .0.display())]
+    Component(PathBuf, #[source] ComponentError),
+}
+
+impl BuildError {
+    /// The reason, for reports.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotACrate(_) => "NotACrate",
+            Self::Cargo(..) => "CargoNotFound",
+            Self::TargetMissing => "TargetMissing",
+            Self::Compile { .. } => "DoesNotCompile",
+            Self::NoModule(_) => "NoModule",
+            Self::Read(..) => "ModuleUnreadable",
+            Self::Component(_, e) => e.reason(),
+        }
+    }
+}
+
+/// The component of the crate in `dir`, a library crate that depends on the SDK.
+///
+/// The module is built in the profile `guest` (that of the crate's workspace, where it has one), in a target directory
+/// of its own beside what runs this: see [`target_dir`]. Paths of this machine do not get into it, so the same sources,
+/// lock file and toolchain give the same bytes elsewhere.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn build(dir: &Path) -> Result<Vec<u8>, BuildError> {
+    let manifest = dir.join("Cargo.toml");
+    if !manifest.is_file() {
+        return Err(BuildError::NotACrate(dir.to_owned()));
+    }
+    let path = module(dir, &manifest)?;
+    let module = std::fs::read(&path).map_err(|e| BuildError::Read(path, e))?;
+    component_bytes(&module).map_err(|e| BuildError::Component(dir.to_owned(), e))
+}
+
+/// Where guests are built: `guests` in the target directory that the running program was built in, so that the lock of
+/// the build that runs it does not stand in the way.
+#[must_use]
+pub fn target_dir() -> PathBuf {
+    let exe = std::env::current_exe().ok();
+    let of_exe = exe.as_deref().and_then(|exe| exe.ancestors().find(|d| d.join("CACHEDIR.TAG").is_file()));
+    let of_env = || std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    of_exe.map(Path::to_owned).or_else(of_env).unwrap_or_else(|| PathBuf::from("target")).join("guests")
+}
+
+fn module(dir: &Path, manifest: &Path) -> Result<PathBuf, BuildError> {
+    let root = workspace_root(manifest)?;
+    let mut cargo = cargo();
+    cargo.args(["rustc", "--lib", "--crate-type", "cdylib", "--target", TARGET, "--profile", "guest"]);
+    cargo.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(manifest);
+    cargo.arg("--target-dir").arg(target_dir());
+    if !defines_profile(&root) {
+        cargo.args(PROFILE.iter().flat_map(|setting| ["--config", setting]));
+    }
+    // Flags meant for the program that runs this do not fit here.
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", remap_flags(&root));
+    let program = PathBuf::from(cargo.get_program());
+    let output = cargo.output().map_err(|e| BuildError::Cargo(program, e))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let no_std =
+            stderr.contains("can't find crate for `core`") || stderr.contains("can't find crate for `std`");
+        return Err(if no_std && stderr.contains(TARGET) {
+            BuildError::TargetMissing
+        } else {
+            BuildError::Compile { dir: dir.to_owned(), stderr }
+        });
+    }
+    let manifest = std::fs::canonicalize(manifest).unwrap_or_else(|_| manifest.to_owned());
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let module = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|m| {
+        let of_crate =
+            m["reason"] == "compiler-artifact" && m["manifest_path"] == *manifest.to_string_lossy();
+        let files = m["filenames"].as_array().filter(|_| of_crate)?;
+        files.iter().filter_map(Value::as_str).find(|f| f.ends_with(".wasm")).map(PathBuf::from)
+    });
+    module.ok_or_else(|| BuildError::NoModule(dir.to_owned()))
+}
+
+/// The cargo that runs this, so that its toolchain is used.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+}
+
+/// The folder of the workspace that the crate belongs to.
+fn workspace_root(manifest: &Path) -> Result<PathBuf, BuildError> {
+    let mut cargo = cargo();
+    cargo
+        .args(["locate-project", "--workspace", "--message-format", "plain", "--manifest-path"])
+        .arg(manifest);
+    let program = PathBuf::from(cargo.get_program());
+    let output = cargo.output().map_err(|e| BuildError::Cargo(program, e))?;
+    let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    Ok(path.parent().unwrap_or(Path::new(".")).to_owned())
+}
+
+fn defines_profile(root: &Path) -> bool {
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap_or_default();
+    manifest.lines().any(|line| line.trim() == "[profile.guest]")
+}
+
+/// Panic messages name source files; the places of this machine are cut off them.
+fn remap_flags(root: &Path) -> String {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".cargo")));
+    let mut flags = vec![format!("--remap-path-prefix={}=", root.display())];
+    flags.extend(home.map(|h| format!("--remap-path-prefix={}=cargo", h.display())));
+    flags.join("\u{1f}")
+}

@@ -1,0 +1,189 @@
+//! One run of a strategy, as a test sets it up.
+
+use std::fmt::Write as _;
+
+use backstay_core::contract::{Backup, Failure, Json, Mode, Outcome, PodRun, Request, StepResult, View};
+use backstay_engine::{CallError, Called, Component};
+
+use crate::built::chain;
+use crate::fixture;
+
+/// One run: what the strategy would be told of it. Begun by [`crate::Built::backup`] and its sisters, filled in with
+/// fixtures, asked with [`Case::rendered`], [`Case::parsed`] and the like. Every question is a fresh call.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Case<'a> {
+    component: &'a Component,
+    request: Request,
+    application: Option<Json>,
+}
+
+impl<'a> Case<'a> {
+    pub(crate) fn new(component: &'a Component, mode: Mode) -> Self {
+        let mut request = fixture::request(mode);
+        if let Some(kind) = component.descriptor().kinds.first() {
+            request.strategy_kind.group.clone_from(&kind.group);
+            request.strategy_kind.kind.clone_from(&kind.kind);
+        }
+        request.namespaces.clone_from(&component.descriptor().namespaces);
+        Self { component, request, application: None }
+    }
+
+    pub(crate) fn of_backup(mut self, backup: Backup) -> Self {
+        self.request.parameters = fixture::parameters(&backup, &self.request.strategy_kind);
+        self.request.backup = Some(backup);
+        self
+    }
+
+    /// With this strategy object.
+    #[track_caller]
+    pub fn strategy(mut self, yaml: &str) -> Self {
+        let (kind, spec) = fixture::strategy(yaml);
+        self.request.strategy_kind = kind;
+        self.request.strategy = Some(spec);
+        if let Some(backup) = &self.request.backup {
+            self.request.parameters.extend(fixture::parameters(backup, &self.request.strategy_kind));
+        }
+        self
+    }
+
+    /// Acting on this application: on restore the target. Its namespace is the run's.
+    #[track_caller]
+    pub fn application(mut self, yaml: &str) -> Self {
+        let object: Json = fixture::yaml("application", yaml);
+        self.request.application = fixture::reference("application", &object);
+        self.request.run.namespace.clone_from(&self.request.application.namespace);
+        self.application = Some(object);
+        self
+    }
+
+    /// With this parameter of the BackupClass.
+    pub fn parameter(mut self, name: &str, value: &str) -> Self {
+        self.request.parameters.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With these `RestoreJob.spec.options`.
+    #[track_caller]
+    pub fn options(mut self, yaml: &str) -> Self {
+        self.request.options = Some(fixture::yaml("options", yaml));
+        self
+    }
+
+    /// With anything of the request set otherwise.
+    pub fn with(mut self, change: impl FnOnce(&mut Request)) -> Self {
+        change(&mut self.request);
+        self
+    }
+
+    /// The request as it stands.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// What `render` answers, and what it cost.
+    ///
+    /// # Errors
+    /// The call failed: a trap, a limit, a broken rule.
+    pub fn call_render(&self) -> Result<Called<Result<PodRun, Failure>>, CallError> {
+        self.component.render(&self.request, self.application.as_ref())
+    }
+
+    /// The pod run that `render` answers.
+    ///
+    /// # Panics
+    /// Where it answers a failure, or the call fails.
+    #[must_use]
+    #[track_caller]
+    pub fn rendered(&self) -> PodRun {
+        match answered(self.call_render()) {
+            Ok(run) => run,
+            Err(failure) => panic!("render refused the run\n{}", told(&failure)),
+        }
+    }
+
+    /// The failure that `render` answers.
+    ///
+    /// # Panics
+    /// Where it answers a pod run, or the call fails.
+    #[must_use]
+    #[track_caller]
+    pub fn refused(&self) -> Failure {
+        match answered(self.call_render()) {
+            Ok(run) => panic!("render did not refuse the run; the pod is\n{:#}", run.template),
+            Err(failure) => failure,
+        }
+    }
+
+    /// What `parse` answers for a Job that ended so, and what it cost.
+    ///
+    /// # Errors
+    /// The call failed: a trap, a limit, a broken rule.
+    ///
+    /// # Panics
+    /// Where the fixture is no pod result.
+    #[track_caller]
+    pub fn call_parse(&self, ended: &str) -> Result<Called<Result<Outcome, Failure>>, CallError> {
+        self.component.parse(&self.request, &fixture::ended(ended))
+    }
+
+    /// The outcome that `parse` answers for a Job that ended so.
+    ///
+    /// # Panics
+    /// Where it answers a failure, or the call fails.
+    #[must_use]
+    #[track_caller]
+    pub fn parsed(&self, ended: &str) -> Outcome {
+        match answered(self.call_parse(ended)) {
+            Ok(outcome) => outcome,
+            Err(failure) => panic!("parse says that the run failed\n{}", told(&failure)),
+        }
+    }
+
+    /// The failure that `parse` answers for a Job that ended so.
+    ///
+    /// # Panics
+    /// Where it answers an outcome, or the call fails.
+    #[must_use]
+    #[track_caller]
+    pub fn failed(&self, ended: &str) -> Failure {
+        match answered(self.call_parse(ended)) {
+            Ok(outcome) => panic!("parse says that the run went well\n{outcome:#?}"),
+            Err(failure) => failure,
+        }
+    }
+
+    /// What `step` answers.
+    ///
+    /// # Panics
+    /// Where the call fails.
+    #[must_use]
+    #[track_caller]
+    pub fn stepped(&self, view: &View) -> StepResult {
+        answered(self.component.step(&self.request, view))
+    }
+}
+
+#[track_caller]
+fn answered<T>(called: Result<Called<T>, CallError>) -> T {
+    match called {
+        Ok(called) => called.value,
+        Err(e) => {
+            let mut text = format!("{}: {}", e.reason(), chain(&e));
+            for line in &e.log {
+                let _ = write!(text, "\nlog: {}", line.message);
+            }
+            panic!("{text}");
+        }
+    }
+}
+
+/// A failure as a person reads it.
+fn told(failure: &Failure) -> String {
+    let mut text = format!("{}: {}", failure.reason, failure.message);
+    for finding in &failure.findings {
+        let _ = write!(text, "\n  {}: {}", finding.at, finding.message);
+    }
+    text
+}

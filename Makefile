@@ -14,7 +14,7 @@ help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
-demo: build components ## Back up, destroy, restore and compare real files on a real Kubernetes
+demo: components ## Back up, destroy, restore and compare real files on a real Kubernetes
 	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/demo/demo
 
 .PHONY: test
@@ -29,12 +29,12 @@ lint: ## Formatting, clippy and shell scripts
 	  else echo "lint: shellcheck is not installed, shell scripts are not checked"; fi
 
 .PHONY: generate
-generate: build components ## Write the generated files: deploy/crds
+generate: components ## Write the generated files: deploy/crds
 	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/generate
 
 .PHONY: bench
 bench: components ## Measure calls of the Job component: instantiate, render, fuel, memory
-	cargo run --locked --quiet -p backstay-tests --bin bench -- $(COMPONENTS)/job.wasm
+	$(abspath $(TARGET))/debug/bench $(COMPONENTS)/job.wasm
 
 .PHONY: cluster
 cluster: ## Start the test cluster (stop it with: tests/cluster/cluster down)
@@ -50,11 +50,11 @@ clean: ## Stop the test cluster and remove what was built in the checkout
 	cargo clean
 
 .PHONY: build
-build: # the backstay program
-	cargo build --locked -p backstay
+build: # the programs, with the same features as the tests, so that nothing heavy is built twice
+	cargo build --workspace --locked
 
 .PHONY: components
-components: # the strategies, as components
+components: build # the strategies, as components
 	@mkdir -p $(COMPONENTS)
 	@for s in $(STRATEGIES); do \
-	  cargo run --locked --quiet -p backstay-testing --bin build-strategy -- strategies/$$s --out $(COMPONENTS)/$$s.wasm || exit 1; done
+	  $(abspath $(TARGET))/debug/build-strategy strategies/$$s --out $(COMPONENTS)/$$s.wasm || exit 1; done

@@ -6,7 +6,9 @@ use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use backstay_core::contract::GroupKind;
 use backstay_engine::Engine;
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::{FutureExt, StreamExt};
@@ -15,6 +17,7 @@ use kube::runtime::reflector::Store;
 use kube::{Client, Resource};
 use tokio::sync::Semaphore;
 
+use crate::api_error::chain;
 use crate::caches::Caches;
 use crate::clock::Clock;
 use crate::context::Context;
@@ -28,7 +31,10 @@ use crate::run::Run;
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::turns::SharedTurns;
-use crate::{backup, http, plan, run, watches};
+use crate::{backup, http, plan, run, strategy, watches};
+
+/// How often unused strategy revisions are looked for.
+const COLLECT_EVERY: Duration = Duration::from_secs(3600);
 
 /// Why a controller does not start, or ends without being told to.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +62,7 @@ pub async fn run(
 ) -> Result<(), ControllerError> {
     let registry = Registry::load(engine, &settings.components)?;
     let (caches, writers) = Caches::new(&registry);
-    let (queues, inboxes) = Queues::new();
+    let (queues, inboxes) = Queues::new(&registry);
     let ctx = Arc::new(Context {
         events: Events::new(client.clone()),
         registry,
@@ -117,6 +123,11 @@ fn hold(run: &Run, ctx: &Context) {
 
 async fn workers(inboxes: Inboxes, ctx: &Arc<Context>, shutdown: impl Future<Output = ()> + Clone + Send + 'static) {
     let until = || shutdown.clone();
+    let strategies = inboxes.strategies.into_iter().filter_map(|(resource, inbox)| {
+        let kind = GroupKind { group: resource.group.clone(), kind: resource.kind.clone() };
+        let store = ctx.caches.strategies.get(&kind)?.clone();
+        Some(work(inbox, store, ctx, until(), move |object, ctx| strategy::reconcile(resource.clone(), object, ctx)))
+    });
     tokio::join!(
         work(inboxes.backup_jobs, ctx.caches.backup_jobs.clone(), ctx, until(), |job, ctx| async move {
             run::reconcile(Run::from(job.as_ref()), ctx).await
@@ -126,7 +137,26 @@ async fn workers(inboxes: Inboxes, ctx: &Arc<Context>, shutdown: impl Future<Out
         }),
         work(inboxes.backups, ctx.caches.backups.clone(), ctx, until(), backup::reconcile),
         work(inboxes.plans, ctx.caches.plans.clone(), ctx, until(), plan::reconcile),
+        futures::future::join_all(strategies),
+        collect_revisions(ctx, until()),
     );
+}
+
+/// Now and then, deletes the strategy revisions that nothing names any more.
+async fn collect_revisions(ctx: &Arc<Context>, until: impl Future<Output = ()>) {
+    let mut every = tokio::time::interval(COLLECT_EVERY);
+    futures::pin_mut!(until);
+    loop {
+        tokio::select! {
+            () = &mut until => return,
+            _ = every.tick() => {}
+        }
+        match ctx.revisions.collect(ctx).await {
+            Ok(0) => {}
+            Ok(collected) => tracing::info!(collected, "unused strategy revisions deleted"),
+            Err(error) => tracing::warn!(error = %chain(&error), "strategy revisions not collected, will try again"),
+        }
+    }
 }
 
 /// Empties a queue, one object at a time by one worker only, several objects at once. A reconcile has no error: what went

@@ -22,5 +22,6 @@ pub mod revisions;
 pub mod run;
 pub mod runs;
 pub mod settings;
+pub mod strategy;
 pub mod turns;
 pub mod watches;

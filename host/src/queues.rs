@@ -1,12 +1,16 @@
 //! Where work is put: one queue a kind of object that is reconciled.
 
+use std::collections::HashMap;
+
 use backstay_api::{Backup, BackupJob, Plan, RestoreJob};
+use backstay_core::contract::GroupKind;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
-use kube::api::PartialObjectMeta;
+use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::controller::ReconcileRequest;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::caches::Caches;
+use crate::caches::{Caches, resource_of};
+use crate::registry::Registry;
 
 /// The sending ends.
 pub struct Queues {
@@ -14,6 +18,7 @@ pub struct Queues {
     restore_jobs: UnboundedSender<ReconcileRequest<RestoreJob>>,
     backups: UnboundedSender<ReconcileRequest<PartialObjectMeta<Backup>>>,
     plans: UnboundedSender<ReconcileRequest<Plan>>,
+    strategies: HashMap<GroupKind, UnboundedSender<ReconcileRequest<DynamicObject>>>,
 }
 
 /// The receiving ends.
@@ -26,23 +31,33 @@ pub struct Inboxes {
     pub backups: UnboundedReceiver<ReconcileRequest<PartialObjectMeta<Backup>>>,
     /// Plans to look at.
     pub plans: UnboundedReceiver<ReconcileRequest<Plan>>,
+    /// Strategies to look at, by kind.
+    pub strategies: Vec<(ApiResource, UnboundedReceiver<ReconcileRequest<DynamicObject>>)>,
 }
 
 impl Queues {
-    /// Empty queues.
+    /// Empty queues for the host's kinds and for each strategy kind that a component serves.
     #[must_use]
-    pub fn new() -> (Self, Inboxes) {
+    pub fn new(registry: &Registry) -> (Self, Inboxes) {
+        let mut strategies = HashMap::new();
+        let mut strategy_inboxes = Vec::new();
+        for served in registry.iter().flat_map(|c| &c.descriptor().kinds) {
+            let (sender, inbox) = unbounded();
+            strategies.insert(GroupKind { group: served.group.clone(), kind: served.kind.clone() }, sender);
+            strategy_inboxes.push((resource_of(served), inbox));
+        }
         let (backup_jobs, backup_jobs_inbox) = unbounded();
         let (restore_jobs, restore_jobs_inbox) = unbounded();
         let (backups, backups_inbox) = unbounded();
         let (plans, plans_inbox) = unbounded();
         (
-            Self { backup_jobs, restore_jobs, backups, plans },
+            Self { backup_jobs, restore_jobs, backups, plans, strategies },
             Inboxes {
                 backup_jobs: backup_jobs_inbox,
                 restore_jobs: restore_jobs_inbox,
                 backups: backups_inbox,
                 plans: plans_inbox,
+                strategies: strategy_inboxes,
             },
         )
     }
@@ -65,6 +80,14 @@ impl Queues {
     /// Look at a Plan.
     pub fn plan(&self, object: ObjectRef<Plan>) {
         let _ = self.plans.unbounded_send(object.into());
+    }
+
+    /// Look at a strategy.
+    pub fn strategy(&self, object: &DynamicObject, resource: &ApiResource) {
+        let kind = GroupKind { group: resource.group.clone(), kind: resource.kind.clone() };
+        if let Some(queue) = self.strategies.get(&kind) {
+            let _ = queue.unbounded_send(ObjectRef::from_obj_with(object, resource.clone()).into());
+        }
     }
 
     /// Look at the run of an owner reference, by kind and name.

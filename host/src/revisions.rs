@@ -1,17 +1,24 @@
 //! Strategy revisions in the cluster: kept once, read once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use backstay_api::conditions::reasons;
+use backstay_api::names;
+use backstay_core::backup::REVISION_LABEL;
 use backstay_core::retry::Class;
-use backstay_core::revision::Revision;
+use backstay_core::revision::{self, Revision};
+use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::ControllerRevision;
-use kube::api::PostParams;
-use kube::{Api, Client};
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use kube::{Api, Client, ResourceExt};
 
 use crate::api_error::{ApiError, class};
-use crate::run::Halt;
+use crate::context::Context;
+use crate::run::{Halt, Run};
+
+/// A revision younger than this is never collected.
+const YOUNG: SignedDuration = SignedDuration::from_hours(1);
 
 /// Revisions that this process has kept or read, by name. Their content cannot change without changing the name.
 #[derive(Default)]
@@ -73,4 +80,50 @@ impl Revisions {
         self.remember(name, &revision);
         Ok(revision)
     }
+
+    /// Deletes the revisions that nothing names: no Backup, and no run that has begun and not ended. Young ones stay: the
+    /// run that is about to name one keeps it first.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn collect(&self, ctx: &Context) -> Result<usize, ApiError> {
+        let namespace = &ctx.settings.namespace;
+        let api = Api::<ControllerRevision>::namespaced(ctx.client.clone(), namespace);
+        let params = ListParams::default().labels(revision::LABEL);
+        let kept = api.list(&params).await.map_err(|e| ApiError::new("listing strategy revisions", e))?;
+        let used = in_use(ctx);
+        let mut collected = 0;
+        for object in kept.items {
+            let name = object.name_any();
+            let made = object.metadata.creation_timestamp.as_ref().map_or(ctx.clock.now(), |t| t.0);
+            let young = ctx.clock.now().duration_since(made) < YOUNG;
+            // Labels hold a bounded name: both forms are looked for.
+            if young || used.contains(&name) || used.contains(&names::label_value(&name)) {
+                continue;
+            }
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+            let exactly = Preconditions { uid: object.metadata.uid.clone(), resource_version: None };
+            let params = DeleteParams { preconditions: Some(exactly), ..DeleteParams::default() };
+            match api.delete(&name, &params).await {
+                Ok(_) => collected += 1,
+                Err(error) if matches!(class(&error), Class::NotFound | Class::Conflict) => {}
+                Err(error) => return Err(ApiError::new(format!("deleting strategy revision {name:?}"), error)),
+            }
+        }
+        Ok(collected)
+    }
+}
+
+fn in_use(ctx: &Context) -> BTreeSet<String> {
+    let of_backups = ctx.caches.backups.state().into_iter().filter_map(|b| b.labels().get(REVISION_LABEL).cloned());
+    let of_backup_jobs = ctx.caches.backup_jobs.state().into_iter().filter_map(|j| revision_of(&Run::from(j.as_ref())));
+    let of_restore_jobs = ctx.caches.restore_jobs.state().into_iter().filter_map(|j| revision_of(&Run::from(j.as_ref())));
+    of_backups.chain(of_backup_jobs).chain(of_restore_jobs).collect()
+}
+
+fn revision_of(run: &Run) -> Option<String> {
+    if run.status.is_terminal() {
+        return None;
+    }
+    run.status.run.as_ref()?.strategy_revision.clone()
 }

@@ -92,12 +92,6 @@ impl Runs {
         Ok(written)
     }
 
-    /// Whether the last write of the run has brought its status to what it is in memory.
-    #[must_use]
-    pub fn is_settled(&self, run: &Run) -> bool {
-        self.entries().get(&run.uid).and_then(|e| e.written.as_ref()).is_some_and(|(_, w)| w.status == run.status)
-    }
-
     /// Reads the run again before the next step.
     pub fn distrust(&self, uid: &str) {
         self.entries().entry(uid.to_owned()).or_default().distrusted = true;

@@ -9,7 +9,9 @@ use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob, finalizers, labels, phase};
+use backstay_api::{
+    Backup, BackupClass, BackupJob, BackupJobStatus, Plan, RestoreJob, RestoreJobStatus, finalizers, labels, phase,
+};
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -49,7 +51,16 @@ pub async fn run(writers: Writers, ctx: Arc<Context>) {
     let strategies = writers.strategies.into_iter().map(|(resource, writer)| {
         let api: Api<DynamicObject> = Api::all_with(ctx.client.clone(), &resource);
         let stream = watcher(api, Config::default());
-        watch(resource.plural.clone(), stream, writer, forget_managed_fields, |_| strategy_changed(&ctx))
+        let mut generations = Generations::default();
+        let ctx = ctx.clone();
+        watch(resource.plural.clone(), stream, writer, forget_managed_fields, move |change| match change {
+            Change::Shown(strategy) if generations.moved(strategy.meta()) => {
+                ctx.queues.strategy(strategy, &resource);
+                strategy_changed(&ctx);
+            }
+            Change::Shown(_) => {}
+            Change::Gone(strategy) => generations.forget(strategy.meta()),
+        })
     });
     let mut backup_jobs = Generations::default();
     let mut restore_jobs = Generations::default();
@@ -66,10 +77,16 @@ pub async fn run(writers: Writers, ctx: Arc<Context>) {
             "backupjobs".into(),
             guarded::<BackupJob>(&ctx),
             writers.backup_jobs,
-            forget_managed_fields,
+            slim_backup_job,
             |change| match change {
-                Change::Shown(job) if backup_jobs.moved(job.meta()) => ctx.queues.backup_job(ObjectRef::from_obj(job)),
-                Change::Shown(_) => {}
+                Change::Shown(job) => {
+                    if job.status.as_ref().is_some_and(|s| phase::is_terminal(s.phase.as_deref())) {
+                        ctx.runs.forget(job.meta().uid.as_deref().unwrap_or_default());
+                    }
+                    if backup_jobs.moved(job.meta()) {
+                        ctx.queues.backup_job(ObjectRef::from_obj(job));
+                    }
+                }
                 Change::Gone(job) => {
                     backup_jobs.forget(job.meta());
                     gone(job.meta(), &ctx);
@@ -80,19 +97,21 @@ pub async fn run(writers: Writers, ctx: Arc<Context>) {
             "restorejobs".into(),
             guarded::<RestoreJob>(&ctx),
             writers.restore_jobs,
-            forget_managed_fields,
+            slim_restore_job,
             |change| match change {
-                Change::Shown(job) if restore_jobs.moved(job.meta()) => {
-                    ctx.queues.restore_job(ObjectRef::from_obj(job));
+                Change::Shown(job) => {
+                    if job.status.as_ref().is_some_and(|s| phase::is_terminal(s.phase.as_deref())) {
+                        ctx.runs.forget(job.meta().uid.as_deref().unwrap_or_default());
+                        restore_ended(job, &ctx);
+                    }
+                    if restore_jobs.moved(job.meta()) {
+                        ctx.queues.restore_job(ObjectRef::from_obj(job));
+                    }
                 }
-                Change::Shown(_) => {}
                 Change::Gone(job) => {
                     restore_jobs.forget(job.meta());
                     gone(job.meta(), &ctx);
-                    let record = job.status.as_ref().and_then(|s| s.run.as_ref());
-                    if let Some(reference) = record.and_then(|r| r.backup_ref.as_ref()) {
-                        ctx.queues.backup(&job.namespace().unwrap_or_default(), &reference.name);
-                    }
+                    restore_ended(job, &ctx);
                 }
             },
         ),
@@ -209,6 +228,38 @@ where
 
 fn forget_managed_fields<K: Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
+}
+
+/// Of a run that has ended only that is kept: memory grows with the runs that have not.
+fn slim_backup_job(job: &mut BackupJob) {
+    forget_managed_fields(job);
+    if let Some(status) = &mut job.status
+        && phase::is_terminal(status.phase.as_deref())
+    {
+        job.metadata.annotations = None;
+        *status = BackupJobStatus { phase: status.phase.take(), ..BackupJobStatus::default() };
+    }
+}
+
+/// The same for a RestoreJob.
+fn slim_restore_job(job: &mut RestoreJob) {
+    forget_managed_fields(job);
+    if let Some(status) = &mut job.status
+        && phase::is_terminal(status.phase.as_deref())
+    {
+        job.metadata.annotations = None;
+        job.spec.options = None;
+        *status = RestoreJobStatus { phase: status.phase.take(), ..RestoreJobStatus::default() };
+    }
+}
+
+/// A Backup whose deletion waited for this restore may go now.
+fn restore_ended(job: &RestoreJob, ctx: &Context) {
+    let (namespace, name) = (job.namespace().unwrap_or_default(), &job.spec.backup_ref.name);
+    let backup = ctx.caches.backups.get(&ObjectRef::new(name).within(&namespace));
+    if backup.is_some_and(|b| b.meta().deletion_timestamp.is_some()) {
+        ctx.queues.backup(&namespace, name);
+    }
 }
 
 /// Which generation of each object has been passed on.

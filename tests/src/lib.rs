@@ -1,1 +1,10 @@
-//! Tests that need more than one crate.
+//! What the tests on a real cluster share: one controller for all of them, and a world of its own for each.
+//!
+//! The controller runs in the test process, with the rights of its ServiceAccount (by impersonation) and real components,
+//! against the cluster that `tests/run` starts. A test that cannot reach one says so, and fails where `CI` is set.
+
+mod controller;
+mod world;
+
+pub use controller::{RUN_DEADLINE, WAIT_DEADLINE};
+pub use world::{World, ready, script_spec};

@@ -181,7 +181,9 @@ pub(crate) fn call<R, T>(
     let (log, log_dropped) = (state.log, state.log_dropped);
     match answer {
         Ok(value) => Ok(Called { value, fuel, memory_bytes, elapsed, log, log_dropped }),
-        Err(error) => Err(CallError { error: error.into(), call: name, fuel, memory_bytes, elapsed, log, log_dropped }),
+        Err(error) => {
+            Err(CallError { error: error.into(), call: name, fuel, memory_bytes, elapsed, log, log_dropped })
+        }
     }
 }
 

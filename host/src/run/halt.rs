@@ -70,7 +70,7 @@ pub(super) async fn settle(run: &mut Run, halt: Halt, ctx: &Arc<Context>) -> Act
         Halt::Running { message, recheck } => {
             run.status.running(&message, now);
             let next = recheck.min(until_deadline(run, now));
-            write(run, ctx, Action::requeue(next)).await
+            write_then(run, ctx, Action::requeue(next)).await
         }
         Halt::Wait { reason, message, bounded, give_up } => {
             let limit = ctx.settings.wait_deadline;
@@ -86,7 +86,7 @@ pub(super) async fn settle(run: &mut Run, halt: Halt, ctx: &Arc<Context>) -> Act
             }
             run.status.wait(reason, &message, now);
             let limit = Duration::try_from(limit).unwrap_or_default().max(Duration::from_secs(1));
-            write(run, ctx, Action::requeue(RECHECK_WAIT.min(limit))).await
+            write_then(run, ctx, Action::requeue(RECHECK_WAIT.min(limit))).await
         }
         Halt::Fail { reason, message } => fail(run, &reason, &message, ctx).await,
         Halt::Api(error) => retry_later(run, &error, ctx).await,
@@ -127,7 +127,7 @@ async fn retry_later(run: &mut Run, error: &ApiError, ctx: &Arc<Context>) -> Act
             return fail(run, reasons::WAIT_DEADLINE_EXCEEDED, &message, ctx).await;
         }
         run.status.wait(reason, &cause, now);
-        return write(run, ctx, Action::requeue(delay)).await;
+        return write_then(run, ctx, Action::requeue(delay)).await;
     }
     Action::requeue(delay)
 }
@@ -139,32 +139,36 @@ pub(super) async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Arc<C
         return super::record::cleanup_failed(run, reason, message, ctx).await;
     }
     run.status.fail(reason, message, now);
-    let action = write(run, ctx, Action::await_change()).await;
-    if ctx.runs.is_settled(run) {
-        ctx.events.warning(run.reference(), reason, message);
-        tracing::info!(run = %run.title(), reason, message, "run failed");
-        ctx.metrics.run_ended(&run.object.kind, "Failed", reason, run.seconds());
-        ctx.finished(run);
+    if let Err(again) = write(run, ctx).await {
+        return again;
     }
-    action
+    ctx.events.warning(run.reference(), reason, message);
+    tracing::info!(run = %run.title(), reason, message, "run failed");
+    ctx.metrics.run_ended(&run.object.kind, "Failed", reason, run.seconds());
+    ctx.finished(run);
+    Action::await_change()
 }
 
-/// Writes the status; if that fails the run is looked at again soon, and nothing else is done for it meanwhile.
-async fn write(run: &mut Run, ctx: &Arc<Context>, then: Action) -> Action {
-    match ctx.runs.write(run, &ctx.client).await {
-        Ok(_) => then,
-        Err(error) => {
-            let error = ApiError::new(format!("writing the status of {}", run.title()), error);
-            let attempt = ctx.runs.failed(&run.uid);
-            match error.class() {
-                Class::NotFound => return Action::await_change(),
-                Class::Conflict => ctx.runs.distrust(&run.uid),
-                _ => {}
-            }
-            tracing::warn!(run = %run.title(), attempt, error = %api_error::chain(&error), "status not written, will try again");
-            Action::requeue(retry::backoff(attempt))
-        }
+/// Writes the status, then does as `then` says; if that fails the run is looked at again soon, and nothing else is done
+/// for it meanwhile.
+async fn write_then(run: &mut Run, ctx: &Arc<Context>, then: Action) -> Action {
+    match write(run, ctx).await {
+        Ok(()) => then,
+        Err(again) => again,
     }
+}
+
+async fn write(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Action> {
+    let Err(error) = ctx.runs.write(run, &ctx.client).await else { return Ok(()) };
+    let error = ApiError::new(format!("writing the status of {}", run.title()), error);
+    let attempt = ctx.runs.failed(&run.uid);
+    match error.class() {
+        Class::NotFound => return Err(Action::await_change()),
+        Class::Conflict => ctx.runs.distrust(&run.uid),
+        _ => {}
+    }
+    tracing::warn!(run = %run.title(), attempt, error = %api_error::chain(&error), "status not written, will try again");
+    Err(Action::requeue(retry::backoff(attempt)))
 }
 
 /// A run that is being deleted: gives back its turn and takes our finalizer off, if it has one (the Go implementation

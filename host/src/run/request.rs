@@ -24,7 +24,7 @@ pub(super) async fn request(run: &Run, pinned: &Pinned, ctx: &Context) -> Result
         deadline: pinned.record.deadline.as_ref().map_or(started, |t| t.0.as_second()),
         now,
         strategy_kind: pinned.kind.clone(),
-        strategy: Some(pinned.revision.spec.clone()),
+        strategy: Some(pinned.revision.spec.clone()).filter(|spec| !spec.is_null()),
         parameters: pinned.revision.parameters.clone(),
         options: pinned.record.options.clone(),
         application: pinned.application.clone(),

@@ -242,7 +242,18 @@ async fn of_backup(
         None => {
             let strategy = &backup.spec.strategy_ref;
             let own = parameters(backup);
-            (current_strategy(strategy, &kind, &component, own, "Backup", ctx).await?, false)
+            let found = current_strategy(strategy, &kind, &component, own.clone(), "Backup", ctx).await;
+            let revision = match found {
+                // What such a component needs is in the Backup.
+                Err(Halt::Wait { .. } | Halt::Fail { .. }) if !descriptor.traits.strategy_on_restore => Revision {
+                    kind: kind.clone(),
+                    name: strategy.name.clone(),
+                    spec: Json::Null,
+                    parameters: own,
+                },
+                found => found?,
+            };
+            (revision, false)
         }
     };
     let application_ref = application_ref(run, &application, &kind, &component, ctx).await?;

@@ -27,6 +27,7 @@ impl Default for Bounds {
 
 /// Counts what is left of [`Bounds`].
 #[derive(Debug)]
+#[cfg_attr(not(feature = "go"), allow(dead_code, reason = "only Go templates pay for strings and lists here"))]
 pub(crate) struct Meter {
     bounds: Bounds,
     work: Cell<u64>,
@@ -76,21 +77,19 @@ impl Meter {
         }
     }
 
-    /// Pays for a string of `bytes` before it is made; `what` names the function.
-    pub(crate) fn string(&self, what: &str, bytes: usize) -> Result<(), String> {
+    /// Pays for a string of `bytes` before it is made.
+    pub(crate) fn string(&self, bytes: usize) -> Result<(), String> {
         if bytes > self.bounds.string_bytes {
-            return Err(format!(
-                "{what} makes a string of more than {} bytes; use a smaller count or width",
-                self.bounds.string_bytes
-            ));
+            let most = self.bounds.string_bytes;
+            return Err(format!("makes a string of more than {most} bytes; use a smaller count or width"));
         }
         self.spend(bytes as u64 / 16 + 1)
     }
 
-    /// Pays for a list of `count` items before it is made; `what` names the function.
-    pub(crate) fn items(&self, what: &str, count: usize) -> Result<(), String> {
+    /// Pays for a list of `count` items before it is made.
+    pub(crate) fn items(&self, count: usize) -> Result<(), String> {
         if count > self.bounds.items {
-            return Err(format!("{what} makes more than {} items; use a smaller count", self.bounds.items));
+            return Err(format!("makes a list of more than {} items; use a smaller count", self.bounds.items));
         }
         self.spend(count as u64 + 1)
     }

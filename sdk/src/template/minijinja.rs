@@ -11,6 +11,8 @@ use super::context::Context;
 use super::meter::Meter;
 use super::outcome::{Flawed, Place, Text};
 
+mod filters;
+
 /// The context as minijinja sees it.
 pub(super) struct Data {
     root: Value,
@@ -111,8 +113,7 @@ fn environment<'s>(meter: &Meter) -> Result<Environment<'s>, Error> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_recursion_limit(meter.bounds().depth);
     environment.set_fuel(Some(meter.work_left() / STEPS));
-    // It prints all that the template can see, which is never what a pod should hold.
-    environment.remove_global("debug");
+    filters::add(&mut environment);
     Ok(environment)
 }
 

@@ -151,7 +151,11 @@ impl<'a> Walk<'a> {
                 items.map(|(index, item)| self.below(&index.to_string(), item, level)).collect()
             }
             Value::Object(entries) => {
-                entries.iter().map(|(key, item)| (key.clone(), self.below(key, item, level))).collect()
+                let mut rendered = serde_json::Map::new();
+                for (key, item) in entries {
+                    rendered.insert(key.clone(), self.below(key, item, level));
+                }
+                Value::Object(rendered)
             }
             other => other.clone(),
         }

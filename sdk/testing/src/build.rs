@@ -120,12 +120,9 @@ fn module(dir: &Path, manifest: &Path) -> Result<PathBuf, BuildError> {
     let output = cargo.output().map_err(|e| BuildError::Cargo(program, e))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        let no_std =
-            stderr.contains("can't find crate for `core`") || stderr.contains("can't find crate for `std`");
-        return Err(if no_std && stderr.contains(TARGET) {
-            BuildError::TargetMissing
-        } else {
-            BuildError::Compile { dir: dir.to_owned(), stderr }
+        return Err(match lacks_target(&stderr) {
+            true => BuildError::TargetMissing,
+            false => BuildError::Compile { dir: dir.to_owned(), stderr },
         });
     }
     let manifest = std::fs::canonicalize(manifest).unwrap_or_else(|_| manifest.to_owned());
@@ -137,6 +134,12 @@ fn module(dir: &Path, manifest: &Path) -> Result<PathBuf, BuildError> {
         files.iter().filter_map(Value::as_str).find(|f| f.ends_with(".wasm")).map(PathBuf::from)
     });
     module.ok_or_else(|| BuildError::NoModule(dir.to_owned()))
+}
+
+/// Whether the compiler complains that the target has no standard library.
+fn lacks_target(stderr: &str) -> bool {
+    let no_std = ["core", "std"].iter().any(|c| stderr.contains(&format!("can't find crate for `{c}`")));
+    no_std && stderr.contains(TARGET)
 }
 
 /// The cargo that runs this, so that its toolchain is used.
@@ -168,4 +171,19 @@ fn remap_flags(root: &Path) -> String {
     let mut flags = vec![format!("--remap-path-prefix={}=", root.display())];
     flags.extend(home.map(|h| format!("--remap-path-prefix={}=cargo", h.display())));
     flags.join("\u{1f}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_toolchain_without_the_target_is_told_from_a_crate_that_does_not_compile() {
+        let toolchain = "error[E0463]: can't find crate for `core`\n  |\n  = note: the `wasm32-unknown-unknown` \
+                         target may not be installed\n";
+        assert!(lacks_target(toolchain));
+        assert!(!lacks_target("error[E0463]: can't find crate for `serde`\n"));
+        let remedy = BuildError::TargetMissing.to_string();
+        assert!(remedy.contains("rustup target add wasm32-unknown-unknown"), "{remedy}");
+    }
 }

@@ -74,20 +74,17 @@ impl Built {
     }
 
     /// A backup run.
-    #[must_use]
     pub fn backup(&self) -> Case<'_> {
         Case::new(&self.component, Mode::Backup)
     }
 
     /// A restore of this Backup object.
-    #[must_use]
     #[track_caller]
     pub fn restore(&self, backup: &str) -> Case<'_> {
         Case::new(&self.component, Mode::Restore).of_backup(fixture::backup(backup))
     }
 
     /// The cleanup after this Backup object.
-    #[must_use]
     #[track_caller]
     pub fn cleanup(&self, backup: &str) -> Case<'_> {
         Case::new(&self.component, Mode::Cleanup).of_backup(fixture::backup(backup))

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking, in its support functions too
 
+mod answers;
 mod attacks;
 mod calls;
 mod code_cache;
@@ -9,4 +10,3 @@ mod guest;
 mod loading;
 mod published;
 mod requests;
-mod zz_bench;

@@ -162,21 +162,22 @@ impl<'s> Executor<'_, 's, '_> {
             Value::Int(_) | Value::Int64(_) | Value::Byte(_) if branch.pipe.variables.len() > 1 => {
                 return Self::flaw(branch.at, "a range over a number has one variable, not two");
             }
-            Value::Int(n) => self.items(branch, (0..*n).map(|i| (Value::Missing, Value::Int(i))))?,
-            Value::Int64(n) => self.items(branch, (0..*n).map(|i| (Value::Missing, Value::Int64(i))))?,
-            Value::Byte(n) => self.items(branch, (0..*n).map(|i| (Value::Missing, Value::Byte(i))))?,
+            Value::Int(n) => self.items(branch, &mut (0..*n).map(|i| (Value::Missing, Value::Int(i))))?,
+            Value::Int64(n) => self.items(branch, &mut (0..*n).map(|i| (Value::Missing, Value::Int64(i))))?,
+            Value::Byte(n) => self.items(branch, &mut (0..*n).map(|i| (Value::Missing, Value::Byte(i))))?,
             Value::List(list) => {
-                self.items(branch, (0..).map(Value::Int).zip(list.items().iter().cloned()))?
+                self.items(branch, &mut (0..).map(Value::Int).zip(list.items().iter().cloned()))?
             }
             Value::Map(map) => {
                 // A copy: the body may change the map.
                 let entries: Vec<_> =
                     map.entries.borrow().iter().map(|(key, value)| (Value::Str(key.clone()), value.clone())).collect();
-                self.items(branch, entries.into_iter())?
+                self.items(branch, &mut entries.into_iter())?
             }
             Value::Texts(map) => {
-                let entries = map.entries.iter();
-                self.items(branch, entries.map(|(key, value)| (Value::Str(key.clone()), Value::Str(value.clone()))))?
+                let mut entries =
+                    map.entries.iter().map(|(key, value)| (Value::Str(key.clone()), Value::Str(value.clone())));
+                self.items(branch, &mut entries)?
             }
             other => {
                 return Self::flaw(branch.at, format!("range cannot go over a {}", other.type_name()));
@@ -192,7 +193,7 @@ impl<'s> Executor<'_, 's, '_> {
     fn items(
         &mut self,
         branch: &Branch<'s>,
-        items: impl Iterator<Item = (Value, Value)>,
+        items: &mut dyn Iterator<Item = (Value, Value)>,
     ) -> Result<bool, Flaw> {
         let mark = self.variables.len();
         let names = &branch.pipe.variables;

@@ -215,6 +215,7 @@ struct Fields {
     offset: Option<i32>,
     utc: bool,
     zone: String,
+    zone_offset: i32,
 }
 
 /// The moment that `value` says after the pattern of `layout`, in UTC unless it says otherwise. None if it does not
@@ -357,6 +358,15 @@ impl Fields {
             self.utc = true;
             return Some(rest);
         }
+        if let Some(rest) = value.strip_prefix("GMT") {
+            // The one abbreviation that can say its offset.
+            let hours = rest.strip_prefix(['+', '-']).and_then(|rest| number(rest, 1, 2)).filter(|(hours, _)| *hours < 24);
+            let rest = hours.map_or(rest, |(_, rest)| rest);
+            self.zone = value[..value.len() - rest.len()].to_owned();
+            let offset = hours.and_then(|(hours, _)| i32::try_from(hours * 3600).ok()).unwrap_or(0);
+            self.zone_offset = if self.zone.contains('-') { -offset } else { offset };
+            return Some(rest);
+        }
         let capitals = value.bytes().take_while(u8::is_ascii_uppercase).count();
         let ends_in_t = capitals > 0 && value.as_bytes()[capitals - 1] == b'T';
         if capitals != 3 && !(matches!(capitals, 4 | 5) && ends_in_t) {
@@ -388,12 +398,15 @@ impl Fields {
         let offset = if self.utc { 0 } else { self.offset.unwrap_or(0) };
         // UTC is the local zone, so an offset of nothing is it.
         let named = !self.utc && !self.zone.is_empty();
-        let zone = match (named, offset) {
-            (true, _) => self.zone,
-            (false, 0) => "UTC".into(),
-            (false, _) => String::new(),
+        let seconds = local - i64::from(offset);
+        let (zone, offset) = match (named, self.offset, offset) {
+            // As in Go, the offset of a name moves the zone, not the moment.
+            (true, None, _) => (self.zone, self.zone_offset),
+            (true, Some(_), _) => (self.zone, offset),
+            (false, _, 0) => ("UTC".into(), 0),
+            (false, ..) => (String::new(), offset),
         };
-        Some(Time { seconds: local - i64::from(offset), nanoseconds: self.nanoseconds, offset, zone })
+        Some(Time { seconds, nanoseconds: self.nanoseconds, offset, zone })
     }
 }
 

@@ -170,6 +170,7 @@ impl<'s> Lexer<'s> {
     }
 
     fn comment(&mut self) -> Result<(), Flaw> {
+        self.at += 2;
         let Some(end) = self.rest().find("*/") else { return Err(self.flaw("the comment is not closed by */")) };
         self.at += end + 2;
         let Some(length) = self.close() else {

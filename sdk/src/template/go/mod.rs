@@ -40,10 +40,10 @@ impl Data {
     pub(super) fn new(context: &Context) -> Self {
         let texts = |entries: &[(&str, &str)]| {
             let entries = entries.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into()));
-            Value::texts(entries.collect())
+            Value::texts(entries)
         };
         let any = |entries: Vec<(&str, Value)>| {
-            Value::map(entries.into_iter().map(|(key, value)| (key.as_bytes().into(), value)).collect())
+            Value::map(entries.into_iter().map(|(key, value)| (key.as_bytes().into(), value)))
         };
         let mut root = vec![("Parameters", parameters(context))];
         root.extend(context.application.iter().map(|application| ("Application", Value::from_json(application))));
@@ -75,7 +75,7 @@ fn parameters(context: &Context) -> Value {
         return Value::Texts(value::Texts { nil: true, entries: BTreeMap::new() }.into());
     }
     let entries = context.parameters.iter();
-    Value::texts(entries.map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect())
+    Value::texts(entries.map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())))
 }
 
 /// Parses one string, and does no more.

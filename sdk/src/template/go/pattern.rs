@@ -27,13 +27,19 @@ pub(super) enum Flaw {
 
 /// Translates `source`.
 pub(super) fn translate(source: &str) -> Result<Pattern, Flaw> {
-    let mut translator =
-        Translator { rest: source.chars().peekable(), out: String::new(), repeats: 1, unsupported: None };
+    let mut translator = Translator {
+        rest: source.chars().peekable(),
+        out: String::new(),
+        sizes: vec![1],
+        last: 0,
+        beyond_ascii: !source.is_ascii(),
+        unsupported: None,
+    };
     translator.run().map_err(Flaw::Malformed)?;
     if let Some(cause) = translator.unsupported {
         return Err(Flaw::Unsupported(cause));
     }
-    let weight = (translator.out.len() as u64 + 8).saturating_mul(translator.repeats);
+    let weight = translator.sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size));
     if weight > MAX_WEIGHT {
         return Err(Flaw::Unsupported("the regular expression is too large; repeat less".into()));
     }
@@ -43,7 +49,10 @@ pub(super) fn translate(source: &str) -> Result<Pattern, Flaw> {
 struct Translator<'s> {
     rest: Peekable<Chars<'s>>,
     out: String,
-    repeats: u64,
+    /// What each group that is open takes so far, the whole expression first, and what the last part of it took.
+    sizes: Vec<u64>,
+    last: u64,
+    beyond_ascii: bool,
     unsupported: Option<String>,
 }
 
@@ -54,9 +63,24 @@ impl Translator<'_> {
         while let Some(c) = self.rest.next() {
             let mut repeats = false;
             match c {
+                '(' | ')' | '*' | '+' | '?' | '{' | '|' => {}
+                _ => self.grow(1),
+            }
+            match c {
                 '\\' => self.escape()?,
                 '[' => self.class()?,
-                '(' => self.group()?,
+                '(' => {
+                    self.sizes.push(1);
+                    self.group()?;
+                }
+                ')' => {
+                    let size = self.sizes.pop().unwrap_or_default();
+                    if self.sizes.is_empty() {
+                        return Err("there is no ( for a )".into());
+                    }
+                    self.grow(size);
+                    self.out.push(')');
+                }
                 '*' | '+' | '?' => {
                     repeats = true;
                     self.out.push(c);
@@ -67,7 +91,10 @@ impl Translator<'_> {
                         self.out.push_str(&text);
                         self.count(&text)?;
                     }
-                    None => self.out.push_str("\\{"),
+                    None => {
+                        self.grow(1);
+                        self.out.push_str("\\{");
+                    }
                 },
                 '}' | ']' => self.out.extend(['\\', c]),
                 _ => self.out.push(c),
@@ -102,14 +129,26 @@ impl Translator<'_> {
         Some(format!("{{{text}}}"))
     }
 
+    /// The last part takes as many times more as it is repeated.
     fn count(&mut self, braces: &str) -> Result<(), String> {
+        let mut most = 1;
         for number in braces.split(|c: char| !c.is_ascii_digit()).filter(|text| !text.is_empty()) {
             match number.parse::<u64>() {
-                Ok(number) if number <= MAX_REPEAT => self.repeats = self.repeats.saturating_mul(number.max(1)),
+                Ok(number) if number <= MAX_REPEAT => most = number.max(most),
                 _ => return Err(format!("{braces} repeats more than {MAX_REPEAT} times")),
             }
         }
+        let once = self.last;
+        self.grow(once.saturating_mul(most - 1));
+        self.last = once.saturating_mul(most);
         Ok(())
+    }
+
+    fn grow(&mut self, size: u64) {
+        self.last = size;
+        if let Some(total) = self.sizes.last_mut() {
+            *total = total.saturating_add(size);
+        }
     }
 
     fn group(&mut self) -> Result<(), String> {
@@ -119,6 +158,10 @@ impl Translator<'_> {
         }
         self.out.push('?');
         while let Some(c) = self.rest.next_if(|c| c.is_ascii_alphabetic() || *c == '-') {
+            if c == 'i' && self.beyond_ascii {
+                let cause = "case is ignored for ASCII only; write other letters in both cases".to_owned();
+                self.unsupported.get_or_insert(cause);
+            }
             if !"imsUP-".contains(c) {
                 return Err(format!("the flag {c:?} is unknown"));
             }

@@ -305,6 +305,7 @@ impl Printer {
             Value::Byte(n) => self.integer(value, u64::from(*n), false, verb),
             Value::Float(f) => self.float(value, *f, verb),
             Value::Str(text) => self.text(value, text, verb),
+            Value::Time(time) if self.flags.sharp_v => self.string(time::as_source(time).as_bytes()),
             Value::Time(time) if matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') => {
                 self.text(value, time::printed(time).as_bytes(), verb);
             }

@@ -80,6 +80,18 @@ pub(super) fn printed(time: &Time) -> String {
     layout::format(time, "2006-01-02 15:04:05.999999999 -0700 MST")
 }
 
+/// As `printf "%#v"` prints it: an expression in Go.
+pub(super) fn as_source(time: &Time) -> String {
+    let zone = match time.zone.as_str() {
+        "UTC" => "time.UTC".to_owned(),
+        other => format!("time.Location({other:?})"),
+    };
+    let date = layout::format(time, "2006, time.January, 2, ");
+    let Civil { hour, minute, second, .. } = time.civil();
+    // Unlike a layout, source has no leading zeros.
+    format!("time.Date({}{hour}, {minute}, {second}, {}, {zone})", date.trim_start_matches('0'), time.nanoseconds)
+}
+
 /// Days from 1970-01-01 to a date of the Gregorian calendar, for any year. The year is taken to begin in March, so that
 /// the leap day is its last, and 400 years have 146,097 days.
 pub(super) fn days_to(year: i64, month: u32, day: u32) -> i64 {

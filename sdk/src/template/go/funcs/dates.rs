@@ -37,7 +37,7 @@ pub(super) const TABLE: &[Function] = &[
 /// The methods of a time that templates use.
 pub(super) const METHODS: &[Function] = &[
     fixed("Format", &[Str], |args, env| {
-        env.meter.string("it", text(&args[1]).len() * 4)?;
+        env.meter.string(text(&args[1]).len() * 4)?;
         Ok(Value::str(layout::format(&moment(&args[0]), &text(&args[1]))))
     }),
     fixed("Unix", &[], |args, _| Ok(Value::Int64(moment(&args[0]).seconds))),
@@ -70,7 +70,7 @@ fn moment_or_now(value: &Value, env: &Env<'_>) -> Time {
 
 fn format(pattern: &str, value: &Value, env: &Env<'_>) -> Result<Value, String> {
     // No part of a layout becomes more than a few times as long.
-    env.meter.string("it", pattern.len() * 4)?;
+    env.meter.string(pattern.len() * 4)?;
     Ok(Value::str(layout::format(&moment_or_now(value, env).in_utc(), pattern)))
 }
 

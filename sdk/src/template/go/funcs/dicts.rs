@@ -31,12 +31,12 @@ pub(super) const TABLE: &[Function] = &[
     variadic("keys", &[], AnyMap, |args, env| {
         let keys: Vec<Text> =
             args.iter().filter_map(map).flat_map(|map| map.entries.borrow().keys().cloned().collect::<Vec<_>>()).collect();
-        env.meter.items("it", keys.len())?;
+        env.meter.items(keys.len())?;
         Ok(Value::strings(keys))
     }),
     fixed("values", &[AnyMap], |args, env| {
         let values: Vec<Value> = map(&args[0]).map(|map| map.entries.borrow().values().cloned().collect()).unwrap_or_default();
-        env.meter.items("it", values.len())?;
+        env.meter.items(values.len())?;
         Ok(Value::list(values))
     }),
     variadic("pick", &[AnyMap], Str, |args, env| choose(args, env, true)),
@@ -45,7 +45,7 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 fn dict(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
-    env.meter.items("it", args.len())?;
+    env.meter.items(args.len())?;
     let mut entries = BTreeMap::new();
     for pair in args.chunks(2) {
         let key = printf::text(&pair[0], env.meter)?;
@@ -71,7 +71,7 @@ fn choose(args: &[Value], env: &Env<'_>, named: bool) -> Result<Value, String> {
     let entries = map.entries.borrow();
     env.meter.spend((entries.len() * (keys.len() + 1)) as u64)?;
     let chosen = entries.iter().filter(|(key, _)| keys.contains(&&key[..]) == named);
-    Ok(Value::map(chosen.map(|(key, value)| (key.clone(), value.clone())).collect()))
+    Ok(Value::map(chosen.map(|(key, value)| (key.clone(), value.clone()))))
 }
 
 /// `dig "a" "b" default map`: what `.a.b` of the map is, or the default.

@@ -99,7 +99,7 @@ impl Base {
 
 fn to_base(args: &[Value], env: &Env<'_>, base: &Base) -> Result<Value, String> {
     let text = bytes(&args[0]);
-    env.meter.string("it", text.len() * 2)?;
+    env.meter.string(text.len() * 2)?;
     let mut out = Vec::new();
     let (mut buffer, mut bits) = (0u32, 0);
     let mut digit = |value: u32| out.push(base.alphabet[value as usize & (base.alphabet.len() - 1)]);
@@ -127,7 +127,7 @@ fn from_base(
     name: &str,
 ) -> Result<Value, String> {
     let text = bytes(&args[0]);
-    env.meter.string("it", text.len())?;
+    env.meter.string(text.len())?;
     Ok(match decode(text) {
         Ok(text) => Value::str(text),
         Err(at) => Value::str(format!("illegal {name} data at input byte {at}")),

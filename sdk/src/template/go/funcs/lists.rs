@@ -55,7 +55,7 @@ fn make(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
 }
 
 fn concat(parts: &[&[Value]], env: &Env<'_>) -> Result<Value, String> {
-    env.meter.items("it", parts.iter().map(|part| part.len()).sum())?;
+    env.meter.items(parts.iter().map(|part| part.len()).sum())?;
     Ok(Value::list(parts.concat()))
 }
 
@@ -78,7 +78,7 @@ fn part(args: &[Value], env: &Env<'_>, front: usize, back: usize) -> Result<Valu
 
 fn reverse(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     let items = list(&args[0])?.items();
-    env.meter.items("it", items.len())?;
+    env.meter.items(items.len())?;
     Ok(Value::list(items.iter().rev().cloned().collect()))
 }
 
@@ -89,7 +89,7 @@ fn keep(
     wanted: impl Fn(&Value, &[Value]) -> Result<bool, String>,
 ) -> Result<Value, String> {
     let items = list(&args[0])?.items();
-    env.meter.items("it", items.len())?;
+    env.meter.items(items.len())?;
     let mut kept = Vec::new();
     for item in items {
         if wanted(item, &kept)? {
@@ -130,7 +130,7 @@ fn slice(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
     match range.filter(|(start, end)| start <= end && *end <= items.len()) {
         Some((start, end)) => {
-            env.meter.items("it", end - start)?;
+            env.meter.items(end - start)?;
             Ok(Value::List(List::new(list.elem, items[start..end].to_vec())))
         }
         None => Err(format!("{start} to {end} is out of range: there are {} items", items.len())),
@@ -140,7 +140,7 @@ fn slice(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
 fn chunk(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     let items = list(&args[1])?.items();
     let size = usize::try_from(int(&args[0])).ok().filter(|size| *size > 0).ok_or("the size of a chunk is at least 1")?;
-    env.meter.items("it", items.len())?;
+    env.meter.items(items.len())?;
     let chunks = items.chunks(size).map(|chunk| Value::list(chunk.to_vec())).collect();
     Ok(Value::List(List::new(Elem::List, chunks)))
 }
@@ -150,7 +150,7 @@ fn sort_alpha(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
         Value::List(_) => strings(&args[0], env)?,
         other => vec![Text::from(printf::text(other, env.meter)?)],
     };
-    items.sort();
+    items.sort_unstable();
     Ok(Value::strings(items))
 }
 
@@ -161,7 +161,7 @@ pub(super) fn strings(value: &Value, env: &Env<'_>) -> Result<Vec<Text>, String>
         Value::List(list) => list.items(),
         other => std::slice::from_ref(other),
     };
-    env.meter.items("it", items.len())?;
+    env.meter.items(items.len())?;
     items
         .iter()
         .filter(|item| !item.is_nil())

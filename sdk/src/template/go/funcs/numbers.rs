@@ -99,7 +99,7 @@ fn range(env: &Env<'_>, start: i64, stop: i64, step: i64) -> Result<Vec<i64>, St
     }
     let step = i128::from(step);
     let count = (distance.abs() + step.abs() - 1) / step.abs();
-    env.meter.items("it", usize::try_from(count).unwrap_or(usize::MAX))?;
+    env.meter.items(usize::try_from(count).unwrap_or(usize::MAX))?;
     Ok((0..count).filter_map(|index| i64::try_from(i128::from(start) + index * step).ok()).collect())
 }
 
@@ -114,6 +114,6 @@ fn seq(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     };
     let beyond = if end < start { end.saturating_sub(1) } else { end.saturating_add(1) };
     let numbers = range(env, start, beyond, step)?;
-    env.meter.string("it", numbers.len() * 4)?;
+    env.meter.string(numbers.len() * 4)?;
     Ok(Value::str(numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(" ")))
 }

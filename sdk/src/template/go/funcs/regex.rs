@@ -31,7 +31,7 @@ pub(super) const TABLE: &[Function] = &[
     fixed("regexSplit", &[Str, Str, Int], split),
     fixed("mustRegexSplit", &[Str, Str, Int], split),
     fixed("regexQuoteMeta", &[Str], |args, env| {
-        env.meter.string("it", bytes(&args[0]).len() * 2)?;
+        env.meter.string(bytes(&args[0]).len() * 2)?;
         let quoted = bytes(&args[0]).iter().flat_map(|byte| {
             let escape = b"\\.+*?()|[]{}^$".contains(byte).then_some(b'\\');
             escape.into_iter().chain([*byte])
@@ -74,7 +74,7 @@ fn find_all(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     let most = at_most(int(&args[2]));
     let found: Vec<&str> =
         regex.find_iter(&text).take(most.min(env.meter.bounds().items + 1)).map(|found| found.as_str()).collect();
-    env.meter.items("it", found.len())?;
+    env.meter.items(found.len())?;
     Ok(if found.is_empty() { Value::List(List::nil(Elem::Str)) } else { Value::strings(found) })
 }
 
@@ -96,7 +96,7 @@ fn replace_all(
         }
     }
     out.push_str(&text[done..]);
-    env.meter.string("it", out.len())?;
+    env.meter.string(out.len())?;
     Ok(Value::str(out))
 }
 
@@ -163,6 +163,6 @@ fn split(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     if last != text.len() {
         parts.push(&text[done..]);
     }
-    env.meter.items("it", parts.len())?;
+    env.meter.items(parts.len())?;
     Ok(Value::strings(parts))
 }

@@ -1,7 +1,5 @@
 //! Functions on strings, which are bytes: lengths and positions count those.
 
-use std::collections::BTreeMap;
-
 use super::lists::strings;
 use super::{Env, Function, Type, bytes, fixed, int, variadic};
 use crate::template::go::printf;
@@ -85,7 +83,7 @@ fn trim_all(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
 /// Each character replaced by one, which may depend on the one before it.
 fn map_chars(text: &Value, env: &Env<'_>, map: fn(char, char) -> char) -> Result<Value, String> {
     let text = bytes(text);
-    env.meter.string("it", text.len() * 3)?;
+    env.meter.string(text.len() * 3)?;
     let mut before = ' ';
     let mut out = String::with_capacity(text.len());
     for (c, _) in chars(text) {
@@ -156,7 +154,7 @@ fn substr(args: &[Value], _: &Env<'_>) -> Result<Value, String> {
 
 fn repeat(text: &[u8], count: i64, env: &Env<'_>) -> Result<Vec<u8>, String> {
     let count = usize::try_from(count).map_err(|_| "the count is negative".to_owned())?;
-    env.meter.string("it", text.len().saturating_mul(count))?;
+    env.meter.string(text.len().saturating_mul(count))?;
     Ok(text.repeat(count))
 }
 
@@ -197,7 +195,7 @@ pub(super) fn replace(text: &[u8], old: &[u8], new: &[u8], env: &Env<'_>) -> Res
         return Ok(text.to_vec());
     }
     let found = matches(text, old, usize::MAX, env)?;
-    env.meter.string("it", text.len() + found.len().saturating_mul(new.len()))?;
+    env.meter.string(text.len() + found.len().saturating_mul(new.len()))?;
     let (mut out, mut done) = (Vec::new(), 0);
     for at in found {
         out.extend(&text[done..at]);
@@ -211,7 +209,7 @@ pub(super) fn replace(text: &[u8], old: &[u8], new: &[u8], env: &Env<'_>) -> Res
 fn indent(before: &[u8], args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     let padding = repeat(b" ", int(&args[0]), env)?;
     let lines = replace(bytes(&args[1]), b"\n", &[b"\n", &padding[..]].concat(), env)?;
-    env.meter.string("it", padding.len() + lines.len() + 1)?;
+    env.meter.string(padding.len() + lines.len() + 1)?;
     Ok(Value::str([before, &padding, &lines].concat()))
 }
 
@@ -228,7 +226,7 @@ fn join_some(
 
 fn join<T: AsRef<[u8]>>(parts: &[T], separator: &[u8], env: &Env<'_>) -> Result<Value, String> {
     let total: usize = parts.iter().map(|part| part.as_ref().len() + separator.len()).sum();
-    env.meter.string("it", total)?;
+    env.meter.string(total)?;
     let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
     Ok(Value::str(parts.join(separator)))
 }
@@ -248,7 +246,7 @@ fn split<'t>(text: &'t [u8], separator: &[u8], most: i64, env: &Env<'_>) -> Resu
             return Ok(Vec::new());
         }
     }
-    env.meter.items("it", found.len() + 1)?;
+    env.meter.items(found.len() + 1)?;
     let mut parts = Vec::with_capacity(found.len() + 1);
     let mut done = 0;
     for at in found {
@@ -262,7 +260,5 @@ fn split<'t>(text: &'t [u8], separator: &[u8], most: i64, env: &Env<'_>) -> Resu
 /// A map `_0`, `_1`, ...
 fn numbered(parts: &[&[u8]]) -> Result<Value, String> {
     let entries = parts.iter().enumerate();
-    let named: BTreeMap<Text, Text> =
-        entries.map(|(index, part)| (Text::from(format!("_{index}").as_bytes()), Text::from(*part))).collect();
-    Ok(Value::texts(named))
+    Ok(Value::texts(entries.map(|(index, part)| (Text::from(format!("_{index}").as_bytes()), Text::from(*part)))))
 }

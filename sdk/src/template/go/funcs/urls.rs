@@ -7,7 +7,7 @@ use crate::template::go::value::{Text, Value};
 
 pub(super) const TABLE: &[Function] = &[
     fixed("urlParse", &[Type::Str], |args, env| {
-        env.meter.string("it", bytes(&args[0]).len() * 2)?;
+        env.meter.string(bytes(&args[0]).len() * 2)?;
         parse(&text(&args[0])).map(parts)
     }),
     fixed("urlJoin", &[Type::AnyMap], join),
@@ -223,7 +223,7 @@ fn parts(url: Url) -> Value {
         ("fragment", url.fragment),
         ("userinfo", user_info(&url.user)),
     ];
-    Value::map(entries.into_iter().map(|(key, value)| (Text::from(key.as_bytes()), Value::str(value))).collect())
+    Value::map(entries.into_iter().map(|(key, value)| (Text::from(key.as_bytes()), Value::str(value))))
 }
 
 fn join(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
@@ -235,7 +235,7 @@ fn join(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     let (scheme, host, path, query) = (entry("scheme")?, entry("host")?, entry("path")?, entry("query")?);
     let (opaque, fragment, user) = (entry("opaque")?, entry("fragment")?, entry("userinfo")?);
     let all = [&scheme, &host, &path, &query, &opaque, &fragment, &user];
-    env.meter.string("it", all.iter().map(|part| part.len() * 3).sum())?;
+    env.meter.string(all.iter().map(|part| part.len() * 3).sum())?;
     let user = match user.is_empty() {
         true => None,
         false => parse(&format!("proto://{}@host", text(&Value::Str(user))))?.user,

@@ -1,0 +1,142 @@
+//! The controller under test.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use backstay::controllers;
+use backstay::settings::Settings;
+use backstay_engine::{Engine, EngineConfig};
+use jiff::SignedDuration;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::{Scope, pinned_kind};
+use kube::runtime::wait::{await_condition, conditions};
+use kube::{Api, Client, Config, ResourceExt};
+use tokio::sync::OnceCell;
+
+/// How long a run of a test waits for something missing.
+pub const WAIT_DEADLINE: SignedDuration = SignedDuration::from_secs(15);
+/// How long a run of a test may take.
+pub const RUN_DEADLINE: SignedDuration = SignedDuration::from_secs(75);
+/// The controller's own namespace.
+pub(crate) const NAMESPACE: &str = "backstay-system";
+
+const APPLICATIONS: &str = r#"{
+  "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+  "metadata": {"name": "redises.GROUP"},
+  "spec": {"group": "GROUP", "scope": "Namespaced",
+    "names": {"kind": "Redis", "plural": "redises", "singular": "redis"},
+    "versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema":
+      {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}}]}}"#;
+
+/// Whether there is a cluster to test on; if not, says so, and fails where skipping is not allowed.
+pub(crate) fn available(test: &str) -> bool {
+    if std::env::var_os("BACKSTAY_TEST_CLUSTER").is_some() {
+        return true;
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{test} needs the test cluster: run it by `make test`, which starts one"
+    );
+    eprintln!("SKIPPED {test}: no test cluster; `make test` starts one and runs it");
+    false
+}
+
+/// The client of an administrator, once the cluster has what the controller needs and the controller is running.
+pub(crate) async fn client() -> Client {
+    static READY: OnceCell<()> = OnceCell::const_new();
+    // A client belongs to the runtime that made it, and each test has one of its own.
+    let client = Client::try_default().await.expect("KUBECONFIG leads to a cluster");
+    READY.get_or_init(|| set_up(client.clone())).await;
+    client
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+async fn set_up(client: Client) {
+    let folder = components();
+    let engine = Engine::new(EngineConfig::default()).expect("the engine starts");
+    let mut crds = backstay_api::crds();
+    for file in ["job.wasm", "scrubber.wasm"] {
+        let component = engine.load_file(&folder.join(file)).expect("the component loads");
+        for kind in &component.descriptor().kinds {
+            let crd = backstay_api::strategy_crd(&kind.group, &kind.version, &kind.kind, &kind.plural, &kind.schema);
+            crds.push(crd.expect("the descriptor makes a CRD"));
+        }
+    }
+    for group in ["apps.cozystack.io", "ungranted.example.org"] {
+        crds.push(serde_json::from_str(&APPLICATIONS.replace("GROUP", group)).expect("a CRD"));
+    }
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for crd in &crds {
+        let params = PatchParams::apply("backstay-tests").force();
+        api.patch(&crd.name_any(), &params, &Patch::Apply(crd)).await.expect("the CRD is accepted");
+    }
+    for crd in &crds {
+        let name = crd.name_any();
+        let established = await_condition(api.clone(), &name, conditions::is_crd_established());
+        tokio::time::timeout(Duration::from_secs(30), established)
+            .await
+            .unwrap_or_else(|_| panic!("CRD {name} was not established in time"))
+            .expect("the CRD can be watched");
+    }
+    for file in ["deploy/rbac/namespace.yaml", "deploy/rbac/rbac.yaml", "tests/rbac.yaml"] {
+        apply(&client, &std::fs::read_to_string(root().join(file)).expect("the manifest is there")).await;
+    }
+    let mut config = Config::infer().await.expect("KUBECONFIG leads to a cluster");
+    // The controller has the rights of its ServiceAccount and no more.
+    config.auth_info.impersonate = Some(format!("system:serviceaccount:{NAMESPACE}:backstay"));
+    let settings = Settings {
+        components: folder,
+        wait_deadline: WAIT_DEADLINE,
+        run_deadline: RUN_DEADLINE,
+        ..Settings::default()
+    };
+    std::thread::spawn(move || {
+        tracing_subscriber::fmt().with_env_filter("info,kube=warn").with_writer(log).with_ansi(false).init();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let ended = runtime.block_on(async move {
+            let client = Client::try_from(config).expect("a client");
+            controllers::run(client, &engine, settings, std::future::pending()).await
+        });
+        panic!("the controller ended: {ended:?}");
+    });
+}
+
+/// The controller's log, beside the test program, for whoever looks at a failure.
+fn log() -> std::fs::File {
+    let path = std::env::temp_dir().join("backstay-tests-controller.log");
+    std::fs::File::options().create(true).append(true).open(path).expect("the log can be written")
+}
+
+/// Builds the components that the tests use, into a folder of this process.
+fn components() -> PathBuf {
+    let folder = backstay_testing::target_dir().join("test-components");
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
+    for (dir, file) in [("strategies/job", "job.wasm"), ("tests/guests/cleanup", "scrubber.wasm")] {
+        let bytes = backstay_testing::build(&root().join(dir)).expect("the strategy builds");
+        std::fs::write(folder.join(file), bytes).expect("the component can be written");
+    }
+    folder
+}
+
+/// Applies the documents of a YAML file, as `kubectl apply --server-side` does.
+pub(crate) async fn apply(client: &Client, text: &str) {
+    let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(text).expect("the manifest is YAML");
+    for document in documents.into_iter().filter(|d| !d.is_null()) {
+        let object: DynamicObject = serde_json::from_value(document).expect("the manifest is an object");
+        let types = object.types.clone().expect("the manifest names its kind");
+        let gvk = GroupVersionKind::try_from(types).expect("the manifest names its version");
+        let (resource, capabilities) = pinned_kind(client, &gvk).await.expect("the kind is served");
+        let namespace = object.namespace().unwrap_or_else(|| "default".to_owned());
+        let api: Api<DynamicObject> = match capabilities.scope {
+            Scope::Namespaced => Api::namespaced_with(client.clone(), &namespace, &resource),
+            Scope::Cluster => Api::all_with(client.clone(), &resource),
+        };
+        let params = PatchParams::apply("backstay-tests").force();
+        api.patch(&object.name_any(), &params, &Patch::Apply(&object)).await.expect("the manifest is accepted");
+    }
+}

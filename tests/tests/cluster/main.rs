@@ -1,0 +1,10 @@
+//! The host's rules, on a real API server with a real node: one test a rule, named after it (R and F: the case numbers of
+//! the lifecycle contract).
+
+mod backups;
+mod inputs;
+mod jobs;
+mod plans;
+mod restores;
+mod results;
+mod waits;

@@ -62,7 +62,12 @@ impl Context {
     ///
     /// # Errors
     /// The component's.
-    pub async fn call<T, F>(self: &Arc<Self>, component: &str, function: &'static str, call: F) -> Result<Called<T>, CallError>
+    pub async fn call<T, F>(
+        self: &Arc<Self>,
+        component: &str,
+        function: &'static str,
+        call: F,
+    ) -> Result<Called<T>, CallError>
     where
         T: Send + 'static,
         F: FnOnce() -> Result<Called<T>, CallError> + Send + 'static,

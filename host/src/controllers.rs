@@ -121,12 +121,18 @@ fn hold(run: &Run, ctx: &Context) {
     }
 }
 
-async fn workers(inboxes: Inboxes, ctx: &Arc<Context>, shutdown: impl Future<Output = ()> + Clone + Send + 'static) {
+async fn workers(
+    inboxes: Inboxes,
+    ctx: &Arc<Context>,
+    shutdown: impl Future<Output = ()> + Clone + Send + 'static,
+) {
     let until = || shutdown.clone();
     let strategies = inboxes.strategies.into_iter().filter_map(|(resource, inbox)| {
         let kind = GroupKind { group: resource.group.clone(), kind: resource.kind.clone() };
         let store = ctx.caches.strategies.get(&kind)?.clone();
-        Some(work(inbox, store, ctx, until(), move |object, ctx| strategy::reconcile(resource.clone(), object, ctx)))
+        Some(work(inbox, store, ctx, until(), move |object, ctx| {
+            strategy::reconcile(resource.clone(), object, ctx)
+        }))
     });
     tokio::join!(
         work(inboxes.backup_jobs, ctx.caches.backup_jobs.clone(), ctx, until(), |job, ctx| async move {
@@ -154,7 +160,9 @@ async fn collect_revisions(ctx: &Arc<Context>, until: impl Future<Output = ()>) 
         match ctx.revisions.collect(ctx).await {
             Ok(0) => {}
             Ok(collected) => tracing::info!(collected, "unused strategy revisions deleted"),
-            Err(error) => tracing::warn!(error = %chain(&error), "strategy revisions not collected, will try again"),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "strategy revisions not collected, will try again")
+            }
         }
     }
 }

@@ -44,13 +44,19 @@ pub async fn remove(run: &Run, client: &Client) -> Result<(), ApiError> {
 /// # Errors
 /// The API server's.
 pub async fn add(backup: &backstay_api::Backup, client: &Client) -> Result<(), kube::Error> {
-    let api = Api::<backstay_api::Backup>::namespaced(client.clone(), &backup.namespace().unwrap_or_default());
+    let api =
+        Api::<backstay_api::Backup>::namespaced(client.clone(), &backup.namespace().unwrap_or_default());
     let mut all = backup.finalizers().to_vec();
     all.push(finalizers::CLEANUP.to_owned());
     patch(&api, &backup.name_any(), &backup.resource_version(), &all).await
 }
 
-async fn patch<K>(api: &Api<K>, name: &str, version: &Option<String>, all: &[String]) -> Result<(), kube::Error>
+async fn patch<K>(
+    api: &Api<K>,
+    name: &str,
+    version: &Option<String>,
+    all: &[String],
+) -> Result<(), kube::Error>
 where
     K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {

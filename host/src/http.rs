@@ -31,7 +31,10 @@ pub async fn serve(ctx: Arc<Context>, ready: Arc<AtomicBool>) -> Result<JoinHand
                 }
             }),
         )
-        .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, METRICS)], ctx.metrics.text()) }));
+        .route(
+            "/metrics",
+            get(move || async move { ([(header::CONTENT_TYPE, METRICS)], ctx.metrics.text()) }),
+        );
     let listener = TcpListener::bind(address).await?;
     tracing::info!(address = %listener.local_addr()?, "serving probes and metrics");
     Ok(tokio::spawn(async move {

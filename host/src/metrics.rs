@@ -71,8 +71,11 @@ impl Metrics {
 
     /// A component was called; `result` is `ok` or the reason of the error.
     pub fn called(&self, component: &str, function: &str, result: &str, seconds: f64) {
-        let labels =
-            Called { component: component.to_owned(), function: function.to_owned(), result: result.to_owned() };
+        let labels = Called {
+            component: component.to_owned(),
+            function: function.to_owned(),
+            result: result.to_owned(),
+        };
         self.calls.get_or_create(&labels).inc();
         self.call_seconds.observe(seconds);
     }

@@ -10,7 +10,9 @@ use backstay_engine::{Component, Engine, LoadError, World};
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// The folder cannot be read.
-    #[error("components folder {path:?} cannot be read: give the folder that holds the .wasm files with --components")]
+    #[error(
+        "components folder {path:?} cannot be read: give the folder that holds the .wasm files with --components"
+    )]
     Folder {
         /// The folder.
         path: PathBuf,

@@ -39,7 +39,12 @@ impl Revisions {
     ///
     /// # Errors
     /// The API server's.
-    pub async fn keep(&self, client: &Client, namespace: &str, revision: &Revision) -> Result<String, ApiError> {
+    pub async fn keep(
+        &self,
+        client: &Client,
+        namespace: &str,
+        revision: &Revision,
+    ) -> Result<String, ApiError> {
         let name = revision.object_name();
         if self.known(&name).is_some() {
             return Ok(name);
@@ -70,7 +75,8 @@ impl Revisions {
             .get_opt(name)
             .await
             .map_err(|e| ApiError::new(format!("reading strategy revision \"{namespace}/{name}\""), e))?;
-        let corrupt = |message: String| Halt::Fail { reason: reasons::STRATEGY_SNAPSHOT_CORRUPT.to_owned(), message };
+        let corrupt =
+            |message: String| Halt::Fail { reason: reasons::STRATEGY_SNAPSHOT_CORRUPT.to_owned(), message };
         let Some(object) = found else {
             return Err(corrupt(format!(
                 "the strategy that was kept is gone: ControllerRevision \"{namespace}/{name}\" not found; restore it from a backup of the cluster"
@@ -107,7 +113,9 @@ impl Revisions {
             match api.delete(&name, &params).await {
                 Ok(_) => collected += 1,
                 Err(error) if matches!(class(&error), Class::NotFound | Class::Conflict) => {}
-                Err(error) => return Err(ApiError::new(format!("deleting strategy revision {name:?}"), error)),
+                Err(error) => {
+                    return Err(ApiError::new(format!("deleting strategy revision {name:?}"), error));
+                }
             }
         }
         Ok(collected)
@@ -115,9 +123,12 @@ impl Revisions {
 }
 
 fn in_use(ctx: &Context) -> BTreeSet<String> {
-    let of_backups = ctx.caches.backups.state().into_iter().filter_map(|b| b.labels().get(REVISION_LABEL).cloned());
-    let of_backup_jobs = ctx.caches.backup_jobs.state().into_iter().filter_map(|j| revision_of(&Run::from(j.as_ref())));
-    let of_restore_jobs = ctx.caches.restore_jobs.state().into_iter().filter_map(|j| revision_of(&Run::from(j.as_ref())));
+    let of_backups =
+        ctx.caches.backups.state().into_iter().filter_map(|b| b.labels().get(REVISION_LABEL).cloned());
+    let of_backup_jobs =
+        ctx.caches.backup_jobs.state().into_iter().filter_map(|j| revision_of(&Run::from(j.as_ref())));
+    let of_restore_jobs =
+        ctx.caches.restore_jobs.state().into_iter().filter_map(|j| revision_of(&Run::from(j.as_ref())));
     of_backups.chain(of_backup_jobs).chain(of_restore_jobs).collect()
 }
 

@@ -29,7 +29,9 @@ impl SharedTurns {
 
     /// Notes that a run which has begun holds its turn.
     pub fn hold(&self, run: &Run) {
-        let Some(RunRecord { application_ref, strategy_ref: Some(strategy), .. }) = &run.status.run else { return };
+        let Some(RunRecord { application_ref, strategy_ref: Some(strategy), .. }) = &run.status.run else {
+            return;
+        };
         if let Some(kind) = strategy_kind(strategy) {
             self.turns().hold(&target(run, application_ref), claim(run, &kind));
         }

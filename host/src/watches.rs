@@ -5,22 +5,22 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use backstay_api::{
-    Backup, BackupClass, BackupJob, BackupJobStatus, Plan, RestoreJob, RestoreJobStatus, finalizers, labels, phase,
+    Backup, BackupClass, BackupJob, BackupJobStatus, Plan, RestoreJob, RestoreJobStatus, finalizers, labels,
+    phase,
 };
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
-use kube::core::DeserializeGuard;
 use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
+use kube::core::DeserializeGuard;
+use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{Config, Event, watcher};
-use kube::runtime::WatchStreamExt;
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
@@ -161,7 +161,9 @@ pub async fn run(writers: Writers, ctx: Arc<Context>) {
 }
 
 /// Watches one of our own kinds. An object that does not decode is told of and left out: it stops nothing else.
-fn guarded<K>(ctx: &Context) -> impl futures::Stream<Item = kube::runtime::watcher::Result<Event<K>>> + Send + use<K>
+fn guarded<K>(
+    ctx: &Context,
+) -> impl futures::Stream<Item = kube::runtime::watcher::Result<Event<K>>> + Send + use<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
@@ -189,38 +191,35 @@ where
 }
 
 /// Fills a store from a stream of events, slimming each object first, and tells of each change.
-fn watch<K>(
+async fn watch<K>(
     what: String,
     stream: impl futures::Stream<Item = kube::runtime::watcher::Result<Event<K>>> + Send,
     mut writer: Writer<K>,
     slim: impl Fn(&mut K),
     mut changed: impl FnMut(Change<'_, K>),
-) -> impl Future<Output = ()>
-where
+) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone,
 {
-    async move {
-        let stream = stream.default_backoff();
-        futures::pin_mut!(stream);
-        while let Some(event) = stream.next().await {
-            match event {
-                Ok(event) => {
-                    let event = event.modify(&slim);
-                    writer.apply_watcher_event(&event);
-                    match &event {
-                        Event::Apply(object) | Event::InitApply(object) => changed(Change::Shown(object)),
-                        Event::Delete(object) => changed(Change::Gone(object)),
-                        Event::Init | Event::InitDone => {}
-                    }
+    let stream = stream.default_backoff();
+    futures::pin_mut!(stream);
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(event) => {
+                let event = event.modify(&slim);
+                writer.apply_watcher_event(&event);
+                match &event {
+                    Event::Apply(object) | Event::InitApply(object) => changed(Change::Shown(object)),
+                    Event::Delete(object) => changed(Change::Gone(object)),
+                    Event::Init | Event::InitDone => {}
                 }
-                Err(error) => {
-                    tracing::warn!(
-                        resource = %what,
-                        error = %chain(&error),
-                        "watch interrupted, will go on; a missing CRD is installed with: backstay crds | kubectl apply --server-side -f -"
-                    );
-                }
+            }
+            Err(error) => {
+                tracing::warn!(
+                    resource = %what,
+                    error = %chain(&error),
+                    "watch interrupted, will go on; a missing CRD is installed with: backstay crds | kubectl apply --server-side -f -"
+                );
             }
         }
     }
@@ -289,7 +288,8 @@ fn gone(meta: &ObjectMeta, ctx: &Context) {
 
 fn class_changed(class: &str, ctx: &Context) {
     for job in ctx.caches.backup_jobs.state() {
-        let waits = job.status.as_ref().is_none_or(|s| s.run.is_none() && !phase::is_terminal(s.phase.as_deref()));
+        let waits =
+            job.status.as_ref().is_none_or(|s| s.run.is_none() && !phase::is_terminal(s.phase.as_deref()));
         if waits && job.spec.backup_class_name == class {
             ctx.queues.backup_job(ObjectRef::from_obj(&job));
         }
@@ -332,7 +332,9 @@ fn job_changed(change: &Change<'_, Job>, ctx: &Context) {
     let job = change.object();
     let matters = match change {
         Change::Gone(_) => true,
-        Change::Shown(job) => backstay_core::job::end(job).is_some() || job.meta().deletion_timestamp.is_some(),
+        Change::Shown(job) => {
+            backstay_core::job::end(job).is_some() || job.meta().deletion_timestamp.is_some()
+        }
     };
     if matters {
         wake_owner(job, ctx);

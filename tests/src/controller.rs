@@ -63,7 +63,13 @@ async fn set_up(client: Client) {
     for file in ["job.wasm", "scrubber.wasm"] {
         let component = engine.load_file(&folder.join(file)).expect("the component loads");
         for kind in &component.descriptor().kinds {
-            let crd = backstay_api::strategy_crd(&kind.group, &kind.version, &kind.kind, &kind.plural, &kind.schema);
+            let crd = backstay_api::strategy_crd(
+                &kind.group,
+                &kind.version,
+                &kind.kind,
+                &kind.plural,
+                &kind.schema,
+            );
             crds.push(crd.expect("the descriptor makes a CRD"));
         }
     }
@@ -137,6 +143,8 @@ pub(crate) async fn apply(client: &Client, text: &str) {
             Scope::Cluster => Api::all_with(client.clone(), &resource),
         };
         let params = PatchParams::apply("backstay-tests").force();
-        api.patch(&object.name_any(), &params, &Patch::Apply(&object)).await.expect("the manifest is accepted");
+        api.patch(&object.name_any(), &params, &Patch::Apply(&object))
+            .await
+            .expect("the manifest is accepted");
     }
 }

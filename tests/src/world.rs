@@ -36,7 +36,10 @@ impl World {
         }
         let client = controller::client().await;
         let name = format!("t-{}-{:05}", test.replace('_', "-"), std::process::id() % 100_000);
-        let world = Self { client, namespace: name[name.len().saturating_sub(50)..].trim_start_matches('-').to_owned() };
+        let world = Self {
+            client,
+            namespace: name[name.len().saturating_sub(50)..].trim_start_matches('-').to_owned(),
+        };
         let namespace: Namespace = object(json!({"metadata": {"name": world.namespace}}));
         Api::all(world.client.clone()).create(&PostParams::default(), &namespace).await.expect("a namespace");
         world.application("apps.cozystack.io", "cache").await;
@@ -56,7 +59,10 @@ impl World {
     pub async fn application(&self, group: &str, name: &str) {
         let redis = json!({"apiVersion": format!("{group}/v1alpha1"), "kind": "Redis",
             "metadata": {"name": name}, "spec": {"size": "10Gi"}});
-        self.applications(group).create(&PostParams::default(), &object(redis)).await.expect("an application");
+        self.applications(group)
+            .create(&PostParams::default(), &object(redis))
+            .await
+            .expect("an application");
     }
 
     /// The API of the applications of a group.
@@ -79,7 +85,10 @@ impl World {
         let strategy = json!({"apiVersion": format!("{STRATEGY_GROUP}/v1alpha1"), "kind": "Job",
             "metadata": {"name": self.namespace}, "spec": spec});
         let params = PatchParams::apply("test").force();
-        self.strategies().patch(&self.namespace, &params, &Patch::Apply(&strategy)).await.expect("a strategy");
+        self.strategies()
+            .patch(&self.namespace, &params, &Patch::Apply(&strategy))
+            .await
+            .expect("a strategy");
     }
 
     /// Applies the class of this world, with one entry, for kind Redis.
@@ -198,7 +207,11 @@ impl World {
             Ok(found) => found.expect("the object can be watched").expect("the object is there"),
             Err(_) => {
                 let last = api.get_opt(name).await.ok().flatten().map(|o| serde_json::to_string_pretty(&o));
-                panic!("{} {name}: not {what} in time; it is: {}", K::kind(&()), last.and_then(Result::ok).unwrap_or_default());
+                panic!(
+                    "{} {name}: not {what} in time; it is: {}",
+                    K::kind(&()),
+                    last.and_then(Result::ok).unwrap_or_default()
+                );
             }
         }
     }
@@ -252,10 +265,17 @@ impl World {
 
     /// Waits for the end of a RestoreJob; returns phase, reason and message.
     pub async fn restore_ends(&self, name: &str) -> (String, String, String) {
-        let job: RestoreJob =
-            self.until(name, "ended", |j: &RestoreJob| j.status.as_ref().is_some_and(|s| ended(s.phase.as_deref().unwrap_or_default()))).await;
+        let job: RestoreJob = self
+            .until(name, "ended", |j: &RestoreJob| {
+                j.status.as_ref().is_some_and(|s| ended(s.phase.as_deref().unwrap_or_default()))
+            })
+            .await;
         let status = job.status.expect("a status");
-        (status.phase.clone().unwrap_or_default(), ready(&status.conditions).1, status.message.unwrap_or_default())
+        (
+            status.phase.clone().unwrap_or_default(),
+            ready(&status.conditions).1,
+            status.message.unwrap_or_default(),
+        )
     }
 
     /// The Backup of a name.

@@ -273,8 +273,7 @@ mod tests {
 
     fn reported(outcome: &Outcome) -> (bool, String) {
         let status = status_of(&record(), outcome, None, Timestamp::UNIX_EPOCH);
-        let condition =
-            status.conditions.into_iter().find(|c| c.type_ == "ArtifactReported").unwrap();
+        let condition = status.conditions.into_iter().find(|c| c.type_ == "ArtifactReported").unwrap();
         assert_eq!(status.artifact.is_some(), condition.status == "True");
         (condition.status == "True", condition.reason)
     }

@@ -5,7 +5,6 @@
 //! privileged containers, unmasked `/proc`, and capabilities beyond those a container gets by default. These are the
 //! fields of the Kubernetes "baseline" Pod Security Standard.
 
-
 use crate::contract::{Diagnostic, Json, Severity};
 
 /// Capabilities that a container may add; the ones that container runtimes grant by default.

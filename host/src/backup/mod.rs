@@ -60,6 +60,10 @@ async fn handle(namespace: &str, name: &str, ctx: &Arc<Context>) -> Result<Actio
                     Ok(run::reconcile(run, ctx.clone()).await)
                 }
                 Served::Missing => waits_for_component(&mut run, &backup, ctx).await,
+                // A component made it, and may have to clean up: it is not given up because its file is missing.
+                Served::Foreign if backup.status.as_ref().is_some_and(|s| s.component.is_some()) => {
+                    waits_for_component(&mut run, &backup, ctx).await
+                }
                 // Nothing of ours to clean up: stored data stays where it is.
                 Served::By(_) | Served::Foreign => {
                     crate::finalizer::remove(&run, &ctx.client).await?;

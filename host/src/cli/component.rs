@@ -1,6 +1,6 @@
 //! `backstay component …`: what an author does without a cluster.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use backstay_api::Backup;
@@ -151,7 +151,8 @@ impl RenderArgs {
         }
         let called = component.render(&request, Some(&application))?;
         let pod_run = called.value.map_err(|failure| {
-            let findings = failure.findings.iter().map(|f| format!("\n  {}: {}", f.at, f.message)).collect::<String>();
+            let findings =
+                failure.findings.iter().map(|f| format!("\n  {}: {}", f.at, f.message)).collect::<String>();
             anyhow!("{}: {}{findings}", failure.reason, failure.message)
         })?;
         for finding in &pod_run.findings {
@@ -175,13 +176,19 @@ impl RenderArgs {
     }
 
     fn request(&self, strategy: &Json, application: &Json) -> anyhow::Result<Request> {
-        let text = |value: &Json, pointer: &str, file: &PathBuf| -> anyhow::Result<String> {
+        let text = |value: &Json, pointer: &str, file: &Path| -> anyhow::Result<String> {
             let found = value.pointer(pointer).and_then(Json::as_str).filter(|s| !s.is_empty());
             found.map(str::to_owned).ok_or_else(|| {
-                anyhow!("{}: {} is missing", file.display(), pointer.trim_start_matches('/').replace('/', "."))
+                anyhow!(
+                    "{}: {} is missing",
+                    file.display(),
+                    pointer.trim_start_matches('/').replace('/', ".")
+                )
             })
         };
-        let split = |api_version: &str| api_version.split_once('/').map_or(String::new(), |(group, _)| group.to_owned());
+        let split = |api_version: &str| {
+            api_version.split_once('/').map_or(String::new(), |(group, _)| group.to_owned())
+        };
         let name = text(application, "/metadata/name", &self.application)?;
         let namespace = match &self.namespace {
             Some(namespace) => namespace.clone(),
@@ -193,7 +200,8 @@ impl RenderArgs {
             (Some(_), RenderMode::Backup) => bail!("--backup goes with --mode restore"),
             (None, RenderMode::Backup) => None,
         };
-        let mut parameters: Pairs = backup.as_ref().map(backstay_core::backup::parameters).unwrap_or_default();
+        let mut parameters: Pairs =
+            backup.as_ref().map(backstay_core::backup::parameters).unwrap_or_default();
         parameters.extend(self.parameters.iter().cloned());
         let now = Timestamp::now().as_second();
         let (mode, kind) = match self.mode {
@@ -228,14 +236,15 @@ impl RenderArgs {
     }
 }
 
-fn load(file: &PathBuf) -> anyhow::Result<Component> {
+fn load(file: &Path) -> anyhow::Result<Component> {
     let engine = Engine::new(EngineConfig::default())?;
     engine.load_file(file).with_context(|| format!("{} cannot be loaded", file.display()))
 }
 
-fn read<T: serde::de::DeserializeOwned>(path: &PathBuf) -> anyhow::Result<T> {
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    serde_saphyr::from_str(&text).with_context(|| format!("{} is not the YAML of such an object", path.display()))
+    serde_saphyr::from_str(&text)
+        .with_context(|| format!("{} is not the YAML of such an object", path.display()))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

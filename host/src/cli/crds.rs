@@ -28,7 +28,11 @@ impl CrdsArgs {
             for component in Registry::load(&engine, folder)?.iter() {
                 for kind in &component.descriptor().kinds {
                     let crd = strategy_crd(kind).with_context(|| {
-                        format!("component {:?}: the schema of kind {:?} makes no CRD", component.descriptor().name, kind.kind)
+                        format!(
+                            "component {:?}: the schema of kind {:?} makes no CRD",
+                            component.descriptor().name,
+                            kind.kind
+                        )
                     })?;
                     crds.push(crd);
                 }
@@ -37,7 +41,8 @@ impl CrdsArgs {
         if let Some(folder) = &self.out {
             for crd in &crds {
                 let path = folder.join(format!("{}_{}.yaml", crd.spec.group, crd.spec.names.plural));
-                std::fs::write(&path, yaml(crd)?).with_context(|| format!("{} cannot be written", path.display()))?;
+                std::fs::write(&path, yaml(crd)?)
+                    .with_context(|| format!("{} cannot be written", path.display()))?;
             }
             return Ok(());
         }

@@ -68,9 +68,9 @@ impl RunArgs {
                 ..EngineConfig::default()
             })
             .context("the component engine cannot be started")?;
-            let client = kube::Client::try_default()
-                .await
-                .context("no way to a Kubernetes cluster: set KUBECONFIG, or run in a pod with a ServiceAccount")?;
+            let client = kube::Client::try_default().await.context(
+                "no way to a Kubernetes cluster: set KUBECONFIG, or run in a pod with a ServiceAccount",
+            )?;
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
             let shutdown = async move {

@@ -48,10 +48,8 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
     // Firing twice is harmless, recording twice is not: the status must be the newest.
     let namespace = seen.namespace().unwrap_or_default();
     let api = Api::<Plan>::namespaced(ctx.client.clone(), &namespace);
-    let plan = api
-        .get(&seen.name_any())
-        .await
-        .map_err(|e| ApiError::new(format!("reading {}", title(seen)), e))?;
+    let plan =
+        api.get(&seen.name_any()).await.map_err(|e| ApiError::new(format!("reading {}", title(seen)), e))?;
     if plan.uid() != seen.uid() || plan.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
@@ -101,7 +99,12 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
 }
 
 /// Creates the BackupJob of a slot; the name makes it one, whoever tries.
-async fn fire_slot(plan: &Plan, slot: &Slot, state: &PlanState, ctx: &Arc<Context>) -> Result<PlanState, ApiError> {
+async fn fire_slot(
+    plan: &Plan,
+    slot: &Slot,
+    state: &PlanState,
+    ctx: &Arc<Context>,
+) -> Result<PlanState, ApiError> {
     let namespace = plan.namespace().unwrap_or_default();
     let api = Api::<BackupJob>::namespaced(ctx.client.clone(), &namespace);
     let job = backup_job(plan, slot, &namespace);
@@ -172,7 +175,8 @@ fn backup_job(plan: &Plan, slot: &Slot, namespace: &str) -> BackupJob {
 
 fn runs_of(plan: &Plan, ctx: &Context) -> BTreeSet<String> {
     let uid = plan.uid();
-    let jobs = ctx.caches.backup_jobs.state_filter(|job| controller(job.meta()).map(|o| &o.uid) == uid.as_ref());
+    let jobs =
+        ctx.caches.backup_jobs.state_filter(|job| controller(job.meta()).map(|o| &o.uid) == uid.as_ref());
     jobs.iter().map(|job| job.name_any()).collect()
 }
 
@@ -197,7 +201,14 @@ fn condition_reason(status: &PlanStatus) -> Option<&str> {
 }
 
 /// `Error` is the condition of the Go implementation, `Ready` the one that tools understand.
-fn conditions(status: &mut PlanStatus, plan: &Plan, valid: bool, reason: &str, message: &str, now: Timestamp) {
+fn conditions(
+    status: &mut PlanStatus,
+    plan: &Plan,
+    valid: bool,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) {
     let generation = plan.metadata.generation;
     set_condition(&mut status.conditions, generation, types::ERROR, Some(!valid), reason, message, now);
     set_condition(&mut status.conditions, generation, types::READY, Some(valid), reason, message, now);
@@ -205,7 +216,8 @@ fn conditions(status: &mut PlanStatus, plan: &Plan, valid: bool, reason: &str, m
 
 async fn write(api: &Api<Plan>, plan: &Plan, old: &PlanStatus, new: &PlanStatus) -> Result<(), ApiError> {
     // Plain data: serialising it cannot fail.
-    let (old, new) = (serde_json::to_value(old).unwrap_or_default(), serde_json::to_value(new).unwrap_or_default());
+    let (old, new) =
+        (serde_json::to_value(old).unwrap_or_default(), serde_json::to_value(new).unwrap_or_default());
     let Some(difference) = merge_diff(&old, &new) else { return Ok(()) };
     let body = json!({"metadata": {"resourceVersion": plan.resource_version()}, "status": difference});
     let params = PatchParams { field_manager: Some("backstay".to_owned()), ..PatchParams::default() };
@@ -218,7 +230,8 @@ async fn write(api: &Api<Plan>, plan: &Plan, old: &PlanStatus, new: &PlanStatus)
 /// Says which slots were not fired: a person should see a backup that did not happen.
 fn note(plan: &Plan, recorded: &Recorded, ctx: &Context) {
     let counts = recorded.counts;
-    for (outcome, count) in [("Fired", counts.fired), ("Skipped", counts.skipped), ("Missed", counts.missed)] {
+    for (outcome, count) in [("Fired", counts.fired), ("Skipped", counts.skipped), ("Missed", counts.missed)]
+    {
         for _ in 0..count.min(1000) {
             ctx.metrics.slot(outcome);
         }

@@ -67,7 +67,8 @@ async fn logs(run: &Run, pods: &[Arc<Pod>], lines: u32, ctx: &Context) -> HashMa
     newest.sort_by_key(|p| std::cmp::Reverse(p.metadata.creation_timestamp.as_ref().map(|t| t.0)));
     for pod in newest.into_iter().take(PODS) {
         let status = pod.status.clone().unwrap_or_default();
-        let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+        let containers =
+            status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
         for container in containers.filter(|c| c.state.as_ref().is_some_and(|s| s.terminated.is_some())) {
             let params = LogParams {
                 container: Some(container.name.clone()),

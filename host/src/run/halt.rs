@@ -77,7 +77,10 @@ pub(super) async fn settle(run: &mut Run, halt: Halt, ctx: &Arc<Context>) -> Act
             if bounded && run.status.waited(reason, now) >= limit {
                 let minutes = limit.as_secs() / 60;
                 let (reason, message) = give_up.unwrap_or_else(|| {
-                    (reasons::WAIT_DEADLINE_EXCEEDED, format!("{message}; gave up after {minutes} minutes ({reason})"))
+                    (
+                        reasons::WAIT_DEADLINE_EXCEEDED,
+                        format!("{message}; gave up after {minutes} minutes ({reason})"),
+                    )
                 });
                 return fail(run, reason, &message, ctx).await;
             }

@@ -163,7 +163,10 @@ async fn application(run: &Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<s
     let Some(mut object) = found else { return Err(resolve::not_found(run, reference)) };
     // Left out of what templates see (decisions.md 15).
     object.managed_fields_mut().clear();
-    let types = kube::core::TypeMeta { api_version: kind.resource.api_version.clone(), kind: kind.resource.kind.clone() };
+    let types = kube::core::TypeMeta {
+        api_version: kind.resource.api_version.clone(),
+        kind: kind.resource.kind.clone(),
+    };
     object.types.get_or_insert(types);
     serde_json::to_value(&object).map_err(|e| Halt::fail(reasons::APPLICATION_NOT_FOUND, e.to_string()))
 }
@@ -229,7 +232,8 @@ pub(super) async fn ended(run: &Run, job: &Job, ctx: &Arc<Context>) -> Result<En
         return Err(Halt::fail(reasons::RUN_DEADLINE_EXCEEDED, message));
     }
     let message = stuck.unwrap_or_else(|| format!("Job {:?} is running", job.name_any()));
-    let recheck = if run.deadline().is_some_and(|d| now >= d) { std::time::Duration::from_secs(30) } else { RECHECK };
+    let recheck =
+        if run.deadline().is_some_and(|d| now >= d) { std::time::Duration::from_secs(30) } else { RECHECK };
     Err(Halt::Running { message, recheck })
 }
 
@@ -244,7 +248,8 @@ pub(super) async fn stop(run: &Run, job: &Job, ctx: &Arc<Context>) -> Result<(),
         Ok(_) => Ok(()),
         Err(error) if matches!(class(&error), Class::NotFound | Class::Conflict) => Ok(()),
         Err(error) => {
-            Err(ApiError::new(format!("stopping Job \"{}/{}\"", run.namespace(), job.name_any()), error).into())
+            Err(ApiError::new(format!("stopping Job \"{}/{}\"", run.namespace(), job.name_any()), error)
+                .into())
         }
     }
 }

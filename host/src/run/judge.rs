@@ -27,14 +27,17 @@ pub(super) async fn judge(
     let called = ctx.call(&name, "parse", move || component.parse(&request, &result)).await;
     let verdict = match called {
         Ok(called) => called.value,
-        Err(error) => return Err(Halt::fail(error.reason(), format!("component {name:?}: {}", chain(&error)))),
+        Err(error) => {
+            return Err(Halt::fail(error.reason(), format!("component {name:?}: {}", chain(&error))));
+        }
     };
     match verdict {
         Ok(outcome) if end.succeeded => Ok(outcome),
         Ok(_) => Err(Halt::fail(plain_failure(run.mode), format!("the Job failed: {}", end.message))),
         Err(failure) if end.succeeded => Err(job::refused(failure)),
         Err(failure) => {
-            let late = end.reason == "DeadlineExceeded" && run.deadline().is_some_and(|d| ctx.clock.now() >= d);
+            let late =
+                end.reason == "DeadlineExceeded" && run.deadline().is_some_and(|d| ctx.clock.now() >= d);
             let reason = if late { reasons::RUN_DEADLINE_EXCEEDED } else { plain_failure(run.mode) };
             match job::refused(failure) {
                 Halt::Fail { message, .. } => Err(Halt::fail(reason, message)),

@@ -190,15 +190,21 @@ impl Run {
     pub async fn read_again(&self, client: &Client) -> Result<Option<Self>, kube::Error> {
         let (namespace, name) = (self.namespace(), self.name());
         let run = match self.mode {
-            Mode::Backup => {
-                Api::<BackupJob>::namespaced(client.clone(), namespace).get_opt(name).await?.as_ref().map(Self::from)
-            }
-            Mode::Restore => {
-                Api::<RestoreJob>::namespaced(client.clone(), namespace).get_opt(name).await?.as_ref().map(Self::from)
-            }
-            Mode::Cleanup => {
-                Api::<Backup>::namespaced(client.clone(), namespace).get_opt(name).await?.as_ref().map(Self::from)
-            }
+            Mode::Backup => Api::<BackupJob>::namespaced(client.clone(), namespace)
+                .get_opt(name)
+                .await?
+                .as_ref()
+                .map(Self::from),
+            Mode::Restore => Api::<RestoreJob>::namespaced(client.clone(), namespace)
+                .get_opt(name)
+                .await?
+                .as_ref()
+                .map(Self::from),
+            Mode::Cleanup => Api::<Backup>::namespaced(client.clone(), namespace)
+                .get_opt(name)
+                .await?
+                .as_ref()
+                .map(Self::from),
         };
         Ok(run.filter(|r| r.uid == self.uid))
     }

@@ -17,9 +17,9 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::halt::Halt;
+use super::job;
 use super::object::{Asked, Run};
 use super::pinned::Pinned;
-use super::job;
 use crate::api_error::{ApiError, chain, class};
 use crate::context::Context;
 
@@ -84,7 +84,9 @@ async fn ensure_backup(
         match api.get_opt(&name).await.map_err(|e| unrecorded(format!("reading {title}"), e))? {
             Some(existing) if made_by(&existing, &run.uid) => return Ok(existing),
             Some(_) => {
-                let note = format!("{title} exists and is not of this run; it is left alone and this run's Backup gets another name");
+                let note = format!(
+                    "{title} exists and is not of this run; it is left alone and this run's Backup gets another name"
+                );
                 ctx.events.warning(run.reference(), reasons::BACKUP_NAME_TAKEN, &note);
             }
             // It went away in between: look again.
@@ -126,7 +128,9 @@ async fn ensure_status(
     };
     match written {
         Ok(_) => Ok(()),
-        Err(error) => Err(unrecorded(format!("writing the status of Backup \"{}/{name}\"", run.namespace()), error)),
+        Err(error) => {
+            Err(unrecorded(format!("writing the status of Backup \"{}/{name}\"", run.namespace()), error))
+        }
     }
 }
 
@@ -135,7 +139,12 @@ pub(super) async fn restored(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Ha
     ended_well(run, None, "restore Job completed", ctx).await
 }
 
-async fn ended_well(run: &mut Run, backup: Option<LocalRef>, message: &str, ctx: &Arc<Context>) -> Result<(), Halt> {
+async fn ended_well(
+    run: &mut Run,
+    backup: Option<LocalRef>,
+    message: &str,
+    ctx: &Arc<Context>,
+) -> Result<(), Halt> {
     let before = run.status.clone();
     run.status.backup_ref = backup;
     run.status.succeed(run.mode, message, ctx.clock.now());

@@ -52,7 +52,9 @@ async fn backup(run: &Run, pinned: &Pinned, ctx: &Context) -> Result<Option<cont
         // Our finalizer keeps a Backup that is being restored; without it somebody removed it by force.
         None => Err(Halt::fail(
             reasons::BACKUP_NOT_FOUND,
-            format!("Backup {name:?} was removed while it was being restored; the application may be half restored"),
+            format!(
+                "Backup {name:?} was removed while it was being restored; the application may be half restored"
+            ),
         )),
     }
 }

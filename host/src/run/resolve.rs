@@ -46,10 +46,12 @@ pub(super) struct Inputs {
 pub(super) async fn inputs(run: &Run, ctx: &Arc<Context>) -> Result<Inputs, Halt> {
     let inputs = match &run.asked {
         Asked::Backup(spec) => {
-            let (strategy_ref, parameters) = class_entry(&spec.backup_class_name, &spec.application_ref, ctx)?;
+            let (strategy_ref, parameters) =
+                class_entry(&spec.backup_class_name, &spec.application_ref, ctx)?;
             let (kind, component) = component(&strategy_ref, ctx)?;
             let whose = format!("BackupClass {:?}", spec.backup_class_name);
-            let revision = current_strategy(&strategy_ref, &kind, &component, parameters, &whose, ctx).await?;
+            let revision =
+                current_strategy(&strategy_ref, &kind, &component, parameters, &whose, ctx).await?;
             let application = spec.application_ref.clone();
             let application_ref = application_ref(run, &application, &kind, &component, ctx).await?;
             Inputs {
@@ -69,7 +71,9 @@ pub(super) async fn inputs(run: &Run, ctx: &Arc<Context>) -> Result<Inputs, Halt
             let target = restore_target(&backup.spec.application_ref, spec.target_application_ref.as_ref());
             of_backup(run, &backup, target, spec.options.clone(), ctx).await?
         }
-        Asked::Cleanup(backup) => of_backup(run, backup, backup.spec.application_ref.clone(), None, ctx).await?,
+        Asked::Cleanup(backup) => {
+            of_backup(run, backup, backup.spec.application_ref.clone(), None, ctx).await?
+        }
     };
     if run.mode != Mode::Cleanup
         && let Err(before) = ctx.turns.claim(run, &inputs.application, &inputs.kind)
@@ -140,9 +144,11 @@ async fn current_strategy(
     ctx: &Context,
 ) -> Result<Revision, Halt> {
     let served = component.descriptor().serves(kind).ok_or(Halt::Leave)?;
-    let found = ctx.caches.strategy(&ctx.client, served, &strategy.name).await.map_err(|e| {
-        ApiError::new(format!("reading strategy {} {:?}", kind.kind, strategy.name), e)
-    })?;
+    let found = ctx
+        .caches
+        .strategy(&ctx.client, served, &strategy.name)
+        .await
+        .map_err(|e| ApiError::new(format!("reading strategy {} {:?}", kind.kind, strategy.name), e))?;
     let Some(spec) = found else {
         if !waits_for_strategy(kind) {
             return Err(Halt::fail(
@@ -176,7 +182,10 @@ async fn current_strategy(
 /// The Backup that a RestoreJob names, if it can be restored from.
 async fn backup(run: &Run, name: &str, ctx: &Context) -> Result<Backup, Halt> {
     let api = Api::<Backup>::namespaced(ctx.client.clone(), run.namespace());
-    let found = api.get_opt(name).await.map_err(|e| ApiError::new(format!("reading Backup \"{}/{name}\"", run.namespace()), e))?;
+    let found = api
+        .get_opt(name)
+        .await
+        .map_err(|e| ApiError::new(format!("reading Backup \"{}/{name}\"", run.namespace()), e))?;
     let Some(backup) = found else {
         let message = format!(
             "failed to get Backup: \"{}/{name}\" not found; name an existing Backup of this namespace in spec.backupRef",
@@ -184,11 +193,16 @@ async fn backup(run: &Run, name: &str, ctx: &Context) -> Result<Backup, Halt> {
         );
         return Err(Halt::fail(reasons::BACKUP_NOT_FOUND, message));
     };
-    if strategy_kind(&backup.spec.strategy_ref).is_none_or(|k| matches!(ctx.registry.serving(&k), Served::Foreign)) {
+    if strategy_kind(&backup.spec.strategy_ref)
+        .is_none_or(|k| matches!(ctx.registry.serving(&k), Served::Foreign))
+    {
         return Err(Halt::Leave);
     }
     if backup.metadata.deletion_timestamp.is_some() {
-        return Err(Halt::fail(reasons::BACKUP_NOT_FOUND, format!("Backup {name:?} is being deleted; restore another one")));
+        return Err(Halt::fail(
+            reasons::BACKUP_NOT_FOUND,
+            format!("Backup {name:?} is being deleted; restore another one"),
+        ));
     }
     match backup.status.as_ref().and_then(|s| s.phase.as_deref()) {
         Some(phase::FAILED) => Err(Halt::fail(
@@ -245,12 +259,14 @@ async fn of_backup(
             let found = current_strategy(strategy, &kind, &component, own.clone(), "Backup", ctx).await;
             let revision = match found {
                 // What such a component needs is in the Backup.
-                Err(Halt::Wait { .. } | Halt::Fail { .. }) if !descriptor.traits.strategy_on_restore => Revision {
-                    kind: kind.clone(),
-                    name: strategy.name.clone(),
-                    spec: Json::Null,
-                    parameters: own,
-                },
+                Err(Halt::Wait { .. } | Halt::Fail { .. }) if !descriptor.traits.strategy_on_restore => {
+                    Revision {
+                        kind: kind.clone(),
+                        name: strategy.name.clone(),
+                        spec: Json::Null,
+                        parameters: own,
+                    }
+                }
                 found => found?,
             };
             (revision, false)
@@ -295,9 +311,11 @@ async fn application_ref(
             ),
         ));
     }
-    let found = ctx.discovery.kind(&ctx.client, application).await.map_err(|e| {
-        ApiError::new(format!("looking up how kind {wanted} is served"), e)
-    })?;
+    let found = ctx
+        .discovery
+        .kind(&ctx.client, application)
+        .await
+        .map_err(|e| ApiError::new(format!("looking up how kind {wanted} is served"), e))?;
     match found {
         Some(served) => Ok(ObjectRef {
             api_version: served.resource.api_version.clone(),

@@ -4,6 +4,7 @@
 use std::io;
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use serde_json::json;
 
@@ -113,6 +114,15 @@ fn environment<'s>(meter: &Meter) -> Result<Environment<'s>, Error> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_recursion_limit(meter.bounds().depth);
     environment.set_fuel(Some(meter.work_left() / STEPS));
+    environment.set_formatter(|output, _, value| match value.kind() {
+        ValueKind::Undefined => Err(ErrorKind::UndefinedError.into()),
+        ValueKind::None => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            "the value is null; give it a value with default(..., true)",
+        )),
+        ValueKind::String => output.write_str(value.as_str().unwrap_or_default()).map_err(Error::from),
+        _ => output.write_str(&filters::shown(value)).map_err(Error::from),
+    });
     filters::add(&mut environment);
     Ok(environment)
 }
@@ -162,3 +172,6 @@ fn flawed(error: &Error, source: &str, meter: &Meter) -> Flawed {
     };
     Flawed { place, cause, remedy }
 }
+
+#[cfg(test)]
+mod tests;

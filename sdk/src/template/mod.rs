@@ -62,3 +62,6 @@ pub struct Rendered {
 
 /// Findings of a render are no more than these, and one that counts the rest.
 pub const MAX_FINDINGS: usize = 20;
+
+#[cfg(all(test, feature = "go"))]
+mod tests;

@@ -7,16 +7,16 @@ use backstay_testing::{build, component_bytes};
 /// A crate of this name with this source and no dependency, in a workspace of its own.
 fn a_crate(name: &str, source: &str) -> PathBuf {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(dir.join("src")).unwrap();
+    std::fs::create_dir_all(dir.join("src")).expect("the folder of tests can be written");
     let manifest =
         format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n");
-    std::fs::write(dir.join("Cargo.toml"), manifest).unwrap();
-    std::fs::write(dir.join("src/lib.rs"), source).unwrap();
+    std::fs::write(dir.join("Cargo.toml"), manifest).expect("a file can be written");
+    std::fs::write(dir.join("src/lib.rs"), source).expect("a file can be written");
     dir
 }
 
 fn module(text: &str) -> Vec<u8> {
-    wat::parse_str(text).unwrap()
+    wat::parse_str(text).expect("the text is a module")
 }
 
 #[test]

@@ -16,8 +16,9 @@ fn job() -> std::sync::Arc<Built> {
 
 /// The value of a variable of the first container.
 fn env<'a>(template: &'a Value, name: &str) -> &'a Value {
-    let env = template["spec"]["containers"][0]["env"].as_array().unwrap();
-    &env.iter().find(|e| e["name"] == name).unwrap()["value"]
+    let env = template["spec"]["containers"][0]["env"].as_array();
+    let variable = env.into_iter().flatten().find(|e| e["name"] == name);
+    &variable.unwrap_or_else(|| panic!("there is no variable {name}"))["value"]
 }
 
 #[test]
@@ -120,4 +121,14 @@ fn equal_runs_render_equal_bytes() {
     let render =
         || job().backup().strategy(CLICKHOUSE).application(APPLICATION).rendered().template.to_string();
     assert_eq!(render(), render());
+}
+
+#[test]
+fn a_render_stays_far_below_what_a_call_may_use() {
+    let job = job();
+    let called = job.backup().strategy(REDIS).application(APPLICATION).call_render().unwrap();
+    let limits = job.component().limits();
+    assert!(called.fuel < limits.fuel / 100, "{} of {} units of fuel", called.fuel, limits.fuel);
+    assert!(called.memory_bytes < limits.memory_bytes / 10, "{} bytes", called.memory_bytes);
+    eprintln!("{} fuel {} bytes {:?}", called.fuel, called.memory_bytes, called.elapsed);
 }

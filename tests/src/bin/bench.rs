@@ -44,7 +44,11 @@ fn run(path: &PathBuf) -> Result<(), Box<dyn std::error::Error>> {
         fuel = called.fuel;
         memory = called.memory_bytes;
     }
-    println!("render, fresh instance     p50 {:>8.1?}   p99 {:>8.1?}", at(&mut walls, 50), at(&mut walls, 99));
+    println!(
+        "render, fresh instance     p50 {:>8.1?}   p99 {:>8.1?}",
+        at(&mut walls, 50),
+        at(&mut walls, 99)
+    );
     println!("fuel a render              {fuel:>10}");
     println!("linear memory of a render  {:>7} KB", memory / 1000);
     Ok(())

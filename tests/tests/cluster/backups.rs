@@ -46,7 +46,8 @@ async fn a_component_that_cleans_up_is_run_before_the_backup_goes() {
     let owners = job.metadata.owner_references.clone().expect("owners");
     assert_eq!((owners[0].kind.as_str(), owners[0].name.as_str()), ("Backup", "nightly"));
     let template = job.spec.expect("a spec").template.spec.expect("a spec");
-    let mode = template.containers[0].env.iter().flatten().find(|e| e.name == "MODE").and_then(|e| e.value.clone());
+    let mode =
+        template.containers[0].env.iter().flatten().find(|e| e.name == "MODE").and_then(|e| e.value.clone());
     assert_eq!(mode.as_deref(), Some("cleanup"));
     w.until_gone::<Backup>("nightly").await;
 }
@@ -93,9 +94,13 @@ async fn a_backup_of_the_reference_gets_our_finalizer_and_its_legacy_one_is_remo
         "applicationRef": {"kind": "Redis", "name": "cache"}, "takenAt": "2026-01-01T00:00:00Z",
         "strategyRef": w.strategy_ref()}}))
         .await;
-    w.until("old", "given our finalizer", |b: &Backup| b.finalizers() == ["backups.cozystack.io/cleanup"]).await;
+    w.until("old", "given our finalizer", |b: &Backup| b.finalizers() == ["backups.cozystack.io/cleanup"])
+        .await;
     let both = json!({"metadata": {"finalizers": ["backups.cozystack.io/cleanup", "backups.cozystack.io/cleanup-velero"]}});
-    w.api::<Backup>().patch("old", &Default::default(), &kube::api::Patch::Merge(both)).await.expect("it is accepted");
+    w.api::<Backup>()
+        .patch("old", &Default::default(), &kube::api::Patch::Merge(both))
+        .await
+        .expect("it is accepted");
     w.delete::<Backup>("old").await;
     w.until_gone::<Backup>("old").await;
 }

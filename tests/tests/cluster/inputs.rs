@@ -19,14 +19,24 @@ async fn r6_after_the_job_exists_nothing_but_the_job_decides() {
     w.backup("nightly").await;
     w.until("nightly", "running its Job", begun).await;
     // Everything at once: edited, then deleted.
-    w.class(json!({"apiGroup": "foreign.example.org", "kind": "Other", "name": "x"}), json!({"bucket": "now"})).await;
+    w.class(
+        json!({"apiGroup": "foreign.example.org", "kind": "Other", "name": "x"}),
+        json!({"bucket": "now"}),
+    )
+    .await;
     w.strategy(script_spec("{{ .Broken")).await;
     let background = DeleteParams::background();
-    Api::<BackupClass>::all(w.client.clone()).delete(&w.namespace, &background).await.expect("deletion is accepted");
+    Api::<BackupClass>::all(w.client.clone())
+        .delete(&w.namespace, &background)
+        .await
+        .expect("deletion is accepted");
     w.strategies().delete(&w.namespace, &background).await.expect("deletion is accepted");
     w.applications("apps.cozystack.io").delete("cache", &background).await.expect("deletion is accepted");
     let other = json!({"spec": {"applicationRef": {"kind": "Postgres", "name": "elsewhere"}}});
-    w.api::<BackupJob>().patch("nightly", &Default::default(), &Patch::Merge(other)).await.expect("it is mutable");
+    w.api::<BackupJob>()
+        .patch("nightly", &Default::default(), &Patch::Merge(other))
+        .await
+        .expect("it is mutable");
 
     w.backup_succeeds("nightly").await;
     let backup: Backup = w.get_backup("nightly").await;

@@ -5,6 +5,7 @@ mod backups;
 mod inputs;
 mod jobs;
 mod plans;
+mod program;
 mod restores;
 mod results;
 mod waits;

@@ -43,7 +43,12 @@ async fn f1_a_bad_schedule_is_visible_and_its_repair_too() {
 #[tokio::test]
 async fn f2_f4_f5_schedules_that_cannot_be_meant_are_refused_and_fire_nothing() {
     let Some(w) = World::new("f245").await else { return };
-    for (name, cron) in [("every", "@every 30s"), ("never", "0 0 30 2 *"), ("zone", "CRON_TZ=Nowhere 0 3 * * *"), ("space", "CRON_TZ=UTC")] {
+    for (name, cron) in [
+        ("every", "@every 30s"),
+        ("never", "0 0 30 2 *"),
+        ("zone", "CRON_TZ=Nowhere 0 3 * * *"),
+        ("space", "CRON_TZ=UTC"),
+    ] {
         invalid(&w, name, cron).await;
     }
     assert!(w.api::<BackupJob>().list(&Default::default()).await.expect("a list").items.is_empty());
@@ -62,7 +67,10 @@ async fn r1_a_plan_fires_at_its_slot_owns_the_run_and_records_the_outcome() {
     let status = fired.status.expect("a status");
     let slot = status.recent.last().expect("an outcome").clone();
     assert_eq!((slot.outcome.as_str(), slot.reason.as_str()), ("Fired", "OnTime"));
-    assert!(slot.slot.0 > made.metadata.creation_timestamp.expect("a time").0, "nothing fires for a slot before the Plan");
+    assert!(
+        slot.slot.0 > made.metadata.creation_timestamp.expect("a time").0,
+        "nothing fires for a slot before the Plan"
+    );
     let name = names::plan_run_name("hourly", slot.slot.0.as_second());
     assert_eq!(slot.backup_job.as_deref(), Some(name.as_str()));
     let run = w.backup_succeeds(&name).await;

@@ -53,7 +53,8 @@ async fn r9_a_restore_renders_the_strategy_of_the_backup_after_it_was_changed_an
 #[tokio::test]
 async fn r9_a_backup_of_the_reference_restores_with_the_current_strategy_and_says_so() {
     let Some(w) = World::new("r9b").await else { return };
-    w.strategy(script_spec("echo current {{ .Parameters.bucket }} {{ .Backup.ApplicationRef.APIGroup }}")).await;
+    w.strategy(script_spec("echo current {{ .Parameters.bucket }} {{ .Backup.ApplicationRef.APIGroup }}"))
+        .await;
     plain_backup(&w, "old", Some("Ready")).await;
     w.restore("back", "old").await;
     assert_eq!(w.restore_ends("back").await.0, "Succeeded");
@@ -69,8 +70,12 @@ async fn r9_a_revision_that_is_gone_is_strategy_snapshot_corrupt() {
     w.script("true").await;
     w.backup("nightly").await;
     w.backup_succeeds("nightly").await;
-    status(&w, "nightly", json!({"strategyRevision": format!("job-{}-00000000000000000000000000000000", w.namespace)}))
-        .await;
+    status(
+        &w,
+        "nightly",
+        json!({"strategyRevision": format!("job-{}-00000000000000000000000000000000", w.namespace)}),
+    )
+    .await;
     w.restore("back", "nightly").await;
     let (phase, reason, message) = w.restore_ends("back").await;
     assert_eq!((phase.as_str(), reason.as_str()), ("Failed", "StrategySnapshotCorrupt"));
@@ -88,7 +93,9 @@ async fn r9_a_backup_of_a_component_that_is_not_loaded_says_which_one_to_supply(
     status(&w, "nightly", json!({ "component": pin })).await;
     w.restore("back", "nightly").await;
     let waiting: RestoreJob = w
-        .until("back", "waiting", |j: &RestoreJob| j.status.as_ref().is_some_and(|s| s.waiting_since.is_some()))
+        .until("back", "waiting", |j: &RestoreJob| {
+            j.status.as_ref().is_some_and(|s| s.waiting_since.is_some())
+        })
         .await;
     let text = serde_json::to_string(&waiting.status).expect("JSON");
     assert!(text.contains("ComponentMissing") && text.contains("9.9.9"), "{text}");
@@ -121,7 +128,8 @@ async fn f17_a_pending_backup_is_waited_for() {
     w.script("true").await;
     plain_backup(&w, "new", Some("Pending")).await;
     w.restore("back", "new").await;
-    w.until("back", "waiting", |j: &RestoreJob| j.status.as_ref().is_some_and(|s| s.waiting_since.is_some())).await;
+    w.until("back", "waiting", |j: &RestoreJob| j.status.as_ref().is_some_and(|s| s.waiting_since.is_some()))
+        .await;
     status(&w, "new", json!({"phase": "Ready"})).await;
     assert_eq!(w.restore_ends("back").await.0, "Succeeded");
 }
@@ -138,7 +146,10 @@ async fn r4_a_backup_that_does_not_exist_is_backup_not_found() {
 #[tokio::test]
 async fn a_restore_to_a_copy_reads_the_source_and_writes_the_target() {
     let Some(w) = World::new("copy").await else { return };
-    w.script("echo {{ .Mode }} {{ if .Backup }}{{ .Backup.ApplicationRef.Name }}{{ end }} to {{ .Release.Name }}").await;
+    w.script(
+        "echo {{ .Mode }} {{ if .Backup }}{{ .Backup.ApplicationRef.Name }}{{ end }} to {{ .Release.Name }}",
+    )
+    .await;
     w.application("apps.cozystack.io", "copy").await;
     w.backup("nightly").await;
     w.backup_succeeds("nightly").await;

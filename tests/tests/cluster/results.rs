@@ -177,5 +177,4 @@ async fn events_and_status_tell_the_same_story() {
         .patch("nightly", &Default::default(), &Patch::Merge(json!({"spec": {"backupClassName": "other"}})))
         .await;
     assert!(refused.is_err_and(|e| e.to_string().contains("backupClassName is immutable")));
-
 }

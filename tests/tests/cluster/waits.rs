@@ -55,17 +55,18 @@ async fn f7_runs_and_backups_of_a_group_that_nobody_serves_are_left_alone() {
         "strategyRef": {"apiGroup": "foreign.example.org", "kind": "Job", "name": "x"}}}))
         .await;
     w.restore("theirs", "theirs").await;
-    // What comes later is handled; by then the foreign ones have been seen.
-    w.script("true").await;
-    w.backup("ours").await;
-    w.backup_succeeds("ours").await;
+    // What comes later, in a world of its own, is handled; by then the foreign ones have been seen.
+    let Some(later) = World::new("f7later").await else { return };
+    later.script("true").await;
+    later.backup("ours").await;
+    later.backup_succeeds("ours").await;
     let theirs = w.api::<BackupJob>().get("theirs").await.expect("it is there");
     let restore = w.api::<backstay_api::RestoreJob>().get("theirs").await.expect("it is there");
     assert_eq!(theirs.status.and_then(|s| s.phase), None);
     assert_eq!(restore.status.and_then(|s| s.phase), None);
     assert_eq!(restore.metadata.finalizers, None);
     assert_eq!(w.get_backup("theirs").await.metadata.finalizers, None);
-    assert_eq!(w.get_backup("ours").await.finalizers(), ["backups.cozystack.io/cleanup"]);
+    assert_eq!(later.get_backup("ours").await.finalizers(), ["backups.cozystack.io/cleanup"]);
 }
 
 #[tokio::test]
@@ -114,7 +115,10 @@ async fn a_kind_of_our_group_that_no_component_serves_is_waited_for_and_then_com
 async fn a_missing_application_is_terminal_and_named() {
     let Some(w) = World::new("noapp").await else { return };
     w.script("true").await;
-    w.applications("apps.cozystack.io").delete("cache", &Default::default()).await.expect("deletion is accepted");
+    w.applications("apps.cozystack.io")
+        .delete("cache", &Default::default())
+        .await
+        .expect("deletion is accepted");
     w.backup("nightly").await;
     let (reason, message) = w.backup_fails("nightly").await;
     assert_eq!(reason, "ApplicationNotFound");
@@ -158,7 +162,8 @@ async fn f19_an_object_that_does_not_decode_stops_no_other() {
     let gvk = GroupVersionKind::gvk("backups.cozystack.io", "v1alpha1", "BackupJob");
     let api: Api<DynamicObject> =
         Api::namespaced_with(w.client.clone(), &w.namespace, &ApiResource::from_gvk(&gvk));
-    let broken = serde_json::from_value(json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupJob",
+    let broken =
+        serde_json::from_value(json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupJob",
         "metadata": {"name": "broken"}}));
     api.create(&PostParams::default(), &broken.expect("an object")).await.expect("it is accepted");
     w.script("true").await;
@@ -171,7 +176,8 @@ async fn f20_two_backups_of_one_application_take_turns_in_order_of_creation() {
     let Some(w) = World::new("f20").await else { return };
     w.script("sleep 3").await;
     w.backup("first").await;
-    w.until("first", "begun", |j: &BackupJob| j.status.as_ref().is_some_and(|s| s.started_at.is_some())).await;
+    w.until("first", "begun", |j: &BackupJob| j.status.as_ref().is_some_and(|s| s.started_at.is_some()))
+        .await;
     w.backup("second").await;
     let message = w.backup_waits("second", "TargetBusy").await;
     assert!(message.contains("first"), "{message}");
@@ -187,7 +193,8 @@ async fn f20_a_restore_waits_for_the_backup_of_its_target() {
     w.backup("first").await;
     w.backup_succeeds("first").await;
     w.backup("second").await;
-    w.until("second", "begun", |j: &BackupJob| j.status.as_ref().is_some_and(|s| s.started_at.is_some())).await;
+    w.until("second", "begun", |j: &BackupJob| j.status.as_ref().is_some_and(|s| s.started_at.is_some()))
+        .await;
     w.restore("back", "first").await;
     assert_eq!(w.restore_ends("back").await.0, "Succeeded");
     let second = w.backup_succeeds("second").await.status.and_then(|s| s.completed_at).expect("a time");

@@ -30,8 +30,8 @@ pub(super) fn translate(source: &str) -> Result<Pattern, Flaw> {
     let mut translator = Translator {
         rest: source.chars().peekable(),
         out: String::new(),
-        sizes: vec![1],
-        last: 0,
+        open: vec![Part::default()],
+        last: Part::default(),
         beyond_ascii: !source.is_ascii(),
         unsupported: None,
     };
@@ -39,19 +39,28 @@ pub(super) fn translate(source: &str) -> Result<Pattern, Flaw> {
     if let Some(cause) = translator.unsupported {
         return Err(Flaw::Unsupported(cause));
     }
-    let weight = translator.sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size));
+    let weight = translator.open.iter().fold(1, |sum: u64, part| sum.saturating_add(part.size));
     if weight > MAX_WEIGHT {
         return Err(Flaw::Unsupported("the regular expression is too large; repeat less".into()));
     }
     Ok(Pattern { text: translator.out, weight })
 }
 
+/// A part of an expression.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    /// About how many states it has.
+    size: u64,
+    /// How often the repetitions in it repeat together.
+    repeats: u64,
+}
+
 struct Translator<'s> {
     rest: Peekable<Chars<'s>>,
     out: String,
     /// What each group that is open takes so far, the whole expression first, and what the last part of it took.
-    sizes: Vec<u64>,
-    last: u64,
+    open: Vec<Part>,
+    last: Part,
     beyond_ascii: bool,
     unsupported: Option<String>,
 }
@@ -64,21 +73,21 @@ impl Translator<'_> {
             let mut repeats = false;
             match c {
                 '(' | ')' | '*' | '+' | '?' | '{' | '|' => {}
-                _ => self.grow(1),
+                _ => self.grow(Part { size: 1, repeats: 1 }),
             }
             match c {
                 '\\' => self.escape()?,
                 '[' => self.class()?,
                 '(' => {
-                    self.sizes.push(1);
+                    self.open.push(Part::default());
                     self.group()?;
                 }
                 ')' => {
-                    let size = self.sizes.pop().unwrap_or_default();
-                    if self.sizes.is_empty() {
+                    let part = self.open.pop().unwrap_or_default();
+                    if self.open.is_empty() {
                         return Err("there is no ( for a )".into());
                     }
-                    self.grow(size);
+                    self.grow(part);
                     self.out.push(')');
                 }
                 '*' | '+' | '?' => {
@@ -92,7 +101,7 @@ impl Translator<'_> {
                         self.count(&text)?;
                     }
                     None => {
-                        self.grow(1);
+                        self.grow(Part { size: 1, repeats: 1 });
                         self.out.push_str("\\{");
                     }
                 },
@@ -131,23 +140,30 @@ impl Translator<'_> {
 
     /// The last part takes as many times more as it is repeated.
     fn count(&mut self, braces: &str) -> Result<(), String> {
-        let mut most = 1;
+        let too_often = || format!("{braces} repeats more than {MAX_REPEAT} times, those within it counted");
+        let mut most = 0;
         for number in braces.split(|c: char| !c.is_ascii_digit()).filter(|text| !text.is_empty()) {
-            match number.parse::<u64>() {
-                Ok(number) if number <= MAX_REPEAT => most = number.max(most),
-                _ => return Err(format!("{braces} repeats more than {MAX_REPEAT} times")),
-            }
+            most = number.parse::<u64>().ok().filter(|number| *number <= MAX_REPEAT).ok_or_else(too_often)?;
         }
-        let once = self.last;
-        self.grow(once.saturating_mul(most - 1));
-        self.last = once.saturating_mul(most);
+        let times = most.max(1);
+        let part = Part {
+            size: self.last.size.saturating_mul(times),
+            repeats: self.last.repeats.max(1).saturating_mul(times),
+        };
+        if part.repeats > MAX_REPEAT && most > 0 {
+            return Err(too_often());
+        }
+        // Once it has been counted already.
+        self.grow(Part { size: part.size - self.last.size, repeats: part.repeats });
+        self.last = part;
         Ok(())
     }
 
-    fn grow(&mut self, size: u64) {
-        self.last = size;
-        if let Some(total) = self.sizes.last_mut() {
-            *total = total.saturating_add(size);
+    fn grow(&mut self, part: Part) {
+        self.last = part;
+        if let Some(open) = self.open.last_mut() {
+            open.size = open.size.saturating_add(part.size);
+            open.repeats = open.repeats.max(part.repeats);
         }
     }
 

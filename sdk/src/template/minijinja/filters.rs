@@ -1,8 +1,6 @@
 //! The filters, tests and functions of the dialect: a selection of Jinja's, written here because the engine's own set
 //! makes a component half as large again. None looks outside, and each pays for what it makes before it makes it.
 
-use std::fmt::Write as _;
-
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
@@ -37,7 +35,7 @@ const FILTERS: [(&str, usize, usize, Filter); 30] = [
     ("float", 1, 1, |_, args| float(&args[0]).map(Value::from)),
     ("round", 1, 2, round),
     ("abs", 1, 1, abs),
-    ("string", 1, 1, |_, args| defined(&args[0]).map(|value| value.to_string().into())),
+    ("string", 1, 1, |_, args| defined(&args[0]).map(|value| shown(value).into())),
     ("bool", 1, 1, |_, args| defined(&args[0]).map(|value| value.is_true().into())),
     ("tojson", 1, 1, to_json),
 ];
@@ -113,6 +111,15 @@ fn defined(value: &Value) -> Result<&Value, Error> {
     }
 }
 
+/// As it prints: the engine writes booleans as Python does, which no shell and no manifest understands.
+pub(super) fn shown(value: &Value) -> String {
+    match value.kind() {
+        ValueKind::Bool if value.is_true() => "true".into(),
+        ValueKind::Bool => "false".into(),
+        _ => value.to_string(),
+    }
+}
+
 fn text(value: &Value) -> Result<&str, Error> {
     defined(value)?.as_str().ok_or_else(|| flaw(format!("a string is wanted, not a {}; use string", value.kind())))
 }
@@ -180,7 +187,7 @@ fn join(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let mut out = String::new();
     for (index, item) in items(state, &args[0])?.iter().enumerate() {
         let before = if index > 0 { separator } else { "" };
-        let shown = defined(item)?.to_string();
+        let shown = shown(defined(item)?);
         pay_bytes(state, before.len() + shown.len())?;
         out.push_str(before);
         out.push_str(&shown);
@@ -292,9 +299,8 @@ fn write_json(state: &State<'_, '_>, value: &Value, out: &mut String, level: usi
     }
     match defined(value)?.kind() {
         ValueKind::None => out.push_str("null"),
-        ValueKind::Bool | ValueKind::Number => {
-            let _ = write!(out, "{value}");
-        }
+        ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
+        ValueKind::Number => out.push_str(&value.to_string()),
         ValueKind::Map => {
             let mut keys = items(state, value)?;
             keys.sort_unstable();

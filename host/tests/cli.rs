@@ -1,0 +1,129 @@
+//! The command line on a real component: what an author and an administrator see.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+/// The Job component, built once for all tests of this file.
+static JOB: LazyLock<PathBuf> = LazyLock::new(|| {
+    let strategy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../strategies/job");
+    let bytes = backstay_testing::build(&strategy).expect("the strategy builds");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("components");
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
+    let path = folder.join("job.wasm");
+    std::fs::write(&path, bytes).expect("the component can be written");
+    path
+});
+
+fn backstay(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_backstay")).args(args).output().expect("the program runs")
+}
+
+fn data(file: &str) -> String {
+    format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+/// What a command that failed says; it must have failed with exit code 1 and printed nothing else.
+fn complaint(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"");
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+fn render(extra: &[&str]) -> Output {
+    let job = JOB.to_str().expect("UTF-8").to_owned();
+    let (strategy, application) = (data("strategy.yaml"), data("application.yaml"));
+    let mut args = vec!["component", "render", &job, "--strategy", &strategy, "--application", &application];
+    args.extend(extra);
+    backstay(&args)
+}
+
+#[test]
+fn inspect_prints_descriptor_imports_size_and_digest() {
+    let text = stdout(&backstay(&["component", "inspect", JOB.to_str().expect("UTF-8")]));
+    for part in ["name: job", "digest: sha256:", "sizeBytes:", "backstay:strategy/log@0.1.0", "world: pod-strategy"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn inspect_refuses_what_is_no_component_and_says_why() {
+    let text = complaint(&backstay(&["component", "inspect", &data("strategy.yaml")]));
+    assert!(text.contains("strategy.yaml cannot be loaded"), "{text}");
+}
+
+#[test]
+fn render_prints_the_rendered_pod_template_as_yaml() {
+    let text = stdout(&render(&["--parameters", "region=eu"]));
+    assert!(text.contains("cache.tenant-a.svc"), "{text}");
+    assert!(text.contains("eu/backup"), "{text}");
+    assert!(!text.contains("{{"), "{text}");
+}
+
+#[test]
+fn render_prints_json_on_demand_and_takes_the_namespace() {
+    let text = stdout(&render(&["-o", "json", "--namespace", "elsewhere", "--parameters", "region=eu"]));
+    let pod: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(pod["spec"]["containers"][0]["env"][0]["value"], "cache.elsewhere.svc");
+}
+
+#[test]
+fn render_of_a_restore_knows_the_backup_and_its_parameters() {
+    let text = stdout(&render(&["--mode", "restore", "--backup", &data("backup.yaml")]));
+    assert!(text.contains("us/restore"), "{text}");
+    let text = complaint(&render(&["--mode", "restore"]));
+    assert!(text.contains("--backup"), "{text}");
+}
+
+#[test]
+fn render_names_every_field_with_a_template_error() {
+    let job = JOB.to_str().expect("UTF-8").to_owned();
+    let (strategy, application) = (data("broken.yaml"), data("application.yaml"));
+    let output = backstay(&["component", "render", &job, "--strategy", &strategy, "--application", &application]);
+    let text = complaint(&output);
+    for part in ["TemplateError", "args", "env", "nosuch"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn render_refuses_a_pod_that_the_controller_would_refuse() {
+    let job = JOB.to_str().expect("UTF-8").to_owned();
+    let (strategy, application) = (data("privileged.yaml"), data("application.yaml"));
+    let output = backstay(&["component", "render", &job, "--strategy", &strategy, "--application", &application]);
+    let text = complaint(&output);
+    assert!(text.contains("PodPolicyViolation") && text.contains("hostNetwork"), "{text}");
+}
+
+#[test]
+fn render_refuses_a_strategy_that_the_component_does_not_serve() {
+    let job = JOB.to_str().expect("UTF-8").to_owned();
+    let application = data("application.yaml");
+    let output = backstay(&["component", "render", &job, "--strategy", &application, "--application", &application]);
+    let text = complaint(&output);
+    assert!(text.contains("Redis.apps.cozystack.io is not served"), "{text}");
+}
+
+#[test]
+fn crds_prints_the_five_kinds_and_those_of_components() {
+    let folder = JOB.parent().and_then(Path::to_str).expect("UTF-8").to_owned();
+    let text = stdout(&backstay(&["crds", "--components", &folder]));
+    assert_eq!(text.matches("kind: CustomResourceDefinition").count(), 6, "{text}");
+    assert!(text.contains("name: jobs.strategy.backups.cozystack.io"));
+}
+
+#[test]
+fn run_without_components_folder_says_how_to_give_one() {
+    let output = Command::new(env!("CARGO_BIN_EXE_backstay"))
+        .args(["run", "--components", "/nonexistent", "--http-bind", "127.0.0.1:0"])
+        .env("KUBECONFIG", data("kubeconfig.yaml"))
+        .output()
+        .expect("the program runs");
+    let text = complaint(&output);
+    assert!(text.contains("--components"), "{text}");
+}

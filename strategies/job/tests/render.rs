@@ -130,5 +130,4 @@ fn a_render_stays_far_below_what_a_call_may_use() {
     let limits = job.component().limits();
     assert!(called.fuel < limits.fuel / 100, "{} of {} units of fuel", called.fuel, limits.fuel);
     assert!(called.memory_bytes < limits.memory_bytes / 10, "{} bytes", called.memory_bytes);
-    eprintln!("{} fuel {} bytes {:?}", called.fuel, called.memory_bytes, called.elapsed);
 }

@@ -1,6 +1,7 @@
 //! The filters, tests and functions of the dialect: a selection of Jinja's, written here because the engine's own set
 //! makes a component half as large again. None looks outside, and each pays for what it makes before it makes it.
 
+use std::fmt::Write;
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
@@ -26,8 +27,8 @@ const FILTERS: [(&str, usize, usize, Filter); 30] = [
     ("reverse", 1, 1, |state, args| Ok(items(state, &args[0])?.into_iter().rev().collect::<Vec<_>>().into())),
     ("sort", 1, 1, |state, args| sorted(state, args, false)),
     ("unique", 1, 1, |state, args| sorted(state, args, true)),
-    ("min", 1, 1, |state, args| Ok(items(state, &args[0])?.into_iter().min().unwrap_or_default())),
-    ("max", 1, 1, |state, args| Ok(items(state, &args[0])?.into_iter().max().unwrap_or_default())),
+    ("min", 1, 1, |state, args| Ok(in_order(items(state, &args[0])?)?.first().cloned().unwrap_or_default())),
+    ("max", 1, 1, |state, args| Ok(in_order(items(state, &args[0])?)?.last().cloned().unwrap_or_default())),
     ("list", 1, 1, |state, args| Ok(items(state, &args[0])?.into())),
     ("items", 1, 1, pairs),
     ("dictsort", 1, 1, pairs),
@@ -35,7 +36,7 @@ const FILTERS: [(&str, usize, usize, Filter); 30] = [
     ("float", 1, 1, |_, args| float(&args[0]).map(Value::from)),
     ("round", 1, 2, round),
     ("abs", 1, 1, abs),
-    ("string", 1, 1, |_, args| defined(&args[0]).map(|value| shown(value).into())),
+    ("string", 1, 1, |_, args| defined(&args[0]).and_then(shown).map(Value::from)),
     ("bool", 1, 1, |_, args| defined(&args[0]).map(|value| value.is_true().into())),
     ("tojson", 1, 1, to_json),
 ];
@@ -92,14 +93,14 @@ fn flaw(cause: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 /// Pays for a string of `bytes`.
 fn pay_bytes(state: &State<'_, '_>, bytes: usize) -> Result<(), Error> {
     if bytes > MAX_BYTES {
-        return Err(flaw(format!("a string of more than {MAX_BYTES} bytes is made")));
+        return Err(flaw(format!("makes a string of more than {MAX_BYTES} bytes")));
     }
     state.consume_fuel(bytes as u64 / 64 + 1)
 }
 
 fn pay_items(state: &State<'_, '_>, count: usize) -> Result<(), Error> {
     if count > MAX_ITEMS {
-        return Err(flaw(format!("a list of more than {MAX_ITEMS} items is made")));
+        return Err(flaw(format!("makes a list of more than {MAX_ITEMS} items")));
     }
     state.consume_fuel(count as u64 + 1)
 }
@@ -112,11 +113,39 @@ fn defined(value: &Value) -> Result<&Value, Error> {
 }
 
 /// As it prints: the engine writes booleans as Python does, which no shell and no manifest understands.
-pub(super) fn shown(value: &Value) -> String {
-    match value.kind() {
-        ValueKind::Bool if value.is_true() => "true".into(),
-        ValueKind::Bool => "false".into(),
-        _ => value.to_string(),
+pub(super) fn shown(value: &Value) -> Result<String, Error> {
+    if value.kind() == ValueKind::Bool {
+        return Ok(value.is_true().to_string());
+    }
+    let mut text = Capped(String::new());
+    match write!(text, "{value}") {
+        Ok(()) => Ok(text.0),
+        Err(_) => Err(flaw(format!("makes a string of more than {MAX_BYTES} bytes"))),
+    }
+}
+
+/// Text that ends where it is too long: a list that holds another twice, and so on, is short in memory and endless in
+/// print.
+struct Capped(String);
+
+impl Write for Capped {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        if self.0.len() + text.len() > MAX_BYTES {
+            return Err(std::fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+/// Values in order; nested ones are refused, as comparing them may take for ever.
+fn in_order(mut items: Vec<Value>) -> Result<Vec<Value>, Error> {
+    match items.iter().find(|item| !matches!(item.kind(), ValueKind::String | ValueKind::Number | ValueKind::Bool)) {
+        Some(other) => Err(flaw(format!("strings and numbers have an order, a {} has none", other.kind()))),
+        None => {
+            items.sort_unstable();
+            Ok(items)
+        }
     }
 }
 
@@ -187,7 +216,7 @@ fn join(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let mut out = String::new();
     for (index, item) in items(state, &args[0])?.iter().enumerate() {
         let before = if index > 0 { separator } else { "" };
-        let shown = shown(defined(item)?);
+        let shown = shown(defined(item)?)?;
         pay_bytes(state, before.len() + shown.len())?;
         out.push_str(before);
         out.push_str(&shown);
@@ -214,9 +243,9 @@ fn length(_: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
 }
 
 fn sorted(state: &State<'_, '_>, args: &[Value], unique: bool) -> Result<Value, Error> {
-    let mut items = items(state, &args[0])?;
+    let items = items(state, &args[0])?;
     state.consume_fuel(items.len() as u64 * 16)?;
-    items.sort_unstable();
+    let mut items = in_order(items)?;
     if unique {
         items.dedup();
     }
@@ -228,8 +257,7 @@ fn pairs(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     if defined(&args[0])?.kind() != ValueKind::Map {
         return Err(flaw(format!("a map is wanted, not a {}", args[0].kind())));
     }
-    let mut keys = items(state, &args[0])?;
-    keys.sort_unstable();
+    let keys = in_order(items(state, &args[0])?)?;
     let pair = |key: Value| args[0].get_item(&key).map(|value| Value::from(vec![key, value]));
     Ok(keys.into_iter().map(pair).collect::<Result<Vec<_>, _>>()?.into())
 }
@@ -299,14 +327,12 @@ fn write_json(state: &State<'_, '_>, value: &Value, out: &mut String, level: usi
     }
     match defined(value)?.kind() {
         ValueKind::None => out.push_str("null"),
-        ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
-        ValueKind::Number => out.push_str(&value.to_string()),
+        ValueKind::Bool | ValueKind::Number => out.push_str(&shown(value)?),
         ValueKind::Map => {
-            let mut keys = items(state, value)?;
-            keys.sort_unstable();
+            let keys = in_order(items(state, value)?)?;
             for (index, key) in keys.iter().enumerate() {
                 out.push(if index == 0 { '{' } else { ',' });
-                write_text(state, &key.to_string(), out)?;
+                write_text(state, &shown(key)?, out)?;
                 out.push(':');
                 write_json(state, &value.get_item(key)?, out, level + 1)?;
             }
@@ -320,7 +346,7 @@ fn write_json(state: &State<'_, '_>, value: &Value, out: &mut String, level: usi
             }
             out.push_str(if items.is_empty() { "[]" } else { "]" });
         }
-        _ => write_text(state, &value.to_string(), out)?,
+        _ => write_text(state, &shown(value)?, out)?,
     }
     if out.len() > MAX_BYTES { pay_bytes(state, out.len()) } else { Ok(()) }
 }

@@ -25,8 +25,10 @@ test: ## Every test: units, components in wasmtime, a real API server, real pods
 lint: ## Formatting, clippy and shell scripts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck tests/run tests/demo/demo .ci/run tests/generate; \
-	  else echo "lint: shellcheck is not installed, shell scripts are not checked"; fi
+	@command -v shellcheck >/dev/null || apt-get install -y -qq shellcheck >/dev/null || \
+	  { echo "lint: shellcheck is missing: apt-get install shellcheck" >&2; exit 1; }
+	shellcheck tests/run tests/generate tests/demo/demo .ci/run
+	cd tests/cluster && shellcheck cluster lib/*.sh lib/init
 
 .PHONY: generate
 generate: components ## Write the generated files: deploy/crds

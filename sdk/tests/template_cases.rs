@@ -87,7 +87,9 @@ fn difference(case: &Case) -> Option<String> {
         (Ok(rendered), Some(output)) => Some(format!("rendered {:?}, not {output:?}", rendered.value)),
         (Ok(rendered), None) => Some(format!("rendered {:?}, not an error", rendered.value)),
         (Err(_), None) => None,
-        (Err(findings), Some(output)) => Some(format!("failed with {:?}, not {output:?}", findings[0].message)),
+        (Err(findings), Some(output)) => {
+            Some(format!("failed with {:?}, not {output:?}", findings[0].message))
+        }
     }
 }
 
@@ -113,7 +115,8 @@ fn more_cases() -> Vec<Case> {
         context: Value,
         cases: Vec<Case>,
     }
-    let more: More = serde_json::from_str(include_str!("data/template-cases-more.json")).expect("the cases are JSON");
+    let more: More =
+        serde_json::from_str(include_str!("data/template-cases-more.json")).expect("the cases are JSON");
     let context = more.context;
     more.cases.into_iter().map(|case| Case { context: context.clone(), ..case }).collect()
 }
@@ -134,7 +137,10 @@ fn no_template_that_is_cut_off_or_lacks_a_character_makes_a_dialect_panic() {
     for case in cases() {
         let context = context(&case.context);
         for (at, c) in case.template.char_indices() {
-            for text in [&case.template[..at], &(case.template[..at].to_owned() + &case.template[at + c.len_utf8()..])] {
+            for text in [
+                &case.template[..at],
+                &(case.template[..at].to_owned() + &case.template[at + c.len_utf8()..]),
+            ] {
                 for dialect in [Dialect::Go, Dialect::Minijinja] {
                     let outcome = render(&Value::from(text), "", dialect, &context, &Options::default());
                     rendered += usize::from(outcome.is_ok());

@@ -27,7 +27,10 @@ impl Default for Bounds {
 
 /// Counts what is left of [`Bounds`].
 #[derive(Debug)]
-#[cfg_attr(not(feature = "go"), allow(dead_code, reason = "only Go templates pay for strings and lists here"))]
+#[cfg_attr(
+    not(feature = "go"),
+    allow(dead_code, reason = "only Go templates pay for strings and lists here")
+)]
 pub(crate) struct Meter {
     bounds: Bounds,
     work: Cell<u64>,
@@ -89,7 +92,10 @@ impl Meter {
     /// Pays for a list of `count` items before it is made.
     pub(crate) fn items(&self, count: usize) -> Result<(), String> {
         if count > self.bounds.items {
-            return Err(format!("makes a list of more than {} items; use a smaller count", self.bounds.items));
+            return Err(format!(
+                "makes a list of more than {} items; use a smaller count",
+                self.bounds.items
+            ));
         }
         self.spend(count as u64 + 1)
     }

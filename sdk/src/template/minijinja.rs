@@ -58,7 +58,8 @@ impl Data {
 
     /// Parses one string, and does no more.
     pub(super) fn check(source: &str, meter: &Meter) -> Result<(), Flawed> {
-        let checked = environment(meter).and_then(|environment| environment.template_from_str(source).map(|_| ()));
+        let checked =
+            environment(meter).and_then(|environment| environment.template_from_str(source).map(|_| ()));
         checked.map_err(|error| flawed(&error, source, meter))
     }
 
@@ -71,7 +72,9 @@ impl Data {
             let template = environment.template_from_str(source)?;
             let mut output = Bounded { bytes: Vec::new(), room: meter.output_left() };
             let captured = template.render_captured_to(self.root.clone(), &mut output);
-            let used = captured.as_ref().map_or(0, |captured| captured.state().fuel_levels().map_or(0, |(used, _)| used));
+            let used = captured
+                .as_ref()
+                .map_or(0, |captured| captured.state().fuel_levels().map_or(0, |(used, _)| used));
             captured.map(|_| ())?;
             Ok((output.bytes, used))
         })();
@@ -99,16 +102,16 @@ fn value(json: &serde_json::Value) -> Value {
         },
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(items) => Value::from(items.iter().map(value).collect::<Vec<_>>()),
-        Json::Object(entries) => Value::from_pairs(entries.iter().map(|(key, item)| (key.as_str(), value(item)))),
+        Json::Object(entries) => {
+            Value::from_pairs(entries.iter().map(|(key, item)| (key.as_str(), value(item))))
+        }
     }
 }
 
 fn environment<'s>(meter: &Meter) -> Result<Environment<'s>, Error> {
     let mut environment = Environment::new();
-    let syntax = SyntaxConfig::builder()
-        .comment_delimiters("{{/*", "*/}}")
-        .keep_trailing_newline(true)
-        .build()?;
+    let syntax =
+        SyntaxConfig::builder().comment_delimiters("{{/*", "*/}}").keep_trailing_newline(true).build()?;
     environment.set_syntax(syntax);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);

@@ -101,7 +101,9 @@ fn of_many_failing_fields_the_first_are_told_and_the_rest_counted() {
 
 #[test]
 fn an_unknown_function_and_text_that_is_no_template_come_with_the_escapes() {
-    for text in ["{{json .}}", "{{ .Names", "{{ .metadata.labels.team-x }}", "{{ /* note */ }}", "{{ env \"HOME\" }}"] {
+    for text in
+        ["{{json .}}", "{{ .Names", "{{ .metadata.labels.team-x }}", "{{ /* note */ }}", "{{ env \"HOME\" }}"]
+    {
         let message = failure(text);
         assert!(message.contains("{{ \"{{\" }}") && message.contains("{{ `...` }}"), "{text}: {message}");
     }
@@ -147,7 +149,8 @@ fn keys_and_values_come_in_the_order_of_keys() {
 
 #[test]
 fn no_value_is_a_warning_that_names_field_and_action() {
-    let template = json!({"a": "x\n{{ .Backup.Name }}{{ .Parameters.nope }}", "b": "{{ .Mode }}", "c": "<no value>"});
+    let template =
+        json!({"a": "x\n{{ .Backup.Name }}{{ .Parameters.nope }}", "b": "{{ .Mode }}", "c": "<no value>"});
     let rendered = try_go(&template, Options::default()).expect("it renders");
     assert_eq!(rendered.value["a"], json!("x\n<no value><no value>"));
     let message = "2:4: {{ .Backup.Name }} prints <no value> (and 1 more in this text); \
@@ -175,7 +178,9 @@ fn the_backup_that_is_restored_is_there_on_restore() {
         metadata: [("archive".into(), "a.tar".into())].into(),
     };
     let context = Context { mode: Some(Mode::Restore), backup: Some(backup), ..context() };
-    let text = json!("{{ .Backup.Namespace }}/{{ .Backup.Name }} {{ .Backup.ApplicationRef.Name }} [{{ .Backup.ApplicationRef.APIGroup }}] {{ .Backup.Metadata.archive }} {{ .Mode }}");
+    let text = json!(
+        "{{ .Backup.Namespace }}/{{ .Backup.Name }} {{ .Backup.ApplicationRef.Name }} [{{ .Backup.ApplicationRef.APIGroup }}] {{ .Backup.Metadata.archive }} {{ .Mode }}"
+    );
     let rendered = render(&text, "", Dialect::Go, &context, &Options::default()).expect("it renders");
     assert_eq!(rendered.value, json!("tenant-acme/orders-1 old [] a.tar restore"));
     assert_eq!(rendered.warnings, []);
@@ -184,14 +189,16 @@ fn the_backup_that_is_restored_is_there_on_restore() {
 #[test]
 fn a_context_without_keys_has_only_parameters() {
     let text = json!("{{ . }}{{ if .Application }}x{{ end }}");
-    let rendered = render(&text, "", Dialect::Go, &Context::default(), &Options::default()).expect("it renders");
+    let rendered =
+        render(&text, "", Dialect::Go, &Context::default(), &Options::default()).expect("it renders");
     assert_eq!(rendered.value, json!("map[Parameters:map[]]"));
 }
 
 #[test]
 fn a_check_finds_what_is_no_template_and_asks_nothing_of_a_context() {
     let template = json!(["{{ .Anything.at.all | upper }}", "{{ nope }}", "{{ fail \"x\" }}", "{{ if }}"]);
-    let pointers: Vec<String> = check(&template, "/t", Dialect::Go).into_iter().map(|finding| finding.at).collect();
+    let pointers: Vec<String> =
+        check(&template, "/t", Dialect::Go).into_iter().map(|finding| finding.at).collect();
     assert_eq!(pointers, ["/t/1", "/t/3"]);
 }
 
@@ -205,7 +212,10 @@ fn an_endless_or_huge_template_fails_with_its_cause() {
         ("{{ range until 1000000000 }}x{{ end }}", "until: makes a list of more than 65536 items"),
         ("{{ range 1000000000 }}{{ end }}", "takes more than 2000000 steps"),
         (long_loop, "takes more than 2000000 steps"),
-        ("{{ range 100000000 }}abcdefghijklmnop{{ end }}", "all rendered strings together have more than 1048576 bytes"),
+        (
+            "{{ range 100000000 }}abcdefghijklmnop{{ end }}",
+            "all rendered strings together have more than 1048576 bytes",
+        ),
         ("{{ seq 1000000000 }}", "makes a list of more than 65536 items"),
         ("{{ untilStep 0 9223372036854775807 1 }}", "makes a list of more than 65536 items"),
         ("{{ repeat 1000000000 \"abc\" }}", "makes a string of more than 1048576 bytes"),
@@ -213,19 +223,40 @@ fn an_endless_or_huge_template_fails_with_its_cause() {
         ("{{ indent 1000000000 \"abc\" }}", "makes a string of more than 1048576 bytes"),
         ("{{ printf \"%1000000d%1000000d\" 1 2 }}", "makes a string of more than 1048576 bytes"),
         ("{{ printf \"%.1000000f%.1000000f\" 1.5 1.5 }}", "makes a string of more than 1048576 bytes"),
-        ("{{ repeat 1000 \"a\" | replace \"\" (repeat 10000 \"b\") }}", "makes a string of more than 1048576 bytes"),
+        (
+            "{{ repeat 1000 \"a\" | replace \"\" (repeat 10000 \"b\") }}",
+            "makes a string of more than 1048576 bytes",
+        ),
         ("{{ splitList \"\" (repeat 100000 \"ab\") }}", "makes a list of more than 65536 items"),
         (doubling, "makes a string of more than 1048576 bytes"),
         (doubling_list, "makes a list of more than 65536 items"),
         (shared_list, "makes a string of more than 1048576 bytes"),
-        ("{{ $x := dict }}{{ $_ := set $x \"x\" $x }}{{ $x }}", "nested more than 128 levels deep, or holds itself"),
-        ("{{ $x := dict }}{{ $_ := set $x \"x\" $x }}{{ toJson $x }}", "nested more than 128 levels deep, or holds itself"),
-        ("{{ $x := dict }}{{ $_ := set $x \"x\" $x }}{{ $y := dict }}{{ $_ := set $y \"x\" $y }}{{ deepEqual $x $y }}", "nested more than 128 levels deep"),
+        (
+            "{{ $x := dict }}{{ $_ := set $x \"x\" $x }}{{ $x }}",
+            "nested more than 128 levels deep, or holds itself",
+        ),
+        (
+            "{{ $x := dict }}{{ $_ := set $x \"x\" $x }}{{ toJson $x }}",
+            "nested more than 128 levels deep, or holds itself",
+        ),
+        (
+            "{{ $x := dict }}{{ $_ := set $x \"x\" $x }}{{ $y := dict }}{{ $_ := set $y \"x\" $y }}{{ deepEqual $x $y }}",
+            "nested more than 128 levels deep",
+        ),
         ("{{ regexFind \"((a{30}){30}){30}\" \"a\" }}", "repeats more than 1000 times"),
-        ("{{ regexFind (printf \"(%s){1000}\" (repeat 1000 \"a\")) \"a\" }}", "the regular expression is too large"),
+        (
+            "{{ regexFind (printf \"(%s){1000}\" (repeat 1000 \"a\")) \"a\" }}",
+            "the regular expression is too large",
+        ),
         ("{{ regexMatch \"x{300}x{300}y\" (repeat 1000000 \"x\") }}", "takes more than 2000000 steps"),
-        ("{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}", "does a template call itself?"),
-        ("{{ define \"a\" }}{{ template \"b\" }}{{ end }}{{ define \"b\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}", "does a template call itself?"),
+        (
+            "{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}",
+            "does a template call itself?",
+        ),
+        (
+            "{{ define \"a\" }}{{ template \"b\" }}{{ end }}{{ define \"b\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}",
+            "does a template call itself?",
+        ),
     ] {
         let message = failure(text);
         assert!(message.contains(cause), "{text}: {message}");
@@ -269,7 +300,11 @@ fn bounds_can_be_set() {
         (Bounds { work: 100, ..Bounds::default() }, "{{ range 100 }}x{{ end }}", "more than 100 steps"),
         (Bounds { items: 10, ..Bounds::default() }, "{{ until 11 }}", "more than 10 items"),
         (Bounds { string_bytes: 10, ..Bounds::default() }, "{{ repeat 11 \"x\" }}", "more than 10 bytes"),
-        (Bounds { depth: 1, ..Bounds::default() }, "{{ if . }}{{ if . }}{{ end }}{{ end }}", "more than 1 deep"),
+        (
+            Bounds { depth: 1, ..Bounds::default() },
+            "{{ if . }}{{ if . }}{{ end }}{{ end }}",
+            "more than 1 deep",
+        ),
     ] {
         let found = failures(json!(text), bounded(bounds));
         assert!(found[0].1.contains(cause), "{text}: {}", found[0].1);
@@ -286,7 +321,10 @@ fn messages_and_pointers_are_bounded() {
 
 #[test]
 fn a_dialect_is_named_in_lower_case_and_is_go_by_default() {
-    assert_eq!(serde_json::from_value::<Dialect>(json!("minijinja")).expect("it is known"), Dialect::Minijinja);
+    assert_eq!(
+        serde_json::from_value::<Dialect>(json!("minijinja")).expect("it is known"),
+        Dialect::Minijinja
+    );
     assert_eq!(serde_json::to_value(Dialect::default()).expect("it is text"), json!("go"));
     assert!(serde_json::from_value::<Dialect>(json!("jinja2")).is_err());
 }

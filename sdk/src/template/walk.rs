@@ -141,7 +141,8 @@ impl<'a> Walk<'a> {
 
     fn value(&mut self, value: &Value, level: usize) -> Value {
         if level > MAX_NESTING {
-            self.errors.add(&self.pointer, format!("the object is nested more than {MAX_NESTING} levels deep"));
+            self.errors
+                .add(&self.pointer, format!("the object is nested more than {MAX_NESTING} levels deep"));
             return Value::Null;
         }
         match value {
@@ -175,7 +176,9 @@ impl<'a> Walk<'a> {
             return text.to_owned();
         }
         let rendered = match self.parse_only {
-            true => self.engine.check(text, self.meter).map(|()| Text { text: String::new(), gaps: Vec::new() }),
+            true => {
+                self.engine.check(text, self.meter).map(|()| Text { text: String::new(), gaps: Vec::new() })
+            }
             false => self.engine.render(text, self.meter),
         };
         match rendered {
@@ -184,7 +187,8 @@ impl<'a> Walk<'a> {
                 rendered.text
             }
             Err(flawed) => {
-                self.errors.add(&self.pointer, format!("{}: {}{}", flawed.place, flawed.cause, flawed.remedy));
+                self.errors
+                    .add(&self.pointer, format!("{}: {}{}", flawed.place, flawed.cause, flawed.remedy));
                 String::new()
             }
         }
@@ -223,7 +227,8 @@ impl Findings {
             self.more += 1;
             return;
         }
-        let message = if message.len() > MAX_MESSAGE { format!("{}...", cut(&message, MAX_MESSAGE)) } else { message };
+        let message =
+            if message.len() > MAX_MESSAGE { format!("{}...", cut(&message, MAX_MESSAGE)) } else { message };
         self.kept.push(Finding { severity: self.severity, at: shortened(pointer), message });
     }
 

@@ -10,7 +10,6 @@ mod walk;
 use std::path::Path;
 
 use allowed::ALLOWED;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 use walk::{Effect, Walk};
 

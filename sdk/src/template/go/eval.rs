@@ -94,7 +94,9 @@ impl<'s> Executor<'_, 's, '_> {
     ) -> Result<Value, Flaw> {
         match receiver {
             Value::Missing => Ok(Value::Missing),
-            Value::Nil => Self::flaw(at, format!("the field {name} is asked of a null; test for it with if first")),
+            Value::Nil => {
+                Self::flaw(at, format!("the field {name} is asked of a null; test for it with if first"))
+            }
             Value::Map(_) | Value::Texts(_) if given.count() > 0 => {
                 Self::flaw(at, format!("{name} is a field, not a function, so it takes no arguments"))
             }
@@ -106,11 +108,20 @@ impl<'s> Executor<'_, 's, '_> {
                 Some(method) => self.call_with(at, method, Some(receiver.clone()), given, dot),
                 None => Self::flaw(at, format!("a time has no method {name} here; use date")),
             },
-            other => Self::flaw(at, format!("the field {name} is asked of a {}, which has none", other.type_name())),
+            other => Self::flaw(
+                at,
+                format!("the field {name} is asked of a {}, which has none", other.type_name()),
+            ),
         }
     }
 
-    fn call(&mut self, at: usize, function: &Function, given: Given<'_, 's>, dot: &Value) -> Result<Value, Flaw> {
+    fn call(
+        &mut self,
+        at: usize,
+        function: &Function,
+        given: Given<'_, 's>,
+        dot: &Value,
+    ) -> Result<Value, Flaw> {
         self.call_with(at, function, None, given, dot)
     }
 
@@ -126,10 +137,12 @@ impl<'s> Executor<'_, 's, '_> {
         let least = function.params.len();
         let count = given.count();
         if count < least || (count > least && function.rest.is_none()) {
-            let wanted = if function.rest.is_some() { format!("at least {least}") } else { least.to_string() };
+            let wanted =
+                if function.rest.is_some() { format!("at least {least}") } else { least.to_string() };
             return Self::flaw(at, format!("{} takes {wanted} arguments, not {count}", function.name));
         }
-        let type_of = |index: usize| function.params.get(index).copied().or(function.rest).unwrap_or(Type::Any);
+        let type_of =
+            |index: usize| function.params.get(index).copied().or(function.rest).unwrap_or(Type::Any);
         let run = match function.run {
             Run::And => return self.short_circuit(given, dot, false),
             Run::Or => return self.short_circuit(given, dot, true),
@@ -161,12 +174,20 @@ impl<'s> Executor<'_, 's, '_> {
     }
 
     /// The value of an argument that must be of type `wanted`; literals take that type.
-    fn argument(&mut self, operand: &Operand<'s>, wanted: Type, function: &str, dot: &Value) -> Result<Value, Flaw> {
+    fn argument(
+        &mut self,
+        operand: &Operand<'s>,
+        wanted: Type,
+        function: &str,
+        dot: &Value,
+    ) -> Result<Value, Flaw> {
         self.step(operand.at)?;
         let misfit =
             |cause: String| Flaw { at: operand.at, cause: format!("{function}: the argument is {cause}") };
         match (&operand.term, wanted) {
-            (Term::Nil, Type::Any | Type::Reflect | Type::AnyMap) => fit(Value::Missing, wanted).map_err(misfit),
+            (Term::Nil, Type::Any | Type::Reflect | Type::AnyMap) => {
+                fit(Value::Missing, wanted).map_err(misfit)
+            }
             (Term::Nil, _) => Err(misfit(format!("nil, not {}", wanted.describe()))),
             (Term::Number(number), Type::Int) => match number.int {
                 Some(n) => Ok(Value::Int(n)),

@@ -55,7 +55,11 @@ impl<'s> Executor<'_, 's, '_> {
     }
 
     /// One level down: into a block, parentheses or another template.
-    pub(super) fn deeper<T>(&mut self, at: usize, run: impl FnOnce(&mut Self) -> Result<T, Flaw>) -> Result<T, Flaw> {
+    pub(super) fn deeper<T>(
+        &mut self,
+        at: usize,
+        run: impl FnOnce(&mut Self) -> Result<T, Flaw>,
+    ) -> Result<T, Flaw> {
         let most = self.env.meter.bounds().depth;
         if self.level >= most {
             return Self::flaw(
@@ -126,7 +130,8 @@ impl<'s> Executor<'_, 's, '_> {
             }
             Value::Str(text) => self.write(pipe.at, text),
             value => {
-                let text = printf::text(value, self.env.meter).map_err(|cause| Flaw { at: pipe.at, cause })?;
+                let text =
+                    printf::text(value, self.env.meter).map_err(|cause| Flaw { at: pipe.at, cause })?;
                 self.write(pipe.at, &text)
             }
         }
@@ -170,13 +175,19 @@ impl<'s> Executor<'_, 's, '_> {
             }
             Value::Map(map) => {
                 // A copy: the body may change the map.
-                let entries: Vec<_> =
-                    map.entries.borrow().iter().map(|(key, value)| (Value::Str(key.clone()), value.clone())).collect();
+                let entries: Vec<_> = map
+                    .entries
+                    .borrow()
+                    .iter()
+                    .map(|(key, value)| (Value::Str(key.clone()), value.clone()))
+                    .collect();
                 self.items(branch, &mut entries.into_iter())?
             }
             Value::Texts(map) => {
-                let mut entries =
-                    map.entries.iter().map(|(key, value)| (Value::Str(key.clone()), Value::Str(value.clone())));
+                let mut entries = map
+                    .entries
+                    .iter()
+                    .map(|(key, value)| (Value::Str(key.clone()), Value::Str(value.clone())));
                 self.items(branch, &mut entries)?
             }
             other => {

@@ -132,7 +132,8 @@ pub(super) fn parse(text: &str) -> Option<f64> {
 /// Whether each underscore stands between digits or after a base prefix.
 fn separates(text: &[u8]) -> bool {
     let digit = |at: Option<&u8>| at.is_some_and(|b| b.is_ascii_hexdigit() || matches!(b, b'x' | b'X'));
-    (0..text.len()).all(|at| text[at] != b'_' || (at > 0 && digit(text.get(at - 1)) && digit(text.get(at + 1))))
+    (0..text.len())
+        .all(|at| text[at] != b'_' || (at > 0 && digit(text.get(at - 1)) && digit(text.get(at + 1))))
 }
 
 /// Hexadecimal digits with a point and a binary exponent, which is required.

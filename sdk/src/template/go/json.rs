@@ -59,7 +59,9 @@ impl Writer {
             }
             Value::List(list) if list.is_nil() => self.sink.str("null"),
             Value::List(list) => {
-                self.sequence("[", "]", level, list.items().iter(), |writer, item| writer.value(item, level + 1));
+                self.sequence("[", "]", level, list.items().iter(), |writer, item| {
+                    writer.value(item, level + 1)
+                });
             }
             Value::Map(map) if map.nil => self.sink.str("null"),
             Value::Map(map) => {
@@ -125,7 +127,9 @@ impl Writer {
                 Some('\t') => self.sink.str("\\t"),
                 Some('\x08') => self.sink.str("\\b"),
                 Some('\x0c') => self.sink.str("\\f"),
-                Some(c @ ('<' | '>' | '&')) if self.style.html => self.sink.str(&format!("\\u{:04x}", c as u32)),
+                Some(c @ ('<' | '>' | '&')) if self.style.html => {
+                    self.sink.str(&format!("\\u{:04x}", c as u32))
+                }
                 Some(c @ ('\0'..='\x1f' | '\u{2028}' | '\u{2029}')) => {
                     self.sink.str(&format!("\\u{:04x}", c as u32));
                 }
@@ -192,11 +196,9 @@ impl Reader<'_> {
         }
         self.spaces();
         let rest = &self.text[self.at..];
-        for (word, value) in [
-            (&b"true"[..], Value::Bool(true)),
-            (b"false", Value::Bool(false)),
-            (b"null", Value::Nil),
-        ] {
+        for (word, value) in
+            [(&b"true"[..], Value::Bool(true)), (b"false", Value::Bool(false)), (b"null", Value::Nil)]
+        {
             if rest.starts_with(word) {
                 self.at += word.len();
                 return Ok(value);
@@ -282,7 +284,9 @@ impl Reader<'_> {
         let text = String::from_utf8_lossy(&self.text[start..self.at]);
         match float::parse(&text) {
             Some(f) => Ok(Value::Float(f)),
-            None => Err(Malformed { message: format!("the number {text} does not fit a float64"), bound: false }),
+            None => {
+                Err(Malformed { message: format!("the number {text} does not fit a float64"), bound: false })
+            }
         }
     }
 
@@ -316,7 +320,9 @@ impl Reader<'_> {
             Some(b'r') => '\r',
             Some(b't') => '\t',
             Some(b'u') => {
-                let Some(first) = self.code_unit(self.at) else { return Err(self.unexpected("in an escape")) };
+                let Some(first) = self.code_unit(self.at) else {
+                    return Err(self.unexpected("in an escape"));
+                };
                 self.at += 5;
                 let low = if self.peek() == Some(b'\\') { self.code_unit(self.at + 1) } else { None };
                 let pair = low.and_then(|low| char::decode_utf16([first, low]).next().and_then(Result::ok));

@@ -360,7 +360,10 @@ impl Fields {
         }
         if let Some(rest) = value.strip_prefix("GMT") {
             // The one abbreviation that can say its offset.
-            let hours = rest.strip_prefix(['+', '-']).and_then(|rest| number(rest, 1, 2)).filter(|(hours, _)| *hours < 24);
+            let hours = rest
+                .strip_prefix(['+', '-'])
+                .and_then(|rest| number(rest, 1, 2))
+                .filter(|(hours, _)| *hours < 24);
             let rest = hours.map_or(rest, |(_, rest)| rest);
             self.zone = value[..value.len() - rest.len()].to_owned();
             let offset = hours.and_then(|(hours, _)| i32::try_from(hours * 3600).ok()).unwrap_or(0);

@@ -171,7 +171,9 @@ impl<'s> Lexer<'s> {
 
     fn comment(&mut self) -> Result<(), Flaw> {
         self.at += 2;
-        let Some(end) = self.rest().find("*/") else { return Err(self.flaw("the comment is not closed by */")) };
+        let Some(end) = self.rest().find("*/") else {
+            return Err(self.flaw("the comment is not closed by */"));
+        };
         self.at += end + 2;
         let Some(length) = self.close() else {
             return Err(self.flaw("the closing }} must follow the */ of a comment at once, or as \" -}}\""));
@@ -286,7 +288,9 @@ impl<'s> Lexer<'s> {
                 Some('\\') if self.peek().is_some_and(|c| c != '\n') => {
                     self.next();
                 }
-                Some('\n' | '\\') | None => return Err(self.flaw(format!("the {what} is not closed on its line"))),
+                Some('\n' | '\\') | None => {
+                    return Err(self.flaw(format!("the {what} is not closed on its line")));
+                }
                 Some(c) if c == mark => break,
                 Some(_) => {}
             }
@@ -315,9 +319,7 @@ impl<'s> Lexer<'s> {
         self.accept("+-");
         let mut digits = "0123456789_";
         if self.accept("0") {
-            for (prefix, set) in
-                [("xX", "0123456789abcdefABCDEF_"), ("oO", "01234567_"), ("bB", "01_")]
-            {
+            for (prefix, set) in [("xX", "0123456789abcdefABCDEF_"), ("oO", "01234567_"), ("bB", "01_")] {
                 if self.accept(prefix) {
                     digits = set;
                     break;

@@ -28,7 +28,8 @@ mod time;
 mod value;
 
 /// What to write where braces are not meant for the template.
-const ESCAPE: &str = "; braces that are not a template are written {{ \"{{\" }}, a text with several {{ `...` }}";
+const ESCAPE: &str =
+    "; braces that are not a template are written {{ \"{{\" }}, a text with several {{ `...` }}";
 
 /// The context as Go templates see it.
 pub(super) struct Data {
@@ -46,7 +47,9 @@ impl Data {
             Value::map(entries.into_iter().map(|(key, value)| (key.as_bytes().into(), value)))
         };
         let mut root = vec![("Parameters", parameters(context))];
-        root.extend(context.application.iter().map(|application| ("Application", Value::from_json(application))));
+        root.extend(
+            context.application.iter().map(|application| ("Application", Value::from_json(application))),
+        );
         root.extend(context.release.iter().map(|release| {
             ("Release", texts(&[("Name", &release.name), ("Namespace", &release.namespace)]))
         }));
@@ -95,13 +98,19 @@ fn parsed<'s>(source: &'s str, meter: &Meter) -> Result<ast::Tree<'s>, Flawed> {
 pub(super) fn render(source: &str, data: &Data, meter: &Meter) -> Result<Text, Flawed> {
     let tree = parsed(source, meter)?;
     let root = if tree.mutates { data.root.deep_copy() } else { data.root.clone() };
-    let output = exec::execute(&tree, root, data.now, meter)
-        .map_err(|flaw: lexer::Flaw| Flawed { place: Place::of(source, flaw.at), cause: flaw.cause, remedy: "" })?;
+    let output = exec::execute(&tree, root, data.now, meter).map_err(|flaw: lexer::Flaw| Flawed {
+        place: Place::of(source, flaw.at),
+        cause: flaw.cause,
+        remedy: "",
+    })?;
     let gaps = output.without_value.iter();
     Ok(Text {
         text: quote::lossy(&output.bytes),
         gaps: gaps
-            .map(|(start, end)| Gap { place: Place::of(source, *start), action: source[*start..*end].trim().into() })
+            .map(|(start, end)| Gap {
+                place: Place::of(source, *start),
+                action: source[*start..*end].trim().into(),
+            })
             .collect(),
     })
 }

@@ -35,11 +35,14 @@ pub(super) fn parse(text: &str) -> Result<Number, String> {
     if let Some(int) = wide.and_then(|wide| i64::try_from(wide).ok()) {
         return Ok(Number { int: Some(int), float: Some(int as f64), ideal: Ideal::Int(int) });
     }
-    if let Some(unsigned) = wide.and_then(|wide| u64::try_from(wide).ok()).filter(|_| !text.starts_with('+')) {
+    if let Some(unsigned) = wide.and_then(|wide| u64::try_from(wide).ok()).filter(|_| !text.starts_with('+'))
+    {
         return Ok(Number { int: None, float: Some(unsigned as f64), ideal: Ideal::Overflow });
     }
     match float::parse(text) {
-        Some(_) if !text.contains(['.', 'e', 'E', 'p', 'P']) => Err(format!("{text} is too large for an integer")),
+        Some(_) if !text.contains(['.', 'e', 'E', 'p', 'P']) => {
+            Err(format!("{text} is too large for an integer"))
+        }
         Some(f) => {
             let int = (f.fract() == 0.0 && f.abs() < 9_223_372_036_854_775_808.0).then_some(f as i64);
             Ok(Number { int, float: Some(f), ideal: Ideal::Float(f) })

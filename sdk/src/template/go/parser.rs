@@ -99,7 +99,10 @@ impl<'s> Parser<'s> {
 
     fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T, Flaw>) -> Result<T, Flaw> {
         if self.level >= self.depth {
-            return Self::flaw(self.peek(), format!("blocks and parentheses nest more than {} deep", self.depth));
+            return Self::flaw(
+                self.peek(),
+                format!("blocks and parentheses nest more than {} deep", self.depth),
+            );
         }
         self.level += 1;
         let result = parse(self);
@@ -143,7 +146,10 @@ impl<'s> Parser<'s> {
                 if is_empty(&nodes) {
                     return Ok(());
                 }
-                Self::flaw(word, format!("the template {:?} is defined twice", String::from_utf8_lossy(&name)))
+                Self::flaw(
+                    word,
+                    format!("the template {:?} is defined twice", String::from_utf8_lossy(&name)),
+                )
             }
             _ => {
                 self.tree.templates.insert(name, nodes);
@@ -437,7 +443,9 @@ impl<'s> Parser<'s> {
                 Err(cause) => return Self::flaw(word, cause),
             },
             Kind::String => Term::Str(Self::string(word)?),
-            Kind::OpenParen => Term::Pipe(self.deeper(|parser| parser.pipe("parentheses", Kind::CloseParen))?),
+            Kind::OpenParen => {
+                Term::Pipe(self.deeper(|parser| parser.pipe("parentheses", Kind::CloseParen))?)
+            }
             _ => {
                 self.next -= 1;
                 return Ok(None);

@@ -213,10 +213,13 @@ impl Translator<'_> {
     /// An escape that is the same in and out of a class.
     fn common_escape(&mut self, c: char) -> Result<(), String> {
         match c {
-            'd' | 'D' | 'w' | 'W' | 's' | 'S' | 'a' | 'f' | 't' | 'n' | 'r' | 'v' | 'x' => self.out.extend(['\\', c]),
+            'd' | 'D' | 'w' | 'W' | 's' | 'S' | 'a' | 'f' | 't' | 'n' | 'r' | 'v' | 'x' => {
+                self.out.extend(['\\', c])
+            }
             '0'..='7' => self.octal(c)?,
             'p' | 'P' => {
-                let cause = "character classes such as \\pL are not supported; write the characters".to_owned();
+                let cause =
+                    "character classes such as \\pL are not supported; write the characters".to_owned();
                 self.unsupported.get_or_insert(cause);
             }
             c if c.is_ascii_punctuation() => self.character(c),

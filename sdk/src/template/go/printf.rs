@@ -83,7 +83,8 @@ impl Format<'_> {
 
     fn run(mut self, printer: &mut Printer) {
         while self.at < self.text.len() {
-            let plain = self.text[self.at..].iter().position(|b| *b == b'%').unwrap_or(self.text.len() - self.at);
+            let plain =
+                self.text[self.at..].iter().position(|b| *b == b'%').unwrap_or(self.text.len() - self.at);
             printer.sink.push(&self.text[self.at..self.at + plain]);
             self.at += plain;
             if self.at < self.text.len() {
@@ -287,7 +288,9 @@ impl Printer {
             (_, Value::Missing | Value::Nil) => self.bad_verb(value, verb),
             ('T', _) => self.string(value.type_name().as_bytes()),
             ('p', Value::List(_) | Value::Map(_) | Value::Texts(_)) => {
-                self.sink.fail("printf %p prints an address, which differs from run to run; use another verb".into());
+                self.sink.fail(
+                    "printf %p prints an address, which differs from run to run; use another verb".into(),
+                );
             }
             _ => self.value(value, verb, 0),
         }
@@ -430,7 +433,9 @@ impl Printer {
                 let prefix = if self.flags.sharp && n != 0 { "0" } else { "" };
                 self.digits(format!("{n:o}"), prefix, negative);
             }
-            'O' => self.digits(format!("{n:o}"), if self.flags.sharp && n != 0 { "0o0" } else { "0o" }, negative),
+            'O' => {
+                self.digits(format!("{n:o}"), if self.flags.sharp && n != 0 { "0o0" } else { "0o" }, negative)
+            }
             'x' => self.digits(format!("{n:x}"), if self.flags.sharp { "0x" } else { "" }, negative),
             'X' => self.digits(format!("{n:X}"), if self.flags.sharp { "0X" } else { "" }, negative),
             'c' | 'q' | 'U' => self.code_point(n, negative, verb),
@@ -447,7 +452,9 @@ impl Printer {
                 return;
             }
             (Some(precision), _) => precision,
-            (None, Some(width)) if self.flags.zero && !self.flags.minus => width.saturating_sub(signed.into()),
+            (None, Some(width)) if self.flags.zero && !self.flags.minus => {
+                width.saturating_sub(signed.into())
+            }
             _ => 0,
         };
         let sign = match (negative, self.flags.plus, self.flags.space) {

@@ -25,7 +25,10 @@ impl Sink {
 
     fn has_room(&mut self, count: usize) -> bool {
         if self.bytes.len().saturating_add(count) > self.limit {
-            self.fail(format!("makes a string of more than {} bytes; use a smaller count or width", self.limit));
+            self.fail(format!(
+                "makes a string of more than {} bytes; use a smaller count or width",
+                self.limit
+            ));
         }
         self.trouble.is_none()
     }

@@ -89,7 +89,11 @@ pub(super) fn as_source(time: &Time) -> String {
     let date = layout::format(time, "2006, time.January, 2, ");
     let Civil { hour, minute, second, .. } = time.civil();
     // Unlike a layout, source has no leading zeros.
-    format!("time.Date({}{hour}, {minute}, {second}, {}, {zone})", date.trim_start_matches('0'), time.nanoseconds)
+    format!(
+        "time.Date({}{hour}, {minute}, {second}, {}, {zone})",
+        date.trim_start_matches('0'),
+        time.nanoseconds
+    )
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar, for any year. The year is taken to begin in March, so that

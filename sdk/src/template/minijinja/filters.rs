@@ -2,6 +2,7 @@
 //! makes a component half as large again. None looks outside, and each pays for what it makes before it makes it.
 
 use std::fmt::Write;
+
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
@@ -80,7 +81,10 @@ fn checked(
             return Err(flaw(format!("{name} takes no named arguments")));
         }
         if !(least..=most).contains(&args.len()) {
-            return Err(flaw(format!("{name} takes {least} to {most} arguments, its value among them, not {}", args.len())));
+            return Err(flaw(format!(
+                "{name} takes {least} to {most} arguments, its value among them, not {}",
+                args.len()
+            )));
         }
         filter(state, &args)
     }
@@ -140,7 +144,10 @@ impl Write for Capped {
 
 /// Values in order; nested ones are refused, as comparing them may take for ever.
 fn in_order(mut items: Vec<Value>) -> Result<Vec<Value>, Error> {
-    match items.iter().find(|item| !matches!(item.kind(), ValueKind::String | ValueKind::Number | ValueKind::Bool)) {
+    match items
+        .iter()
+        .find(|item| !matches!(item.kind(), ValueKind::String | ValueKind::Number | ValueKind::Bool))
+    {
         Some(other) => Err(flaw(format!("strings and numbers have an order, a {} has none", other.kind()))),
         None => {
             items.sort_unstable();
@@ -150,7 +157,9 @@ fn in_order(mut items: Vec<Value>) -> Result<Vec<Value>, Error> {
 }
 
 fn text(value: &Value) -> Result<&str, Error> {
-    defined(value)?.as_str().ok_or_else(|| flaw(format!("a string is wanted, not a {}; use string", value.kind())))
+    defined(value)?
+        .as_str()
+        .ok_or_else(|| flaw(format!("a string is wanted, not a {}; use string", value.kind())))
 }
 
 /// The items of a list, the keys of a map, or the characters of a string.
@@ -292,7 +301,9 @@ fn round(_: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
 
 fn abs(_: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     match defined(&args[0])?.as_i64() {
-        Some(integer) => integer.checked_abs().map(Value::from).ok_or_else(|| flaw("the number is too large")),
+        Some(integer) => {
+            integer.checked_abs().map(Value::from).ok_or_else(|| flaw("the number is too large"))
+        }
         None => float(&args[0]).map(|f| f.abs().into()),
     }
 }
@@ -308,7 +319,11 @@ fn range(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     };
     let distance = (i128::from(end) - i128::from(start)) * i128::from(step.signum());
     let length = i128::from(step.unsigned_abs());
-    let count = usize::try_from((distance + length - 1) / length).unwrap_or(if distance < 0 { 0 } else { usize::MAX });
+    let count = usize::try_from((distance + length - 1) / length).unwrap_or(if distance < 0 {
+        0
+    } else {
+        usize::MAX
+    });
     pay_items(state, count)?;
     let at = |index: usize| i64::try_from(i128::from(start) + i128::from(step) * index as i128);
     Ok((0..count).filter_map(|index| at(index).ok()).collect::<Vec<_>>().into())

@@ -50,11 +50,17 @@ fn texts_render() {
         ("{{ Parameters.bucket }}/{{ Parameters[\"blank\"] }}", "prod/"),
         ("{{ Application.spec.nothing | default(\"x\", true) }}", "x"),
         // Numbers.
-        ("{{ Application.spec.replicas }} {{ Application.spec.replicas + 1 }} {{ 7 // 2 }} {{ 7 / 2 }}", "3 4 3 3.5"),
+        (
+            "{{ Application.spec.replicas }} {{ Application.spec.replicas + 1 }} {{ 7 // 2 }} {{ 7 / 2 }}",
+            "3 4 3 3.5",
+        ),
         ("{{ Application.spec.ratio }} {{ Application.spec.whole }}", "0.5 1500000.0"),
         // Undefined, where it is asked for.
         ("{{ Parameters.nope | default(\"x\") }}", "x"),
-        ("{{ Parameters.nope | d }}|{{ Parameters.blank | default(\"x\") }}|{{ Parameters.blank | default(\"x\", true) }}", "||x"),
+        (
+            "{{ Parameters.nope | d }}|{{ Parameters.blank | default(\"x\") }}|{{ Parameters.blank | default(\"x\", true) }}",
+            "||x",
+        ),
         ("{% if Backup is defined %}r{% else %}b{% endif %}", "b"),
         ("{% if Parameters.nope is undefined %}no{% endif %}", "no"),
         // Branches and loops.
@@ -62,9 +68,15 @@ fn texts_render() {
         ("{{ \"https\" if Application.spec.tls else \"http\" }}", "https"),
         ("{% for t in Application.spec.tags %}{{ loop.index }}={{ t }};{% endfor %}", "1=b;2=a;3=c;4=a;"),
         ("{% for k, v in Parameters | items %}{{ k }}={{ v }},{% endfor %}", "blank=,bucket=prod,"),
-        ("{% for u, o in Application.spec.users | items %}{{ u }}:{{ o.admin }} {% endfor %}", "reader:false writer:true "),
+        (
+            "{% for u, o in Application.spec.users | items %}{{ u }}:{{ o.admin }} {% endfor %}",
+            "reader:false writer:true ",
+        ),
         ("{% for x in [] %}x{% else %}none{% endfor %}", "none"),
-        ("{% for i in range(3) %}{{ i }}{% endfor %} {{ range(1, 7, 3) | join(\",\") }} {{ range(3, 0, -1) | join }}", "012 1,4 321"),
+        (
+            "{% for i in range(3) %}{{ i }}{% endfor %} {{ range(1, 7, 3) | join(\",\") }} {{ range(3, 0, -1) | join }}",
+            "012 1,4 321",
+        ),
         ("{% set n = Release.Name %}{{ n }}-{{ n }}", "orders-orders"),
         ("{% if \"a\" in Application.spec.tags and \"z\" not in Application.spec.tags %}y{% endif %}", "y"),
         // White space.
@@ -73,18 +85,39 @@ fn texts_render() {
         ("{{/* a note */}}x{{/* {{ another }} */}}", "x"),
         // Filters.
         ("{{ Release.Name | upper }} {{ \"ABC\" | lower }} {{ \"hELLO\" | capitalize }}", "ORDERS abc Hello"),
-        ("{{ \"  a \" | trim }}|{{ \"/a/\" | trim(\"/\") }}|{{ \"a-b-c\" | replace(\"-\", \"_\") }}", "a|a|a_b_c"),
+        (
+            "{{ \"  a \" | trim }}|{{ \"/a/\" | trim(\"/\") }}|{{ \"a-b-c\" | replace(\"-\", \"_\") }}",
+            "a|a|a_b_c",
+        ),
         ("{{ \"a,b,,c\" | split(\",\") | join(\"+\") }} {{ \" a  b \" | split | length }}", "a+b++c 2"),
         ("{{ \"a\nb\" | indent(2) }} {{ \"a\nb\" | lines | last }}", "a\n  b b"),
-        ("{{ Application.spec.tags | sort | join }} {{ Application.spec.tags | unique | join }} {{ Application.spec.tags | reverse | first }}", "aabc abc a"),
-        ("{{ Application.spec.tags | min }}{{ Application.spec.tags | max }}{{ Application.spec.tags | count }} {{ \"é\" | length }}", "ac4 1"),
-        ("{{ \"12\" | int + 1 }} {{ 3.9 | int }} {{ \"1.5\" | float }} {{ 2.567 | round(2) }} {{ -3 | abs }}", "13 3 1.5 2.57 3"),
+        (
+            "{{ Application.spec.tags | sort | join }} {{ Application.spec.tags | unique | join }} {{ Application.spec.tags | reverse | first }}",
+            "aabc abc a",
+        ),
+        (
+            "{{ Application.spec.tags | min }}{{ Application.spec.tags | max }}{{ Application.spec.tags | count }} {{ \"é\" | length }}",
+            "ac4 1",
+        ),
+        (
+            "{{ \"12\" | int + 1 }} {{ 3.9 | int }} {{ \"1.5\" | float }} {{ 2.567 | round(2) }} {{ -3 | abs }}",
+            "13 3 1.5 2.57 3",
+        ),
         ("{{ 3 | string ~ \"x\" }} {{ \"\" | bool }} {{ \"ab\" | list | join(\"-\") }}", "3x false a-b"),
-        ("{{ Application.spec.users | tojson }} {{ [1, 0.5, none, \"a\\\"b\"] | tojson }} {{ {} | tojson }}", "{\"reader\":{\"admin\":false},\"writer\":{\"admin\":true}} [1,0.5,null,\"a\\\"b\"] {}"),
+        (
+            "{{ Application.spec.users | tojson }} {{ [1, 0.5, none, \"a\\\"b\"] | tojson }} {{ {} | tojson }}",
+            "{\"reader\":{\"admin\":false},\"writer\":{\"admin\":true}} [1,0.5,null,\"a\\\"b\"] {}",
+        ),
         ("{{ Application.spec.html }}", "<a href=\"x\">&'</a>"),
         // Tests.
-        ("{{ 1 is number }} {{ \"a\" is string }} {{ {} is mapping }} {{ [] is sequence }} {{ true is boolean }}", "true true true true true"),
-        ("{{ \"https://x\" is startingwith(\"https:\") }} {{ \"a.gz\" is endingwith(\".gz\") }} {{ none is none }}", "true true true"),
+        (
+            "{{ 1 is number }} {{ \"a\" is string }} {{ {} is mapping }} {{ [] is sequence }} {{ true is boolean }}",
+            "true true true true true",
+        ),
+        (
+            "{{ \"https://x\" is startingwith(\"https:\") }} {{ \"a.gz\" is endingwith(\".gz\") }} {{ none is none }}",
+            "true true true",
+        ),
         // Escapes.
         ("{{ \"{{\" }} .Names {{ \"}}\" }}", "{{ .Names }}"),
         ("{% raw %}docker ps --format '{{.Names}}'{% endraw %}", "docker ps --format '{{.Names}}'"),
@@ -96,7 +129,10 @@ fn texts_render() {
 #[test]
 fn what_cannot_be_rendered_says_where_and_why() {
     for (text, cause) in [
-        ("{{ Parameters.nope }}", "1:4: \"Parameters.nope\" is undefined or has something undefined in it; give it a default"),
+        (
+            "{{ Parameters.nope }}",
+            "1:4: \"Parameters.nope\" is undefined or has something undefined in it; give it a default",
+        ),
         ("x\n {{ Values.x }}", "2:5: \"Values.x\" is undefined"),
         ("{{ Application.spec.nope.deeper }}", "is undefined"),
         ("{{ Backup.Name }}", "is undefined"),
@@ -127,22 +163,32 @@ fn what_cannot_be_rendered_says_where_and_why() {
 fn what_is_no_template_comes_with_the_escapes() {
     for text in ["{{ Mode | nope }}", "docker ps --format '{{.Names}}'", "{{ Mode"] {
         let message = failure(text);
-        assert!(message.contains("{{ \"{{\" }}") && message.contains("{% raw %}...{% endraw %}"), "{text}: {message}");
+        assert!(
+            message.contains("{{ \"{{\" }}") && message.contains("{% raw %}...{% endraw %}"),
+            "{text}: {message}"
+        );
     }
 }
 
 #[test]
 fn an_endless_or_huge_template_fails_with_its_cause() {
+    let shared = format!("{{% set x = [1] %}}{}", "{% set x = [x, x] %}".repeat(40));
     let doubling: String = (0..40).map(|_| "{% set x = x ~ x %}").collect();
     for (text, cause) in [
         ("{% for i in range(1000000000) %}x{% endfor %}".to_owned(), "more than 65536 items"),
-        ("{% for i in range(60000) %}{% for j in range(60000) %}{% endfor %}{% endfor %}".into(), "more than 2000000 steps"),
+        (
+            "{% for i in range(60000) %}{% for j in range(60000) %}{% endfor %}{% endfor %}".into(),
+            "more than 2000000 steps",
+        ),
         ("{{ \"x\" * 1000000000 }}".into(), "more than 2000000 steps"),
         ("{{ \"x\" * 10000000 }}".into(), "more than"),
         (format!("{{% set x = \"xxxxxxxxxxxxxxxx\" %}}{doubling}{{{{ x }}}}"), "more than"),
         ("{{ \"a\" * 1000 | replace(\"\", \"b\" * 10000) }}".into(), ""),
         ("{% set a = \"a\" * 100000 %}{{ a | replace(\"a\", a) }}".into(), "more than 1048576 bytes"),
         ("{% set a = \"a\" * 100000 %}{{ [a] * 60000 | join }}".into(), ""),
+        (format!("{shared}{{{{ x }}}}"), "more than 1048576 bytes"),
+        (format!("{shared}{{{{ x | tojson }}}}"), "more than 2000000 steps"),
+        (format!("{shared}{{{{ [x, x] | sort }}}}"), "a sequence has none"),
         ("{{ \"\n\" | indent(1000000000000) }}".into(), "more than 1048576 bytes"),
     ] {
         let message = failure(&text);
@@ -156,7 +202,8 @@ fn an_endless_or_huge_template_fails_with_its_cause() {
 
 #[test]
 fn bounds_hold_for_all_strings_together() {
-    let options = Options { bounds: Bounds { output_bytes: 1000, ..Bounds::default() }, ..Options::default() };
+    let options =
+        Options { bounds: Bounds { output_bytes: 1000, ..Bounds::default() }, ..Options::default() };
     let texts = json!(["{{ \"x\" * 600 }}", "{{ \"x\" * 600 }}", "{{ nope }}"]);
     let found = render(&texts, "/t", Dialect::Minijinja, &context(), &options).expect_err("it is too much");
     assert_eq!(found.len(), 1);
@@ -167,7 +214,8 @@ fn bounds_hold_for_all_strings_together() {
 #[test]
 fn all_failing_fields_are_found_and_a_check_executes_nothing() {
     let template = json!({"a": "{{ nope() }}", "b": ["{{ Mode", "{{ Mode }}"], "c": "{{ Parameters.nope }}"});
-    let found = render(&template, "/t", Dialect::Minijinja, &context(), &Options::default()).expect_err("it fails");
+    let found =
+        render(&template, "/t", Dialect::Minijinja, &context(), &Options::default()).expect_err("it fails");
     let pointers: Vec<&str> = found.iter().map(|finding| finding.at.as_str()).collect();
     assert_eq!(pointers, ["/t/a", "/t/b/0", "/t/c"]);
     let checked: Vec<String> =
@@ -185,7 +233,9 @@ fn the_backup_is_there_on_restore() {
         metadata: [("archive".into(), "a.tar".into())].into(),
     };
     let context = Context { mode: Some(Mode::Restore), backup: Some(backup), ..context() };
-    let text = json!("{{ Backup.Name }} {{ Backup.ApplicationRef.APIGroup }}/{{ Backup.ApplicationRef.Name }} {{ Backup.Metadata.archive }}");
+    let text = json!(
+        "{{ Backup.Name }} {{ Backup.ApplicationRef.APIGroup }}/{{ Backup.ApplicationRef.Name }} {{ Backup.Metadata.archive }}"
+    );
     let rendered = render(&text, "", Dialect::Minijinja, &context, &Options::default()).expect("it renders");
     assert_eq!(rendered.value, Value::from("orders-1 apps.example.org/old a.tar"));
 }

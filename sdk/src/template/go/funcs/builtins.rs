@@ -15,7 +15,9 @@ pub(super) const TABLE: &[Function] = &[
     fixed("not", &[Reflect], |args, _| Ok(Value::Bool(!args[0].truth()))),
     fixed("len", &[Reflect], length),
     variadic("index", &[Reflect], Reflect, |args, _| index(&args[0], &args[1..])),
-    variadic("call", &[Reflect], Reflect, |args, _| Err(format!("{} is no function", with_article(&args[0])))),
+    variadic("call", &[Reflect], Reflect, |args, _| {
+        Err(format!("{} is no function", with_article(&args[0])))
+    }),
     variadic("print", &[], Any, |args, env| printf::print(args, env.meter).map(Value::str)),
     variadic("println", &[], Any, |args, env| printf::println(args, env.meter).map(Value::str)),
     variadic("printf", &[Str], Any, |args, env| {
@@ -100,8 +102,10 @@ fn at_most(left: &Value, right: &Value, env: &Env<'_>) -> Result<bool, String> {
 
 /// The arguments as one text, escaped.
 fn escape(args: &[Value], env: &Env<'_>, write: fn(&[u8], &mut Sink)) -> Result<Value, String> {
-    let shown: Vec<Value> =
-        args.iter().map(|value| if value.is_nil() { Value::str("<no value>") } else { value.clone() }).collect();
+    let shown: Vec<Value> = args
+        .iter()
+        .map(|value| if value.is_nil() { Value::str("<no value>") } else { value.clone() })
+        .collect();
     let text = printf::print(&shown, env.meter)?;
     let mut sink = Sink::new(env.meter);
     write(&text, &mut sink);

@@ -101,7 +101,11 @@ fn parse_seconds(text: &str) -> i64 {
 fn round_to_seconds(nanoseconds: i64) -> i64 {
     let second = 1_000_000_000;
     let down = nanoseconds - nanoseconds % second;
-    if (nanoseconds % second).abs() * 2 < second { down } else { down.saturating_add(nanoseconds.signum() * second) }
+    if (nanoseconds % second).abs() * 2 < second {
+        down
+    } else {
+        down.saturating_add(nanoseconds.signum() * second)
+    }
 }
 
 fn length(value: &Value, env: &Env<'_>) -> i64 {

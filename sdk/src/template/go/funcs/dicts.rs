@@ -29,13 +29,17 @@ pub(super) const TABLE: &[Function] = &[
         Ok(Value::list(args[1..].iter().filter_map(map).filter_map(|map| map.get(key)).collect()))
     }),
     variadic("keys", &[], AnyMap, |args, env| {
-        let keys: Vec<Text> =
-            args.iter().filter_map(map).flat_map(|map| map.entries.borrow().keys().cloned().collect::<Vec<_>>()).collect();
+        let keys: Vec<Text> = args
+            .iter()
+            .filter_map(map)
+            .flat_map(|map| map.entries.borrow().keys().cloned().collect::<Vec<_>>())
+            .collect();
         env.meter.items(keys.len())?;
         Ok(Value::strings(keys))
     }),
     fixed("values", &[AnyMap], |args, env| {
-        let values: Vec<Value> = map(&args[0]).map(|map| map.entries.borrow().values().cloned().collect()).unwrap_or_default();
+        let values: Vec<Value> =
+            map(&args[0]).map(|map| map.entries.borrow().values().cloned().collect()).unwrap_or_default();
         env.meter.items(values.len())?;
         Ok(Value::list(values))
     }),

@@ -139,7 +139,10 @@ fn slice(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
 
 fn chunk(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     let items = list(&args[1])?.items();
-    let size = usize::try_from(int(&args[0])).ok().filter(|size| *size > 0).ok_or("the size of a chunk is at least 1")?;
+    let size = usize::try_from(int(&args[0]))
+        .ok()
+        .filter(|size| *size > 0)
+        .ok_or("the size of a chunk is at least 1")?;
     env.meter.items(items.len())?;
     let chunks = items.chunks(size).map(|chunk| Value::list(chunk.to_vec())).collect();
     Ok(Value::List(List::new(Elem::List, chunks)))

@@ -113,7 +113,8 @@ pub(in super::super) fn find(name: &str) -> Result<&'static Function, String> {
             format!("{name} is not available: a template sees no environment; pass the value as a parameter")
         }
         "getHostByName" => {
-            "getHostByName is not available: a template reaches no network; resolve the name in the container".into()
+            "getHostByName is not available: a template reaches no network; resolve the name in the container"
+                .into()
         }
         "randInt" => "randInt is not available: a preview and the run must render the same; \
                       let the container choose a number"

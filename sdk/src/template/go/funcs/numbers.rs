@@ -22,8 +22,12 @@ pub(super) const TABLE: &[Function] = &[
     variadic("max", &[Any], Any, |args, _| fold(i64::MIN, args, i64::max)),
     variadic("biggest", &[Any], Any, |args, _| fold(i64::MIN, args, i64::max)),
     variadic("min", &[Any], Any, |args, _| fold(i64::MAX, args, i64::min)),
-    variadic("maxf", &[Any], Any, |args, _| fold_floats(args, |a, b| if b > a || b.is_nan() { b } else { a })),
-    variadic("minf", &[Any], Any, |args, _| fold_floats(args, |a, b| if b < a || b.is_nan() { b } else { a })),
+    variadic("maxf", &[Any], Any, |args, _| {
+        fold_floats(args, |a, b| if b > a || b.is_nan() { b } else { a })
+    }),
+    variadic("minf", &[Any], Any, |args, _| {
+        fold_floats(args, |a, b| if b < a || b.is_nan() { b } else { a })
+    }),
     fixed("ceil", &[Any], |args, _| Ok(Value::Float(to_float64(&args[0]).ceil()))),
     fixed("floor", &[Any], |args, _| Ok(Value::Float(to_float64(&args[0]).floor()))),
     variadic("round", &[Any, Int], Float, |args, _| Ok(Value::Float(round(args)))),
@@ -32,7 +36,9 @@ pub(super) const TABLE: &[Function] = &[
         let count = int(&args[0]);
         numbers(env, 0, count, count.signum())
     }),
-    fixed("untilStep", &[Int, Int, Int], |args, env| numbers(env, int(&args[0]), int(&args[1]), int(&args[2]))),
+    fixed("untilStep", &[Int, Int, Int], |args, env| {
+        numbers(env, int(&args[0]), int(&args[1]), int(&args[2]))
+    }),
 ];
 
 /// Digits with a sign; 0 if they are none or too many.
@@ -88,7 +94,10 @@ fn round(args: &[Value]) -> f64 {
 }
 
 fn numbers(env: &Env<'_>, start: i64, stop: i64, step: i64) -> Result<Value, String> {
-    Ok(Value::List(List::new(Elem::Int, range(env, start, stop, step)?.into_iter().map(Value::Int).collect())))
+    Ok(Value::List(List::new(
+        Elem::Int,
+        range(env, start, stop, step)?.into_iter().map(Value::Int).collect(),
+    )))
 }
 
 /// From `start` on, up to but without `stop`; nothing if the step leads away from it.

@@ -15,7 +15,9 @@ pub(super) const TABLE: &[Function] = &[
         Err(Flaw::Malformed(_)) => Ok(Value::Bool(false)),
         Err(Flaw::Unsupported(cause)) => Err(cause),
     }),
-    fixed("mustRegexMatch", &[Str, Str], |args, env| Ok(Value::Bool(compile(args, env)?.is_match(&text(&args[1]))))),
+    fixed("mustRegexMatch", &[Str, Str], |args, env| {
+        Ok(Value::Bool(compile(args, env)?.is_match(&text(&args[1]))))
+    }),
     fixed("regexFind", &[Str, Str], find),
     fixed("mustRegexFind", &[Str, Str], find),
     fixed("regexFindAll", &[Str, Str, Int], find_all),
@@ -72,8 +74,11 @@ fn find_all(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     let regex = compile(args, env)?;
     let text = text(&args[1]);
     let most = at_most(int(&args[2]));
-    let found: Vec<&str> =
-        regex.find_iter(&text).take(most.min(env.meter.bounds().items + 1)).map(|found| found.as_str()).collect();
+    let found: Vec<&str> = regex
+        .find_iter(&text)
+        .take(most.min(env.meter.bounds().items + 1))
+        .map(|found| found.as_str())
+        .collect();
     env.meter.items(found.len())?;
     Ok(if found.is_empty() { Value::List(List::nil(Elem::Str)) } else { Value::strings(found) })
 }

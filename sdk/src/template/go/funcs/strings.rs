@@ -219,8 +219,11 @@ fn join_some(
     env: &Env<'_>,
     show: fn(&Value, &Env<'_>) -> Result<Vec<u8>, String>,
 ) -> Result<Value, String> {
-    let shown =
-        args.iter().filter(|value| !value.is_nil()).map(|value| show(value, env)).collect::<Result<Vec<_>, _>>()?;
+    let shown = args
+        .iter()
+        .filter(|value| !value.is_nil())
+        .map(|value| show(value, env))
+        .collect::<Result<Vec<_>, _>>()?;
     join(&shown, b" ", env)
 }
 
@@ -260,5 +263,7 @@ fn split<'t>(text: &'t [u8], separator: &[u8], most: i64, env: &Env<'_>) -> Resu
 /// A map `_0`, `_1`, ...
 fn numbered(parts: &[&[u8]]) -> Result<Value, String> {
     let entries = parts.iter().enumerate();
-    Ok(Value::texts(entries.map(|(index, part)| (Text::from(format!("_{index}").as_bytes()), Text::from(*part)))))
+    Ok(Value::texts(
+        entries.map(|(index, part)| (Text::from(format!("_{index}").as_bytes()), Text::from(*part))),
+    ))
 }

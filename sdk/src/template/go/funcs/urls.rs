@@ -138,7 +138,11 @@ fn scheme(text: &str) -> Result<Option<(&str, &str)>, String> {
     if !text[end..].starts_with(':') || text.starts_with(|c: char| !c.is_ascii_alphabetic() && c != ':') {
         return Ok(None);
     }
-    if end == 0 { Err("the URL has no scheme before its colon".into()) } else { Ok(Some((&text[..end], &text[end + 1..]))) }
+    if end == 0 {
+        Err("the URL has no scheme before its colon".into())
+    } else {
+        Ok(Some((&text[..end], &text[end + 1..])))
+    }
 }
 
 impl Url {

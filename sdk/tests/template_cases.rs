@@ -1,6 +1,12 @@
 //! The Go dialect against outputs of the Go engine itself: `data/template-cases.json` holds templates, contexts and what
 //! `text/template` with slim-sprig printed for them, or that it refused.
 
+#![cfg(all(feature = "go", feature = "minijinja"))]
+#![allow(
+    clippy::print_stdout,
+    reason = "how many cases are equal, and how the others differ, is what is looked for here"
+)]
+
 use backstay_sdk::template::{BackupRef, Context, Dialect, Options, render};
 use backstay_sdk::{GroupKind, Mode, NamespacedName};
 use serde::Deserialize;

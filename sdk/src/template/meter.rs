@@ -27,10 +27,6 @@ impl Default for Bounds {
 
 /// Counts what is left of [`Bounds`].
 #[derive(Debug)]
-#[cfg_attr(
-    not(feature = "go"),
-    allow(dead_code, reason = "only Go templates pay for strings and lists here")
-)]
 pub(crate) struct Meter {
     bounds: Bounds,
     work: Cell<u64>,
@@ -52,13 +48,11 @@ impl Meter {
     }
 
     /// The steps that are left.
-    #[cfg(feature = "minijinja")]
     pub(crate) fn work_left(&self) -> u64 {
         self.work.get()
     }
 
     /// The bytes that may still be put out.
-    #[cfg(feature = "minijinja")]
     pub(crate) fn output_left(&self) -> usize {
         self.output.get()
     }

@@ -1,7 +1,7 @@
 //! From the strategy to the pod that runs.
 
 use backstay_sdk::prelude::*;
-use backstay_sdk::template::{self, Context, Options};
+use backstay_sdk::template::{self, Bounds, Context, Options};
 use backstay_sdk::{Severity, Value, json};
 
 use crate::pod::{self, TEMPLATE};
@@ -13,12 +13,16 @@ const LOG_LINES: u32 = 50;
 const TOLD: usize = 8;
 const TOLD_BYTES: usize = 600;
 
+/// What rendering may use up: so much that no honest template feels it, and so little that a hostile one runs into this,
+/// which names the field, and not into the fuel of the call, which cannot.
+const STEPS: u64 = 200_000;
+
 /// The pod run, or every field to blame.
 pub(crate) fn run(request: &Request<JobSpec>, application: Option<&Value>) -> Result<PodRun, Failure> {
     let spec = request.spec()?;
     let context = Context::of(request, application);
-    let rendered =
-        template::render(&json!(spec.template), TEMPLATE, spec.dialect, &context, &Options::default());
+    let options = Options { bounds: Bounds { work: STEPS, ..Bounds::default() }, ..Options::default() };
+    let rendered = template::render(&json!(spec.template), TEMPLATE, spec.dialect, &context, &options);
     let rendered = rendered.map_err(|findings| refused("TemplateError", "cannot be rendered", findings))?;
     let mut template = rendered.value;
     let wrong = pod::findings(&template);

@@ -73,7 +73,7 @@ fn is_space(c: char) -> bool {
 }
 
 fn is_word(c: char) -> bool {
-    c == '_' || c.is_alphabetic() || (c.is_numeric() && c.to_digit(10).is_some())
+    c == '_' || c.is_alphabetic() || c.is_ascii_digit()
 }
 
 impl<'s> Lexer<'s> {

@@ -11,6 +11,7 @@ use crate::Mode;
 use value::Value;
 
 mod ast;
+mod commands;
 mod eval;
 mod exec;
 mod float;
@@ -21,6 +22,7 @@ mod lexer;
 mod number;
 mod parser;
 mod pattern;
+mod printer;
 mod printf;
 mod quote;
 mod sink;

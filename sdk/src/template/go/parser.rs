@@ -3,10 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::ast::{Branch, Command, MAIN, Node, Operand, Pipe, Term, Tree};
-use super::funcs;
+use super::ast::{Branch, MAIN, Node, Tree};
 use super::lexer::{self, Flaw, Kind, Word};
-use super::number;
 use super::quote::unquote;
 use super::value::Text;
 
@@ -26,14 +24,14 @@ pub(super) fn parse(source: &str, depth: usize) -> Result<Tree<'_>, Flaw> {
     Ok(parser.tree)
 }
 
-struct Parser<'s> {
+pub(super) struct Parser<'s> {
     words: Vec<Word<'s>>,
-    next: usize,
+    pub(super) next: usize,
     level: usize,
     depth: usize,
     ranges: usize,
-    variables: Vec<&'s str>,
-    tree: Tree<'s>,
+    pub(super) variables: Vec<&'s str>,
+    pub(super) tree: Tree<'s>,
 }
 
 /// What ends a list of nodes.
@@ -50,29 +48,29 @@ enum Item<'s> {
 }
 
 impl<'s> Parser<'s> {
-    fn peek(&self) -> Word<'s> {
+    pub(super) fn peek(&self) -> Word<'s> {
         // The last word is `Kind::End`, which is never passed.
         self.words[self.next.min(self.words.len() - 1)]
     }
 
-    fn take(&mut self) -> Word<'s> {
+    pub(super) fn take(&mut self) -> Word<'s> {
         let word = self.peek();
         self.next += 1;
         word
     }
 
-    fn skip_space(&mut self) {
+    pub(super) fn skip_space(&mut self) {
         if self.peek().kind == Kind::Space {
             self.next += 1;
         }
     }
 
-    fn take_word(&mut self) -> Word<'s> {
+    pub(super) fn take_word(&mut self) -> Word<'s> {
         self.skip_space();
         self.take()
     }
 
-    fn peek_word(&mut self) -> Word<'s> {
+    pub(super) fn peek_word(&mut self) -> Word<'s> {
         self.skip_space();
         self.peek()
     }
@@ -81,11 +79,11 @@ impl<'s> Parser<'s> {
         word.kind == Kind::Keyword && word.text == keyword
     }
 
-    fn flaw<T>(word: Word<'_>, cause: impl Into<String>) -> Result<T, Flaw> {
+    pub(super) fn flaw<T>(word: Word<'_>, cause: impl Into<String>) -> Result<T, Flaw> {
         Err(Flaw { at: word.at, cause: cause.into() })
     }
 
-    fn unexpected<T>(word: Word<'_>, place: &str) -> Result<T, Flaw> {
+    pub(super) fn unexpected<T>(word: Word<'_>, place: &str) -> Result<T, Flaw> {
         match word.kind {
             Kind::End => Self::flaw(word, format!("the template ends too early, in {place}")),
             _ => Self::flaw(word, format!("unexpected {:?} in {place}", word.text)),
@@ -97,7 +95,7 @@ impl<'s> Parser<'s> {
         if word.kind == Kind::Close { Ok(word) } else { Self::unexpected(word, place) }
     }
 
-    fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T, Flaw>) -> Result<T, Flaw> {
+    pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T, Flaw>) -> Result<T, Flaw> {
         if self.level >= self.depth {
             return Self::flaw(
                 self.peek(),
@@ -166,7 +164,7 @@ impl<'s> Parser<'s> {
         Self::string(word)
     }
 
-    fn string(word: Word<'_>) -> Result<Text, Flaw> {
+    pub(super) fn string(word: Word<'_>) -> Result<Text, Flaw> {
         match unquote(word.text) {
             Some(text) => Ok(text),
             None => Self::flaw(word, format!("{} has an escape that is not one of Go's", word.text)),
@@ -299,158 +297,5 @@ impl<'s> Parser<'s> {
             }
         };
         Ok(Branch { at, pipe, body, otherwise: Some(otherwise) })
-    }
-
-    fn pipe(&mut self, place: &str, end: Kind) -> Result<Pipe<'s>, Flaw> {
-        let at = self.peek_word().at;
-        let mut pipe = Pipe { at, end: at, variables: Vec::new(), assigns: false, commands: Vec::new() };
-        self.declarations(place, &mut pipe)?;
-        loop {
-            let word = self.take_word();
-            match word.kind {
-                kind if kind == end => {
-                    pipe.end = word.at;
-                    break;
-                }
-                Kind::Bool
-                | Kind::Character
-                | Kind::Complex
-                | Kind::Dot
-                | Kind::Field
-                | Kind::Identifier
-                | Kind::Number
-                | Kind::Nil
-                | Kind::String
-                | Kind::Variable
-                | Kind::OpenParen => {
-                    self.next -= 1;
-                    let command = self.command()?;
-                    pipe.commands.push(command);
-                }
-                _ => return Self::unexpected(word, place),
-            }
-        }
-        let Some((_, piped)) = pipe.commands.split_first() else {
-            return Err(Flaw { at: pipe.end, cause: format!("{place} has no value") });
-        };
-        for command in piped {
-            let operand = &command.operand;
-            let constant = matches!(operand.term, Term::Bool(_) | Term::Nil | Term::Number(_) | Term::Str(_));
-            if constant || (matches!(operand.term, Term::Dot) && operand.fields.is_empty()) {
-                return Err(Flaw { at: operand.at, cause: "only a function can follow a |".into() });
-            }
-        }
-        Ok(pipe)
-    }
-
-    /// `$x :=`, `$x =`, and in a range `$i, $x :=`.
-    fn declarations(&mut self, place: &str, pipe: &mut Pipe<'s>) -> Result<(), Flaw> {
-        loop {
-            let start = self.next;
-            let variable = self.peek_word();
-            if variable.kind != Kind::Variable {
-                return Ok(());
-            }
-            self.take();
-            let next = self.peek_word();
-            match next.kind {
-                Kind::Assign | Kind::Declare => {
-                    self.take();
-                    pipe.assigns = next.kind == Kind::Assign;
-                    pipe.variables.push(variable.text);
-                    self.variables.push(variable.text);
-                    return Ok(());
-                }
-                Kind::Comma => {
-                    self.take();
-                    pipe.variables.push(variable.text);
-                    self.variables.push(variable.text);
-                    if place != "range" || pipe.variables.len() > 1 {
-                        return Self::flaw(next, format!("{place} declares too many variables"));
-                    }
-                    let next = self.peek_word();
-                    if !matches!(next.kind, Kind::Variable | Kind::Close | Kind::CloseParen) {
-                        return Self::flaw(next, "only a variable can follow the comma");
-                    }
-                }
-                _ => {
-                    self.next = start;
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    fn command(&mut self) -> Result<Command<'s>, Flaw> {
-        let first = self.peek_word();
-        let mut operands = Vec::new();
-        loop {
-            self.skip_space();
-            if let Some(operand) = self.operand()? {
-                operands.push(operand);
-            }
-            let word = self.take();
-            match word.kind {
-                Kind::Space => {}
-                Kind::Close | Kind::CloseParen => {
-                    self.next -= 1;
-                    break;
-                }
-                Kind::Pipe => break,
-                _ => return Self::unexpected(word, "a command"),
-            }
-        }
-        let mut operands = operands.into_iter();
-        match operands.next() {
-            Some(operand) => Ok(Command { operand, arguments: operands.collect() }),
-            None => Self::unexpected(first, "a command"),
-        }
-    }
-
-    fn operand(&mut self) -> Result<Option<Operand<'s>>, Flaw> {
-        let word = self.peek();
-        let Some((term, mut fields)) = self.term()? else { return Ok(None) };
-        if self.peek().kind == Kind::Field {
-            let constant = matches!(term, Term::Bool(_) | Term::Nil | Term::Number(_) | Term::Str(_));
-            if constant || (matches!(term, Term::Dot) && fields.is_empty()) {
-                return Self::flaw(self.peek(), format!("{} has no fields", word.text));
-            }
-            while self.peek().kind == Kind::Field {
-                fields.push(&self.take().text[1..]);
-            }
-        }
-        Ok(Some(Operand { at: word.at, term, fields }))
-    }
-
-    fn term(&mut self) -> Result<Option<(Term<'s>, Vec<&'s str>)>, Flaw> {
-        let word = self.take_word();
-        let term = match word.kind {
-            Kind::Identifier => match funcs::find(word.text) {
-                Ok(function) => {
-                    self.tree.mutates |= matches!(function.name, "set" | "unset");
-                    Term::Call(function)
-                }
-                Err(cause) => return Self::flaw(word, cause),
-            },
-            Kind::Dot => Term::Dot,
-            Kind::Field => return Ok(Some((Term::Dot, vec![&word.text[1..]]))),
-            Kind::Nil => Term::Nil,
-            Kind::Bool => Term::Bool(word.text == "true"),
-            Kind::Variable if self.variables.contains(&word.text) => Term::Variable(word.text),
-            Kind::Variable => return Self::flaw(word, format!("the variable {} is not defined", word.text)),
-            Kind::Number | Kind::Character | Kind::Complex => match number::parse(word.text) {
-                Ok(number) => Term::Number(number),
-                Err(cause) => return Self::flaw(word, cause),
-            },
-            Kind::String => Term::Str(Self::string(word)?),
-            Kind::OpenParen => {
-                Term::Pipe(self.deeper(|parser| parser.pipe("parentheses", Kind::CloseParen))?)
-            }
-            _ => {
-                self.next -= 1;
-                return Ok(None);
-            }
-        };
-        Ok(Some((term, Vec::new())))
     }
 }

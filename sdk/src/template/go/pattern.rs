@@ -279,7 +279,7 @@ impl Translator<'_> {
                 },
                 '[' if self.rest.peek() == Some(&':') => {
                     self.out.push('[');
-                    while let Some(c) = self.rest.next() {
+                    for c in self.rest.by_ref() {
                         self.out.push(c);
                         if c == ']' {
                             break;

@@ -79,6 +79,7 @@ fn texts_render() {
         ),
         ("{% set n = Release.Name %}{{ n }}-{{ n }}", "orders-orders"),
         ("{% if \"a\" in Application.spec.tags and \"z\" not in Application.spec.tags %}y{% endif %}", "y"),
+        ("{% with a = 1 %}{{ a }}{% endwith %}{% filter upper %}x{% endfilter %}", "1X"),
         // White space.
         ("x\n{%- if true %}\n  y\n{%- endif %}\n", "x\n  y\n"),
         ("a  {{- \"b\" -}}  c\n\n", "abc\n\n"),
@@ -153,6 +154,8 @@ fn what_cannot_be_rendered_says_where_and_why() {
         ("{{ 3 | upper }}", "a string is wanted, not a number"),
         ("{{ \"x\" | int }}", "x is no whole number"),
         ("{% include \"x\" %}", "unknown statement include"),
+        ("{% macro m() %}{% endmacro %}", "unknown statement macro"),
+        ("{{ Mode | replace(old=\"a\", new=\"b\") }}", "replace takes no named arguments"),
     ] {
         let message = failure(text);
         assert!(message.contains(cause), "{text}: {message}");

@@ -46,7 +46,9 @@ fn render(extra: &[&str]) -> Output {
 #[test]
 fn inspect_prints_descriptor_imports_size_and_digest() {
     let text = stdout(&backstay(&["component", "inspect", JOB.to_str().expect("UTF-8")]));
-    for part in ["name: job", "digest: sha256:", "sizeBytes:", "backstay:strategy/log@0.1.0", "world: pod-strategy"] {
+    for part in
+        ["name: job", "digest: sha256:", "sizeBytes:", "backstay:strategy/log@0.1.0", "world: pod-strategy"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
@@ -84,7 +86,8 @@ fn render_of_a_restore_knows_the_backup_and_its_parameters() {
 fn render_names_every_field_with_a_template_error() {
     let job = JOB.to_str().expect("UTF-8").to_owned();
     let (strategy, application) = (data("broken.yaml"), data("application.yaml"));
-    let output = backstay(&["component", "render", &job, "--strategy", &strategy, "--application", &application]);
+    let output =
+        backstay(&["component", "render", &job, "--strategy", &strategy, "--application", &application]);
     let text = complaint(&output);
     for part in ["TemplateError", "args", "env", "nosuch"] {
         assert!(text.contains(part), "{part}: {text}");
@@ -95,7 +98,8 @@ fn render_names_every_field_with_a_template_error() {
 fn render_refuses_a_pod_that_the_controller_would_refuse() {
     let job = JOB.to_str().expect("UTF-8").to_owned();
     let (strategy, application) = (data("privileged.yaml"), data("application.yaml"));
-    let output = backstay(&["component", "render", &job, "--strategy", &strategy, "--application", &application]);
+    let output =
+        backstay(&["component", "render", &job, "--strategy", &strategy, "--application", &application]);
     let text = complaint(&output);
     assert!(text.contains("PodPolicyViolation") && text.contains("hostNetwork"), "{text}");
 }
@@ -104,7 +108,8 @@ fn render_refuses_a_pod_that_the_controller_would_refuse() {
 fn render_refuses_a_strategy_that_the_component_does_not_serve() {
     let job = JOB.to_str().expect("UTF-8").to_owned();
     let application = data("application.yaml");
-    let output = backstay(&["component", "render", &job, "--strategy", &application, "--application", &application]);
+    let output =
+        backstay(&["component", "render", &job, "--strategy", &application, "--application", &application]);
     let text = complaint(&output);
     assert!(text.contains("Redis.apps.cozystack.io is not served"), "{text}");
 }

@@ -2,7 +2,7 @@
 //!
 //! Raw figures of this machine; the comparison with other controllers comes with the benchmark suite.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 #[allow(clippy::print_stdout)]
-fn run(path: &PathBuf) -> Result<(), Box<dyn std::error::Error>> {
+fn run(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::new(EngineConfig::default())?;
     let begun = Instant::now();
     let component = engine.load_file(path)?;

@@ -34,7 +34,8 @@ async fn it_serves_probes_and_metrics_and_stops_gracefully_when_told() {
     let folder = std::env::temp_dir().join(format!("backstay-tests-empty-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("the folder can be made");
     // target/debug/deps/cluster-… is this test; the program is two levels up.
-    let program = std::env::current_exe().expect("this test").parent().expect("deps").with_file_name("backstay");
+    let program =
+        std::env::current_exe().expect("this test").parent().expect("deps").with_file_name("backstay");
     let mut program = Program(
         Command::new(program)
             .args(["run", "--http-bind", &address.to_string(), "--components"])

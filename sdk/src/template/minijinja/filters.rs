@@ -77,9 +77,6 @@ fn checked(
     filter: Filter,
 ) -> impl Fn(&State<'_, '_>, Rest<Value>) -> Result<Value, Error> + Send + Sync + 'static {
     move |state, args| {
-        if args.last().is_some_and(Value::is_kwargs) {
-            return Err(flaw(format!("{name} takes no named arguments")));
-        }
         if !(least..=most).contains(&args.len()) {
             return Err(flaw(format!(
                 "{name} takes {least} to {most} arguments, its value among them, not {}",

@@ -155,7 +155,7 @@ fn what_cannot_be_rendered_says_where_and_why() {
         ("{{ \"x\" | int }}", "x is no whole number"),
         ("{% include \"x\" %}", "unknown statement include"),
         ("{% macro m() %}{% endmacro %}", "unknown statement macro"),
-        ("{{ Mode | replace(old=\"a\", new=\"b\") }}", "replace takes no named arguments"),
+        ("{{ Mode | replace(old=\"a\", new=\"b\") }}", "unexpected keyword arguments"),
     ] {
         let message = failure(text);
         assert!(message.contains(cause), "{text}: {message}");

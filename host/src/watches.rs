@@ -115,18 +115,13 @@ pub async fn run(writers: Writers, ctx: Arc<Context>) {
                 }
             },
         ),
-        watch(
-            "plans".into(),
-            guarded::<Plan>(&ctx),
-            writers.plans,
-            // The managed fields say when the schedule was changed.
-            |_| {},
-            |change| match change {
+        watch("plans".into(), guarded::<Plan>(&ctx), writers.plans, forget_managed_fields, |change| {
+            match change {
                 Change::Shown(plan) if plans.moved(plan.meta()) => ctx.queues.plan(ObjectRef::from_obj(plan)),
                 Change::Shown(_) => {}
                 Change::Gone(plan) => plans.forget(plan.meta()),
-            },
-        ),
+            }
+        },),
         watch(
             "backups".into(),
             watcher(Api::<PartialObjectMeta<Backup>>::all(client()), Config::default()),

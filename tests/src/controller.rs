@@ -19,6 +19,8 @@ use tokio::sync::OnceCell;
 pub const WAIT_DEADLINE: SignedDuration = SignedDuration::from_secs(15);
 /// How long a run of a test may take.
 pub const RUN_DEADLINE: SignedDuration = SignedDuration::from_secs(75);
+/// How long a finished Job of a test stays.
+pub const JOB_TTL: SignedDuration = SignedDuration::from_hours(1);
 /// The controller's own namespace.
 pub(crate) const NAMESPACE: &str = "backstay-system";
 
@@ -99,6 +101,7 @@ async fn set_up(client: Client) {
         components: folder,
         wait_deadline: WAIT_DEADLINE,
         run_deadline: RUN_DEADLINE,
+        job_ttl: Some(JOB_TTL),
         ..Settings::default()
     };
     std::thread::spawn(move || {

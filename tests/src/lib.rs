@@ -6,5 +6,5 @@
 mod controller;
 mod world;
 
-pub use controller::{RUN_DEADLINE, WAIT_DEADLINE};
+pub use controller::{JOB_TTL, RUN_DEADLINE, WAIT_DEADLINE};
 pub use world::{World, ready, script_spec};

@@ -27,7 +27,10 @@ pub async fn reconcile(seen: Arc<Plan>, ctx: Arc<Context>) -> Action {
         return Action::await_change();
     }
     match handle(&seen, &ctx).await {
-        Ok(wake_at) => wake(wake_at, &ctx),
+        Ok(wake_at) => {
+            ctx.runs.forget(&uid);
+            wake(wake_at, &ctx)
+        }
         Err(error) if error.class() == Class::NotFound => Action::await_change(),
         Err(error) => {
             let attempt = ctx.runs.failed(&uid);

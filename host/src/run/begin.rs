@@ -48,8 +48,7 @@ pub(super) async fn begin(run: &mut Run, inputs: Inputs, ctx: &Arc<Context>) -> 
         };
         run.status.set(types::STRATEGY_PINNED, Some(pinned), reason, message, now);
     }
-    let doing = || format!("writing the beginning of {}", run.title());
-    let doing = doing();
+    let doing = format!("writing the beginning of {}", run.title());
     ctx.runs.write(run, &ctx.client).await.map_err(|e| ApiError::new(doing, e))?;
     Ok(())
 }

@@ -148,6 +148,7 @@ pub(super) async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Arc<C
     ctx.events.warning(run.reference(), reason, message);
     tracing::info!(run = %run.title(), reason, message, "run failed");
     ctx.metrics.run_ended(&run.object.kind, "Failed", reason, run.seconds());
+    super::record::expire_job(run, ctx).await;
     ctx.finished(run);
     Action::await_change()
 }

@@ -260,3 +260,21 @@ async fn a_pod_that_would_leave_its_container_is_refused_by_the_pod_policy() {
     }
     assert_eq!(w.jobs().await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_finished_job_gets_its_time_to_live_once_its_result_is_recorded() {
+    let Some(w) = World::new("ttl").await else { return };
+    w.script("if [ {{ .Release.Name }} = cache ]; then exit 0; fi").await;
+    w.backup("good").await;
+    w.backup_succeeds("good").await;
+    w.script("exit 1").await;
+    w.backup("bad").await;
+    w.backup_fails("bad").await;
+    let seconds = i32::try_from(backstay_tests::JOB_TTL.as_secs()).expect("it fits");
+    for name in ["good-backup", "bad-backup"] {
+        w.until(name, "given its time to live", |j: &Job| {
+            j.spec.as_ref().is_some_and(|s| s.ttl_seconds_after_finished == Some(seconds))
+        })
+        .await;
+    }
+}

@@ -8,4 +8,5 @@ mod plans;
 mod program;
 mod restores;
 mod results;
+mod strategies;
 mod waits;

@@ -53,7 +53,7 @@ async fn it_serves_probes_and_metrics_and_stops_gracefully_when_told() {
     }
     assert!(get(address, "/livez").expect("an answer").starts_with("HTTP/1.1 200"));
     let metrics = get(address, "/metrics").expect("an answer");
-    assert!(metrics.contains("# TYPE backstay_runs_ended counter"), "{metrics}");
+    assert!(metrics.contains("# TYPE backstay_component_call_duration_seconds histogram"), "{metrics}");
     assert!(metrics.contains("# EOF"), "{metrics}");
 
     let pid = program.0.id().to_string();

@@ -1,7 +1,7 @@
 //! The world of one test: a namespace, an application, a class and strategies of its own.
 
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob};
 use k8s_openapi::api::batch::v1::Job;
@@ -35,7 +35,9 @@ impl World {
             return None;
         }
         let client = controller::client().await;
-        let name = format!("t-{}-{:05}", test.replace('_', "-"), std::process::id() % 100_000);
+        // A cluster may have seen these tests before.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let name = format!("t-{}-{:05}", test.replace('_', "-"), now % 100_000);
         let world = Self {
             client,
             namespace: name[name.len().saturating_sub(50)..].trim_start_matches('-').to_owned(),

@@ -248,6 +248,8 @@ fn an_endless_or_huge_template_fails_with_its_cause() {
             "{{ regexFind (printf \"(%s){1000}\" (repeat 1000 \"a\")) \"a\" }}",
             "the regular expression is too large",
         ),
+        ("{{ regexMatch (print (repeat 200 \"(\") \"a\" (repeat 200 \")\")) \"a\" }}", "nested too deep"),
+        ("{{ regexMatch \"(?P<1a>x)\" \"x\" }}", "the name of a group begins with a letter"),
         ("{{ regexMatch \"x{300}x{300}y\" (repeat 1000000 \"x\") }}", "takes more than 2000000 steps"),
         (
             "{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}",

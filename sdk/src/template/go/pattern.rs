@@ -14,6 +14,8 @@ pub(super) struct Pattern {
 /// RE2 repeats no more often.
 const MAX_REPEAT: u64 = 1000;
 
+/// So deep may groups nest.
+const MAX_GROUPS: usize = 50;
 /// The heaviest expression that is run.
 const MAX_WEIGHT: u64 = 100_000;
 
@@ -80,6 +82,9 @@ impl Translator<'_> {
                 '[' => self.class()?,
                 '(' => {
                     self.open.push(Part::default());
+                    if self.open.len() > MAX_GROUPS {
+                        self.refuse("groups within groups are nested too deep");
+                    }
                     self.group()?;
                 }
                 ')' => {
@@ -175,15 +180,23 @@ impl Translator<'_> {
         self.out.push('?');
         while let Some(c) = self.rest.next_if(|c| c.is_ascii_alphabetic() || *c == '-') {
             if c == 'i' && self.beyond_ascii {
-                let cause = "case is ignored for ASCII only; write other letters in both cases".to_owned();
-                self.unsupported.get_or_insert(cause);
+                self.refuse("case is ignored for ASCII only; write other letters in both cases");
             }
             if !"imsUP-".contains(c) {
                 return Err(format!("the flag {c:?} is unknown"));
             }
             self.out.push(c);
         }
+        let mut name = self.rest.clone();
+        if name.next() == Some('<') && name.next().is_some_and(|c| c.is_ascii_digit()) {
+            self.refuse("the name of a group begins with a letter");
+        }
         Ok(())
+    }
+
+    /// Notes that the expression is one of RE2's, but none that is run here.
+    fn refuse(&mut self, cause: &str) {
+        self.unsupported.get_or_insert_with(|| cause.to_owned());
     }
 
     /// What follows a backslash, outside of a class.

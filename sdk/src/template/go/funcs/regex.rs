@@ -1,6 +1,6 @@
 //! Regular expressions in the syntax of RE2, run by an engine that takes time linear in the text.
 
-use regex_lite::{Captures, Regex};
+use regex_lite::{Captures, Regex, RegexBuilder};
 
 use super::super::pattern::{self, Flaw};
 use super::{Env, Function, Type, bytes, fixed, int, text};
@@ -56,7 +56,9 @@ fn compile(args: &[Value], env: &Env<'_>) -> Result<Regex, Flaw> {
     let pattern = pattern::translate(&text(&args[0]))?;
     let cost = (bytes(&args[1]).len() as u64 + 64).saturating_mul(pattern.weight) / 32;
     env.meter.spend(cost).map_err(Flaw::Unsupported)?;
-    Regex::new(&pattern.text).map_err(|error| Flaw::Malformed(error.to_string()))
+    // Groups are counted already; what is nested here are the levels that they and repetitions make.
+    let built = RegexBuilder::new(&pattern.text).nest_limit(250).build();
+    built.map_err(|error| Flaw::Malformed(error.to_string()))
 }
 
 fn find(args: &[Value], env: &Env<'_>) -> Result<Value, String> {

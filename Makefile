@@ -25,7 +25,7 @@ test: ## Every test: units, components in wasmtime, a real API server, real pods
 lint: ## Formatting, clippy and shell scripts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	@command -v shellcheck >/dev/null || apt-get install -y -qq shellcheck >/dev/null || \
+	@command -v shellcheck >/dev/null || { apt-get update -qq && apt-get install -y -qq shellcheck; } >/dev/null || \
 	  { echo "lint: shellcheck is missing: apt-get install shellcheck" >&2; exit 1; }
 	shellcheck tests/run tests/generate tests/demo/demo .ci/run
 	cd tests/cluster && shellcheck cluster lib/*.sh lib/init

@@ -76,9 +76,27 @@ fn an_endless_template_costs_its_own_run_and_says_so() {
             "{% for i in range(10000) %}{% for j in range(10000) %}{{ i * j }}{% endfor %}{% endfor %}",
             "dialect: minijinja",
         ),
+        // Sizes that do not fit into 32 bits.
+        ("{{ $a := repeat 100000 \"a\" }}{{ replace \"a\" $a $a }}", ""),
+        ("{{ $a := repeat 100000 \"\\n\" }}{{ indent 100000 $a }}", ""),
+        ("{{ join (repeat 1048576 \"x\") (until 4096) }}", ""),
+        ("{{ repeat 4294967297 \"a\" }}", ""),
+        ("{{ $a := repeat 65536 \"a\" }}{{ repeat 65537 $a }}", ""),
+        ("{{ indent 4294967297 \"a\" }}", ""),
+        ("{{ until 4294967297 }}", ""),
+        ("{% set a = \"a\" * 100000 %}{{ a | replace(\"a\", a) }}", "dialect: minijinja"),
+        ("{{ (\"\\n\" * 1000) | indent(4294967) }}", "dialect: minijinja"),
+        ("{{ \"\\n\" | indent(4294967295) }}", "dialect: minijinja"),
+        ("{{ \"a\" * 4294967297 }}", "dialect: minijinja"),
+        ("{{ ([\"a\"] * 4294967297) | length }}", "dialect: minijinja"),
+        ("{{ ([\"a\"] * 65536 * 65537) | join }}", "dialect: minijinja"),
+        ("{% set a = \"a\" * 1000000 %}{{ ([a] * 5000) | join(a) }}", "dialect: minijinja"),
+        ("{{ range(4294967297) | length }}", "dialect: minijinja"),
     ] {
         let strategy = strategy(&[endless], more);
-        let failure = job().backup().strategy(&strategy).application(APPLICATION).refused();
+        let called = job().backup().strategy(&strategy).application(APPLICATION).call_render();
+        let answer = called.unwrap_or_else(|e| panic!("{endless}: {}", e.reason())).value;
+        let failure = answer.expect_err(endless);
         assert_eq!(failure.reason, "TemplateError", "{endless}: {}", failure.message);
         assert_eq!(failure.findings[0].at, "/strategy/template/spec/containers/0/args/0", "{endless}");
     }

@@ -200,7 +200,8 @@ fn trim(_: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
 
 fn replace(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let (whole, old, new) = (text(&args[0])?, text(&args[1])?, text(&args[2])?);
-    pay_bytes(state, whole.len() + whole.matches(old).count().saturating_mul(new.len()))?;
+    let more = whole.matches(old).count().saturating_mul(new.len());
+    pay_bytes(state, whole.len().saturating_add(more))?;
     Ok(whole.replace(old, new).into())
 }
 
@@ -238,7 +239,8 @@ fn join(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
 fn indent(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let whole = text(&args[0])?;
     let width = args[1].as_usize().ok_or_else(|| flaw("the width of indent is a whole number"))?;
-    pay_bytes(state, whole.len() + whole.matches('\n').count().saturating_add(1).saturating_mul(width))?;
+    let more = whole.matches('\n').count().saturating_add(1).saturating_mul(width);
+    pay_bytes(state, whole.len().saturating_add(more))?;
     Ok(whole.replace('\n', &format!("\n{}", " ".repeat(width))).into())
 }
 

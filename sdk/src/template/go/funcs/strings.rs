@@ -195,7 +195,7 @@ pub(super) fn replace(text: &[u8], old: &[u8], new: &[u8], env: &Env<'_>) -> Res
         return Ok(text.to_vec());
     }
     let found = matches(text, old, usize::MAX, env)?;
-    env.meter.string(text.len() + found.len().saturating_mul(new.len()))?;
+    env.meter.string(text.len().saturating_add(found.len().saturating_mul(new.len())))?;
     let (mut out, mut done) = (Vec::new(), 0);
     for at in found {
         out.extend(&text[done..at]);
@@ -228,8 +228,8 @@ fn join_some(
 }
 
 fn join<T: AsRef<[u8]>>(parts: &[T], separator: &[u8], env: &Env<'_>) -> Result<Value, String> {
-    let total: usize = parts.iter().map(|part| part.as_ref().len() + separator.len()).sum();
-    env.meter.string(total)?;
+    let lengths = parts.iter().map(|part| part.as_ref().len() + separator.len());
+    env.meter.string(lengths.fold(0, usize::saturating_add))?;
     let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
     Ok(Value::str(parts.join(separator)))
 }

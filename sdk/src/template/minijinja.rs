@@ -113,6 +113,8 @@ fn environment<'s>(meter: &Meter) -> Result<Environment<'s>, Error> {
     let syntax =
         SyntaxConfig::builder().comment_delimiters("{{/*", "*/}}").keep_trailing_newline(true).build()?;
     environment.set_syntax(syntax);
+    // Else a debug build would say other things than a component does.
+    environment.set_debug(false);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_recursion_limit(meter.bounds().depth);

@@ -37,7 +37,7 @@ mod walk;
 
 pub use context::{BackupRef, Context};
 pub use meter::Bounds;
-pub use walk::{check, render};
+pub use walk::{check, render, render_owned};
 
 /// The language of a template. It is declared by the strategy, never guessed from the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -29,11 +29,25 @@ pub fn render(
     context: &Context,
     options: &Options,
 ) -> Result<Rendered, Vec<Finding>> {
+    render_owned(value.clone(), root_pointer, dialect, context, options)
+}
+
+/// [`render`] of a value that is given away, which saves a copy.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_owned(
+    mut value: Value,
+    root_pointer: &str,
+    dialect: Dialect,
+    context: &Context,
+    options: &Options,
+) -> Result<Rendered, Vec<Finding>> {
     let engine = Engine::new(dialect, context);
     let meter = Meter::new(options.bounds);
-    let mut walk = Walk::new(&engine, &meter, root_pointer);
+    let mut walk = Walk::new(&engine, &meter);
     walk.strict = options.strict;
-    let value = walk.value(value, 0);
+    walk.value(&mut value, &Path::Root(root_pointer), 0);
     let (errors, warnings) = (walk.errors.list(root_pointer), walk.warnings.list(root_pointer));
     if errors.is_empty() { Ok(Rendered { value, warnings }) } else { Err(errors) }
 }
@@ -44,9 +58,9 @@ pub fn render(
 pub fn check(value: &Value, root_pointer: &str, dialect: Dialect) -> Vec<Finding> {
     let engine = Engine::new(dialect, &Context::default());
     let meter = Meter::new(Options::default().bounds);
-    let mut walk = Walk::new(&engine, &meter, root_pointer);
+    let mut walk = Walk::new(&engine, &meter);
     walk.parse_only = true;
-    walk.value(value, 0);
+    walk.value(&mut value.clone(), &Path::Root(root_pointer), 0);
     walk.errors.list(root_pointer)
 }
 
@@ -79,8 +93,8 @@ impl Engine {
     fn concerns(&self, text: &str) -> bool {
         match self {
             #[cfg(feature = "minijinja")]
-            Engine::Minijinja(_) => text.contains("{{") || text.contains("{%"),
-            _ => text.contains("{{"),
+            Engine::Minijinja(_) => has(text, b"{{") || has(text, b"{%"),
+            _ => has(text, b"{{"),
         }
     }
 
@@ -116,64 +130,79 @@ fn absent(dialect: &str) -> Flawed {
     }
 }
 
+/// `str::contains` for two bytes: its own search is prepared for long ones, which costs more than most strings do.
+fn has(text: &str, pair: &[u8; 2]) -> bool {
+    text.as_bytes().windows(2).any(|bytes| bytes == pair)
+}
+
+/// Where a value stands; written out only to say something about it.
+enum Path<'a> {
+    /// At the pointer of the root.
+    Root(&'a str),
+    /// In an object.
+    Key(&'a Path<'a>, &'a str),
+    /// In an array.
+    Index(&'a Path<'a>, usize),
+}
+
+impl Path<'_> {
+    fn pointer(&self) -> String {
+        match self {
+            Path::Root(pointer) => (*pointer).to_owned(),
+            Path::Key(parent, key) => {
+                format!("{}/{}", parent.pointer(), key.replace('~', "~0").replace('/', "~1"))
+            }
+            Path::Index(parent, index) => format!("{}/{index}", parent.pointer()),
+        }
+    }
+}
+
 struct Walk<'a> {
     engine: &'a Engine,
     meter: &'a Meter,
     strict: bool,
     parse_only: bool,
-    pointer: String,
     errors: Findings,
     warnings: Findings,
 }
 
 impl<'a> Walk<'a> {
-    fn new(engine: &'a Engine, meter: &'a Meter, root_pointer: &str) -> Self {
+    fn new(engine: &'a Engine, meter: &'a Meter) -> Self {
         Self {
             engine,
             meter,
             strict: false,
             parse_only: false,
-            pointer: root_pointer.to_owned(),
             errors: Findings::new(Severity::Error),
             warnings: Findings::new(Severity::Warning),
         }
     }
 
-    fn value(&mut self, value: &Value, level: usize) -> Value {
+    /// Renders what is in `value`, where it stands.
+    fn value(&mut self, value: &mut Value, path: &Path<'_>, level: usize) {
         if level > MAX_NESTING {
-            self.errors
-                .add(&self.pointer, format!("the object is nested more than {MAX_NESTING} levels deep"));
-            return Value::Null;
+            self.errors.add(path, format!("the object is nested more than {MAX_NESTING} levels deep"));
+            return;
         }
         match value {
-            Value::String(text) => Value::String(self.text(text)),
+            Value::String(text) => self.text(text, path),
             Value::Array(items) => {
-                let items = items.iter().enumerate();
-                items.map(|(index, item)| self.below(&index.to_string(), item, level)).collect()
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.value(item, &Path::Index(path, index), level + 1);
+                }
             }
             Value::Object(entries) => {
-                let mut rendered = serde_json::Map::new();
                 for (key, item) in entries {
-                    rendered.insert(key.clone(), self.below(key, item, level));
+                    self.value(item, &Path::Key(path, key), level + 1);
                 }
-                Value::Object(rendered)
             }
-            other => other.clone(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
-    fn below(&mut self, key: &str, value: &Value, level: usize) -> Value {
-        let parent = self.pointer.len();
-        self.pointer.push('/');
-        self.pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-        let rendered = self.value(value, level + 1);
-        self.pointer.truncate(parent);
-        rendered
-    }
-
-    fn text(&mut self, text: &str) -> String {
+    fn text(&mut self, text: &mut String, path: &Path<'_>) {
         if !self.engine.concerns(text) || self.meter.exhausted() {
-            return text.to_owned();
+            return;
         }
         let rendered = match self.parse_only {
             true => {
@@ -183,19 +212,17 @@ impl<'a> Walk<'a> {
         };
         match rendered {
             Ok(rendered) => {
-                self.gaps(&rendered);
-                rendered.text
+                self.gaps(&rendered, path);
+                *text = rendered.text;
             }
             Err(flawed) => {
-                self.errors
-                    .add(&self.pointer, format!("{}: {}{}", flawed.place, flawed.cause, flawed.remedy));
-                String::new()
+                self.errors.add(path, format!("{}: {}{}", flawed.place, flawed.cause, flawed.remedy));
             }
         }
     }
 
     /// Says what printed `<no value>`, with one finding a string.
-    fn gaps(&mut self, rendered: &Text) {
+    fn gaps(&mut self, rendered: &Text, path: &Path<'_>) {
         let Some(first) = rendered.gaps.first() else { return };
         let more = match rendered.gaps.len() - 1 {
             0 => String::new(),
@@ -206,7 +233,7 @@ impl<'a> Walk<'a> {
             first.place, first.action
         );
         let findings = if self.strict { &mut self.errors } else { &mut self.warnings };
-        findings.add(&self.pointer, message);
+        findings.add(path, message);
     }
 }
 
@@ -222,14 +249,14 @@ impl Findings {
         Self { severity, kept: Vec::new(), more: 0 }
     }
 
-    fn add(&mut self, pointer: &str, message: String) {
+    fn add(&mut self, path: &Path<'_>, message: String) {
         if self.kept.len() == MAX_FINDINGS {
             self.more += 1;
             return;
         }
         let message =
             if message.len() > MAX_MESSAGE { format!("{}...", cut(&message, MAX_MESSAGE)) } else { message };
-        self.kept.push(Finding { severity: self.severity, at: shortened(pointer), message });
+        self.kept.push(Finding { severity: self.severity, at: shortened(&path.pointer()), message });
     }
 
     fn list(mut self, root_pointer: &str) -> Vec<Finding> {

@@ -1,6 +1,6 @@
 //! A template after parsing.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::funcs::Function;
 use super::number::Number;
@@ -10,7 +10,7 @@ use super::value::Text;
 #[derive(Debug)]
 pub(super) struct Tree<'s> {
     /// By name; the string itself is [`MAIN`].
-    pub(super) templates: HashMap<Text, Vec<Node<'s>>>,
+    pub(super) templates: BTreeMap<Text, Vec<Node<'s>>>,
     /// A function in it changes maps in place.
     pub(super) mutates: bool,
 }

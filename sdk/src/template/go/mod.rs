@@ -107,7 +107,7 @@ pub(super) fn render(source: &str, data: &Data, meter: &Meter) -> Result<Text, F
     })?;
     let gaps = output.without_value.iter();
     Ok(Text {
-        text: quote::lossy(&output.bytes),
+        text: quote::into_text(output.bytes),
         gaps: gaps
             .map(|(start, end)| Gap {
                 place: Place::of(source, *start),

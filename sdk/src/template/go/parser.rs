@@ -1,7 +1,7 @@
 //! From words to a tree. What Go refuses here is refused here, whether or not it would ever be executed: unknown
 //! functions and variables, blocks without an end, malformed literals.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::ast::{Branch, MAIN, Node, Tree};
 use super::lexer::{self, Flaw, Kind, Word};
@@ -18,7 +18,7 @@ pub(super) fn parse(source: &str, depth: usize) -> Result<Tree<'_>, Flaw> {
         depth,
         ranges: 0,
         variables: vec!["$"],
-        tree: Tree { templates: HashMap::new(), mutates: false },
+        tree: Tree { templates: BTreeMap::new(), mutates: false },
     };
     parser.main()?;
     Ok(parser.tree)

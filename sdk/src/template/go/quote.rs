@@ -37,6 +37,11 @@ pub(super) fn lossy(bytes: &[u8]) -> String {
     }
 }
 
+/// [`lossy`] of bytes that are given away: valid ones are not copied.
+pub(super) fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|e| lossy(e.as_bytes()))
+}
+
 /// Whether Go prints the character as it is: letters, marks, numbers, punctuation, symbols and the ASCII space.
 pub(super) fn printable(c: char) -> bool {
     // Not the first character, as the standard library escapes a combining mark only there.

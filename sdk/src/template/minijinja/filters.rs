@@ -238,7 +238,9 @@ fn join(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
 /// All lines but the first further in.
 fn indent(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let whole = text(&args[0])?;
-    let width = args[1].as_usize().ok_or_else(|| flaw("the width of indent is a whole number"))?;
+    let width = args[1].as_i64().and_then(|width| u64::try_from(width).ok());
+    let width = width.ok_or_else(|| flaw("the width of indent is a whole number"))?;
+    let width = usize::try_from(width).unwrap_or(usize::MAX);
     let more = whole.matches('\n').count().saturating_add(1).saturating_mul(width);
     pay_bytes(state, whole.len().saturating_add(more))?;
     Ok(whole.replace('\n', &format!("\n{}", " ".repeat(width))).into())

@@ -15,17 +15,19 @@ pub struct Broken;
 #[schemars(crate = "backstay_sdk::schemars")]
 pub struct BrokenSpec {
     /// What is wrong when a strategy is checked.
+    #[schemars(with = "Option<String>")]
     pub validate: Option<Fault>,
     /// What is wrong when the pod is asked for.
+    #[schemars(with = "Option<String>")]
     pub render: Option<Fault>,
     /// What is wrong when the pod has ended.
+    #[schemars(with = "Option<String>")]
     pub parse: Option<Fault>,
 }
 
 /// What is wrong.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", crate = "backstay_sdk::serde")]
-#[schemars(crate = "backstay_sdk::schemars")]
 pub enum Fault {
     /// It panics.
     Traps,

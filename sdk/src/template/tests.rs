@@ -282,7 +282,23 @@ fn deep_nesting_is_an_error_and_no_overflow() {
     for _ in 0..200 {
         deep = json!([deep]);
     }
-    assert!(failures(deep, Options::default())[0].1.contains("nested more than 128 levels deep"));
+    assert!(failures(deep, Options::default())[0].1.contains("nested more than 100 levels deep"));
+    // As deep as the host takes an answer.
+    let nested = |levels: usize| (0..levels).fold(json!("{{ .Mode }}"), |inner, _| json!([inner]));
+    assert!(try_go(&nested(100), Options::default()).is_ok());
+    assert!(try_go(&nested(101), Options::default()).is_err());
+}
+
+#[test]
+fn a_bound_that_is_used_up_to_the_last_leaves_no_template_unrendered() {
+    let exact = bounded(Bounds { output_bytes: 6, ..Bounds::default() });
+    assert!(try_go(&json!(["{{ .Mode }}"]), exact).is_ok());
+    let found = failures(json!(["{{ .Mode }}", "{{ .Mode }}"]), exact);
+    assert!(found[0].1.contains("more than 6 bytes"), "{}", found[0].1);
+    for dialect in [Dialect::Go, Dialect::Minijinja] {
+        let nothing = bounded(Bounds { work: 0, ..Bounds::default() });
+        assert!(render(&json!("{{ 1 }}"), "", dialect, &Context::default(), &nothing).is_err());
+    }
 }
 
 #[test]

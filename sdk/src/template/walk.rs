@@ -7,8 +7,8 @@ use super::outcome::{Flawed, Text};
 use super::{Context, Dialect, MAX_FINDINGS, Options, Rendered};
 use crate::{Finding, Severity};
 
-/// JSON is not read or rendered deeper than this.
-const MAX_NESTING: usize = 128;
+/// The host takes no JSON that is nested deeper (`JSON_DEPTH` in `docs/limits.md`).
+const MAX_NESTING: usize = 100;
 /// A pointer of the contract is no longer.
 const MAX_POINTER: usize = 512;
 /// Messages quote what templates and data say; longer ones are cut.
@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
 
     /// Renders what is in `value`, where it stands.
     fn value(&mut self, value: &mut Value, path: &Path<'_>, level: usize) {
-        if level > MAX_NESTING {
+        if level >= MAX_NESTING && (value.is_array() || value.is_object()) {
             self.errors.add(path, format!("the object is nested more than {MAX_NESTING} levels deep"));
             return;
         }
@@ -201,7 +201,9 @@ impl<'a> Walk<'a> {
     }
 
     fn text(&mut self, text: &mut String, path: &Path<'_>) {
-        if !self.engine.concerns(text) || self.meter.exhausted() {
+        // Once a bound has been exceeded the render has failed. One that is merely used up has not: the next string fails.
+        let failed = self.meter.exhausted() && !self.errors.kept.is_empty();
+        if failed || !self.engine.concerns(text) {
             return;
         }
         let rendered = match self.parse_only {

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt::Write as _;
 
 use backstay_api::conditions::reasons;
-use backstay_core::retry::{ApiFault, Class, classify};
+use backstay_core::retry::{ApiFault, Class, classify, denied_by_admission};
 
 /// A call to the API server that failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,8 @@ impl ApiError {
         Self { doing: doing.into(), source, past_deadline: None, refused: None }
     }
 
-    /// Gives a refusal (400, 405, 413, 422, denied by admission) a reason of its own.
+    /// Gives a refusal (400, 405, 413, 422) a reason of its own. One by admission keeps its own: it is another person's
+    /// to mend.
     #[must_use]
     pub fn refused_as(mut self, reason: &'static str) -> Self {
         self.refused = Some(reason);
@@ -47,15 +48,50 @@ impl ApiError {
     /// The reason of a refusal.
     #[must_use]
     pub fn refusal(&self) -> &'static str {
+        if self.by_admission() {
+            return reasons::ADMISSION_DENIED;
+        }
         if let Some(reason) = self.refused {
             return reason;
         }
         match code(&self.source) {
-            Some(403) => reasons::ADMISSION_DENIED,
             Some(405) => reasons::METHOD_NOT_ALLOWED,
             Some(413) => reasons::OBJECT_TOO_LARGE,
             _ => reasons::INVALID_OBJECT,
         }
+    }
+
+    fn by_admission(&self) -> bool {
+        denied_by_admission(self.answer())
+    }
+
+    fn answer(&self) -> &str {
+        match &self.source {
+            kube::Error::Api(status) => &status.message,
+            _ => "",
+        }
+    }
+
+    /// The error with its causes, and what to do about it where that is known.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let answer = self.answer();
+        let remedy = if answer.contains("exceeded quota") {
+            "; raise the quota, or delete what uses it up"
+        } else if answer.contains("it is being terminated") {
+            ""
+        } else if answer.contains("failed calling webhook") {
+            "; mend or remove the webhook"
+        } else if self.by_admission() {
+            "; change the strategy or the policy, then create the run anew"
+        } else if self.class() == Class::RetryVisible {
+            "; grant the controller this right"
+        } else if self.class() == Class::Refused && self.refused == Some(reasons::INVALID_JOB) {
+            "; correct the strategy, then create the run anew"
+        } else {
+            ""
+        };
+        format!("{}{remedy}", chain(self))
     }
 }
 
@@ -132,6 +168,29 @@ mod tests {
         assert_eq!(api(422, "Invalid", "x").refusal(), "InvalidObject");
         assert_eq!(api(413, "", "x").refusal(), "ObjectTooLarge");
         assert_eq!(api(422, "Invalid", "x").refused_as("InvalidJob").refusal(), "InvalidJob");
+    }
+
+    #[test]
+    fn a_denial_by_admission_is_told_from_an_invalid_job_whatever_its_code() {
+        let denial = "jobs.batch \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no";
+        for code in [403, 422] {
+            assert_eq!(api(code, "Invalid", denial).refused_as("InvalidJob").refusal(), "AdmissionDenied");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_do() {
+        for (code, message, remedy) in [
+            (403, "exceeded quota: none", "raise the quota"),
+            (403, "cannot get resource \"redises\"", "grant the controller this right"),
+            (500, "failed calling webhook \"x\": connection refused", "mend or remove the webhook"),
+            (403, "admission webhook \"x\" denied the request: no", "change the strategy or the policy"),
+        ] {
+            let told = api(code, "", message).told();
+            assert!(told.contains(remedy), "{told}");
+        }
+        let invalid = api(422, "Invalid", "x").refused_as(reasons::INVALID_JOB).told();
+        assert!(invalid.ends_with("correct the strategy, then create the run anew"), "{invalid}");
     }
 
     #[test]

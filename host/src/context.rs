@@ -6,6 +6,7 @@ use backstay_engine::{CallError, Called};
 use kube::Client;
 use tokio::sync::Semaphore;
 
+use crate::api_error::chain;
 use crate::caches::Caches;
 use crate::clock::Clock;
 use crate::discovery::Discovery;
@@ -86,8 +87,31 @@ impl Context {
             Err(error) => &error.log,
         };
         for line in log {
-            tracing::debug!(component, function, level = ?line.level, line = %line.message, "component log");
+            match result {
+                Ok(_) => {
+                    tracing::debug!(component, function, level = ?line.level, line = %line.message, "component log");
+                }
+                // What it said before it fell is what its author needs.
+                Err(_) => {
+                    tracing::warn!(component, function, level = ?line.level, line = %line.message, "component log");
+                }
+            }
         }
         result
     }
+}
+
+/// A call that failed, as a person reads it: which component, why, and what to do.
+#[must_use]
+pub fn fault(component: &str, error: &CallError) -> String {
+    let remedy = match error.reason() {
+        // These messages say it themselves.
+        "StrategyOutOfFuel"
+        | "StrategyTimedOut"
+        | "StrategyOutOfMemory"
+        | "StrategyStackExhausted"
+        | "StrategyInputTooLarge" => "",
+        _ => "; report it to the component's author, with what it logged to the controller's log",
+    };
+    format!("component {component:?}: {}{remedy}", chain(error))
 }

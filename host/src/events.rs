@@ -1,5 +1,6 @@
 //! Kubernetes Events: what a person should see, told without holding up the run.
 
+use backstay_core::status::shown;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -32,7 +33,7 @@ impl Events {
         let event = Event {
             type_,
             reason: reason.to_owned(),
-            note: Some(note[..note.floor_char_boundary(NOTE)].to_owned()),
+            note: Some(shown(note, NOTE)),
             action: "Reconcile".to_owned(),
             secondary: None,
         };

@@ -9,6 +9,15 @@ use serde_json::json;
 use crate::api_error::ApiError;
 use crate::run::Run;
 
+/// How a Backup goes without being cleaned up after; continues a message.
+#[must_use]
+pub fn way_out() -> String {
+    format!(
+        "; to delete the Backup without cleaning up, remove the finalizer {:?}, which leaves its data where it is",
+        finalizers::CLEANUP
+    )
+}
+
 /// Takes our finalizers, the legacy one included, off the object of a run; others stay. An object that is gone is fine.
 ///
 /// # Errors

@@ -79,7 +79,7 @@ impl Revisions {
             |message: String| Halt::Fail { reason: reasons::STRATEGY_SNAPSHOT_CORRUPT.to_owned(), message };
         let Some(object) = found else {
             return Err(corrupt(format!(
-                "the strategy that was kept is gone: ControllerRevision \"{namespace}/{name}\" not found; restore it from a backup of the cluster"
+                "the strategy that was kept is gone: ControllerRevision \"{namespace}/{name}\" not found; restore another Backup, or put it back from a backup of the cluster"
             )));
         };
         let revision = Revision::from_object(&object).map_err(|e| corrupt(e.to_string()))?;

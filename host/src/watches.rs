@@ -8,13 +8,14 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use backstay_api::conditions::reasons;
 use backstay_api::{
     Backup, BackupClass, BackupJob, BackupJobStatus, Plan, RestoreJob, RestoreJobStatus, finalizers, labels,
     phase,
 };
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt;
@@ -27,6 +28,7 @@ use serde::de::DeserializeOwned;
 use crate::api_error::chain;
 use crate::caches::Writers;
 use crate::context::Context;
+use crate::events::Events;
 
 /// What happened to an object.
 enum Change<'a, K> {
@@ -163,26 +165,52 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let api: Api<DeserializeGuard<K>> = Api::all(ctx.client.clone());
-    watcher(api, Config::default()).filter_map(|event| async {
-        let decoded = |guard: DeserializeGuard<K>| match guard.0 {
-            Ok(object) => Some(object),
-            Err(invalid) => {
-                let name = invalid.metadata.name.as_deref().unwrap_or_default();
-                let namespace = invalid.metadata.namespace.as_deref().unwrap_or_default();
-                tracing::warn!(kind = %K::kind(&()), namespace, name, error = %invalid.error, "object does not decode and is left alone, correct it");
-                None
-            }
-        };
-        match event {
-            Ok(Event::Apply(object)) => decoded(object).map(Event::Apply),
-            Ok(Event::InitApply(object)) => decoded(object).map(Event::InitApply),
-            Ok(Event::Delete(object)) => decoded(object).map(Event::Delete),
-            Ok(Event::Init) => Some(Event::Init),
-            Ok(Event::InitDone) => Some(Event::InitDone),
-            Err(error) => return Some(Err(error)),
-        }
-        .map(Ok)
+    let events = ctx.events.clone();
+    watcher(api, Config::default()).filter_map(move |event| {
+        let decoded = event.map(|event| decoded(event, &events));
+        async { decoded.transpose() }
     })
+}
+
+/// An event without its object where that does not decode; of one that is there, it is told.
+fn decoded<K>(event: Event<DeserializeGuard<K>>, events: &Events) -> Option<Event<K>>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let tell = |guard: DeserializeGuard<K>| match guard.0 {
+        Ok(object) => Some(object),
+        Err(invalid) => {
+            unreadable::<K>(&invalid.metadata, &invalid.error, events);
+            None
+        }
+    };
+    match event {
+        Event::Apply(object) => tell(object).map(Event::Apply),
+        Event::InitApply(object) => tell(object).map(Event::InitApply),
+        Event::Delete(object) => object.0.ok().map(Event::Delete),
+        Event::Init => Some(Event::Init),
+        Event::InitDone => Some(Event::InitDone),
+    }
+}
+
+/// Says of an object that does not decode that it is left alone, where its owner looks.
+fn unreadable<K: Resource<DynamicType = ()>>(meta: &ObjectMeta, error: &str, events: &Events) {
+    let kind = K::kind(&());
+    let name = meta.name.as_deref().unwrap_or_default();
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    tracing::warn!(%kind, namespace, name, error, "object does not decode and is left alone, correct it");
+    let about = ObjectReference {
+        api_version: Some(K::api_version(&()).into_owned()),
+        kind: Some(kind.into_owned()),
+        namespace: meta.namespace.clone(),
+        name: meta.name.clone(),
+        uid: meta.uid.clone(),
+        ..ObjectReference::default()
+    };
+    let note = format!(
+        "this object cannot be read and is left alone: {error}; correct it, or delete it and create it anew"
+    );
+    events.warning(about, reasons::UNREADABLE_OBJECT, &note);
 }
 
 /// Fills a store from a stream of events, slimming each object first, and tells of each change.
@@ -322,13 +350,15 @@ fn backup_changed(change: &Change<'_, PartialObjectMeta<Backup>>, ctx: &Context)
     }
 }
 
-/// A Job matters to its run when it ends or goes.
+/// A Job matters to its run when it ends or goes, or is suspended.
 fn job_changed(change: &Change<'_, Job>, ctx: &Context) {
     let job = change.object();
     let matters = match change {
         Change::Gone(_) => true,
         Change::Shown(job) => {
-            backstay_core::job::end(job).is_some() || job.meta().deletion_timestamp.is_some()
+            backstay_core::job::end(job).is_some()
+                || job.meta().deletion_timestamp.is_some()
+                || job.spec.as_ref().is_some_and(|s| s.suspend == Some(true))
         }
     };
     if matters {

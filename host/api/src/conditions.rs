@@ -80,6 +80,8 @@ reasons! {
     TARGET_BUSY = "TargetBusy";
 
     // ---- the strategy ------------------------------------------------------------------------------------------
+    /// The reference to the strategy names no group, so that no controller knows the run as its own.
+    NO_STRATEGY_GROUP = "NoStrategyGroup";
     /// The strategy's spec, parameters or options are refused by its component.
     INVALID_STRATEGY = "InvalidStrategy";
     /// The strategy is accepted by its component.
@@ -178,6 +180,9 @@ reasons! {
     TOO_LATE = "TooLate";
     /// A BackupJob of the slot's name exists and is not this Plan's.
     NAME_TAKEN = "NameTaken";
+
+    /// The object does not decode, though the API server took it.
+    UNREADABLE_OBJECT = "UnreadableObject";
 
     // ---- answers of the API server that are final (decisions 17) -----------------------------------------------
     /// The API server refuses what was sent (400, 422).

@@ -54,9 +54,10 @@ pub fn classify(fault: &ApiFault<'_>) -> Class {
     }
 }
 
-/// Admission answers 403 too, and says so only in words (decisions.md 16). A quota is admission as well, but changes
-/// with time: it stays a retry.
-fn denied_by_admission(message: &str) -> bool {
+/// Whether an admission webhook or policy gave this answer. It says so only in words (decisions.md 16), with 403 or 422.
+/// A quota is admission as well, but changes with time: it stays a retry.
+#[must_use]
+pub fn denied_by_admission(message: &str) -> bool {
     !message.contains("exceeded quota")
         && (message.contains("admission webhook") && message.contains("denied the request")
             || message.contains("ValidatingAdmissionPolicy")
@@ -119,6 +120,14 @@ mod tests {
             class(403, "Forbidden", "pods \"x\" is forbidden: violates PodSecurity \"restricted\""),
             Class::Refused
         );
+    }
+
+    #[test]
+    fn a_denial_is_told_from_other_refusals_by_its_words() {
+        assert!(denied_by_admission(
+            "jobs.batch \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"
+        ));
+        assert!(!denied_by_admission("Job.batch \"x\" is invalid: spec.template: Required value"));
     }
 
     #[test]

@@ -119,13 +119,13 @@ impl RunStatus {
 
     /// The run ended badly. `startedAt` may stay empty: a run can fail before it begins.
     pub fn fail(&mut self, reason: &str, message: &str, now: Timestamp) {
-        let message = cut(message);
+        let message = shown(message, MESSAGE);
         self.phase = Some(phase::FAILED.to_owned());
         self.completed_at = Some(seconds(now));
-        self.message = Some(message.to_owned());
+        self.message = Some(message.clone());
         self.waiting_since = None;
-        self.set(types::READY, Some(false), reason, message, now);
-        self.set(types::STALLED, Some(true), reason, message, now);
+        self.set(types::READY, Some(false), reason, &message, now);
+        self.set(types::STALLED, Some(true), reason, &message, now);
         self.unset(&[types::RECONCILING]);
     }
 
@@ -161,7 +161,7 @@ pub fn set_condition(
         type_: type_.to_owned(),
         status: status.to_owned(),
         reason: reason.to_owned(),
-        message: cut(message).to_owned(),
+        message: shown(message, MESSAGE),
         observed_generation: generation,
         last_transition_time: since.unwrap_or_else(|| seconds(now)),
     };
@@ -177,8 +177,15 @@ pub fn seconds(at: Timestamp) -> Time {
     Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
-fn cut(message: &str) -> &str {
-    &message[..message.floor_char_boundary(MESSAGE)]
+/// A text as it may be shown, of at most so many bytes: what a pod says reaches terminals, so control characters other
+/// than line breaks and tabs are replaced.
+#[must_use]
+pub fn shown(text: &str, bytes: usize) -> String {
+    let harmless =
+        |c: char| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+    let mut text: String = text.chars().map(harmless).collect();
+    text.truncate(text.floor_char_boundary(bytes));
+    text
 }
 
 /// What has to be sent to turn `old` into `new` by a JSON merge patch (RFC 7386), `null` removing what is gone; `None`
@@ -271,6 +278,15 @@ mod tests {
         status.wait("A", "m", at(1));
         status.fail("B", "m", at(9));
         assert_eq!(status.ready().unwrap().last_transition_time, seconds(at(1)));
+    }
+
+    #[test]
+    fn a_message_cannot_take_over_the_terminal_that_shows_it() {
+        let mut status = RunStatus::default();
+        status.fail("X", "a\u{1b}[2J\tb\n\u{7}", at(1));
+        assert_eq!(status.message.as_deref(), Some("a\u{fffd}[2J\tb\n\u{fffd}"));
+        assert_eq!(status.message, status.ready().map(|c| c.message.clone()));
+        assert_eq!(shown("éé", 3), "é");
     }
 
     #[test]

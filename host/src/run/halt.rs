@@ -75,11 +75,10 @@ pub(super) async fn settle(run: &mut Run, halt: Halt, ctx: &Arc<Context>) -> Act
         Halt::Wait { reason, message, bounded, give_up } => {
             let limit = ctx.settings.wait_deadline;
             if bounded && run.status.waited(reason, now) >= limit {
-                let minutes = limit.as_secs() / 60;
                 let (reason, message) = give_up.unwrap_or_else(|| {
                     (
                         reasons::WAIT_DEADLINE_EXCEEDED,
-                        format!("{message}; gave up after {minutes} minutes ({reason})"),
+                        format!("{message}; gave up after {} ({reason})", in_words(limit)),
                     )
                 });
                 return fail(run, reason, &message, ctx).await;
@@ -105,7 +104,10 @@ async fn retry_later(run: &mut Run, error: &ApiError, ctx: &Arc<Context>) -> Act
     let now = ctx.clock.now();
     let attempt = ctx.runs.failed(&run.uid);
     let class = error.class();
-    let cause = api_error::chain(error);
+    let mut cause = error.told();
+    if run.mode == Mode::Cleanup {
+        cause.push_str(&crate::finalizer::way_out());
+    }
     let delay = match class {
         Class::Refused => return fail(run, error.refusal(), &cause, ctx).await,
         Class::Conflict => {
@@ -191,6 +193,14 @@ pub(super) async fn let_go(run: &mut Run, ctx: &Arc<Context>) -> Action {
             Action::requeue(retry::backoff(attempt))
         }
     }
+/// A duration, as a person says it.
+pub(super) fn in_words(duration: jiff::SignedDuration) -> String {
+    match duration.as_secs() {
+        seconds if seconds >= 60 && seconds % 60 == 0 => format!("{} minutes", seconds / 60),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
 }
 
 fn until_deadline(run: &Run, now: jiff::Timestamp) -> Duration {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use backstay_api::JobRecord;
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{Diagnostic, Failure, Mode, PodRun};
-use backstay_core::job::{End, JobSpec, Ownership, PodRunNote, build, end, ownership, trouble};
+use backstay_core::job::{
+    End, JobSpec, Ownership, PodRunNote, build, end, ownership, trouble, trouble_of_job,
+};
 use backstay_core::pod_policy;
 use backstay_core::retry::Class;
 use jiff::SignedDuration;
@@ -18,11 +20,13 @@ use super::halt::Halt;
 use super::object::Run;
 use super::pinned::Pinned;
 use super::{RECHECK, request, resolve};
-use crate::api_error::{ApiError, chain, class};
-use crate::context::Context;
+use crate::api_error::{ApiError, class};
+use crate::context::{Context, fault};
 
 /// How long after the run's deadline its Job, which has the same deadline, is given to end by itself.
 const GRACE: SignedDuration = SignedDuration::from_secs(30);
+/// How often a Job is looked at that has no pod, or none that has started: no event tells of what does not happen.
+const UNSTARTED: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The Job of a run that has none on record yet: the one that an earlier attempt made, or a new one. Its uid is on
 /// record when this returns.
@@ -42,7 +46,7 @@ pub(super) async fn ensure(run: &mut Run, pinned: &Pinned, ctx: &Arc<Context>) -
             log_lines: (note.log_lines > 0).then_some(note.log_lines),
         });
     }
-    run.status.running(&format!("Job {name:?} is running"), ctx.clock.now());
+    run.status.running(&going_well(&name), ctx.clock.now());
     let doing = format!("recording the Job of {}", run.title());
     ctx.runs.write(run, &ctx.client).await.map_err(|e| ApiError::new(doing, e))?;
     Ok(job)
@@ -140,7 +144,7 @@ async fn render(run: &Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<PodRun
     let called = ctx
         .call(&name, "render", move || component.render(&request, application.as_ref()))
         .await
-        .map_err(|e| Halt::fail(e.reason(), format!("component {name:?}: {}", chain(&e))))?;
+        .map_err(|e| Halt::fail(e.reason(), fault(&name, &e)))?;
     let pod_run = called.value.map_err(refused)?;
     let violations = pod_policy::check(&pod_run.template);
     if violations.is_empty() {
@@ -173,16 +177,21 @@ async fn application(run: &Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<s
 
 /// A failure that the guest stated.
 pub(super) fn refused(failure: Failure) -> Halt {
-    let message = if failure.findings.is_empty() {
-        failure.message
-    } else {
-        format!("{}: {}", failure.message, findings(&failure.findings))
-    };
+    let message = words(&failure);
     Halt::fail(failure.reason, message)
 }
 
-fn findings(findings: &[Diagnostic]) -> String {
-    findings.iter().map(|f| format!("{}: {}", f.at, f.message)).collect::<Vec<_>>().join("; ")
+/// What the guest says of a failure, with those of its findings that its message does not tell already.
+pub(super) fn words(failure: &Failure) -> String {
+    let untold = failure.findings.iter().filter(|f| !failure.message.contains(&f.message));
+    match findings(untold).as_str() {
+        "" => failure.message.clone(),
+        findings => format!("{}: {findings}", failure.message),
+    }
+}
+
+fn findings<'a>(findings: impl IntoIterator<Item = &'a Diagnostic>) -> String {
+    findings.into_iter().map(|f| format!("{}: {}", f.at, f.message)).collect::<Vec<_>>().join("; ")
 }
 
 /// The Job on record. From the moment its uid is there only this Job decides (R6); if it vanished it is lost, and there
@@ -220,7 +229,10 @@ pub(super) async fn ended(run: &Run, job: &Job, ctx: &Arc<Context>) -> Result<En
     }
     let now = ctx.clock.now();
     let pods = ctx.caches.pods_of(job);
-    let stuck = trouble(pods.iter().map(AsRef::as_ref));
+    let pods = || pods.iter().map(AsRef::as_ref);
+    // A pod that is gone takes its trouble with it; what was said of it stays until there is another one.
+    let gone = || if pods().next().is_none() { last_trouble(run) } else { None };
+    let stuck = trouble(pods()).or_else(gone).or_else(|| trouble_of_job(job, pods(), now));
     if let Some(deadline) = run.deadline()
         && now >= deadline.saturating_add(GRACE).unwrap_or(deadline)
     {
@@ -231,10 +243,26 @@ pub(super) async fn ended(run: &Run, job: &Job, ctx: &Arc<Context>) -> Result<En
         );
         return Err(Halt::fail(reasons::RUN_DEADLINE_EXCEEDED, message));
     }
-    let message = stuck.unwrap_or_else(|| format!("Job {:?} is running", job.name_any()));
-    let recheck =
-        if run.deadline().is_some_and(|d| now >= d) { std::time::Duration::from_secs(30) } else { RECHECK };
+    let started = pods().any(|p| p.status.as_ref().is_some_and(|s| s.phase.as_deref() != Some("Pending")));
+    let message = stuck.unwrap_or_else(|| going_well(&job.name_any()));
+    let late = run.deadline().is_some_and(|d| now >= d);
+    let recheck = match (late, started) {
+        (true, _) => std::time::Duration::from_secs(30),
+        (false, false) => UNSTARTED,
+        (false, true) => RECHECK,
+    };
     Err(Halt::Running { message, recheck })
+}
+
+fn going_well(job: &str) -> String {
+    format!("Job {job:?} is running")
+}
+
+/// The trouble that the run said last, if it was in any.
+pub(super) fn last_trouble(run: &Run) -> Option<String> {
+    let said = run.status.ready().filter(|c| c.reason == reasons::RUNNING)?;
+    let job = &run.status.run.as_ref()?.job.as_ref()?.name;
+    (said.message != going_well(job)).then(|| said.message.clone())
 }
 
 /// Deletes exactly this Job, with its pods.

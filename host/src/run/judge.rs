@@ -5,13 +5,16 @@ use std::sync::Arc;
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{Mode, Outcome, PodResult};
 use backstay_core::job::End;
+use jiff::SignedDuration;
 
 use super::halt::Halt;
 use super::object::Run;
 use super::pinned::Pinned;
 use super::{job, request};
-use crate::api_error::chain;
-use crate::context::Context;
+use crate::context::{Context, fault};
+
+/// A Job counts its deadline in whole seconds from its own beginning, and so ends up to two before the run's.
+const SLACK: SignedDuration = SignedDuration::from_secs(3);
 
 /// Asks the component. A Job that failed never means a success, whatever is answered.
 pub(super) async fn judge(
@@ -24,11 +27,21 @@ pub(super) async fn judge(
     let request = request::request(run, pinned, ctx).await?;
     let component = pinned.component.clone();
     let name = component.descriptor().name.clone();
+    // Of a pod that is gone there is only what was said of it while it was there.
+    let before = if result.pods.is_empty() { job::last_trouble(run) } else { None };
     let called = ctx.call(&name, "parse", move || component.parse(&request, &result)).await;
     let verdict = match called {
         Ok(called) => called.value,
         Err(error) => {
-            return Err(Halt::fail(error.reason(), format!("component {name:?}: {}", chain(&error))));
+            let mut message = fault(&name, &error);
+            if end.succeeded {
+                message.push_str(match run.mode {
+                    Mode::Backup => "; its Job succeeded, so data may have been written",
+                    Mode::Restore => "; its Job succeeded, so the application may have been restored",
+                    Mode::Cleanup => "; its Job succeeded, so the data may be gone",
+                });
+            }
+            return Err(Halt::fail(error.reason(), message));
         }
     };
     match verdict {
@@ -36,14 +49,28 @@ pub(super) async fn judge(
         Ok(_) => Err(Halt::fail(plain_failure(run.mode), format!("the Job failed: {}", end.message))),
         Err(failure) if end.succeeded => Err(job::refused(failure)),
         Err(failure) => {
-            let late =
-                end.reason == "DeadlineExceeded" && run.deadline().is_some_and(|d| ctx.clock.now() >= d);
+            let late = end.reason == "DeadlineExceeded"
+                && run
+                    .deadline()
+                    .is_some_and(|d| ctx.clock.now().saturating_add(SLACK).is_ok_and(|now| now >= d));
             let reason = if late { reasons::RUN_DEADLINE_EXCEEDED } else { plain_failure(run.mode) };
-            match job::refused(failure) {
-                Halt::Fail { message, .. } => Err(Halt::fail(reason, message)),
-                other => Err(other),
-            }
+            Err(Halt::fail(reason, cause(job::words(&failure), before, late, end)))
         }
+    }
+}
+
+/// Why the Job failed: what the component says, and what was seen before the pod was gone.
+fn cause(message: String, before: Option<String>, late: bool, end: &End) -> String {
+    match (before, end.reason.as_str()) {
+        (Some(before), _) if late => {
+            format!("{before}; the run's deadline has passed and its Job was stopped")
+        }
+        (Some(before), "DeadlineExceeded") => {
+            format!("{before}; the Job was stopped when the strategy's activeDeadlineSeconds were over")
+        }
+        (Some(before), _) => format!("{message}; before that: {before}"),
+        (None, _) if late => format!("the run's deadline has passed: {message}"),
+        (None, _) => message,
     }
 }
 

@@ -44,7 +44,10 @@ fn unrecorded(doing: String, error: kube::Error) -> Halt {
     let refused = class(&error) == Class::Refused;
     let error = ApiError::new(doing, error).late_as(reasons::ARTIFACT_NOT_RECORDED);
     if refused {
-        let message = format!("data was written, but the Backup could not be recorded: {}", chain(&error));
+        let message = format!(
+            "data was written, but the Backup could not be recorded: {}; mend that and create a new run",
+            chain(&error)
+        );
         return Halt::fail(reasons::ARTIFACT_NOT_RECORDED, message);
     }
     error.into()
@@ -187,7 +190,8 @@ pub(super) async fn cleaned(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Hal
 pub(super) async fn cleanup_failed(run: &mut Run, reason: &str, message: &str, ctx: &Arc<Context>) -> Action {
     debug_assert_eq!(run.mode, Mode::Cleanup);
     let now = ctx.clock.now();
-    let text = format!("cleanup failed ({reason}), and is tried again: {message}");
+    let text =
+        format!("cleanup failed ({reason}), and is tried again{}: {message}", crate::finalizer::way_out());
     ctx.events.warning(run.reference(), reasons::CLEANUP_FAILED, &text);
     tracing::warn!(run = %run.title(), reason, message, "cleanup failed, will try again");
     if let Some(record) = run.status.run.as_ref().and_then(|r| r.job.clone())

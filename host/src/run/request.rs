@@ -53,7 +53,7 @@ async fn backup(run: &Run, pinned: &Pinned, ctx: &Context) -> Result<Option<cont
         None => Err(Halt::fail(
             reasons::BACKUP_NOT_FOUND,
             format!(
-                "Backup {name:?} was removed while it was being restored; the application may be half restored"
+                "Backup {name:?} was removed while it was being restored; the application may be half restored: look at it, and restore another Backup"
             ),
         )),
     }

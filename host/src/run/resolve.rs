@@ -15,7 +15,7 @@ use backstay_core::strategy_kind::{strategy_kind, waits_for_strategy};
 use backstay_engine::Component;
 use kube::Api;
 
-use super::halt::Halt;
+use super::halt::{Halt, in_words};
 use super::object::{Asked, Run};
 use crate::api_error::ApiError;
 use crate::context::Context;
@@ -48,8 +48,9 @@ pub(super) async fn inputs(run: &Run, ctx: &Arc<Context>) -> Result<Inputs, Halt
         Asked::Backup(spec) => {
             let (strategy_ref, parameters) =
                 class_entry(&spec.backup_class_name, &spec.application_ref, ctx)?;
-            let (kind, component) = component(&strategy_ref, ctx)?;
             let whose = format!("BackupClass {:?}", spec.backup_class_name);
+            let Some(kind) = strategy_kind(&strategy_ref) else { return Err(nobodys(run, &whose, ctx)) };
+            let component = component(&kind, ctx)?;
             let revision =
                 current_strategy(&strategy_ref, &kind, &component, parameters, &whose, ctx).await?;
             let application = spec.application_ref.clone();
@@ -94,8 +95,8 @@ fn class_entry(class: &str, application: &TypedRef, ctx: &Context) -> Result<(Ty
             give_up: Some((
                 reasons::BACKUP_CLASS_NOT_FOUND,
                 format!(
-                    "BackupClass {class:?} did not appear within {} minutes; create it, or name another in spec.backupClassName of a new BackupJob",
-                    ctx.settings.wait_deadline.as_secs() / 60
+                    "BackupClass {class:?} did not appear within {}; create it, or name another in spec.backupClassName of a new BackupJob",
+                    in_words(ctx.settings.wait_deadline)
                 ),
             )),
         });
@@ -104,19 +105,32 @@ fn class_entry(class: &str, application: &TypedRef, ctx: &Context) -> Result<(Ty
         return Err(Halt::fail(
             reasons::NO_MATCHING_STRATEGY,
             format!(
-                "BackupClass {class:?} does not bind a strategy for Kind {:?}; see docs/operations/backup-classes.md",
-                application.kind
+                "BackupClass {class:?} does not bind a strategy for Kind {:?}; see docs/operations/backup-classes.md: add an entry for {} of {} to it, then create the BackupJob anew",
+                application.kind,
+                application.kind,
+                application.group()
             ),
         ));
     };
     Ok((entry.strategy_ref.clone(), entry.parameters.clone().unwrap_or_default()))
 }
 
-/// The component that serves the strategy's kind.
-fn component(strategy: &TypedRef, ctx: &Context) -> Result<(GroupKind, Component), Halt> {
-    let Some(kind) = strategy_kind(strategy) else { return Err(Halt::Leave) };
-    match ctx.registry.serving(&kind) {
-        Served::By(component) => Ok((kind, component.clone())),
+/// A reference to a strategy without a group is nobody's: the run is left alone, as the Go implementation does, but not
+/// in silence.
+fn nobodys(run: &Run, whose: &str, ctx: &Context) -> Halt {
+    let note = format!(
+        "{whose} names a strategy without strategyRef.apiGroup, so no controller knows this {} as its own; set the group, such as {}",
+        run.object.kind,
+        backstay_api::STRATEGY_GROUP
+    );
+    ctx.events.warning(run.reference(), reasons::NO_STRATEGY_GROUP, &note);
+    Halt::Leave
+}
+
+/// The component that serves a strategy kind.
+fn component(kind: &GroupKind, ctx: &Context) -> Result<Component, Halt> {
+    match ctx.registry.serving(kind) {
+        Served::By(component) => Ok(component.clone()),
         Served::Foreign => Err(Halt::Leave),
         Served::Missing => {
             let message = format!(
@@ -159,7 +173,7 @@ async fn current_strategy(
                 ),
             ));
         }
-        let minutes = ctx.settings.wait_deadline.as_secs() / 60;
+        let waited = ctx.settings.wait_deadline.as_secs();
         return Err(Halt::Wait {
             reason: reasons::STRATEGY_NOT_READY,
             message: format!(
@@ -170,8 +184,10 @@ async fn current_strategy(
             give_up: Some((
                 reasons::STRATEGY_NOT_READY,
                 format!(
-                    "Strategy {:?} referenced by {whose} was not provisioned within {minutes}m0s; check the strategyRef name or the platform backup-storage bootstrap",
-                    strategy.name
+                    "Strategy {:?} referenced by {whose} was not provisioned within {}m{}s; check the strategyRef name or the platform backup-storage bootstrap",
+                    strategy.name,
+                    waited / 60,
+                    waited % 60
                 ),
             )),
         });
@@ -193,10 +209,10 @@ async fn backup(run: &Run, name: &str, ctx: &Context) -> Result<Backup, Halt> {
         );
         return Err(Halt::fail(reasons::BACKUP_NOT_FOUND, message));
     };
-    if strategy_kind(&backup.spec.strategy_ref)
-        .is_none_or(|k| matches!(ctx.registry.serving(&k), Served::Foreign))
-    {
-        return Err(Halt::Leave);
+    match strategy_kind(&backup.spec.strategy_ref) {
+        None => return Err(nobodys(run, &format!("Backup {name:?}"), ctx)),
+        Some(kind) if matches!(ctx.registry.serving(&kind), Served::Foreign) => return Err(Halt::Leave),
+        Some(_) => {}
     }
     if backup.metadata.deletion_timestamp.is_some() {
         return Err(Halt::fail(
@@ -210,7 +226,10 @@ async fn backup(run: &Run, name: &str, ctx: &Context) -> Result<Backup, Halt> {
             format!("Backup {name:?} is in phase Failed and cannot be restored; choose one in phase Ready"),
         )),
         Some(phase::PENDING) => {
-            Err(Halt::wait(reasons::BACKUP_NOT_READY, format!("Backup {name:?} is in phase Pending")))
+            let message = format!(
+                "Backup {name:?} is in phase Pending; wait until it is Ready, or restore another one"
+            );
+            Err(Halt::wait(reasons::BACKUP_NOT_READY, message))
         }
         Some(phase::READY) => Ok(backup),
         _ => {
@@ -229,7 +248,8 @@ async fn of_backup(
     options: Option<Json>,
     ctx: &Arc<Context>,
 ) -> Result<Inputs, Halt> {
-    let (kind, component) = component(&backup.spec.strategy_ref, ctx)?;
+    let kind = strategy_kind(&backup.spec.strategy_ref).ok_or(Halt::Leave)?;
+    let component = component(&kind, ctx)?;
     let descriptor = component.descriptor();
     let able = match run.mode {
         Mode::Cleanup => descriptor.traits.cleanup,
@@ -337,11 +357,11 @@ async fn application_ref(
 /// The application is not there, or its kind is not.
 pub(super) fn not_found(run: &Run, application: &TypedRef) -> Halt {
     let (what, remedy) = match run.mode {
-        Mode::Restore => ("target application", "; deploy it before requesting a restore"),
-        _ => ("application", ""),
+        Mode::Restore => ("target application", "; deploy it before requesting a restore)"),
+        _ => ("application", "); deploy it, or name another in spec.applicationRef of a new BackupJob"),
     };
     let message = format!(
-        "{what} not found or kind not registered: {}/{} (kind={:?}{remedy})",
+        "{what} not found or kind not registered: {}/{} (kind={:?}{remedy}",
         run.namespace(),
         application.name,
         application.kind

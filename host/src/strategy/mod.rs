@@ -16,7 +16,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::api_error::chain;
-use crate::context::Context;
+use crate::context::{Context, fault};
 
 /// Checks a strategy once, and writes what the component finds into its conditions.
 pub async fn reconcile(resource: ApiResource, strategy: Arc<DynamicObject>, ctx: Arc<Context>) -> Action {
@@ -28,7 +28,7 @@ pub async fn reconcile(resource: ApiResource, strategy: Arc<DynamicObject>, ctx:
     let called = ctx.call(&name, "validate", move || component.validate(&kind, &spec, None, None)).await;
     let (valid, reason, message) = match called {
         Ok(called) => verdict(&called.value),
-        Err(error) => (false, error.reason(), format!("component {name:?}: {}", chain(&error))),
+        Err(error) => (false, error.reason(), fault(&name, &error)),
     };
     match write(&resource, &strategy, valid, reason, &message, &ctx).await {
         Ok(()) => {

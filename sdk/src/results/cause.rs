@@ -38,6 +38,10 @@ fn of_job(ended: &PodResult) -> String {
         ("DeadlineExceeded", _) if ended.pods.is_empty() => {
             "its pod is gone; raise activeDeadlineSeconds, or look why the pod hung".to_owned()
         }
+        ("BackoffLimitExceeded", message) if ended.pods.is_empty() => format!(
+            "its pod is gone: it was evicted or deleted, or its node went away ({}); create a new run, or raise backoffLimit so that another pod is tried",
+            bounded(message, MESSAGE_BYTES)
+        ),
         ("", message) => format!("the Job failed: {}", bounded(message, MESSAGE_BYTES)),
         (reason, "") => format!("the Job failed ({reason})"),
         (reason, message) => format!("the Job failed ({reason}): {}", bounded(message, MESSAGE_BYTES)),
@@ -49,24 +53,31 @@ fn of_pod(pod: &Pod) -> Option<String> {
         "" => String::new(),
         text => format!(": {}", bounded(text, MESSAGE_BYTES)),
     };
+    let (name, what) = (&pod.name, detail(&pod.message));
     match pod.reason.as_str() {
         "Evicted" => {
-            let what = detail(&pod.message);
-            return Some(format!("pod {} was evicted from its node{what}", pod.name));
-        }
-        "Preempting" | "Preempted" => {
             return Some(format!(
-                "pod {} had to make room for one of higher priority{}",
-                pod.name,
-                detail(&pod.message)
+                "pod {name} was evicted from its node{what}; have it request what it needs, and create a new run"
             ));
         }
-        "NodeLost" | "NodeShutdown" | "Terminated" | "Shutdown" => {
+        "EvictionByEvictionAPI" => {
+            return Some(format!("pod {name} was evicted from its node{what}; create a new run"));
+        }
+        "Preempting" | "Preempted" | "PreemptionByScheduler" => {
             return Some(format!(
-                "the node of pod {} went away ({}){}",
-                pod.name,
-                pod.reason,
-                detail(&pod.message)
+                "pod {name} had to make room for one of higher priority{what}; raise its priority, or create a new run"
+            ));
+        }
+        "NodeLost"
+        | "NodeShutdown"
+        | "Terminated"
+        | "Shutdown"
+        | "DeletionByPodGC"
+        | "DeletionByTaintManager"
+        | "TerminationByKubelet" => {
+            return Some(format!(
+                "the node of pod {name} went away ({}){what}; create a new run",
+                pod.reason
             ));
         }
         _ => {}
@@ -240,6 +251,32 @@ mod tests {
         result.reason = "DeadlineExceeded".into();
         let text = cause_of_failure(&result);
         assert!(text.contains("ran longer than it may") && text.contains("activeDeadlineSeconds"), "{text}");
+    }
+
+    #[test]
+    fn a_pod_that_is_gone_is_told_as_such() {
+        let mut result = failed(exit(0, ""));
+        result.pods.clear();
+        let text = cause_of_failure(&result);
+        assert!(
+            text.contains("its pod is gone: it was evicted or deleted") && text.contains("create a new run"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn disruptions_are_told_before_exit_codes_with_what_to_do() {
+        for (reason, words) in [
+            ("EvictionByEvictionAPI", "was evicted from its node"),
+            ("DeletionByPodGC", "the node of pod run-backup-x went away"),
+            ("DeletionByTaintManager", "the node of pod run-backup-x went away"),
+            ("PreemptionByScheduler", "had to make room"),
+        ] {
+            let mut result = failed(exit(137, "Error"));
+            result.pods[0].reason = reason.into();
+            let text = cause_of_failure(&result);
+            assert!(text.contains(words) && text.contains("create a new run"), "{reason}: {text}");
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use crate::pod::{Container, PodResult};
 use crate::run::Artifact;
 
+/// So many bytes of a termination message Kubernetes keeps: the last.
+const KEPT_BYTES: usize = 4096;
 /// The longest `artifact.uri`, in bytes.
 const URI_BYTES: usize = 2048;
 /// The most entries of `metadata`, and the longest key and value in bytes.
@@ -52,6 +54,11 @@ pub enum ReportFault {
         "it is not JSON ({0}); print it on one line, and note that Kubernetes cuts termination messages at 4096 bytes"
     )]
     NotJson(String),
+    /// It is longer than what Kubernetes keeps, and so its beginning is missing.
+    #[error(
+        "its beginning is missing, for Kubernetes keeps only the last 4096 bytes of a termination message: report less"
+    )]
+    Cut,
     /// A field has another type or form.
     #[error("{field} {rule}")]
     Field {
@@ -109,8 +116,15 @@ fn object(message: &str) -> Result<Option<Map<String, Value>>, ReportFault> {
             let cause = serde_json::from_str::<Value>(message.trim()).err();
             Err(ReportFault::NotJson(cause.map(|e| e.to_string()).unwrap_or_default()))
         }
+        // Kubernetes keeps the end of a message that is too long: this is the end of one long line of JSON.
+        None if message.len() >= KEPT_BYTES && is_end_of_json(message) => Err(ReportFault::Cut),
         None => Ok(None),
     }
+}
+
+fn is_end_of_json(message: &str) -> bool {
+    let message = message.trim_end();
+    message.ends_with('}') && !message.starts_with('{') && !message.contains('\n')
 }
 
 fn is_report(object: &Map<String, Value>) -> bool {
@@ -278,6 +292,15 @@ mod tests {
     fn a_report_that_was_cut_says_so() {
         let error = one(r#"{"artifact":{"uri":"s3://b/k","sizeB"#).unwrap_err();
         assert!(error.contains("container dump") && error.contains("4096 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_report_that_lost_its_beginning_says_so() {
+        let long = format!(r#"{{"artifact":{{"uri":"s3://b/{}"}}}}"#, "k".repeat(9000));
+        let error = one(&long[long.len() - 4096..]).unwrap_err();
+        assert!(error.contains("its beginning is missing") && error.contains("report less"), "{error}");
+        // The end of a long log is no report, even if its last line is JSON.
+        assert_eq!(one(&format!("{}\n{{\"level\":\"info\"}}", "x".repeat(4096))), Ok(None));
     }
 
     #[test]

@@ -8,4 +8,4 @@ mod trouble;
 pub use build::{JobSpec, build};
 pub use outcome::{End, POD_RUN_ANNOTATION, PodRunNote, end, pod_result};
 pub use ownership::{Ownership, ownership};
-pub use trouble::trouble;
+pub use trouble::{trouble, trouble_of_job};

@@ -4,6 +4,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as KubePod};
 use serde::{Deserialize, Serialize};
 
+use super::trouble::disruption;
 use crate::contract::{Container, Json, Pod, PodResult, Timestamp};
 
 /// Annotation of the Job that carries a [`PodRunNote`] until the run's status has it.
@@ -116,10 +117,16 @@ fn pod(pod: &KubePod, log: &impl Fn(&str, &str) -> String) -> Pod {
         .flatten()
         .filter_map(|c| c.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref().map(|t| t.0.as_second()))
         .max();
+    // A pod that was evicted, or whose node went, often says so only in a condition.
+    let said = disruption(&status).map(|(reason, message)| (reason.to_owned(), message.to_owned()));
+    let (reason, message) = match (status.reason, said) {
+        (None, Some(said)) => said,
+        (reason, _) => (reason.unwrap_or_default(), status.message.unwrap_or_default()),
+    };
     Pod {
         name,
-        reason: status.reason.unwrap_or_default(),
-        message: cut(status.message.unwrap_or_default()),
+        reason,
+        message: cut(message),
         started_at: status.start_time.map(|t| t.0.as_second()),
         finished_at: finished,
         containers,
@@ -202,6 +209,19 @@ mod tests {
         assert_eq!(result.pods[0].containers[0].message, "{\"artifact\":{}}");
         assert_eq!(result.pods[1].containers[0].exit_code, Some(1));
         assert_eq!(result.pods[1].containers[0].log, "a/c");
+    }
+
+    #[test]
+    fn a_pod_that_was_evicted_through_the_api_says_so() {
+        let pod: KubePod = serde_json::from_value(json!({"metadata": {"name": "a"}, "status": {"conditions": [
+            {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "m"}]}}))
+        .unwrap();
+        let end = End { succeeded: false, reason: String::new(), message: String::new(), at: None };
+        let result = pod_result(&end, [&pod], None, |_, _| String::new());
+        assert_eq!(
+            (result.pods[0].reason.as_str(), result.pods[0].message.as_str()),
+            ("EvictionByEvictionAPI", "m")
+        );
     }
 
     #[test]

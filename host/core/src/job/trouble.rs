@@ -1,18 +1,64 @@
 //! Why a pod that should run does not: said on the run while it waits, instead of silence until the deadline.
 
-use k8s_openapi::api::core::v1::Pod;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
 
-/// Reasons of a waiting container that mean a person is needed; others (`ContainerCreating`, `PodInitializing`) pass.
-const STUCK: [&str; 8] = [
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "ErrImageNeverPull",
-    "InvalidImageName",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-    "CrashLoopBackOff",
+const IMAGE: &str = "check the image's name and the pull secret";
+const COMMAND: &str = "check its command and its mounts";
+
+/// Reasons of a waiting container that mean a person is needed, and what that person should do; others
+/// (`ContainerCreating`, `PodInitializing`) pass.
+const STUCK: [(&str, &str); 8] = [
+    ("ErrImagePull", IMAGE),
+    ("ImagePullBackOff", IMAGE),
+    ("ErrImageNeverPull", IMAGE),
+    ("InvalidImageName", IMAGE),
+    ("CreateContainerConfigError", "check that the Secrets and ConfigMaps that it names exist"),
+    ("CreateContainerError", COMMAND),
+    ("RunContainerError", COMMAND),
+    ("CrashLoopBackOff", "see its log"),
 ];
+
+/// A Job usually has a pod within a second.
+const NO_POD: SignedDuration = SignedDuration::from_secs(10);
+/// A pod usually starts sooner, unless its image is large.
+const SLOW_START: SignedDuration = SignedDuration::from_secs(30);
+
+/// What keeps a Job that has not ended from having a pod that runs, as far as that is no [`trouble`] of a pod: it is
+/// suspended, or it has no pod, or none that starts. `None` if all goes well as far as one sees.
+#[must_use]
+pub fn trouble_of_job<'a>(
+    job: &Job,
+    pods: impl IntoIterator<Item = &'a Pod>,
+    now: Timestamp,
+) -> Option<String> {
+    let name = job.metadata.name.as_deref().unwrap_or_default();
+    let namespace = job.metadata.namespace.as_deref().unwrap_or_default();
+    if job.spec.as_ref().is_some_and(|s| s.suspend == Some(true)) {
+        return Some(format!(
+            "Job {name:?} is suspended; set its spec.suspend to false, or wait until whoever suspended it does"
+        ));
+    }
+    let since = |time: Option<Timestamp>| time.map_or(SignedDuration::ZERO, |t| now.duration_since(t));
+    let mut pods = pods.into_iter().peekable();
+    if pods.peek().is_none() {
+        let begun = job.status.as_ref().and_then(|s| s.start_time.as_ref());
+        let begun = begun.or(job.metadata.creation_timestamp.as_ref()).map(|t| t.0);
+        return (since(begun) >= NO_POD).then(|| {
+            format!(
+                "Job {name:?} has no pod; a quota or an admission policy of the namespace may refuse it: see kubectl describe job {name} -n {namespace}"
+            )
+        });
+    }
+    let mut slow =
+        pods.filter(|pod| pod.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Pending")));
+    let pod = slow.find(|pod| since(pod.metadata.creation_timestamp.as_ref().map(|t| t.0)) >= SLOW_START)?;
+    let pod = pod.metadata.name.as_deref().unwrap_or_default();
+    Some(format!(
+        "pod {pod:?} has not started; a volume, Secret or ConfigMap that it mounts may be missing: see kubectl describe pod {pod} -n {namespace}"
+    ))
+}
 
 /// The first trouble among the pods of a run that has not ended, in words; `None` if all goes well as far as one sees.
 #[must_use]
@@ -28,7 +74,12 @@ pub fn trouble<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<String> {
         });
         if let Some(condition) = unscheduled {
             let why = condition.message.as_deref().unwrap_or("no node fits");
-            return Some(format!("pod {name:?} cannot be scheduled: {why}"));
+            return Some(format!(
+                "pod {name:?} cannot be scheduled: {why}; make room, or correct the pod's requests, nodeSelector, affinity or tolerations"
+            ));
+        }
+        if let Some((reason, message)) = disruption(status) {
+            return Some(format!("pod {name:?} is being taken from its node ({reason}): {message}"));
         }
         status
             .init_container_statuses
@@ -37,11 +88,19 @@ pub fn trouble<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<String> {
             .chain(status.container_statuses.iter().flatten())
             .find_map(|c| {
                 let waiting = c.state.as_ref()?.waiting.as_ref()?;
-                let reason = waiting.reason.as_deref().filter(|r| STUCK.contains(r))?;
+                let reason = waiting.reason.as_deref().unwrap_or_default();
+                let (_, remedy) = STUCK.iter().find(|(stuck, _)| *stuck == reason)?;
                 let message = waiting.message.as_deref().unwrap_or_default();
-                Some(format!("pod {name:?}, container {:?}: {reason}: {message}", c.name))
+                Some(format!("pod {name:?}, container {:?}: {reason}: {message}; {remedy}", c.name))
             })
     })
+}
+
+/// Reason and message of the disruption that a pod is subject to, if it is to one: an eviction, a node that goes.
+pub(super) fn disruption(status: &PodStatus) -> Option<(&str, &str)> {
+    let target =
+        status.conditions.iter().flatten().find(|c| c.type_ == "DisruptionTarget" && c.status == "True")?;
+    Some((target.reason.as_deref().unwrap_or_default(), target.message.as_deref().unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -59,7 +118,10 @@ mod tests {
             json!({"phase": "Pending", "containerStatuses": [{"name": "c", "image": "", "imageID": "",
             "ready": false, "restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "m"}}}]}),
         );
-        assert_eq!(trouble([&stuck]).unwrap(), r#"pod "p", container "c": ImagePullBackOff: m"#);
+        assert_eq!(
+            trouble([&stuck]).unwrap(),
+            r#"pod "p", container "c": ImagePullBackOff: m; check the image's name and the pull secret"#
+        );
     }
 
     #[test]
@@ -68,6 +130,51 @@ mod tests {
             pod(json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False",
             "reason": "Unschedulable", "message": "0/1 nodes are available"}]}));
         assert!(trouble([&stuck]).unwrap().contains("0/1 nodes are available"));
+    }
+
+    #[test]
+    fn a_pod_that_is_evicted_is_said_while_it_is_there() {
+        let evicted =
+            pod(json!({"phase": "Running", "conditions": [{"type": "DisruptionTarget", "status": "True",
+            "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}]}));
+        assert!(trouble([&evicted]).unwrap().contains("EvictionByEvictionAPI"));
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_767_225_600 + second).unwrap()
+    }
+
+    fn job(suspend: bool) -> Job {
+        serde_json::from_value(json!({"metadata": {"name": "j", "namespace": "n",
+            "creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": {"suspend": suspend, "template": {}}}))
+        .unwrap()
+    }
+
+    fn pod_since_midnight(phase: &str) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "p", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "status": {"phase": phase}}))
+        .unwrap()
+    }
+
+    #[test]
+    fn f9_a_job_without_a_pod_is_said_after_a_while() {
+        assert_eq!(trouble_of_job(&job(false), [], at(9)), None);
+        let said = trouble_of_job(&job(false), [], at(10)).unwrap();
+        assert!(said.contains("has no pod") && said.contains("kubectl describe job j -n n"), "{said}");
+    }
+
+    #[test]
+    fn f9_a_pod_that_does_not_start_is_said_after_a_while() {
+        let pending = pod_since_midnight("Pending");
+        assert_eq!(trouble_of_job(&job(false), [&pending], at(29)), None);
+        let said = trouble_of_job(&job(false), [&pending], at(30)).unwrap();
+        assert!(said.contains("kubectl describe pod p -n n"), "{said}");
+        assert_eq!(trouble_of_job(&job(false), [&pod_since_midnight("Running")], at(30)), None);
+    }
+
+    #[test]
+    fn f9_a_suspended_job_is_said_at_once() {
+        assert!(trouble_of_job(&job(true), [], at(0)).unwrap().contains("spec.suspend"));
     }
 
     #[test]

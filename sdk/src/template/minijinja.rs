@@ -13,6 +13,7 @@ use super::meter::Meter;
 use super::outcome::{Flawed, Place, Text};
 
 mod filters;
+mod length;
 
 /// The context as minijinja sees it.
 pub(super) struct Data {
@@ -58,6 +59,7 @@ impl Data {
 
     /// Parses one string, and does no more.
     pub(super) fn check(source: &str, meter: &Meter) -> Result<(), Flawed> {
+        not_too_long(source)?;
         let checked =
             environment(meter).and_then(|environment| environment.template_from_str(source).map(|_| ()));
         checked.map_err(|error| flawed(&error, source, meter))
@@ -65,6 +67,7 @@ impl Data {
 
     /// Renders one string. Values cannot be changed by it, so all strings share the context.
     pub(super) fn render(&self, source: &str, meter: &Meter) -> Result<Text, Flawed> {
+        not_too_long(source)?;
         let start = Place { line: 1, column: 1 };
         let bound = |cause| Flawed { place: start, cause, remedy: "" };
         let text = (|| {
@@ -86,6 +89,17 @@ impl Data {
             }
             Err(error) => Err(flawed(&error, source, meter)),
         }
+    }
+}
+
+fn not_too_long(source: &str) -> Result<(), Flawed> {
+    match length::too_long(source) {
+        None => Ok(()),
+        Some(at) => Err(Flawed {
+            place: Place::of(source, at),
+            cause: "the expression is too long; keep parts of it in variables, with set".to_owned(),
+            remedy: "",
+        }),
     }
 }
 

@@ -37,7 +37,7 @@ const FILTERS: [(&str, usize, usize, Filter); 30] = [
     ("float", 1, 1, |_, args| float(&args[0]).map(Value::from)),
     ("round", 1, 2, round),
     ("abs", 1, 1, abs),
-    ("string", 1, 1, |_, args| defined(&args[0]).and_then(shown).map(Value::from)),
+    ("string", 1, 1, string),
     ("bool", 1, 1, |_, args| defined(&args[0]).map(|value| value.is_true().into())),
     ("tojson", 1, 1, to_json),
 ];
@@ -118,23 +118,41 @@ pub(super) fn shown(value: &Value) -> Result<String, Error> {
     if value.kind() == ValueKind::Bool {
         return Ok(value.is_true().to_string());
     }
-    let mut text = Capped(String::new());
+    let mut text = Capped { text: String::new(), most: MAX_BYTES };
     match write!(text, "{value}") {
-        Ok(()) => Ok(text.0),
+        Ok(()) => Ok(text.text),
         Err(_) => Err(flaw(format!("makes a string of more than {MAX_BYTES} bytes"))),
+    }
+}
+
+fn string(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+    let text = shown(defined(&args[0])?)?;
+    pay_bytes(state, text.len())?;
+    Ok(text.into())
+}
+
+/// As it prints, for a message: only its beginning where it is long.
+fn named(value: &Value) -> String {
+    let mut text = Capped { text: String::new(), most: 100 };
+    match write!(text, "{value}") {
+        Ok(()) => text.text,
+        Err(_) => format!("a {}", value.kind()),
     }
 }
 
 /// Text that ends where it is too long: a list that holds another twice, and so on, is short in memory and endless in
 /// print.
-struct Capped(String);
+struct Capped {
+    text: String,
+    most: usize,
+}
 
 impl Write for Capped {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        if self.0.len() + text.len() > MAX_BYTES {
+        if self.text.len() + text.len() > self.most {
             return Err(std::fmt::Error);
         }
-        self.0.push_str(text);
+        self.text.push_str(text);
         Ok(())
     }
 }
@@ -279,7 +297,7 @@ fn int(value: &Value) -> Result<i64, Error> {
         None if value.kind() == ValueKind::Bool => Some(i64::from(value.is_true())),
         None => value.as_i64().or_else(|| f64::try_from(value.clone()).ok().and_then(whole)),
     };
-    found.ok_or_else(|| flaw(format!("{value} is no whole number")))
+    found.ok_or_else(|| flaw(format!("{} is no whole number", named(value))))
 }
 
 fn float(value: &Value) -> Result<f64, Error> {
@@ -287,7 +305,7 @@ fn float(value: &Value) -> Result<f64, Error> {
         Some(text) => text.trim().parse().ok(),
         None => f64::try_from(value.clone()).ok(),
     };
-    found.ok_or_else(|| flaw(format!("{value} is no number")))
+    found.ok_or_else(|| flaw(format!("{} is no number", named(value))))
 }
 
 fn round(_: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {

@@ -31,7 +31,7 @@ lint: ## Formatting, clippy and shell scripts
 	cd tests/cluster && shellcheck cluster lib/*.sh lib/init
 
 .PHONY: generate
-generate: components ## Write the generated files: deploy/crds
+generate: components ## Write the generated files: deploy/crds, docs/operations/failures.md
 	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/generate
 
 .PHONY: bench

@@ -30,7 +30,7 @@ const APPLICATIONS: &str = r#"{
   "spec": {"group": "GROUP", "scope": "Namespaced",
     "names": {"kind": "Redis", "plural": "redises", "singular": "redis"},
     "versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema":
-      {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}}]}}"#;
+      {"type": "object", "properties": {"spec": {"x-kubernetes-preserve-unknown-fields": true}}}}}]}}"#;
 
 /// Whether there is a cluster to test on; if not, says so, and fails where skipping is not allowed.
 pub(crate) fn available(test: &str) -> bool {
@@ -62,7 +62,7 @@ async fn set_up(client: Client) {
     let folder = components();
     let engine = Engine::new(EngineConfig::default()).expect("the engine starts");
     let mut crds = backstay_api::crds();
-    for file in ["job.wasm", "scrubber.wasm"] {
+    for file in ["broken.wasm", "job.wasm", "scrubber.wasm"] {
         let component = engine.load_file(&folder.join(file)).expect("the component loads");
         for kind in &component.descriptor().kinds {
             let crd = backstay_api::strategy_crd(
@@ -125,7 +125,11 @@ fn log() -> std::fs::File {
 fn components() -> PathBuf {
     let folder = backstay_testing::target_dir().join("test-components");
     std::fs::create_dir_all(&folder).expect("the folder can be made");
-    for (dir, file) in [("strategies/job", "job.wasm"), ("tests/guests/cleanup", "scrubber.wasm")] {
+    for (dir, file) in [
+        ("strategies/job", "job.wasm"),
+        ("tests/guests/broken", "broken.wasm"),
+        ("tests/guests/cleanup", "scrubber.wasm"),
+    ] {
         let bytes = backstay_testing::build(&root().join(dir)).expect("the strategy builds");
         std::fs::write(folder.join(file), bytes).expect("the component can be written");
     }

@@ -3,6 +3,7 @@
 //! The controller runs in the test process, with the rights of its ServiceAccount (by impersonation) and real components,
 //! against the cluster that `tests/run` starts. A test that cannot reach one says so, and fails where `CI` is set.
 
+pub mod bad_inputs;
 mod controller;
 mod world;
 

@@ -2,6 +2,7 @@
 //! the lifecycle contract).
 
 mod backups;
+mod bad_inputs;
 mod inputs;
 mod jobs;
 mod plans;

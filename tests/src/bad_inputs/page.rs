@@ -1,0 +1,194 @@
+//! The operators' page that is made of the table.
+
+use std::fmt::Write as _;
+
+use backstay_api::conditions::reasons;
+
+use super::{Action, Check, Row, Table, Told};
+
+const HEAD: &str = "\
+# What went wrong, what to do
+
+<!-- Made from tests/tests/cluster/bad_inputs.yaml by `make generate`; every line was seen on a cluster. -->
+
+A run says how it is in its condition `Ready`: a reason, which is one word, and a message with the object, the field and
+the remedy. The same word is the reason of its Event and a label of the metrics.
+
+    kubectl get backupjob,restorejob -n NAMESPACE
+    kubectl describe backupjob NAME -n NAMESPACE
+
+Look the reason up here. *Fails* means that the run has ended and is not tried again: mend the cause and create a new
+run. *Waits* means that it goes on by itself as soon as the cause is mended; what it lacks before it begins it waits for
+30 minutes, and a run that has begun has 6 hours, unless the controller is set up otherwise. Whatever a run ends
+with, other runs, and objects that are not its own, are left alone.
+";
+
+/// What is shown for a namespace, in messages.
+const NAMESPACE: &str = "NAMESPACE";
+
+/// The page.
+#[must_use]
+pub fn page(table: &Table) -> String {
+    let mut sections: Vec<(String, Vec<String>)> = Vec::new();
+    let mut add = |title: String, line: String| match sections.iter_mut().find(|(t, _)| *t == title) {
+        Some((_, lines)) => lines.push(line),
+        None => sections.push((title, vec![line])),
+    };
+    for row in &table.rows {
+        for (title, outcome, says) in places(row) {
+            add(title, line(&row.wrong, &outcome, &says, &row.remedy));
+        }
+    }
+    for row in &table.schedules {
+        let (title, outcome) = match row.is_bad() {
+            true => (reason("InvalidCron"), "nothing fires"),
+            false => (FINE.to_owned(), "fires as it says"),
+        };
+        let zone = row.time_zone.as_ref().map(|zone| format!(", `timeZone: {zone}`")).unwrap_or_default();
+        let wrong = format!("{} ({}{zone})", row.wrong.trim_end_matches('.'), code(&row.cron));
+        add(title, line(&wrong, outcome, &row.says, &row.remedy));
+    }
+    // What is no failure comes last.
+    sections.sort_by_key(|(title, _)| [ANY, FINE].iter().position(|last| last == title));
+    let mut page = HEAD.to_owned();
+    for (title, lines) in sections {
+        let _ = write!(
+            page,
+            "\n## {title}\n\n| what was wrong | what becomes of it | the message says | what to do |\n| --- | --- | --- | --- |\n{}\n",
+            lines.join("\n")
+        );
+    }
+    page
+}
+
+const REFUSED: &str = "Refused when it is written";
+const ANY: &str = "Any other word";
+const FINE: &str = "No failure";
+/// Reasons that mean that all is well.
+const GOOD: [&str; 3] = ["BackupCompleted", "RestoreCompleted", "ScheduleValid"];
+/// A reason that every strategy made with the kit has, beside those of the controller.
+const OF_THE_KIT: &str = "MalformedReport";
+
+/// Where a row stands on the page: under each reason that is seen on its way. With it what becomes of the run, and what
+/// the message says.
+fn places(row: &Row) -> Vec<(String, String, Vec<String>)> {
+    let mut places: Vec<(String, String, Vec<String>)> = Vec::new();
+    let mut add = |title: String, outcome: String, says: &[String]| {
+        if !says.is_empty() && places.iter().all(|(t, ..)| *t != title) {
+            places.push((title, outcome, says.to_vec()));
+        }
+    };
+    let end = end(row);
+    for action in &row.when {
+        if let Action::Until(Check::Told(Told { of, reason: Some(word), says, .. })) = action
+            && !GOOD.contains(&word.as_str())
+        {
+            let outcome = match of.kind.as_str() {
+                "Backup" => "the Backup stays".to_owned(),
+                _ => format!("waits, then {end}"),
+            };
+            add(reason(word), outcome, says);
+        }
+    }
+    for check in &row.then {
+        match check {
+            Check::Told(Told { of, reason: Some(word), condition, says, .. })
+                if !GOOD.contains(&word.as_str()) =>
+            {
+                let outcome = match of.kind.as_str() {
+                    "Backup" if condition == "Ready" => "the Backup stays",
+                    "Broken" | "JobStrategy" => "the strategy says so",
+                    _ => end,
+                };
+                add(reason(word), outcome.to_owned(), says);
+            }
+            Check::Event { reason: word, says, .. } => add(reason(word), end.to_owned(), says),
+            Check::Refused { says, .. } => add(REFUSED.to_owned(), "is not accepted".to_owned(), says),
+            _ => {}
+        }
+    }
+    if places.is_empty() {
+        places.push((FINE.to_owned(), end.to_owned(), Vec::new()));
+    }
+    places
+}
+
+/// What becomes of the run in the end.
+fn end(row: &Row) -> &'static str {
+    let phase = row.then.iter().find_map(|check| match check {
+        Check::Told(told) if matches!(told.of.kind.as_str(), "BackupJob" | "RestoreJob") => {
+            told.phase.as_deref()
+        }
+        _ => None,
+    });
+    let gone = |check: &Check| matches!(check, Check::Gone(targets) if targets.iter().any(|t| t.kind.ends_with("Job")));
+    let plan = |check: &Check| matches!(check, Check::Told(told) if told.of.kind == "Plan");
+    match phase {
+        Some("Failed") => "fails",
+        Some("Succeeded") => "succeeds",
+        Some(_) => "waits",
+        None if row.then.iter().any(gone) => "goes, and its Job with it",
+        None if row.then.iter().any(plan) => "fires",
+        None => "is left alone",
+    }
+}
+
+/// The section of a reason.
+fn reason(word: &str) -> String {
+    match reasons::ALL.contains(&word) || word == OF_THE_KIT {
+        true => format!("`{word}`"),
+        // A component may have reasons of its own.
+        false => ANY.to_owned(),
+    }
+}
+
+fn line(wrong: &str, outcome: &str, says: &[String], remedy: &str) -> String {
+    let says: Vec<_> = says.iter().map(|part| code(part)).collect();
+    format!("| {} | {outcome} | {} | {} |", cell(wrong), says.join(" … "), cell(remedy))
+}
+
+/// Text as it stands, in a cell.
+fn code(text: &str) -> String {
+    match text.trim() {
+        "" => "`\"\"`".to_owned(),
+        text if text.contains('`') => format!("`` {} ``", cell(text)),
+        text => format!("`{}`", cell(text)),
+    }
+}
+
+fn cell(text: &str) -> String {
+    text.trim().trim_end_matches('.').replace("$NS", NAMESPACE).replace('|', "\\|").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_on_the_page() {
+        let table = Table::load();
+        let page = page(&table);
+        let texts = table.rows.iter().map(|r| &r.wrong).chain(table.schedules.iter().map(|r| &r.wrong));
+        for text in texts {
+            assert!(page.contains(&cell(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reason_on_the_way_and_the_one_at_the_end_both_lead_to_the_row() {
+        let page = page(&Table::load());
+        for title in ["Running", "RunDeadlineExceeded"] {
+            let section = page.split("\n## ").find(|s| s.starts_with(&format!("`{title}`")));
+            let section = section.expect("the section");
+            assert!(section.contains("The image of the strategy cannot be pulled"), "{title}");
+        }
+    }
+
+    #[test]
+    fn the_page_speaks_to_operators() {
+        let page = page(&Table::load());
+        for word in ["$NS", "the test", "fixture", "localhost/"] {
+            assert!(!page.contains(word), "{word}");
+        }
+    }
+}

@@ -35,16 +35,12 @@ impl Revisions {
         known.insert(name.to_owned(), Arc::new(revision.clone()));
     }
 
-    /// Makes sure that the revision is in the cluster; returns its name. Equal content is kept once.
+    /// Makes sure that the revision is in the cluster; returns its name. Equal content is kept once. What is there under
+    /// the name already is believed only once it has been read.
     ///
     /// # Errors
-    /// The API server's.
-    pub async fn keep(
-        &self,
-        client: &Client,
-        namespace: &str,
-        revision: &Revision,
-    ) -> Result<String, ApiError> {
+    /// A failure of the run if something else has the name; else the API server's.
+    pub async fn keep(&self, client: &Client, namespace: &str, revision: &Revision) -> Result<String, Halt> {
         let name = revision.object_name();
         if self.known(&name).is_some() {
             return Ok(name);
@@ -52,10 +48,17 @@ impl Revisions {
         let api = Api::<ControllerRevision>::namespaced(client.clone(), namespace);
         match api.create(&PostParams::default(), &revision.to_object(namespace)).await {
             Ok(_) => {}
-            Err(error) if class(&error) == Class::AlreadyExists => {}
             Err(error) => {
-                let doing = format!("keeping strategy revision \"{namespace}/{name}\"");
-                return Err(ApiError::new(doing, error));
+                let doing = || format!("keeping strategy revision \"{namespace}/{name}\"");
+                let taken = class(&error) == Class::AlreadyExists;
+                let found = if taken {
+                    api.get_opt(&name).await.map_err(|e| ApiError::new(doing(), e))?
+                } else {
+                    None
+                };
+                // It is not there, or went away in between: look again.
+                let Some(found) = found else { return Err(ApiError::new(doing(), error).into()) };
+                Revision::from_object(&found).map_err(|e| corrupt(format!("{e}; delete it")))?;
             }
         }
         self.remember(&name, revision);
@@ -75,8 +78,6 @@ impl Revisions {
             .get_opt(name)
             .await
             .map_err(|e| ApiError::new(format!("reading strategy revision \"{namespace}/{name}\""), e))?;
-        let corrupt =
-            |message: String| Halt::Fail { reason: reasons::STRATEGY_SNAPSHOT_CORRUPT.to_owned(), message };
         let Some(object) = found else {
             return Err(corrupt(format!(
                 "the strategy that was kept is gone: ControllerRevision \"{namespace}/{name}\" not found; restore another Backup, or put it back from a backup of the cluster"
@@ -120,6 +121,10 @@ impl Revisions {
         }
         Ok(collected)
     }
+}
+
+fn corrupt(message: String) -> Halt {
+    Halt::Fail { reason: reasons::STRATEGY_SNAPSHOT_CORRUPT.to_owned(), message }
 }
 
 fn in_use(ctx: &Context) -> BTreeSet<String> {

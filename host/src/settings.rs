@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 
@@ -22,6 +23,8 @@ pub struct Settings {
     pub run_deadline: SignedDuration,
     /// How long a finished Job stays once its result is recorded; none: until its run is deleted.
     pub job_ttl: Option<SignedDuration>,
+    /// How often a running run is looked at without any event, as a net under the watches (lifecycle.md R8).
+    pub recheck: Duration,
     /// How many runs are looked at, and how many components called, at once.
     pub concurrency: u16,
 }
@@ -36,6 +39,7 @@ impl Default for Settings {
             wait_deadline: SignedDuration::from_mins(30),
             run_deadline: SignedDuration::from_hours(6),
             job_ttl: None,
+            recheck: Duration::from_mins(2),
             concurrency: 16,
         }
     }

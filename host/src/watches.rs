@@ -336,11 +336,14 @@ fn strategy_changed(ctx: &Context) {
 fn backup_changed(change: &Change<'_, PartialObjectMeta<Backup>>, ctx: &Context) {
     let backup = change.object();
     let (namespace, name) = (backup.namespace().unwrap_or_default(), backup.name_any());
-    if let Change::Shown(_) = change {
-        let finalized = backup.finalizers().iter().any(|f| finalizers::is_ours(f));
-        if finalized == backup.meta().deletion_timestamp.is_some() {
-            ctx.queues.backup(&namespace, &name);
+    match change {
+        Change::Shown(_) => {
+            let finalized = backup.finalizers().iter().any(|f| finalizers::is_ours(f));
+            if finalized == backup.meta().deletion_timestamp.is_some() {
+                ctx.queues.backup(&namespace, &name);
+            }
         }
+        Change::Gone(_) => gone(backup.meta(), ctx),
     }
     for job in ctx.caches.restore_jobs.state() {
         let waits = job.status.as_ref().is_some_and(|s| s.waiting_since.is_some());

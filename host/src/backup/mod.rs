@@ -7,6 +7,7 @@ use backstay_api::conditions::{reasons, types};
 use backstay_api::{Backup, phase};
 use backstay_core::component::Served;
 use backstay_core::contract::Mode;
+use backstay_core::retry;
 use backstay_core::strategy_kind::strategy_kind;
 use kube::api::PartialObjectMeta;
 use kube::runtime::controller::Action;
@@ -16,8 +17,6 @@ use crate::api_error::{ApiError, chain};
 use crate::context::Context;
 use crate::run::{self, Run};
 
-/// How soon something that did not work is tried again.
-const AGAIN: Duration = Duration::from_secs(5);
 /// How often a wait is looked at without any event.
 const RECHECK: Duration = Duration::from_secs(60);
 
@@ -27,8 +26,9 @@ pub async fn reconcile(seen: Arc<PartialObjectMeta<Backup>>, ctx: Arc<Context>) 
     match handle(&namespace, &name, &ctx).await {
         Ok(action) => action,
         Err(error) => {
-            tracing::warn!(backup = %format!("{namespace}/{name}"), error = %chain(&error), "backup not handled, will try again");
-            Action::requeue(AGAIN)
+            let attempt = ctx.runs.failed(seen.metadata.uid.as_deref().unwrap_or_default());
+            tracing::warn!(backup = %format!("{namespace}/{name}"), attempt, error = %chain(&error), "backup not handled, will try again");
+            Action::requeue(retry::backoff(attempt))
         }
     }
 }

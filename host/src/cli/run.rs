@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use backstay_engine::{Engine, EngineConfig};
@@ -36,6 +37,9 @@ pub(super) struct RunArgs {
     /// How long a finished Job stays once its result is recorded; without it, until its run is deleted
     #[arg(long, env = "BACKSTAY_JOB_TTL")]
     job_ttl: Option<SignedDuration>,
+    /// How often a running run is looked at without any event, as a net under the watches, such as 2m
+    #[arg(long, env = "BACKSTAY_RECHECK", default_value = "2m")]
+    recheck: SignedDuration,
     /// How many runs are looked at, and how many components called, at once
     #[arg(long, env = "BACKSTAY_CONCURRENCY", default_value_t = 16)]
     concurrency: u16,
@@ -58,6 +62,7 @@ impl RunArgs {
             wait_deadline: self.wait_deadline,
             run_deadline: self.run_deadline,
             job_ttl: self.job_ttl,
+            recheck: self.recheck.unsigned_abs().max(Duration::from_secs(1)),
             concurrency: self.concurrency.max(1),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -150,9 +150,7 @@ pub(super) async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Arc<C
     ctx.events.warning(run.reference(), reason, message);
     tracing::info!(run = %run.title(), reason, message, "run failed");
     ctx.metrics.run_ended(&run.object.kind, "Failed", reason, run.seconds());
-    super::record::expire_job(run, ctx).await;
-    ctx.finished(run);
-    Action::await_change()
+    super::over(run, ctx).await
 }
 
 /// Writes the status, then does as `then` says; if that fails the run is looked at again soon, and nothing else is done
@@ -193,14 +191,14 @@ pub(super) async fn let_go(run: &mut Run, ctx: &Arc<Context>) -> Action {
             Action::requeue(retry::backoff(attempt))
         }
     }
+}
+
 /// A duration, as a person says it.
 pub(super) fn in_words(duration: jiff::SignedDuration) -> String {
     match duration.as_secs() {
         seconds if seconds >= 60 && seconds % 60 == 0 => format!("{} minutes", seconds / 60),
         seconds => format!("{seconds} seconds"),
     }
-}
-
 }
 
 fn until_deadline(run: &Run, now: jiff::Timestamp) -> Duration {

@@ -1,6 +1,7 @@
 //! The Job of a run: found or made, and looked at until it has ended (lifecycle.md 10; R2, R6, F9, F10).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use backstay_api::JobRecord;
 use backstay_api::conditions::reasons;
@@ -19,14 +20,16 @@ use kube::{Api, ResourceExt};
 use super::halt::Halt;
 use super::object::Run;
 use super::pinned::Pinned;
-use super::{RECHECK, request, resolve};
+use super::{request, resolve};
 use crate::api_error::{ApiError, class};
 use crate::context::{Context, fault};
 
 /// How long after the run's deadline its Job, which has the same deadline, is given to end by itself.
 const GRACE: SignedDuration = SignedDuration::from_secs(30);
+/// How often it is looked at meanwhile.
+const LATE: Duration = Duration::from_secs(30);
 /// How often a Job is looked at that has no pod, or none that has started: no event tells of what does not happen.
-const UNSTARTED: std::time::Duration = std::time::Duration::from_secs(15);
+const UNSTARTED: Duration = Duration::from_secs(15);
 
 /// The Job of a run that has none on record yet: the one that an earlier attempt made, or a new one. Its uid is on
 /// record when this returns.
@@ -197,8 +200,10 @@ fn findings<'a>(findings: impl IntoIterator<Item = &'a Diagnostic>) -> String {
 /// The Job on record. From the moment its uid is there only this Job decides (R6); if it vanished it is lost, and there
 /// is no silent second attempt (F10).
 pub(super) async fn recorded(run: &Run, record: &JobRecord, ctx: &Arc<Context>) -> Result<Job, Halt> {
-    let due = ctx.runs.job_read_due(&run.uid, RECHECK);
-    if !due
+    // What a watch shows may be behind. Now and then, and before a Job is stopped for being late, the Job itself is read.
+    let late = run.deadline().is_some_and(|deadline| ctx.clock.now() >= deadline);
+    if !late
+        && !ctx.runs.job_read_due(&run.uid, ctx.settings.recheck)
         && let Some(job) = ctx.caches.job(run.namespace(), &record.name)
         && job.metadata.uid.as_deref() == Some(&record.uid)
     {
@@ -247,9 +252,9 @@ pub(super) async fn ended(run: &Run, job: &Job, ctx: &Arc<Context>) -> Result<En
     let message = stuck.unwrap_or_else(|| going_well(&job.name_any()));
     let late = run.deadline().is_some_and(|d| now >= d);
     let recheck = match (late, started) {
-        (true, _) => std::time::Duration::from_secs(30),
-        (false, false) => UNSTARTED,
-        (false, true) => RECHECK,
+        (true, _) => LATE.min(ctx.settings.recheck),
+        (false, false) => UNSTARTED.min(ctx.settings.recheck),
+        (false, true) => ctx.settings.recheck,
     };
     Err(Halt::Running { message, recheck })
 }

@@ -5,6 +5,7 @@
 
 mod begin;
 mod evidence;
+mod expire;
 mod halt;
 mod job;
 mod judge;
@@ -25,9 +26,6 @@ pub use object::Run;
 
 use crate::context::Context;
 
-/// How often a running run is looked at without any event, as a net under the watches (lifecycle.md R8).
-const RECHECK: Duration = Duration::from_secs(120);
-
 /// Looks at a run once and takes it as far as it goes now.
 ///
 /// Everything here may be cut off after any single write and done again: what exists is found by the run's uid, and a
@@ -41,21 +39,23 @@ pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
             return Action::requeue(Duration::from_secs(5));
         }
     };
-    if run.is_over() {
-        ctx.finished(&run);
-        return Action::await_change();
-    }
     if run.deleting && run.mode != Mode::Cleanup {
         // Nothing is created for a run that is going away (F10); its Job goes with it, by garbage collection.
         return halt::let_go(&mut run, &ctx).await;
     }
+    if run.is_over() {
+        return over(&run, &ctx).await;
+    }
     match advance(&mut run, &ctx).await {
-        Ok(()) => {
-            ctx.finished(&run);
-            Action::await_change()
-        }
+        Ok(()) => over(&run, &ctx).await,
         Err(halt) => halt::settle(&mut run, halt, &ctx).await,
     }
+}
+
+/// A run that has ended gives back what it held, and its Job gets its time to live.
+async fn over(run: &Run, ctx: &Arc<Context>) -> Action {
+    ctx.finished(run);
+    expire::expire(run, ctx).await
 }
 
 /// The steps of a run. `Ok` means that it has ended and that this is written down.

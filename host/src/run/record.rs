@@ -10,7 +10,6 @@ use backstay_core::contract::{Mode, Outcome};
 use backstay_core::job::End;
 use backstay_core::retry::Class;
 use backstay_core::status::merge_diff;
-use k8s_openapi::api::batch::v1::Job;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
@@ -161,20 +160,7 @@ async fn ended_well(
     ctx.events.normal(run.reference(), &reason, message);
     ctx.metrics.run_ended(&run.object.kind, "Succeeded", &reason, run.seconds());
     tracing::info!(run = %run.title(), seconds = run.seconds(), "run succeeded");
-    expire_job(run, ctx).await;
     Ok(())
-}
-
-/// Lets a finished Job go after the time that is set for it, now that its result is on record.
-pub(super) async fn expire_job(run: &Run, ctx: &Arc<Context>) {
-    let Some(ttl) = ctx.settings.job_ttl else { return };
-    let Some(record) = run.status.run.as_ref().and_then(|r| r.job.as_ref()) else { return };
-    let api = Api::<Job>::namespaced(ctx.client.clone(), run.namespace());
-    let body = json!({"metadata": {"uid": record.uid}, "spec": {"ttlSecondsAfterFinished": ttl.as_secs()}});
-    if let Err(error) = api.patch(&record.name, &PatchParams::default(), &Patch::Merge(body)).await {
-        // The Job goes with its run at the latest.
-        tracing::warn!(run = %run.title(), error = %chain(&error), "time to live of the job not set");
-    }
 }
 
 /// A clean-up ended well: the Backup may go.

@@ -18,11 +18,15 @@ pub struct Scrubber;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "backstay_sdk::serde")]
 #[schemars(crate = "backstay_sdk::schemars")]
+#[serde(rename_all = "camelCase")]
 pub struct ScrubSpec {
     /// The image to run.
     pub image: String,
     /// A command for `/bin/sh -c`. It gets `MODE`, `APPLICATION`, `BACKUP` and `URI`.
     pub command: String,
+    /// The node to run on, past the scheduler.
+    #[serde(default)]
+    pub node_name: Option<String>,
 }
 
 impl Strategy for Scrubber {
@@ -51,7 +55,8 @@ impl PodStrategy for Scrubber {
                 env("URI", uri),
             ],
         });
-        let template = json!({"spec": {"restartPolicy": "Never", "containers": [container]}});
+        let template = json!({"spec": {"restartPolicy": "Never", "nodeName": spec.node_name,
+            "containers": [container]}});
         Ok(PodRun { backoff_limit: 0, active_deadline: Some(300), ..PodRun::new(template) })
     }
 
@@ -75,7 +80,11 @@ impl PodStrategy for Scrubber {
 fn what(request: &Request<ScrubSpec>) -> Result<ScrubSpec, Failure> {
     let remembered = || {
         let metadata = &request.backup.as_ref()?.metadata;
-        Some(ScrubSpec { image: metadata.get(IMAGE)?.clone(), command: metadata.get(COMMAND)?.clone() })
+        Some(ScrubSpec {
+            image: metadata.get(IMAGE)?.clone(),
+            command: metadata.get(COMMAND)?.clone(),
+            node_name: None,
+        })
     };
     match (request.spec(), remembered()) {
         (Ok(spec), _) => Ok(spec.clone()),

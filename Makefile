@@ -38,6 +38,17 @@ generate: components ## Write the generated files: deploy/crds, docs/operations/
 bench: components ## Measure calls of the Job component: instantiate, render, fuel, memory
 	$(abspath $(TARGET))/debug/bench $(COMPONENTS)/job.wasm
 
+.PHONY: faults
+faults: build ## Play every fault plan; BACKSTAY_FAULT_PLAN='…' replays one
+	@$(CLUSTER) up
+	$(CLUSTER) exec -- env BACKSTAY_TEST_CLUSTER=1 CARGO_NET_OFFLINE=true \
+	  cargo test --workspace --locked --test faults -- --nocapture every_fault_plan
+
+.PHONY: mutants
+mutants: build ## Put defects of the reference back, one at a time: a fault plan must catch each
+	@$(CLUSTER) up
+	@tests/mutants/run
+
 .PHONY: cluster
 cluster: ## Start the test cluster (stop it with: tests/cluster/cluster down)
 	@$(CLUSTER) up

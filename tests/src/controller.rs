@@ -58,9 +58,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-async fn set_up(client: Client) {
+/// Gives the cluster what the controller needs, and builds the components; returns their folder.
+///
+/// # Panics
+/// When the cluster refuses it.
+pub async fn install(client: &Client, engine: &Engine) -> PathBuf {
     let folder = components();
-    let engine = Engine::new(EngineConfig::default()).expect("the engine starts");
     let mut crds = backstay_api::crds();
     for file in ["broken.wasm", "job.wasm", "scrubber.wasm"] {
         let component = engine.load_file(&folder.join(file)).expect("the component loads");
@@ -92,8 +95,14 @@ async fn set_up(client: Client) {
             .expect("the CRD can be watched");
     }
     for file in ["deploy/rbac/namespace.yaml", "deploy/rbac/rbac.yaml", "tests/rbac.yaml"] {
-        apply(&client, &std::fs::read_to_string(root().join(file)).expect("the manifest is there")).await;
+        apply(client, &std::fs::read_to_string(root().join(file)).expect("the manifest is there")).await;
     }
+    folder
+}
+
+async fn set_up(client: Client) {
+    let engine = Engine::new(EngineConfig::default()).expect("the engine starts");
+    let folder = install(&client, &engine).await;
     let mut config = Config::infer().await.expect("KUBECONFIG leads to a cluster");
     // The controller has the rights of its ServiceAccount and no more.
     config.auth_info.impersonate = Some(format!("system:serviceaccount:{NAMESPACE}:backstay"));
@@ -137,7 +146,10 @@ fn components() -> PathBuf {
 }
 
 /// Applies the documents of a YAML file, as `kubectl apply --server-side` does.
-pub(crate) async fn apply(client: &Client, text: &str) {
+///
+/// # Panics
+/// When the cluster refuses one.
+pub async fn apply(client: &Client, text: &str) {
     let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(text).expect("the manifest is YAML");
     for document in documents.into_iter().filter(|d| !d.is_null()) {
         let object: DynamicObject = serde_json::from_value(document).expect("the manifest is an object");

@@ -4,7 +4,9 @@
 //! against the cluster that `tests/run` starts. A test that cannot reach one says so, and fails where `CI` is set.
 
 pub mod bad_inputs;
-mod controller;
+pub mod controller;
+pub mod faults;
+pub mod node;
 mod world;
 
 pub use controller::{JOB_TTL, RUN_DEADLINE, WAIT_DEADLINE};

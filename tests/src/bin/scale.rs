@@ -1,0 +1,537 @@
+//! Measures the controller at scale: many runs at once on a simulated node, beside as many bare Jobs, in one cluster and
+//! one run.
+//!
+//! Started by `tests/bench/run`, within the network of a test cluster that writes an audit log.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use backstay_api::BackupJob;
+use backstay_engine::{Engine, EngineConfig};
+use backstay_tests::{controller, node};
+use clap::Parser;
+use futures::{TryStreamExt, stream};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{GroupVersionKind, NamespaceResourceScope};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The simulated node.
+const NODE: &str = "bench";
+/// Requests of the bench itself that are under way at once.
+const AT_ONCE: usize = 32;
+/// Finished runs that must cost no memory.
+const FINISHED: usize = 5000;
+/// Runs that are made one after the other.
+const ALONE: usize = 20;
+/// How long an idle controller is watched.
+const IDLE: Duration = Duration::from_secs(30);
+/// How long a wave may take.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// The user that the audit log is about.
+const USER: &str = "backstay";
+const GROUP: &str = "strategy.backups.cozystack.io";
+const CLOCK_TICKS: f64 = 100.0;
+
+/// Measures the controller at scale.
+#[derive(Debug, Parser)]
+struct Args {
+    /// The controller's program
+    #[arg(long)]
+    program: PathBuf,
+    /// Folder with the strategy components
+    #[arg(long)]
+    components: PathBuf,
+    /// How many at once, in this order
+    #[arg(long, value_delimiter = ',', default_value = "100,1000")]
+    runs: Vec<usize>,
+}
+
+#[tokio::main]
+#[allow(clippy::print_stdout)]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    let kubeconfig = PathBuf::from(std::env::var_os("KUBECONFIG").ok_or("KUBECONFIG is not set")?);
+    let state = kubeconfig.parent().ok_or("KUBECONFIG has no folder")?.to_owned();
+    let client = Client::try_default().await?;
+    let engine = Engine::new(EngineConfig::default())?;
+    controller::install(&client, &engine).await;
+    drop(engine);
+    allow_user(&client).await;
+    let simulated = client.clone();
+    tokio::spawn(async move { node::run(simulated, NODE).await });
+    let code = tempdir()?;
+    let bench = Bench { client, args, state, code };
+    bench.strategy().await?;
+
+    println!("\n## Start\n");
+    let (first, cold) = bench.controller().await?;
+    drop(first);
+    let (mut program, warm) = bench.controller().await?;
+    println!("start to ready, nothing compiled     {:>9}", ms(cold));
+    println!("start to ready, code cached          {:>9}", ms(warm));
+    let empty = program.settled_memory().await?;
+
+    println!("\n## One run at a time\n");
+    let latencies = bench.one_at_a_time().await?;
+    println!("Job Complete -> Succeeded            p50 {:>9}   (target 30 ms)", ms(at(&latencies, 50)));
+    for number in bench.args.runs.clone() {
+        bench.wave(number, &mut program).await?;
+    }
+
+    println!("\n## Idle\n");
+    let requests = bench.idle().await?;
+    println!(
+        "requests in {} s without work, watches and leases apart: {requests}   (target 0)",
+        IDLE.as_secs()
+    );
+    drop(program);
+
+    println!("\n## {FINISHED} finished runs in the cluster\n");
+    let before = bench.args.runs.iter().sum::<usize>() + ALONE;
+    let (program, _) = bench.controller().await?;
+    let with_some = program.settled_memory().await?;
+    drop(program);
+    bench.finished_runs(FINISHED).await?;
+    let (program, _) = bench.controller().await?;
+    let with_many = program.settled_memory().await?;
+    println!("resident, cluster empty              {:>6.1} MB", mb(empty));
+    println!("resident, {before:>5} finished runs         {:>6.1} MB", mb(with_some));
+    println!("resident, {:>5} finished runs         {:>6.1} MB", before + FINISHED, mb(with_many));
+    let grown = mb(with_many) - mb(with_some);
+    println!("{FINISHED} more cost                       {grown:>6.1} MB   (target 10 MB)");
+    Ok(())
+}
+
+fn tempdir() -> Result<PathBuf> {
+    let path = std::env::temp_dir().join(format!("backstay-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&path)?;
+    // The controller trusts a cache only if nobody else can write there.
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(path)
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+fn ms(duration: Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1e3)
+}
+
+fn at(durations: &[Duration], percent: usize) -> Duration {
+    let mut sorted = durations.to_vec();
+    sorted.sort_unstable();
+    sorted
+        .get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or_default()
+}
+
+fn object<T: DeserializeOwned>(value: Value) -> Result<T> {
+    Ok(serde_json::from_value(value)?)
+}
+
+/// Gives the user of the audit log the rights of the controller's ServiceAccount.
+async fn allow_user(client: &Client) {
+    let subject = json!([{"kind": "User", "name": USER, "apiGroup": "rbac.authorization.k8s.io"}]);
+    let binding = |kind: &str, of: &str, name: &str, namespace: Value| {
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
+            "metadata": {"name": format!("bench-{name}"), "namespace": namespace}, "subjects": subject,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": of, "name": name}})
+    };
+    for manifest in [
+        binding("ClusterRoleBinding", "ClusterRole", "backstay-controller", Value::Null),
+        binding("ClusterRoleBinding", "ClusterRole", "backstay-applications", Value::Null),
+        binding("RoleBinding", "Role", "backstay-controller", json!("backstay-system")),
+    ] {
+        controller::apply(client, &manifest.to_string()).await;
+    }
+}
+
+struct Bench {
+    client: Client,
+    args: Args,
+    state: PathBuf,
+    code: PathBuf,
+}
+
+/// A running controller; dropping it stops it.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What a process has used.
+#[derive(Clone, Copy)]
+struct Usage {
+    cpu: f64,
+    resident: u64,
+    peak: u64,
+}
+
+impl Program {
+    fn usage(&self) -> Result<Usage> {
+        let folder = Path::new("/proc").join(self.0.id().to_string());
+        let status = std::fs::read_to_string(folder.join("status"))?;
+        let kb = |key: &str| {
+            let line = status.lines().find_map(|l| l.strip_prefix(key));
+            line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() * 1024
+        };
+        let stat = std::fs::read_to_string(folder.join("stat"))?;
+        // After the name, which is in parentheses: utime and stime are the 12th and 13th.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or_default();
+        Ok(Usage { cpu: (ticks(11) + ticks(12)) / CLOCK_TICKS, resident: kb("VmRSS:"), peak: kb("VmHWM:") })
+    }
+
+    /// Resident memory once it has not changed for two seconds.
+    async fn settled_memory(&self) -> Result<u64> {
+        let mut every = tokio::time::interval(Duration::from_secs(1));
+        let (mut last, mut same) = (0, 0);
+        while same < 2 {
+            every.tick().await;
+            let now = self.usage()?.resident;
+            same = if now.abs_diff(last) < 200_000 { same + 1 } else { 0 };
+            last = now;
+        }
+        Ok(last)
+    }
+}
+
+/// When each object was first seen to be as waited for.
+struct Seen(HashMap<String, Instant>);
+
+/// Watches a kind of a namespace until `number` objects are as wanted.
+async fn all<K>(api: Api<K>, number: usize, wanted: impl Fn(&K) -> bool) -> Result<Seen>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+{
+    let mut seen = HashMap::new();
+    let objects = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
+    futures::pin_mut!(objects);
+    while seen.len() < number {
+        let Some(object) = objects.try_next().await? else { return Err("the watch ended".into()) };
+        if wanted(&object) {
+            seen.entry(object.name_any()).or_insert_with(Instant::now);
+        }
+    }
+    Ok(Seen(seen))
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(PATIENCE, work).await.map_err(|_| "the wave did not end in time")?
+}
+
+fn succeeded(job: &BackupJob) -> bool {
+    job.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Succeeded"))
+}
+
+fn complete(job: &Job) -> bool {
+    backstay_core::job::end(job).is_some_and(|end| end.succeeded)
+}
+
+impl Bench {
+    /// A controller that is ready, and how long that took.
+    async fn controller(&self) -> Result<(Program, Duration)> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let began = Instant::now();
+        let program = Command::new(&self.args.program)
+            .args(["run", "--http-bind", &format!("127.0.0.1:{port}"), "--job-ttl", "1h", "--log", "warn"])
+            .arg("--components")
+            .arg(&self.args.components)
+            .arg("--code-cache")
+            .arg(&self.code)
+            .env("KUBECONFIG", self.state.join("backstay.kubeconfig"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()?;
+        let program = Program(program);
+        let mut every = tokio::time::interval(Duration::from_millis(2));
+        loop {
+            every.tick().await;
+            if ready(port).await {
+                return Ok((program, began.elapsed()));
+            }
+            if began.elapsed() > Duration::from_secs(60) {
+                return Err("the controller is not ready in time".into());
+            }
+        }
+    }
+
+    async fn strategy(&self) -> Result<()> {
+        let strategy = json!({"apiVersion": format!("{GROUP}/v1alpha1"), "kind": "Job",
+            "metadata": {"name": "bench"}, "spec": {"backoffLimit": 0, "template": template()}});
+        let class = json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupClass",
+            "metadata": {"name": "bench"}, "spec": {"strategies": [{
+                "application": {"apiGroup": "apps.cozystack.io", "kind": "Redis"},
+                "strategyRef": {"apiGroup": GROUP, "kind": "Job", "name": "bench"},
+                "parameters": {"bucket": "b"}}]}});
+        for manifest in [strategy, class] {
+            controller::apply(&self.client, &manifest.to_string()).await;
+        }
+        Ok(())
+    }
+
+    /// A namespace with so many applications.
+    async fn namespace(&self, name: &str, applications: usize) -> Result<()> {
+        let made: Namespace = object(json!({"metadata": {"name": name}}))?;
+        Api::all(self.client.clone()).create(&PostParams::default(), &made).await?;
+        let gvk = GroupVersionKind::gvk("apps.cozystack.io", "v1alpha1", "Redis");
+        let resource = ApiResource::from_gvk_with_plural(&gvk, "redises");
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), name, &resource);
+        let application = |i: usize| {
+            json!({"apiVersion": "apps.cozystack.io/v1alpha1", "kind": "Redis",
+                "metadata": {"name": format!("app-{i}")}, "spec": {"size": "10Gi"}})
+        };
+        create(api.clone(), (0..applications).map(application)).await
+    }
+
+    fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    async fn one_at_a_time(&self) -> Result<Vec<Duration>> {
+        let namespace = "bench-alone";
+        self.namespace(namespace, ALONE).await?;
+        let mut latencies = Vec::new();
+        for i in 0..ALONE {
+            let both = async {
+                tokio::try_join!(
+                    all(self.api::<Job>(namespace), i + 1, complete),
+                    all(self.api::<BackupJob>(namespace), i + 1, succeeded),
+                    create(self.api::<BackupJob>(namespace), std::iter::once(run(i))),
+                )
+            };
+            let (jobs, runs, ()) = in_time(both).await?;
+            let name = format!("run-{i}");
+            latencies.extend(latency(&jobs, &runs, &name));
+        }
+        Ok(latencies)
+    }
+
+    /// So many bare Jobs, then as many runs.
+    #[allow(clippy::print_stdout, clippy::cast_precision_loss)]
+    async fn wave(&self, number: usize, program: &mut Program) -> Result<()> {
+        println!("\n## {number} at once\n");
+        let bare = format!("bench-bare-{number}");
+        self.namespace(&bare, 0).await?;
+        let job = |i: usize| {
+            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": format!("run-{i}")},
+                "spec": {"backoffLimit": 0, "template": template()}})
+        };
+        let began = Instant::now();
+        let jobs = async {
+            tokio::try_join!(
+                all(self.api::<Job>(&bare), number, complete),
+                create(self.api::<Job>(&bare), (0..number).map(job)),
+            )
+        };
+        in_time(jobs).await?;
+        let bare = began.elapsed();
+
+        let namespace = format!("bench-runs-{number}");
+        self.namespace(&namespace, number).await?;
+        let audited = self.audit_length()?;
+        let before = program.usage()?;
+        let began = Instant::now();
+        let runs = async {
+            tokio::try_join!(
+                all(self.api::<Job>(&namespace), number, complete),
+                all(self.api::<BackupJob>(&namespace), number, succeeded),
+                create(self.api::<BackupJob>(&namespace), (0..number).map(run)),
+            )
+        };
+        let (jobs, runs, ()) = in_time(runs).await?;
+        let total = began.elapsed();
+        let after = program.usage()?;
+        let traffic = self.traffic(audited)?;
+        let latencies: Vec<_> =
+            (0..number).filter_map(|i| latency(&jobs, &runs, &format!("run-{i}"))).collect();
+        let of = |total: usize| total as f64 / number as f64;
+        println!("bare Jobs, all Complete              {:>9}", ms(bare));
+        println!("runs, all Succeeded                  {:>9}", ms(total));
+        println!(
+            "ratio                                {:>9.2}   (target 1.8)",
+            total.as_secs_f64() / bare.as_secs_f64()
+        );
+        println!(
+            "Job Complete -> Succeeded            p50 {:>9}   p99 {:>9}   (target {})",
+            ms(at(&latencies, 50)),
+            ms(at(&latencies, 99)),
+            if number >= 1000 { "300 ms, 2 s" } else { "100 ms, 500 ms" }
+        );
+        println!("API reads a run                      {:>9.2}   (target 1)", of(traffic.reads));
+        println!(
+            "API writes a run, Events apart       {:>9.2}   (target 6; one more where Jobs get a time to live)",
+            of(traffic.writes)
+        );
+        println!("Events a run                         {:>9.2}", of(traffic.events));
+        println!(
+            "controller CPU                       {:>7.2} s   (target 4 s for 1000)",
+            after.cpu - before.cpu
+        );
+        println!("peak resident memory so far          {:>6.1} MB   (target 80 MB)", mb(after.peak));
+        for (what, number) in traffic.most {
+            println!("    {number:>6} {what}");
+        }
+        Ok(())
+    }
+
+    fn audit_length(&self) -> Result<u64> {
+        Ok(std::fs::metadata(self.state.join("audit.log"))?.len())
+    }
+
+    /// What the controller asked of the API server since the log had this length.
+    fn traffic(&self, since: u64) -> Result<Traffic> {
+        let log = std::fs::read(self.state.join("audit.log"))?;
+        let new = log.get(usize::try_from(since)?..).unwrap_or_default();
+        let mut traffic = Traffic::default();
+        let mut kinds: HashMap<String, usize> = HashMap::new();
+        for line in new.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+            let Ok(entry) = serde_json::from_slice::<Value>(line) else { continue };
+            let verb = entry["verb"].as_str().unwrap_or_default();
+            let about = &entry["objectRef"];
+            let resource = about["resource"].as_str().unwrap_or_default();
+            let sub = about["subresource"].as_str().map(|s| format!("/{s}")).unwrap_or_default();
+            match verb {
+                "watch" => continue,
+                _ if resource == "events" => traffic.events += 1,
+                _ if resource == "leases" => continue,
+                "create" | "update" | "patch" | "delete" => traffic.writes += 1,
+                // Of no resource: what a group serves is looked up now and then.
+                _ if resource.is_empty() => traffic.other += 1,
+                _ => traffic.reads += 1,
+            }
+            *kinds.entry(format!("{verb} {resource}{sub}")).or_default() += 1;
+        }
+        traffic.most = kinds.into_iter().collect();
+        traffic.most.sort_by_key(|(_, number)| std::cmp::Reverse(*number));
+        Ok(traffic)
+    }
+
+    /// Requests of a controller that has nothing to do.
+    async fn idle(&self) -> Result<usize> {
+        // What the last wave left is done when nothing has been asked for a while.
+        let mut every = tokio::time::interval(Duration::from_secs(3));
+        let mut length = 0;
+        loop {
+            every.tick().await;
+            let now = self.audit_length()?;
+            if now == length {
+                break;
+            }
+            length = now;
+        }
+        tokio::time::sleep_until(tokio::time::Instant::now() + IDLE).await;
+        let traffic = self.traffic(length)?;
+        Ok(traffic.reads + traffic.writes + traffic.events + traffic.other)
+    }
+
+    /// Runs that ended some time ago, as far as the API shows.
+    async fn finished_runs(&self, number: usize) -> Result<()> {
+        let namespace = "bench-finished";
+        self.namespace(namespace, 0).await?;
+        let api = self.api::<BackupJob>(namespace);
+        // Of a class that is not there, so that nothing begins before the status says that it has ended.
+        let waiting = |i: usize| {
+            let mut run = run(i);
+            run["spec"]["backupClassName"] = json!("none");
+            run
+        };
+        create(api.clone(), (0..number).map(waiting)).await?;
+        let now = jiff::Timestamp::now();
+        let condition = |type_: &str| {
+            json!({"type": type_, "status": "True", "reason": "BackupCompleted", "message": "backup Job completed",
+                "lastTransitionTime": now})
+        };
+        let status = json!({"status": {"phase": "Succeeded", "startedAt": now, "completedAt": now,
+            "message": "backup Job completed", "conditions": [condition("Ready")],
+            "run": {"applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "app"},
+                "strategyRef": {"apiGroup": GROUP, "kind": "Job", "name": "bench"},
+                "strategyRevision": "job-bench-00000000000000000000000000000000"}}});
+        stream::iter((0..number).map(Ok))
+            .try_for_each_concurrent(AT_ONCE, |i| {
+                let (api, patch) = (api.clone(), Patch::Merge(status.clone()));
+                async move {
+                    api.patch_status(&format!("run-{i}"), &PatchParams::default(), &patch).await?;
+                    Ok(())
+                }
+            })
+            .await
+    }
+}
+
+#[derive(Default)]
+struct Traffic {
+    reads: usize,
+    writes: usize,
+    events: usize,
+    other: usize,
+    most: Vec<(String, usize)>,
+}
+
+async fn create<K>(api: Api<K>, objects: impl Iterator<Item = Value>) -> Result<()>
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned + Serialize,
+{
+    stream::iter(objects.map(Ok))
+        .try_for_each_concurrent(AT_ONCE, |value| {
+            let api = api.clone();
+            async move {
+                api.create(&PostParams::default(), &object(value)?).await?;
+                Ok(())
+            }
+        })
+        .await
+}
+
+async fn ready(port: u16) -> bool {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let ask = async {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    ask.await.is_ok_and(|answer| answer.contains(" 200 "))
+}
+
+/// How long after its Job a run had ended, as both were seen by one watcher.
+fn latency(jobs: &Seen, runs: &Seen, name: &str) -> Option<Duration> {
+    let job = jobs.0.get(&format!("{name}-backup"))?;
+    Some(runs.0.get(name)?.saturating_duration_since(*job))
+}
+
+fn run(i: usize) -> Value {
+    json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupJob",
+        "metadata": {"name": format!("run-{i}")}, "spec": {
+            "applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": format!("app-{i}")},
+            "backupClassName": "bench"}})
+}
+
+/// The pod: put on the simulated node by the scheduler, with a report for the Backup.
+fn template() -> Value {
+    json!({"metadata": {"annotations": {node::MESSAGE: r#"{"artifact":{"uri":"s3://store/dump","sizeBytes":4096}}"#}},
+        "spec": {"restartPolicy": "Never", "nodeSelector": {"kubernetes.io/hostname": NODE},
+            "tolerations": [{"key": node::TAINT, "operator": "Exists"}],
+            "containers": [{"name": "main", "image": "localhost/backstay-tools:1"}]}})
+}

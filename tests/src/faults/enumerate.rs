@@ -1,0 +1,135 @@
+//! From what an undisturbed run did to every plan that strikes it in one place.
+
+use std::collections::BTreeMap;
+
+use super::plan::{Call, Event, Plan, Scenario, Trouble};
+
+/// What happened in a run: calls and events, each kind with its number.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Calls, such as `create jobs`.
+    pub calls: BTreeMap<String, u32>,
+    /// Events of watches, such as `MODIFIED jobs`.
+    pub events: BTreeMap<String, u32>,
+}
+
+/// Once, and five times.
+const TIMES: [u32; 2] = [1, 5];
+
+/// Every plan of a scenario, in a fixed order.
+#[must_use]
+pub fn plans(scenario: Scenario, seen: &Seen) -> Vec<Plan> {
+    let mut troubles = Vec::new();
+    for (what, number) in &seen.calls {
+        let (verb, resource) = what.split_once(' ').unwrap_or((what, ""));
+        if resource == "events" || !concerns(scenario, verb, resource) {
+            continue;
+        }
+        for nth in 1..=*number {
+            let at = Call { what: what.clone(), nth };
+            match verb {
+                "create" | "patch" | "delete" => write(&at, verb, &mut troubles),
+                // A list or watch that breaks is made anew: each is struck the first time.
+                "list" | "watch" if nth == 1 => begin_watch(&at, &mut troubles),
+                "list" | "watch" => {}
+                _ => read(&at, &mut troubles),
+            }
+        }
+    }
+    if matches!(scenario, Scenario::Backup | Scenario::Restore) {
+        inputs_change(&seen.calls, &mut troubles);
+    }
+    for (what, number) in &seen.events {
+        let resource = what.split_once(' ').map_or("", |(_, resource)| resource);
+        if !concerns(scenario, "watch", resource) {
+            continue;
+        }
+        for nth in 1..=*number {
+            let at = || Event { what: what.clone(), nth };
+            troubles.extend([
+                Trouble::Gap { at: at() },
+                Trouble::Break { at: at() },
+                Trouble::Slow { at: at() },
+            ]);
+            // An API server does not lose events. Where ours would not be looked at again otherwise, a net is promised.
+            if matches!(resource, "jobs" | "pods") {
+                troubles.push(Trouble::Lose { at: at() });
+            }
+        }
+    }
+    let mut plans: Vec<Plan> =
+        troubles.into_iter().map(|trouble| Plan { scenario, twin: false, trouble }).collect();
+    plans.push(Plan { scenario, twin: true, trouble: Trouble::None });
+    let dying: Vec<_> = plans
+        .iter()
+        .filter(|p| matches!(p.trouble, Trouble::Die { stale: false, .. }))
+        .map(|p| Plan { twin: true, ..p.clone() })
+        .collect();
+    plans.extend(dying);
+    plans
+}
+
+/// Every list and watch is struck in the first scenario; in the others, those that they are about.
+fn concerns(scenario: Scenario, verb: &str, resource: &str) -> bool {
+    if verb != "list" && verb != "watch" {
+        return true;
+    }
+    match scenario {
+        Scenario::Backup => true,
+        Scenario::Restore => matches!(resource, "restorejobs" | "jobs"),
+        Scenario::Deletion => matches!(resource, "backups" | "jobs"),
+        Scenario::Plan => matches!(resource, "plans" | "backupjobs"),
+    }
+}
+
+fn failing(at: &Call, codes: &[u16], troubles: &mut Vec<Trouble>) {
+    for times in TIMES {
+        for code in codes {
+            troubles.push(Trouble::Answer { at: at.clone(), code: *code, times });
+        }
+        troubles.push(Trouble::Unsent { at: at.clone(), times });
+    }
+}
+
+fn write(at: &Call, verb: &str, troubles: &mut Vec<Trouble>) {
+    failing(at, &[409, 429, 500, 504], troubles);
+    for times in TIMES {
+        troubles.push(Trouble::Lost { at: at.clone(), times });
+    }
+    troubles.extend([
+        Trouble::Answer { at: at.clone(), code: 422, times: 1 },
+        Trouble::Late { at: at.clone() },
+        Trouble::Twice { at: at.clone() },
+        Trouble::Die { at: at.clone(), stale: false },
+        Trouble::Die { at: at.clone(), stale: true },
+    ]);
+    if verb == "create" {
+        troubles.push(Trouble::Taken { at: at.clone() });
+    }
+}
+
+fn read(at: &Call, troubles: &mut Vec<Trouble>) {
+    failing(at, &[429, 500, 504], troubles);
+    troubles.push(Trouble::Late { at: at.clone() });
+}
+
+fn begin_watch(at: &Call, troubles: &mut Vec<Trouble>) {
+    failing(at, &[429, 500], troubles);
+    troubles.push(Trouble::Late { at: at.clone() });
+}
+
+/// From the moment that the Job is there nothing but the Job decides (lifecycle.md R6).
+fn inputs_change(calls: &BTreeMap<String, u32>, troubles: &mut Vec<Trouble>) {
+    let after = |what: &str, from: u32| {
+        let number = calls.get(what).copied().unwrap_or_default();
+        (from..=number)
+            .map(|nth| Trouble::Meddle { at: Call { what: what.to_owned(), nth } })
+            .collect::<Vec<_>>()
+    };
+    troubles.extend(after("create jobs", 1));
+    // The first write of the status begins the run; the second comes after the Job.
+    troubles.extend(after("patch backupjobs/status", 2));
+    troubles.extend(after("patch restorejobs/status", 2));
+    troubles.extend(after("create backups", 1));
+    troubles.extend(after("patch backups/status", 1));
+}

@@ -1,0 +1,292 @@
+//! Plays fault plans, many at once, and says what each of them breaks.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use backstay_engine::{Engine, EngineConfig};
+use futures::{StreamExt, stream};
+use jiff::SignedDuration;
+use kube::{Api, Client, Config};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::enumerate::Seen;
+use super::expected;
+use super::ledger::{Census, Found, Snapshot, differences};
+use super::plan::{Plan, Scenario, Trouble};
+use super::stage::{NODE, Stage};
+use super::subject::{Make, Subject};
+use super::tap::Tap;
+use crate::controller;
+use crate::node;
+
+/// How long a plan may take to its end.
+pub(super) const TO_THE_END: Duration = Duration::from_secs(90);
+/// How long after it the last writes may take: a watch that was refused five times is away for half a minute.
+const TO_REST: Duration = Duration::from_secs(40);
+/// How long the watches are waited for before the cue is given all the same.
+const TO_WATCH: Duration = Duration::from_secs(3);
+/// How long a controller that has died stays away, where it comes back with stale lists.
+const AWAY: Duration = Duration::from_secs(10);
+
+/// Everything that plans share.
+pub struct Theatre {
+    pub(super) client: Client,
+    pub(super) make: Make,
+    pub(super) pins: Value,
+    census: Census,
+    plays: AtomicUsize,
+    born: u64,
+}
+
+/// The undisturbed run of a scenario: what it leaves, and the places where a plan can strike.
+pub struct Baseline {
+    snapshot: Snapshot,
+    /// Calls and events, each kind with its number.
+    pub seen: Seen,
+    /// Reads and writes of the API server, without lists, watches, discovery and Events.
+    pub traffic: (usize, usize),
+}
+
+/// What the end of a scenario is judged by, beside the rules that always hold.
+pub(super) enum Judge<'a> {
+    /// What the scenario's undisturbed run must leave.
+    Absolute,
+    /// What it did leave.
+    Like(&'a Snapshot),
+    /// Nothing else.
+    Rules,
+}
+
+/// What became of a plan.
+pub struct Played {
+    /// The plan.
+    pub plan: Plan,
+    /// What it broke; empty where nothing.
+    pub broken: Vec<String>,
+    /// Whether the place of its trouble was come by.
+    pub reached: bool,
+    snapshot: Snapshot,
+    seen: Seen,
+    traffic: (usize, usize),
+}
+
+impl Theatre {
+    /// Installs what the plans need in the test cluster, and starts the simulated node. `None` where there is none.
+    ///
+    /// # Panics
+    /// When the cluster refuses what is needed.
+    pub async fn open(test: &str) -> Option<Arc<Self>> {
+        if !controller::available(test) {
+            return None;
+        }
+        let client = Client::try_default().await.expect("KUBECONFIG leads to a cluster");
+        let code = backstay_testing::target_dir().join("test-code-cache");
+        let engine = Engine::new(EngineConfig {
+            code_cache: Some(code),
+            concurrent_calls: 32,
+            ..EngineConfig::default()
+        });
+        let engine = engine.expect("the engine starts");
+        let components = controller::install(&client, &engine).await;
+        let census = Census::default();
+        tokio::spawn(census.clone().take(client.clone()));
+        let simulated = client.clone();
+        tokio::spawn(async move { node::run(simulated, NODE).await });
+        let ready = kube::runtime::wait::await_condition(
+            Api::<k8s_openapi::api::core::v1::Node>::all(client.clone()),
+            NODE,
+            |node: Option<&k8s_openapi::api::core::v1::Node>| {
+                node.and_then(|n| n.status.as_ref()).is_some_and(|s| s.conditions.is_some())
+            },
+        );
+        let ready = tokio::time::timeout(Duration::from_secs(30), ready).await;
+        ready.expect("the simulated node is ready in time").expect("nodes can be watched");
+        let pins = pins(&engine, &components);
+        let config = Config::infer().await.expect("KUBECONFIG leads to a cluster");
+        let make = Make {
+            config,
+            engine: Arc::new(engine),
+            components,
+            run_deadline: SignedDuration::from_secs(120),
+        };
+        let born = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() % 1_000_000;
+        Some(Arc::new(Self { client, make, pins, census, plays: AtomicUsize::new(0), born }))
+    }
+
+    /// The name of a namespace that never was.
+    pub(super) fn namespace(&self) -> String {
+        format!("f{}-{}", self.born, self.plays.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Plays the scenario undisturbed.
+    ///
+    /// # Errors
+    /// What it breaks: then no plan of the scenario can be judged.
+    pub async fn baseline(&self, scenario: Scenario) -> Result<Baseline, Played> {
+        let plan = Plan { scenario, twin: false, trouble: Trouble::None };
+        let played = self.play(&plan, None).await;
+        if !played.broken.is_empty() {
+            return Err(played);
+        }
+        Ok(Baseline { snapshot: played.snapshot, seen: played.seen, traffic: played.traffic })
+    }
+
+    /// Plays one plan.
+    pub async fn play(&self, plan: &Plan, baseline: Option<&Baseline>) -> Played {
+        let namespace = self.namespace();
+        let stage = Stage::set(self.client.clone(), &namespace, &namespace, plan.scenario, &self.pins).await;
+        let tap = Arc::new(Tap::new(&namespace, plan.trouble.clone(), stage.meddling()));
+        let mut subject = Subject::start(&self.make, &tap);
+        let twin = plan.twin.then(|| Subject::start(&self.make, &tap));
+        let _ = tokio::time::timeout(TO_WATCH, tap.all_watched()).await;
+        stage.cue().await;
+        let mut broken = Vec::new();
+        let ends = stage.ends(stated(&plan.trouble), TO_THE_END);
+        tokio::pin!(ends);
+        let end = loop {
+            tokio::select! {
+                end = &mut ends => break end,
+                () = dies(&subject, twin.as_ref()), if matches!(plan.trouble, Trouble::Die { .. }) => {
+                    if matches!(plan.trouble, Trouble::Die { stale: true, .. }) {
+                        stage.jobs_ended(AWAY).await;
+                    }
+                    // Whichever of two died, one more comes.
+                    subject = Subject::start(&self.make, &tap);
+                    break ends.await;
+                }
+            }
+        };
+        broken.extend(end.err());
+        let judge = match baseline {
+            None => Judge::Absolute,
+            Some(_) if stated(&plan.trouble) => Judge::Rules,
+            Some(baseline) => Judge::Like(&baseline.snapshot),
+        };
+        let snapshot = self.rest(&stage, &judge, &mut broken).await;
+        for (path, made) in tap.intruders() {
+            if !self.untouched(&path, &made).await {
+                broken.push(format!("what somebody else made was touched: {path}"));
+            }
+        }
+        broken.extend(stage.touched(&plan.trouble).await);
+        drop((subject, twin));
+        Played {
+            plan: plan.clone(),
+            broken,
+            reached: tap.reached(),
+            snapshot,
+            seen: Seen { calls: tap.calls(), events: tap.events() },
+            traffic: tap.traffic(),
+        }
+    }
+
+    /// Waits until what is there is as it has to be, or says what is wrong with it.
+    pub(super) async fn rest(&self, stage: &Stage, judge: &Judge<'_>, broken: &mut Vec<String>) -> Snapshot {
+        let deadline = Instant::now() + TO_REST;
+        let mut every = tokio::time::interval(Duration::from_millis(250));
+        loop {
+            every.tick().await;
+            let found = match Found::list(stage).await {
+                Ok(found) => found,
+                Err(error) => {
+                    broken.push(format!("what is there could not be listed: {error}"));
+                    return Snapshot::default();
+                }
+            };
+            let snapshot = found.snapshot(&self.census);
+            let mut wrong = found.broken_rules();
+            match judge {
+                Judge::Absolute => wrong.extend(expected::wrong(stage.scenario, &found, &snapshot)),
+                Judge::Like(undisturbed) => wrong.extend(differences(undisturbed, &snapshot)),
+                Judge::Rules => {}
+            }
+            if wrong.is_empty() {
+                return snapshot;
+            }
+            if Instant::now() >= deadline {
+                broken.extend(wrong);
+                return snapshot;
+            }
+        }
+    }
+
+    async fn untouched(&self, path: &str, made: &Value) -> bool {
+        let Ok(request) = http::Request::get(path).body(Vec::new()) else { return false };
+        let now: Result<Value, _> = self.client.request(request).await;
+        now.is_ok_and(|now| now["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"])
+    }
+
+    /// Plays plans, `at_once` at a time, and tells of each that breaks something as it happens. Ends with the first such
+    /// one if only that is wanted.
+    #[allow(clippy::print_stderr)]
+    pub async fn play_all(
+        self: &Arc<Self>,
+        plans: Vec<Plan>,
+        baselines: &BTreeMap<Scenario, Baseline>,
+        at_once: usize,
+        first_only: bool,
+    ) -> Vec<Played> {
+        let total = plans.len();
+        let began = Instant::now();
+        let mut all = Vec::with_capacity(total);
+        let mut playing = stream::iter(plans)
+            .map(|plan| async move { self.play(&plan, baselines.get(&plan.scenario)).await })
+            .buffer_unordered(at_once);
+        while let Some(played) = playing.next().await {
+            let broken = !played.broken.is_empty();
+            if broken {
+                eprintln!("{}", played.told());
+            }
+            all.push(played);
+            if broken && first_only {
+                break;
+            }
+            if all.len() % 100 == 0 || all.len() == total {
+                eprintln!("  {} of {total} plans, {} s", all.len(), began.elapsed().as_secs());
+            }
+        }
+        all
+    }
+}
+
+impl Played {
+    /// The plan's line, and what it broke.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let mut text = format!("BROKEN  {}\n", self.plan);
+        for line in self.broken.iter().take(12) {
+            let _ = writeln!(text, "        {}", &line[..line.floor_char_boundary(1500)]);
+        }
+        let _ = write!(text, "replay: BACKSTAY_FAULT_PLAN='{}' make faults", self.plan);
+        text
+    }
+}
+
+/// Whether a plan may end otherwise than the undisturbed run, as long as the end is stated and no rule is broken.
+fn stated(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Taken { .. } | Trouble::Answer { code: 422, .. })
+}
+
+async fn dies(one: &Subject, other: Option<&Subject>) {
+    match other {
+        None => one.dies().await,
+        Some(other) => {
+            tokio::select! { () = one.dies() => {} () = other.dies() => {} }
+        }
+    }
+}
+
+/// How a Backup names the components that the plans use.
+fn pins(engine: &Engine, components: &PathBuf) -> Value {
+    let pin = |file: &str| {
+        let component = engine.load_file(&components.join(file)).expect("the component loads");
+        let descriptor = component.descriptor();
+        json!({"name": descriptor.name, "version": descriptor.version, "digest": component.digest()})
+    };
+    json!({"job": pin("job.wasm"), "scrubber": pin("scrubber.wasm")})
+}

@@ -1,0 +1,90 @@
+//! One controller under test: in a thread and a runtime of its own, so that it can die at any moment.
+
+use std::future::pending;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstay::controllers;
+use backstay::settings::Settings;
+use backstay_engine::Engine;
+use jiff::SignedDuration;
+use kube::client::ClientBuilder;
+use kube::{Client, Config};
+use tower::service_fn;
+
+use super::layer::FaultLayer;
+use super::tap::{Life, Tap};
+
+/// How soon a controller under test looks again at what no event told of; far less than in life, where no test waits.
+const RECHECK: Duration = Duration::from_secs(3);
+/// How long a finished Job of a plan stays.
+const JOB_TTL: SignedDuration = SignedDuration::from_hours(1);
+
+/// What every controller of every plan is made of.
+#[derive(Clone)]
+pub(super) struct Make {
+    pub config: Config,
+    pub engine: Arc<Engine>,
+    pub components: PathBuf,
+    pub run_deadline: SignedDuration,
+}
+
+/// A controller. It dies when this is dropped.
+pub(super) struct Subject(Arc<Life>);
+
+impl Subject {
+    /// Starts one that sees the tap's namespace only, through the tap's trouble.
+    pub(super) fn start(make: &Make, tap: &Arc<Tap>) -> Self {
+        let life = Arc::new(Life::default());
+        let layer = FaultLayer { tap: tap.clone(), life: life.clone() };
+        let make = make.clone();
+        let (theirs, namespace) = (life.clone(), tap.namespace.clone());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(4)
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                let real = Client::try_from(make.config).expect("a client");
+                let real = service_fn(move |request| {
+                    let real = real.clone();
+                    async move { real.send(request).await }
+                });
+                let client = ClientBuilder::new(real, "default").with_layer(&layer).build();
+                let settings = Settings {
+                    components: make.components,
+                    namespace,
+                    wait_deadline: SignedDuration::from_secs(30),
+                    run_deadline: make.run_deadline,
+                    job_ttl: Some(JOB_TTL),
+                    recheck: RECHECK,
+                    concurrency: 4,
+                    ..Settings::default()
+                };
+                tokio::select! {
+                    biased;
+                    () = theirs.ended() => {}
+                    ended = controllers::run(client, &make.engine, settings, pending()) => {
+                        panic!("the controller ended: {ended:?}")
+                    }
+                }
+            });
+            // Whatever it had begun and not finished is cut off here.
+            runtime.shutdown_background();
+        });
+        Self(life)
+    }
+
+    /// Waits until the plan has it die.
+    pub(super) async fn dies(&self) {
+        self.0.ended().await;
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}

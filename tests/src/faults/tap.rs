@@ -1,0 +1,209 @@
+//! What passes between the controllers of a plan and the API server: counted, noted, and troubled as the plan says.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::StatusCode;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::asked::Asked;
+use super::plan::{Call, Event, Trouble};
+
+/// Whether one controller is alive.
+#[derive(Default)]
+pub(super) struct Life {
+    over: AtomicBool,
+    told: Notify,
+}
+
+impl Life {
+    /// Ends it: from now on nothing passes.
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.told.notify_waiters();
+    }
+
+    /// Waits for its end.
+    pub(super) async fn ended(&self) {
+        let told = self.told.notified();
+        tokio::pin!(told);
+        told.as_mut().enable();
+        if !self.over.load(Ordering::SeqCst) {
+            told.await;
+        }
+    }
+}
+
+/// What an administrator does midway.
+pub(super) type Meddling = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// See the module. One for all controllers of a plan, and for all their lives.
+pub(super) struct Tap {
+    /// The one namespace that they see.
+    pub namespace: String,
+    trouble: Trouble,
+    meddling: Meddling,
+    seen: Mutex<Seen>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Seen {
+    calls: HashMap<String, u32>,
+    events: HashMap<String, u32>,
+    /// Calls that the API server answered with success.
+    done: Vec<Call>,
+    /// Whether the place of the trouble was come by.
+    reached: bool,
+    /// First list of each resource.
+    first: HashMap<String, Bytes>,
+    /// Resources whose next list is the first one again.
+    stale: BTreeSet<String>,
+    watched: BTreeSet<String>,
+    intruders: Vec<(String, Value)>,
+}
+
+impl Tap {
+    pub(super) fn new(namespace: &str, trouble: Trouble, meddling: Meddling) -> Self {
+        let namespace = namespace.to_owned();
+        Self { namespace, trouble, meddling, seen: Mutex::default(), changed: Notify::new() }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a call; the trouble, if this is its place. Events are a courtesy and have no place in a plan's counts.
+    pub(super) fn called(&self, asked: &Asked) -> Option<(Call, &Trouble)> {
+        let mut seen = self.seen();
+        let count = seen.calls.entry(asked.what.clone()).or_default();
+        *count += 1;
+        let nth = *count;
+        let (at, times) = match &self.trouble {
+            Trouble::Answer { at, times, .. }
+            | Trouble::Unsent { at, times }
+            | Trouble::Lost { at, times } => (at, *times),
+            Trouble::Late { at }
+            | Trouble::Twice { at }
+            | Trouble::Die { at, .. }
+            | Trouble::Taken { at }
+            | Trouble::Meddle { at } => (at, 1),
+            Trouble::None
+            | Trouble::Lose { .. }
+            | Trouble::Gap { .. }
+            | Trouble::Break { .. }
+            | Trouble::Slow { .. } => return None,
+        };
+        let here = at.what == asked.what && (at.nth..at.nth + times).contains(&nth);
+        seen.reached |= here;
+        here.then(|| (Call { what: asked.what.clone(), nth }, &self.trouble))
+    }
+
+    /// Notes the API server's own answer.
+    pub(super) fn answered(&self, asked: &Asked, status: StatusCode) {
+        if status.is_success() || status == StatusCode::NOT_FOUND || status == StatusCode::CONFLICT {
+            let mut seen = self.seen();
+            let nth = *seen.calls.get(&asked.what).unwrap_or(&1);
+            seen.done.push(Call { what: asked.what.clone(), nth });
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Notes an event; the trouble, if this is its place.
+    pub(super) fn event(&self, what: &str) -> Option<&Trouble> {
+        let mut seen = self.seen();
+        let count = seen.events.entry(what.to_owned()).or_default();
+        *count += 1;
+        let nth = *count;
+        let (Trouble::Lose { at } | Trouble::Gap { at } | Trouble::Break { at } | Trouble::Slow { at }) =
+            &self.trouble
+        else {
+            return None;
+        };
+        let here = *at == Event { what: what.to_owned(), nth };
+        seen.reached |= here;
+        here.then_some(&self.trouble)
+    }
+
+    pub(super) fn watching(&self, resource: &str) {
+        self.seen().watched.insert(resource.to_owned());
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until every resource that is listed is watched too.
+    pub(super) async fn all_watched(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let seen = self.seen();
+                let listed: BTreeSet<_> = seen.first.keys().cloned().collect();
+                if listed.len() >= 7 && listed.is_subset(&seen.watched) {
+                    return;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    pub(super) fn listed(&self, resource: &str, body: &Bytes) {
+        self.seen().first.entry(resource.to_owned()).or_insert_with(|| body.clone());
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn stale_list(&self, resource: &str) -> Option<Bytes> {
+        let mut seen = self.seen();
+        if seen.stale.remove(resource) { seen.first.get(resource).cloned() } else { None }
+    }
+
+    pub(super) fn died(&self, stale: bool) {
+        let mut seen = self.seen();
+        if stale {
+            seen.stale = seen.first.keys().cloned().collect();
+        }
+    }
+
+    pub(super) async fn meddle(&self) {
+        (self.meddling)().await;
+    }
+
+    pub(super) fn intruded(&self, path: String, object: Value) {
+        self.seen().intruders.push((path, object));
+    }
+
+    /// What somebody else made, with its path.
+    pub(super) fn intruders(&self) -> Vec<(String, Value)> {
+        self.seen().intruders.clone()
+    }
+
+    /// Whether the place of the trouble was come by.
+    pub(super) fn reached(&self) -> bool {
+        self.seen().reached || self.trouble == Trouble::None
+    }
+
+    /// The calls so far, each kind with its number.
+    pub(super) fn calls(&self) -> BTreeMap<String, u32> {
+        self.seen().calls.clone().into_iter().collect()
+    }
+
+    /// The events so far, each kind with its number.
+    pub(super) fn events(&self) -> BTreeMap<String, u32> {
+        self.seen().events.clone().into_iter().collect()
+    }
+
+    /// Reads and writes that the API server did, but for lists, watches, discovery and Events.
+    pub(super) fn traffic(&self) -> (usize, usize) {
+        let seen = self.seen();
+        let counted = |verbs: &[&str]| {
+            let of =
+                |what: &str| what.split_once(' ').is_some_and(|(v, r)| verbs.contains(&v) && r != "events");
+            seen.done.iter().filter(|c| of(&c.what)).count()
+        };
+        (counted(&["get"]), counted(&["create", "patch", "delete"]))
+    }
+}

@@ -1,0 +1,138 @@
+//! A simulated node: a Node object that stays ready, and pods on it that run and end without any container.
+//!
+//! It stands in for a kubelet where hundreds of pods are needed whose work is of no interest: what Kubernetes itself does
+//! with Jobs and pods is real. How a pod ends is in its annotations, see [`MESSAGE`] and [`EXIT_CODE`].
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+/// Annotation of a pod: its containers end with this termination message; without it, with none.
+pub const MESSAGE: &str = "sim.example.org/message";
+/// Annotation of a pod: its containers end with this exit code; without it, with 0.
+pub const EXIT_CODE: &str = "sim.example.org/exit-code";
+/// Taint of the node: only pods that tolerate it, or name the node, are put there.
+pub const TAINT: &str = "sim.example.org/node";
+
+/// How often the node says that it is there; a node is lost after 40 s of silence.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Pods whose status is written at once.
+const AT_ONCE: usize = 16;
+
+/// Runs a node of this name for as long as it is polled.
+///
+/// # Panics
+/// When the API server refuses the node: then no test that needs it can go on.
+pub async fn run(client: Client, name: &str) {
+    register(&client, name).await;
+    tokio::join!(heartbeat(&client, name), kubelet(&client, name));
+}
+
+fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).expect("a valid object")
+}
+
+async fn register(client: &Client, name: &str) {
+    let api = Api::<Node>::all(client.clone());
+    let node: Node = object(json!({"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "spec": {"taints": [{"key": TAINT, "effect": "NoSchedule"}]}}));
+    match api.create(&PostParams::default(), &node).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+        Err(error) => panic!("the simulated node is refused: {error}"),
+    }
+    let resources =
+        json!({"cpu": "100000", "memory": "100Ti", "pods": "100000", "ephemeral-storage": "100Ti"});
+    let now = jiff::Timestamp::now();
+    let status = json!({"status": {"capacity": resources, "allocatable": resources, "conditions": [
+        {"type": "Ready", "status": "True", "reason": "Simulated", "message": "simulated",
+         "lastHeartbeatTime": now, "lastTransitionTime": now}]}});
+    api.patch_status(name, &PatchParams::default(), &Patch::Merge(status))
+        .await
+        .expect("a node has a status");
+}
+
+async fn heartbeat(client: &Client, name: &str) {
+    let api = Api::<Lease>::namespaced(client.clone(), "kube-node-lease");
+    let mut every = tokio::time::interval(HEARTBEAT);
+    loop {
+        every.tick().await;
+        let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name},
+            "spec": {"holderIdentity": name, "leaseDurationSeconds": 40,
+                "renewTime": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()}});
+        let params = PatchParams::apply("backstay-simulated-node").force();
+        if let Err(error) = api.patch(name, &params, &Patch::Apply(lease)).await {
+            tracing::warn!(%error, "the simulated node could not renew its lease");
+        }
+    }
+}
+
+async fn kubelet(client: &Client, name: &str) {
+    let pods = Api::<Pod>::all(client.clone());
+    let config = watcher::Config::default().fields(&format!("spec.nodeName={name}"));
+    watcher(pods, config)
+        .default_backoff()
+        .applied_objects()
+        .map_err(|error| tracing::warn!(%error, "the simulated node lost its watch"))
+        .filter_map(|pod| async { pod.ok() })
+        .for_each_concurrent(AT_ONCE, |pod| live(client.clone(), pod))
+        .await;
+}
+
+/// One step in the life of a pod: it starts, then it ends, and when it is deleted it goes at once.
+async fn live(client: Client, pod: Pod) {
+    let api = Api::<Pod>::namespaced(client, &pod.namespace().unwrap_or_default());
+    let name = pod.name_any();
+    let done = if pod.metadata.deletion_timestamp.is_some() {
+        api.delete(&name, &DeleteParams::default().grace_period(0)).await.map(|_| ())
+    } else {
+        let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or("Pending");
+        let status = match phase {
+            "Pending" => running(&pod),
+            "Running" => ended(&pod),
+            _ => return,
+        };
+        let uid = json!({"uid": pod.metadata.uid});
+        let patch = Patch::Merge(json!({"metadata": uid, "status": status}));
+        api.patch_status(&name, &PatchParams::default(), &patch).await.map(|_| ())
+    };
+    match done {
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+        Err(error) => tracing::warn!(pod = name, %error, "the simulated node could not write a pod"),
+        Ok(()) => {}
+    }
+}
+
+fn containers(pod: &Pod, state: &Value, ready: bool) -> Value {
+    let containers = pod.spec.iter().flat_map(|s| &s.containers);
+    containers
+        .map(|c| {
+            json!({"name": c.name, "image": c.image, "imageID": "", "ready": ready, "started": ready,
+                "restartCount": 0, "state": state})
+        })
+        .collect()
+}
+
+fn running(pod: &Pod) -> Value {
+    let now = jiff::Timestamp::now();
+    let state = json!({"running": {"startedAt": now}});
+    json!({"phase": "Running", "startTime": now, "conditions": [{"type": "Ready", "status": "True"}],
+        "containerStatuses": containers(pod, &state, true)})
+}
+
+fn ended(pod: &Pod) -> Value {
+    let annotation = |key: &str| pod.annotations().get(key).cloned();
+    let code: i32 = annotation(EXIT_CODE).and_then(|c| c.parse().ok()).unwrap_or_default();
+    let now = jiff::Timestamp::now();
+    let state = json!({"running": null, "terminated": {"exitCode": code, "finishedAt": now, "startedAt": now,
+        "reason": if code == 0 { "Completed" } else { "Error" }, "message": annotation(MESSAGE)}});
+    json!({"phase": if code == 0 { "Succeeded" } else { "Failed" },
+        "conditions": [{"type": "Ready", "status": "False"}],
+        "containerStatuses": containers(pod, &state, false)})
+}

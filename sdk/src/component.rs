@@ -3,14 +3,13 @@
 use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::bindings::about::exports::backstay::strategy::about;
 use crate::bindings::pod::exports::backstay::strategy::pod_driver;
 use crate::bindings::resource::exports::backstay::strategy::resource_driver;
 use crate::run::{Failure, Finding, Request};
 use crate::strategy::{Check, PodStrategy, ResourceStrategy, Strategy};
-use crate::wire::{parse, wit};
+use crate::wire::{pairs, parse, wit};
 
 /// Implements the contract's exports for a strategy.
 pub struct Component<S>(PhantomData<S>);
@@ -28,10 +27,10 @@ impl<S: Strategy> about::Guest for Component<S> {
         options: Option<String>,
     ) -> Vec<wit::Diagnostic> {
         report_panics();
-        let findings = match decode::<S::Spec>(&parse(&strategy)) {
+        let findings = match decode::<S::Spec>(&strategy) {
             Err(finding) => vec![finding],
             Ok(spec) => {
-                let parameters = parameters.map(|p| p.into_iter().collect());
+                let parameters = parameters.map(pairs);
                 let options = options.as_deref().map(parse);
                 S::validate(&Check {
                     spec: &spec,
@@ -47,14 +46,16 @@ impl<S: Strategy> about::Guest for Component<S> {
 impl<S: PodStrategy> pod_driver::Guest for Component<S> {
     fn render(request: wit::Request, application: Option<String>) -> Result<wit::PodRun, wit::Failure> {
         report_panics();
-        let request = typed::<S::Spec>(request.into())?;
+        let request = typed::<S::Spec>(request)?;
         let application = application.as_deref().map(parse);
-        Ok(S::render(&request, application.as_ref())?.into())
+        let rendered = S::render(&request, application.as_ref())?.into();
+        spent((request, application));
+        Ok(rendered)
     }
 
     fn parse(request: wit::Request, ended: wit::PodResult) -> Result<wit::Outcome, wit::Failure> {
         report_panics();
-        let request = typed::<S::Spec>(request.into())?;
+        let request = typed::<S::Spec>(request)?;
         Ok(S::parse(&request, &ended.into())?.into())
     }
 }
@@ -62,7 +63,7 @@ impl<S: PodStrategy> pod_driver::Guest for Component<S> {
 impl<S: ResourceStrategy> resource_driver::Guest for Component<S> {
     fn step(request: wit::Request, view: wit::View) -> wit::StepResult {
         report_panics();
-        let step = match typed::<S::Spec>(request.into()) {
+        let step = match typed::<S::Spec>(request) {
             Ok(request) => S::step(&request, &view.into()).unwrap_or_else(Into::into),
             Err(failure) => crate::step::Stop::Fail(failure).into(),
         };
@@ -71,26 +72,30 @@ impl<S: ResourceStrategy> resource_driver::Guest for Component<S> {
 }
 
 /// The request with its spec decoded.
-fn typed<S: DeserializeOwned>(mut request: Request<Value>) -> Result<Request<S>, Failure> {
-    let spec = match request.spec.take() {
+fn typed<S: DeserializeOwned>(mut request: wit::Request) -> Result<Request<S>, Failure> {
+    let spec = match request.strategy.take() {
         None => None,
-        Some(value) => Some(decode::<S>(&value).map_err(|finding| {
+        Some(text) => Some(decode::<S>(&text).map_err(|finding| {
             Failure::new(
                 "InvalidStrategy",
                 format!(
                     "the spec of the {} strategy is not valid: {}: {}",
-                    request.kind.kind, finding.at, finding.message
+                    request.strategy_kind.kind, finding.at, finding.message
                 ),
             )
             .with_findings(vec![finding])
         })?),
     };
-    Ok(request.with_spec(spec))
+    Ok(Request::from(request).with_spec(spec))
 }
 
 /// The spec, or the field that does not decode.
-fn decode<S: DeserializeOwned>(value: &Value) -> Result<S, Finding> {
-    serde_path_to_error::deserialize(value).map_err(|e| {
+fn decode<S: DeserializeOwned>(text: &str) -> Result<S, Finding> {
+    // To know which field it is costs twice what decoding does, so it is found out only if there is one.
+    if let Ok(spec) = serde_json::from_str(text) {
+        return Ok(spec);
+    }
+    serde_path_to_error::deserialize(&parse(text)).map_err(|e| {
         let at = pointer(e.path());
         Finding::error(at, e.into_inner().to_string())
     })
@@ -113,6 +118,14 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         }
     }
     pointer
+}
+
+/// Leaves `value` where it is: the instance ends with the call, so that freeing it would be work for nobody.
+fn spent<T>(value: T) {
+    #[cfg(target_arch = "wasm32")]
+    std::mem::forget(value);
+    #[cfg(not(target_arch = "wasm32"))]
+    drop(value);
 }
 
 /// A panic becomes a trap that says nothing; so its message goes to the log first.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::run::Mode;
-use crate::schema;
 use crate::strategy::Strategy;
 
 /// A kind in an API group; group `""` is core.
@@ -49,7 +48,7 @@ pub struct StrategyKind {
     pub kind: String,
     /// Plural, as in the CRD's name.
     pub plural: String,
-    /// Structural OpenAPI v3 schema of `.spec`; see [`schema::of`].
+    /// Structural OpenAPI v3 schema of `.spec`; see [`crate::schema::of`].
     pub schema: Value,
     /// Application kinds it can back up; empty means any.
     pub applications: Vec<GroupKind>,
@@ -199,7 +198,7 @@ impl Descriptor {
                 version: S::KIND.version.to_owned(),
                 kind: S::KIND.kind.to_owned(),
                 plural: S::KIND.plural.to_owned(),
-                schema: schema::of::<S::Spec>(),
+                schema: S::schema(),
                 applications: S::APPLICATIONS.iter().map(|(g, k)| GroupKind::new(*g, *k)).collect(),
             }],
             parameters_schema: json!({"type": "object", "additionalProperties": {"type": "string"}}),

@@ -32,6 +32,13 @@ pub trait Strategy {
     /// the run with `InvalidStrategy` and the field to blame before the strategy is asked.
     type Spec: DeserializeOwned + JsonSchema;
 
+    /// The schema of [`Strategy::Spec`] as the CRD takes it, made of the type. A component that is to be small returns
+    /// the same from a file, and has a test that compares the two: what makes schemas is some 30 KB.
+    #[must_use]
+    fn schema() -> Value {
+        crate::schema::of::<Self::Spec>()
+    }
+
     /// What it serves and asks for, made of the constants above. A resource strategy adds its accesses and stages.
     #[must_use]
     fn describe() -> Descriptor

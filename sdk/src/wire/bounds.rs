@@ -2,7 +2,7 @@
 //! the run with a reason that blames the component; so what is said is cut instead.
 
 use super::wit;
-use crate::run::Finding;
+use crate::run::{Finding, Severity};
 
 /// A message, in bytes.
 pub(super) const MESSAGE: usize = 4 << 10;
@@ -27,7 +27,10 @@ pub(super) fn text(mut text: String, bytes: usize) -> String {
 pub(crate) fn findings(mut findings: Vec<Finding>) -> Vec<wit::Diagnostic> {
     if findings.len() > LIST {
         // Errors refuse the run: none may be lost to a warning before it.
-        findings.sort_by_key(|f| f.severity == crate::Severity::Warning);
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            findings.into_iter().partition(|f| f.severity == Severity::Error);
+        findings = errors;
+        findings.extend(warnings);
         let rest = findings.split_off(LIST - 1);
         let severity = rest[0].severity;
         let message = format!("and {} findings more", rest.len());

@@ -1,8 +1,6 @@
 //! What a call is told.
 
-use serde_json::Value;
-
-use super::{parse, wit};
+use super::{pairs, parse, wit};
 use crate::pod::{Container, Pod, PodResult};
 use crate::run::{Backup, CancelCause, Cancellation, Inherited, Mode, Request};
 use crate::step::{
@@ -20,7 +18,8 @@ impl From<wit::Mode> for Mode {
     }
 }
 
-impl From<wit::Request> for Request<Value> {
+/// Without a spec: that is decoded at once into the author's type.
+impl From<wit::Request> for Request<()> {
     fn from(v: wit::Request) -> Self {
         Self {
             mode: v.mode.into(),
@@ -30,12 +29,12 @@ impl From<wit::Request> for Request<Value> {
             deadline: v.deadline,
             now: v.now,
             kind: v.strategy_kind.into(),
-            spec: v.strategy.as_deref().map(parse),
-            parameters: v.parameters.into_iter().collect(),
+            spec: None,
+            parameters: pairs(v.parameters),
             options: v.options.as_deref().map(parse),
             application: v.application.into(),
             backup: v.backup.map(Into::into),
-            namespaces: v.namespaces.into_iter().collect(),
+            namespaces: pairs(v.namespaces),
             inherited: v.inherited.map(|i| Inherited {
                 run_uid: i.run_uid,
                 backup_uid: i.backup_uid,
@@ -63,7 +62,7 @@ impl From<wit::Backup> for Backup {
             application: v.application.into(),
             application_name: v.application_name,
             taken_at: v.taken_at,
-            metadata: v.metadata.into_iter().collect(),
+            metadata: pairs(v.metadata),
             artifact: v.artifact.map(Into::into),
             underlying_resources: v.underlying_resources.as_deref().map(parse),
             private_data: v.private_data.as_deref().map(parse),

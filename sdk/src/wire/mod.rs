@@ -5,7 +5,12 @@ mod bounds;
 mod from_host;
 mod to_host;
 
+use std::collections::BTreeMap;
+use std::io;
+
+use serde::Serialize as _;
 use serde_json::Value;
+use serde_json::ser::Formatter;
 
 pub(crate) use crate::bindings::about::backstay::strategy::types as wit;
 pub(crate) use bounds::findings;
@@ -17,7 +22,30 @@ pub(crate) fn parse(text: &str) -> Value {
 
 /// A JSON text for the host.
 fn print(value: &Value) -> String {
-    value.to_string()
+    // Not `Display`, which writes through a formatter and takes three times as long.
+    let mut text = Vec::with_capacity(1024);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, StandardFloats);
+    value.serialize(&mut serializer).expect("the keys of a JSON value are strings");
+    String::from_utf8(text).expect("JSON is text")
+}
+
+/// Floats as the standard library writes them, which other code does already; the writer of `serde_json` has its own
+/// tables, 12 KB of them.
+struct StandardFloats;
+
+impl Formatter for StandardFloats {
+    fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        write!(writer, "{value:?}")
+    }
+}
+
+/// Pairs of the host. They are in order, so that one after the other goes in; collecting would sort them first.
+pub(crate) fn pairs(pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
+    let mut map = BTreeMap::new();
+    for (name, value) in pairs {
+        map.insert(name, value);
+    }
+    map
 }
 
 impl From<wit::GroupKind> for crate::GroupKind {

@@ -9,8 +9,8 @@ mod pod;
 mod rendered;
 mod spec;
 
-use backstay_sdk::Value;
 use backstay_sdk::prelude::*;
+use backstay_sdk::{Value, serde_json};
 
 pub use spec::JobSpec;
 
@@ -28,6 +28,11 @@ impl Strategy for Job {
     const LONGEST_RUN: u32 = 6 * 60 * 60;
     type Spec = JobSpec;
 
+    fn schema() -> Value {
+        // That of `JobSpec`, which the test below compares it with.
+        serde_json::from_str(include_str!("schema.json")).expect("the file is JSON")
+    }
+
     fn validate(check: &Check<'_, JobSpec>) -> Vec<Finding> {
         rendered::check(check.spec)
     }
@@ -44,3 +49,15 @@ impl PodStrategy for Job {
 }
 
 backstay_sdk::export_pod!(Job);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_in_the_file_is_that_of_the_spec() {
+        let of_spec = backstay_sdk::schema::of::<JobSpec>();
+        let text = serde_json::to_string_pretty(&of_spec).unwrap();
+        assert_eq!(Job::schema(), of_spec, "src/schema.json has to be:\n{text}\n");
+    }
+}

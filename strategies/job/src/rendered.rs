@@ -22,7 +22,8 @@ pub(crate) fn run(request: &Request<JobSpec>, application: Option<&Value>) -> Re
     let spec = request.spec()?;
     let context = Context::of(request, application);
     let options = Options { bounds: Bounds { work: STEPS, ..Bounds::default() }, ..Options::default() };
-    let rendered = template::render(&json!(spec.template), TEMPLATE, spec.dialect, &context, &options);
+    let template = Value::Object(spec.template.0.clone());
+    let rendered = template::render_owned(template, TEMPLATE, spec.dialect, &context, &options);
     let rendered = rendered.map_err(|findings| refused("TemplateError", "cannot be rendered", findings))?;
     let mut template = rendered.value;
     let wrong = pod::findings(&template);
@@ -43,7 +44,7 @@ pub(crate) fn run(request: &Request<JobSpec>, application: Option<&Value>) -> Re
 
 /// What can be found in a strategy without a run.
 pub(crate) fn check(spec: &JobSpec) -> Vec<Finding> {
-    let template = json!(spec.template);
+    let template = Value::Object(spec.template.0.clone());
     let mut findings = template::check(&template, TEMPLATE, spec.dialect);
     findings.extend(pod::findings(&template));
     findings

@@ -120,13 +120,30 @@ pub(super) fn parse(text: &str) -> Option<f64> {
         let magnitude = parse_hex(hex)?;
         return Some(if text.starts_with('-') { -magnitude } else { magnitude });
     }
-    if matches!(lower.as_str(), "inf" | "infinity" | "nan") {
-        return text.parse().ok();
-    }
-    if !lower.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'+' | b'-')) {
+    let magnitude = match lower.as_str() {
+        "inf" | "infinity" => f64::INFINITY,
+        "nan" => f64::NAN,
+        decimal => parse_decimal(decimal)?,
+    };
+    Some(if text.starts_with('-') { -magnitude } else { magnitude })
+}
+
+/// Digits with a point and a decimal exponent, any of which may be missing. They are read as JSON, whose reader is there
+/// anyway and rounds as well as that of the standard library, which has 15 KB of its own.
+fn parse_decimal(text: &str) -> Option<f64> {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let power = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let sound = digits(whole) && digits(fraction) && digits(power);
+    if !sound || power.is_empty() || (whole.is_empty() && fraction.is_empty()) {
         return None;
     }
-    text.parse::<f64>().ok().filter(|f| f.is_finite())
+    let whole = match whole.trim_start_matches('0') {
+        "" => "0",
+        whole => whole,
+    };
+    serde_json::from_str(&format!("{whole}.{fraction}0e{exponent}")).ok()
 }
 
 /// Whether each underscore stands between digits or after a base prefix.

@@ -1,7 +1,7 @@
 //! Moments and lengths of time. There is no clock and no zone data here: now is when the run began, and every zone
 //! that has a name is UTC, as in an image without zone data.
 
-use super::layout;
+use super::{float, layout};
 
 /// A moment, in a zone.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,7 +159,7 @@ pub(super) fn parse_duration(text: &str) -> Option<i64> {
         let (unit, tail) = tail.split_at(end);
         let unit = UNITS.iter().find(|(name, _)| *name == unit)?.1;
         let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        let part = if fraction.is_empty() { 0.0 } else { format!("0.{fraction}").parse::<f64>().ok()? };
+        let part = if fraction.is_empty() { 0.0 } else { float::parse(&format!("0.{fraction}"))? };
         total += u128::from(whole) * u128::from(unit) + (part * unit as f64) as u128;
         if total > 1 << 63 {
             return None;

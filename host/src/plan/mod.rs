@@ -31,7 +31,6 @@ pub async fn reconcile(seen: Arc<Plan>, ctx: Arc<Context>) -> Action {
             ctx.runs.forget(&uid);
             wake(wake_at, &ctx)
         }
-        Err(error) if error.class() == Class::NotFound => Action::await_change(),
         Err(error) => {
             let attempt = ctx.runs.failed(&uid);
             tracing::warn!(plan = %title(&seen), attempt, error = %chain(&error), "plan not handled, will try again");
@@ -51,8 +50,10 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
     // Firing twice is harmless, recording twice is not: the status must be the newest.
     let namespace = seen.namespace().unwrap_or_default();
     let api = Api::<Plan>::namespaced(ctx.client.clone(), &namespace);
-    let plan =
-        api.get(&seen.name_any()).await.map_err(|e| ApiError::new(format!("reading {}", title(seen)), e))?;
+    let found = api.get_opt(&seen.name_any()).await;
+    let Some(plan) = found.map_err(|e| ApiError::new(format!("reading {}", title(seen)), e))? else {
+        return Ok(None);
+    };
     if plan.uid() != seen.uid() || plan.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
@@ -115,10 +116,13 @@ async fn fire_slot(
     let result = match api.create(&PostParams::default(), &job).await {
         Ok(_) => FireResult::Created,
         Err(error) if class(&error) == Class::AlreadyExists => {
-            let existing = api
-                .get(&slot.name)
-                .await
+            let found = api.get_opt(&slot.name).await;
+            let found = found
                 .map_err(|e| ApiError::new(format!("reading BackupJob \"{namespace}/{}\"", slot.name), e))?;
+            // It went away in between: look again.
+            let Some(existing) = found else {
+                return Err(ApiError::new(format!("creating BackupJob \"{namespace}/{}\"", slot.name), error));
+            };
             match controller(existing.meta()) {
                 Some(owner) if Some(owner.uid.as_str()) == plan.uid().as_deref() => FireResult::AlreadyOurs,
                 Some(owner) => FireResult::NameTaken { by: format!("{} {:?}", owner.kind, owner.name) },

@@ -133,14 +133,14 @@ fn environment<'s>(meter: &Meter) -> Result<Environment<'s>, Error> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_recursion_limit(meter.bounds().depth);
     environment.set_fuel(Some(meter.work_left() / STEPS));
-    environment.set_formatter(|output, _, value| match value.kind() {
+    environment.set_formatter(|output, state, value| match value.kind() {
         ValueKind::Undefined => Err(ErrorKind::UndefinedError.into()),
         ValueKind::None => Err(Error::new(
             ErrorKind::InvalidOperation,
             "the value is null; give it a value with default(..., true)",
         )),
         ValueKind::String => output.write_str(value.as_str().unwrap_or_default()).map_err(Error::from),
-        _ => output.write_str(&filters::shown(value)?).map_err(Error::from),
+        _ => output.write_str(&filters::shown(state, value)?).map_err(Error::from),
     });
     filters::add(&mut environment);
     Ok(environment)

@@ -101,6 +101,13 @@ fn render(built: &Built, dialect: &str, case: &Case) -> Result<String, Failure> 
     let request = request(built, dialect, &case.template, &case.context);
     let called = built.component().render(&request, Some(&case.context["Application"]));
     let called = called.unwrap_or_else(|e| panic!("{}: {}: {e}", case.name, e.reason()));
+    // However hostile, a template runs into the bounds that name it, far from those that do not.
+    assert!(
+        called.fuel < built.component().limits().fuel / 2,
+        "{}: {} units of fuel",
+        case.name,
+        called.fuel
+    );
     called.value.map(|run: PodRun| text(&run.template["spec"]["containers"][0]["args"][0]))
 }
 

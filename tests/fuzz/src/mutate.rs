@@ -6,7 +6,7 @@ use crate::choose::Choose;
 pub(crate) fn mutated(choose: &mut Choose<'_>, known: &[String]) -> String {
     let mut pieces: Vec<String> =
         split(known[choose.up_to(known.len() - 1)].as_str()).into_iter().map(str::to_owned).collect();
-    for _ in 0..choose.up_to(3) {
+    for _ in 0..choose.up_to(2) {
         let (at, other) = (choose.up_to(pieces.len()), choose.up_to(pieces.len()));
         let (from, to) = (at.min(other), at.max(other));
         match choose.up_to(7) {

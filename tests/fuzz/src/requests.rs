@@ -31,6 +31,7 @@ impl Input {
     #[must_use]
     pub fn of(input: &[u8]) -> Self {
         let mut choose = Choose::new(input);
+        let spec = (!choose.once_in(12)).then(|| spec(&mut choose));
         let context = templates::context(&mut choose);
         let mode = *choose.one(&[Mode::Backup, Mode::Restore, Mode::Cleanup]);
         let name =
@@ -73,7 +74,7 @@ impl Input {
             namespaces: [].into(),
             inherited: None,
             cancelled: None,
-            spec: (!choose.once_in(12)).then(|| spec(&mut choose)),
+            spec,
         };
         let ended = reports::ended(&mut choose);
         Self { request, application: context.application, ended }
@@ -90,7 +91,7 @@ fn spec(choose: &mut Choose<'_>) -> Value {
     let mut spec = json!({
         "dialect": if dialect == Dialect::Go { "go" } else { "minijinja" },
         "backoffLimit": 1,
-        "template": {"metadata": {"labels": {"a": "{{ .Mode }}"}}, "spec": {
+        "template": {"metadata": {"labels": {"a": "v"}}, "spec": {
             "restartPolicy": "Never",
             "containers": [{"name": "a", "image": "b", "args": [text], "env": [{"name": "n", "value": "v"}]}],
         }},
@@ -109,7 +110,7 @@ fn spec(choose: &mut Choose<'_>) -> Value {
         "/template/spec/containers/0/args",
         "/template/spec/containers/0/env/0/value",
     ];
-    if choose.once_in(4) {
+    if choose.once_in(6) {
         let place = choose.word(&PLACES);
         if let Some(part) = spec.pointer_mut(place) {
             *part = choose.json(4);

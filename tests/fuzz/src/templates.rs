@@ -38,9 +38,9 @@ impl Input {
     #[must_use]
     pub fn of(dialect: Dialect, input: &[u8]) -> Self {
         let mut choose = Choose::new(input);
+        let template = object(&mut choose, dialect);
         let options = options(&mut choose);
         let context = context(&mut choose);
-        let template = object(&mut choose, dialect);
         Self { template, dialect, context, options }
     }
 
@@ -56,8 +56,8 @@ pub(crate) fn text(choose: &mut Choose<'_>, dialect: Dialect) -> String {
         Dialect::Minijinja => (&CORPUS.minijinja, grammar::minijinja),
     };
     match choose.up_to(9) {
-        0 => format!("{{{{{}}}}}", choose.raw(60)),
-        1..=6 => mutate::mutated(choose, known),
+        9 => format!("{{{{{}}}}}", choose.raw(60)),
+        0..=5 => mutate::mutated(choose, known),
         _ => made(choose),
     }
 }

@@ -19,20 +19,20 @@ fn fuzz(name: &str, count: u64) {
 
 #[test]
 fn go_templates() {
-    fuzz("go", 800);
+    fuzz("go", 500);
 }
 
 #[test]
 fn minijinja_templates() {
-    fuzz("minijinja", 1200);
+    fuzz("minijinja", 700);
 }
 
 #[test]
 fn results() {
-    fuzz("results", 10_000);
+    fuzz("results", 8_000);
 }
 
 #[test]
 fn requests() {
-    fuzz("guest", 1200);
+    fuzz("guest", 700);
 }

@@ -56,6 +56,8 @@ const TESTS: [(&str, usize, Filter); 7] = [
 /// What one filter may make at once; the fuel bounds all together.
 const MAX_BYTES: usize = 1 << 20;
 const MAX_ITEMS: usize = 1 << 16;
+/// How much a list or a map may print.
+const MAX_PRINTED: usize = 1 << 17;
 /// JSON is not written deeper than this.
 const MAX_NESTING: usize = 128;
 
@@ -113,20 +115,28 @@ fn defined(value: &Value) -> Result<&Value, Error> {
     }
 }
 
-/// As it prints: the engine writes booleans as Python does, which no shell and no manifest understands.
-pub(super) fn shown(value: &Value) -> Result<String, Error> {
-    if value.kind() == ValueKind::Bool {
-        return Ok(value.is_true().to_string());
-    }
-    let mut text = Capped { text: String::new(), most: MAX_BYTES };
-    match write!(text, "{value}") {
+/// As it prints: the engine writes booleans as Python does, which no shell and no manifest understands. To print a list
+/// costs far more than to copy its text, so that it is paid for item by item, and may not be long.
+pub(super) fn shown(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
+    let most = match value.kind() {
+        ValueKind::Bool => return Ok(value.is_true().to_string()),
+        ValueKind::String => return Ok(value.as_str().unwrap_or_default().to_owned()),
+        ValueKind::Number => MAX_BYTES,
+        _ => MAX_PRINTED,
+    };
+    let mut text = Capped { text: String::new(), most };
+    let printed = write!(text, "{value}");
+    state.consume_fuel(text.text.len() as u64 / 4 + 1)?;
+    match printed {
         Ok(()) => Ok(text.text),
-        Err(_) => Err(flaw(format!("makes a string of more than {MAX_BYTES} bytes"))),
+        Err(_) => {
+            Err(flaw(format!("prints a list or map of more than {most} bytes; use tojson, or print less")))
+        }
     }
 }
 
 fn string(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-    let text = shown(defined(&args[0])?)?;
+    let text = shown(state, defined(&args[0])?)?;
     pay_bytes(state, text.len())?;
     Ok(text.into())
 }
@@ -241,7 +251,7 @@ fn join(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let mut out = String::new();
     for (index, item) in items(state, &args[0])?.iter().enumerate() {
         let before = if index > 0 { separator } else { "" };
-        let shown = shown(defined(item)?)?;
+        let shown = shown(state, defined(item)?)?;
         pay_bytes(state, before.len() + shown.len())?;
         out.push_str(before);
         out.push_str(&shown);
@@ -361,12 +371,12 @@ fn write_json(state: &State<'_, '_>, value: &Value, out: &mut String, level: usi
     }
     match defined(value)?.kind() {
         ValueKind::None => out.push_str("null"),
-        ValueKind::Bool | ValueKind::Number => out.push_str(&shown(value)?),
+        ValueKind::Bool | ValueKind::Number => out.push_str(&shown(state, value)?),
         ValueKind::Map => {
             let keys = in_order(items(state, value)?)?;
             for (index, key) in keys.iter().enumerate() {
                 out.push(if index == 0 { '{' } else { ',' });
-                write_text(state, &shown(key)?, out)?;
+                write_text(state, &shown(state, key)?, out)?;
                 out.push(':');
                 write_json(state, &value.get_item(key)?, out, level + 1)?;
             }
@@ -380,7 +390,7 @@ fn write_json(state: &State<'_, '_>, value: &Value, out: &mut String, level: usi
             }
             out.push_str(if items.is_empty() { "[]" } else { "]" });
         }
-        _ => write_text(state, &shown(value)?, out)?,
+        _ => write_text(state, &shown(state, value)?, out)?,
     }
     if out.len() > MAX_BYTES { pay_bytes(state, out.len()) } else { Ok(()) }
 }

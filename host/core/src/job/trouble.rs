@@ -43,6 +43,9 @@ pub fn trouble_of_job<'a>(
     let since = |time: Option<Timestamp>| time.map_or(SignedDuration::ZERO, |t| now.duration_since(t));
     let mut pods = pods.into_iter().peekable();
     if pods.peek().is_none() {
+        if had_a_pod(job) {
+            return None;
+        }
         let begun = job.status.as_ref().and_then(|s| s.start_time.as_ref());
         let begun = begun.or(job.metadata.creation_timestamp.as_ref()).map(|t| t.0);
         return (since(begun) >= NO_POD).then(|| {
@@ -93,6 +96,16 @@ pub fn trouble<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<String> {
                 let message = waiting.message.as_deref().unwrap_or_default();
                 Some(format!("pod {name:?}, container {:?}: {reason}: {message}; {remedy}", c.name))
             })
+    })
+}
+
+/// Whether the Job counts a pod, or is taking its pods away because it has failed.
+fn had_a_pod(job: &Job) -> bool {
+    job.status.as_ref().is_some_and(|status| {
+        let counts = [status.active, status.failed, status.succeeded, status.terminating];
+        let conditions = status.conditions.iter().flatten();
+        counts.iter().flatten().any(|count| *count > 0)
+            || conditions.into_iter().any(|c| c.type_ == "FailureTarget" && c.status == "True")
     })
 }
 
@@ -161,6 +174,19 @@ mod tests {
         assert_eq!(trouble_of_job(&job(false), [], at(9)), None);
         let said = trouble_of_job(&job(false), [], at(10)).unwrap();
         assert!(said.contains("has no pod") && said.contains("kubectl describe job j -n n"), "{said}");
+    }
+
+    #[test]
+    fn a_job_whose_pod_has_just_gone_is_not_said_to_have_none() {
+        for status in [
+            json!({"active": 1}),
+            json!({"failed": 1}),
+            json!({"conditions": [
+            {"type": "FailureTarget", "status": "True", "reason": "DeadlineExceeded"}]}),
+        ] {
+            let job = Job { status: Some(serde_json::from_value(status).unwrap()), ..job(false) };
+            assert_eq!(trouble_of_job(&job, [], at(3600)), None);
+        }
     }
 
     #[test]

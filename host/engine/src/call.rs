@@ -187,6 +187,34 @@ pub(crate) fn call<R, T>(
     }
 }
 
+/// What an instance costs that is never called.
+#[derive(Clone, Copy, Debug)]
+pub struct InstanceCost {
+    /// From nothing to an instance that could be called: a store with every limit set, and the instance in it.
+    pub instantiate: Duration,
+    /// Its end.
+    pub teardown: Duration,
+}
+
+/// Makes an instance as [`call`] does, and ends it.
+pub(crate) fn measure_instance(
+    engine: &wasmtime::Engine,
+    permits: &Permits,
+    limits: Limits,
+    enter: impl FnOnce(&mut Store<CallState>) -> wasmtime::Result<()>,
+) -> Result<InstanceCost, CallError> {
+    let _permit = permits.take();
+    let begin = Instant::now();
+    let mut store = Store::new(engine, CallState::new(limits));
+    prepare(&mut store, &limits)
+        .and_then(|()| enter(&mut store))
+        .map_err(|error| refused("instantiate", fault::classify(&error, &limits, false)))?;
+    let instantiate = begin.elapsed();
+    let begin = Instant::now();
+    drop(store);
+    Ok(InstanceCost { instantiate, teardown: begin.elapsed() })
+}
+
 /// A call that was refused before it was made.
 pub(crate) fn refused(name: &'static str, error: CallFault) -> CallError {
     CallError {

@@ -7,7 +7,7 @@ use backstay_core::contract::{
     View,
 };
 
-use crate::call::Called;
+use crate::call::{Called, InstanceCost};
 use crate::engine::Engine;
 use crate::fault::CallError;
 use crate::limits::Limits;
@@ -134,6 +134,14 @@ impl Component {
     #[must_use]
     pub fn code_origin(&self) -> CodeOrigin {
         self.loaded.origin
+    }
+
+    /// Makes an instance as every call does and ends it uncalled: what a call costs besides its work, for benchmarks.
+    ///
+    /// # Errors
+    /// The instance goes over a limit by itself.
+    pub fn measure_instance(&self) -> Result<InstanceCost, CallError> {
+        self.loaded.driver.measure_instance(&self.call())
     }
 
     /// Asks for findings on a strategy's `.spec` of `kind` and, where given, parameters and options.

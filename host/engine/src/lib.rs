@@ -29,7 +29,7 @@ mod permits;
 mod rules;
 mod v0_1;
 
-pub use call::Called;
+pub use call::{Called, InstanceCost};
 pub use component::{CodeOrigin, Component, World};
 pub use engine::{Engine, EngineConfig};
 pub use error::{CacheError, EngineError, LoadError};

@@ -76,7 +76,16 @@ impl BuildError {
     }
 }
 
-/// The component of the crate in `dir`, a library crate that depends on the SDK.
+/// Features of a crate to build it with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Those that are on by default are off.
+    pub no_default: bool,
+    /// Those that are on besides, by name.
+    pub on: Vec<String>,
+}
+
+/// The component of the crate in `dir`, a library crate that depends on the SDK, with its default features.
 ///
 /// The module is built in the profile `guest` (that of the crate's workspace, where it has one), in a target directory
 /// of its own beside what runs this: see [`target_dir`]. Paths of this machine do not get into it, so the same sources,
@@ -85,11 +94,19 @@ impl BuildError {
 /// # Errors
 /// See [`BuildError`].
 pub fn build(dir: &Path) -> Result<Vec<u8>, BuildError> {
+    build_with(dir, &Features::default())
+}
+
+/// [`build`] with other features.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn build_with(dir: &Path, features: &Features) -> Result<Vec<u8>, BuildError> {
     let manifest = dir.join("Cargo.toml");
     if !manifest.is_file() {
         return Err(BuildError::NotACrate(dir.to_owned()));
     }
-    let path = module(dir, &manifest)?;
+    let path = module(dir, &manifest, features)?;
     let module = std::fs::read(&path).map_err(|e| BuildError::Read(path, e))?;
     component_bytes(&module).map_err(|e| BuildError::Component(dir.to_owned(), e))
 }
@@ -104,18 +121,24 @@ pub fn target_dir() -> PathBuf {
     of_exe.map(Path::to_owned).or_else(of_env).unwrap_or_else(|| PathBuf::from("target")).join("guests")
 }
 
-fn module(dir: &Path, manifest: &Path) -> Result<PathBuf, BuildError> {
+fn module(dir: &Path, manifest: &Path, features: &Features) -> Result<PathBuf, BuildError> {
     let root = workspace_root(manifest)?;
     let mut cargo = cargo();
     cargo.args(["rustc", "--lib", "--crate-type", "cdylib", "--target", TARGET, "--profile", "guest"]);
     cargo.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(manifest);
     cargo.arg("--target-dir").arg(target_dir());
+    if features.no_default {
+        cargo.arg("--no-default-features");
+    }
+    if !features.on.is_empty() {
+        cargo.arg("--features").arg(features.on.join(","));
+    }
     if !defines_profile(&root) {
         cargo.args(PROFILE.iter().flat_map(|setting| ["--config", setting]));
     }
     // Flags meant for the program that runs this do not fit here.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", remap_flags(&root));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(&root));
     let program = PathBuf::from(cargo.get_program());
     let output = cargo.output().map_err(|e| BuildError::Cargo(program, e))?;
     if !output.status.success() {
@@ -164,11 +187,13 @@ fn defines_profile(root: &Path) -> bool {
     manifest.lines().any(|line| line.trim() == "[profile.guest]")
 }
 
-/// Panic messages name source files; the places of this machine are cut off them.
-fn remap_flags(root: &Path) -> String {
+/// Panic messages name source files; the places of this machine are cut off them. And of the ways that the crate `sha2`
+/// has to compute a checksum it is the smallest that is taken.
+fn flags(root: &Path) -> String {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".cargo")));
     let mut flags = vec![format!("--remap-path-prefix={}=", root.display())];
+    flags.push("--cfg=sha2_backend_soft=\"compact\"".to_owned());
     flags.extend(home.map(|h| format!("--remap-path-prefix={}=cargo", h.display())));
     flags.join("\u{1f}")
 }

@@ -20,7 +20,7 @@ mod component;
 mod fixture;
 
 pub use backstay_core::contract;
-pub use build::{BuildError, TARGET, build, target_dir};
+pub use build::{BuildError, Features, TARGET, build, build_with, target_dir};
 pub use built::Built;
 pub use case::Case;
 pub use component::{ComponentError, component_bytes};

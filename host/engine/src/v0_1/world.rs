@@ -9,7 +9,7 @@ use super::bindings::resource::{ResourceStrategy, ResourceStrategyPre};
 use super::bindings::{log, types as w};
 use super::convert::{self, Lift as _};
 use crate::answer::{Answer, Broken};
-use crate::call::{self, CallState, Called};
+use crate::call::{self, CallState, Called, InstanceCost};
 use crate::component::World;
 use crate::fault::{CallError, CallFault};
 use crate::limits::{DESCRIPTOR_BYTES, LIST_ENTRIES, Limits};
@@ -61,6 +61,13 @@ impl Driver {
             // Broken rules are told apart from a failed call: at load they are the author's to mend.
             |raw: w::Descriptor| Ok(raw.lift(&mut Answer::with_text(&on.limits, DESCRIPTOR_BYTES))),
         )
+    }
+
+    pub(crate) fn measure_instance(&self, on: &Call<'_>) -> Result<InstanceCost, CallError> {
+        call::measure_instance(on.engine, on.permits, on.limits, |store| match self {
+            Self::Pod(pre) => pod(pre, store).map(drop),
+            Self::Resource(pre) => resource(pre, store).map(drop),
+        })
     }
 
     pub(crate) fn validate(

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use backstay_testing::Features;
 use clap::Parser;
 
 /// Build a strategy crate and write its component.
@@ -13,11 +14,18 @@ struct Arguments {
     /// File to write.
     #[arg(long)]
     out: PathBuf,
+    /// Leave the default features of the crate off.
+    #[arg(long)]
+    no_default_features: bool,
+    /// Features of the crate to turn on.
+    #[arg(long, value_delimiter = ',')]
+    features: Vec<String>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match write(&arguments.dir, &arguments.out) {
+    let features = Features { no_default: arguments.no_default_features, on: arguments.features };
+    match write(&arguments.dir, &features, &arguments.out) {
         Ok(bytes) => {
             eprintln!("{}: {bytes} bytes", arguments.out.display());
             ExitCode::SUCCESS
@@ -36,8 +44,8 @@ fn main() -> ExitCode {
 }
 
 /// The file appears whole or not at all: it is renamed into its place.
-fn write(dir: &Path, out: &Path) -> Result<usize, Box<dyn std::error::Error>> {
-    let component = backstay_testing::build(dir)?;
+fn write(dir: &Path, features: &Features, out: &Path) -> Result<usize, Box<dyn std::error::Error>> {
+    let component = backstay_testing::build_with(dir, features)?;
     if let Some(parent) = out.parent() {
         std::fs::create_dir_all(parent)?;
     }

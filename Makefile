@@ -27,7 +27,8 @@ lint: ## Formatting, clippy and shell scripts
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@command -v shellcheck >/dev/null || { apt-get update -qq && apt-get install -y -qq shellcheck; } >/dev/null || \
 	  { echo "lint: shellcheck is missing: apt-get install shellcheck" >&2; exit 1; }
-	shellcheck tests/run tests/generate tests/demo/demo .ci/run
+	shellcheck tests/run tests/generate tests/demo/demo tests/mutants/run tests/bench/run .ci/run
+	@for patch in tests/mutants/*.patch; do git apply --check "$$patch" || { echo "lint: $$patch does not apply any more" >&2; exit 1; }; done
 	cd tests/cluster && shellcheck cluster lib/*.sh lib/init
 
 .PHONY: generate

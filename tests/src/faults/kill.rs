@@ -25,7 +25,9 @@ impl Drop for Program {
 
 impl Theatre {
     fn program(&self) -> Program {
-        let program = backstay_testing::target_dir().join("debug/backstay");
+        // Beside the folder of this test.
+        let program = std::env::current_exe().expect("this test has a path");
+        let program = program.parent().expect("it is in a folder").with_file_name("backstay");
         let started = Command::new(&program)
             .args([
                 "run",
@@ -36,7 +38,7 @@ impl Theatre {
                 "--job-ttl",
                 "1h",
                 "--log",
-                "warn",
+                "error",
             ])
             .arg("--components")
             .arg(&self.make.components)

@@ -120,6 +120,8 @@ fn wait_for_ever() -> ! {
     loop {
         #[cfg(target_arch = "wasm32")]
         black_box(core::arch::wasm32::memory_grow::<0>(0));
+        #[cfg(not(target_arch = "wasm32"))]
+        std::thread::yield_now();
     }
 }
 

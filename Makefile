@@ -27,9 +27,17 @@ lint: ## Formatting, clippy and shell scripts
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@command -v shellcheck >/dev/null || { apt-get update -qq && apt-get install -y -qq shellcheck; } >/dev/null || \
 	  { echo "lint: shellcheck is missing: apt-get install shellcheck" >&2; exit 1; }
-	shellcheck tests/run tests/generate tests/demo/demo tests/mutants/run tests/bench/run .ci/run
+	shellcheck tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run .ci/run
 	@for patch in tests/mutants/*.patch; do git apply --check "$$patch" || { echo "lint: $$patch does not apply any more" >&2; exit 1; }; done
 	cd tests/cluster && shellcheck cluster lib/*.sh lib/init
+
+.PHONY: install-test
+install-test: components ## Install the controller in a cluster of its own, by the commands of docs/operations
+	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/install/install
+
+.PHONY: fuzz
+fuzz: ## Fuzz for a minute a target; `cargo run -p backstay-fuzz -- --help` for more
+	@for target in go minijinja results guest; do cargo run -q --locked -p backstay-fuzz -- $$target --seconds 60 || exit 1; done
 
 .PHONY: generate
 generate: components ## Write the generated files: deploy/crds, docs/operations/failures.md

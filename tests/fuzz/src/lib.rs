@@ -15,6 +15,7 @@ mod corpus;
 pub mod driver;
 mod grammar;
 mod mutate;
+pub mod objects;
 pub mod reports;
 pub mod requests;
 pub mod templates;

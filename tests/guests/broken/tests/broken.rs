@@ -17,7 +17,8 @@ fn without_a_fault_it_runs_a_pod() {
     let broken = Built::strategy(env!("CARGO_MANIFEST_DIR"));
     let run = broken.backup().strategy(&strategy("")).application(APPLICATION).rendered();
     assert_eq!(run.template["spec"]["containers"][0]["command"][0], "true");
-    broken.backup().strategy(&strategy("")).application(APPLICATION).parsed("succeeded: true");
+    let outcome = broken.backup().strategy(&strategy("")).application(APPLICATION).parsed("succeeded: true");
+    assert!(outcome.artifact.is_none());
 }
 
 #[test]

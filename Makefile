@@ -44,8 +44,8 @@ generate: components ## Write the generated files: deploy/crds, docs/operations/
 	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/generate
 
 .PHONY: bench
-bench: components ## Measure calls of the Job component: instantiate, render, fuel, memory
-	$(abspath $(TARGET))/debug/bench $(COMPONENTS)/job.wasm
+bench: ## Every figure, side by side in one run: rendering beside Go's, runs beside bare Jobs
+	@tests/bench/run
 
 .PHONY: faults
 faults: build ## Play every fault plan; BACKSTAY_FAULT_PLAN='…' replays one

@@ -16,7 +16,7 @@ use tower::service_fn;
 use super::layer::FaultLayer;
 use super::tap::{Life, Tap};
 
-/// How soon a controller under test looks again at what no event told of; far less than in life, where no test waits.
+/// How soon a controller in trouble looks again at what no event told of; far less than in life, where no test waits.
 const RECHECK: Duration = Duration::from_secs(3);
 /// How long a finished Job of a plan stays.
 const JOB_TTL: SignedDuration = SignedDuration::from_hours(1);
@@ -36,6 +36,7 @@ pub(super) struct Subject(Arc<Life>);
 impl Subject {
     /// Starts one that sees the tap's namespace only, through the tap's trouble.
     pub(super) fn start(make: &Make, tap: &Arc<Tap>) -> Self {
+        let recheck = if tap.is_calm() { Settings::default().recheck } else { RECHECK };
         let life = Arc::new(Life::default());
         let layer = FaultLayer { tap: tap.clone(), life: life.clone() };
         let make = make.clone();
@@ -59,7 +60,7 @@ impl Subject {
                     wait_deadline: SignedDuration::from_secs(30),
                     run_deadline: make.run_deadline,
                     job_ttl: Some(JOB_TTL),
-                    recheck: RECHECK,
+                    recheck,
                     concurrency: 4,
                     ..Settings::default()
                 };

@@ -181,9 +181,14 @@ impl Tap {
         self.seen().intruders.clone()
     }
 
+    /// Whether there is no trouble.
+    pub(super) fn is_calm(&self) -> bool {
+        self.trouble == Trouble::None
+    }
+
     /// Whether the place of the trouble was come by.
     pub(super) fn reached(&self) -> bool {
-        self.seen().reached || self.trouble == Trouble::None
+        self.is_calm() || self.seen().reached
     }
 
     /// The calls so far, each kind with its number.

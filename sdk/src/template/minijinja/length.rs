@@ -97,7 +97,7 @@ mod tests {
         }
         let hidden = format!("{{{{ {{'a': {{}}}}['}}}}']{} }}}}", "+1".repeat(MOST + 1));
         assert_eq!(too_long(&hidden), Some(0));
-        assert_eq!(too_long(&format!("{{% if a %}}{}", "{%- elif b %}".repeat(MOST + 1))).is_some(), true);
+        assert!(too_long(&format!("{{% if a %}}{}", "{%- elif b %}".repeat(MOST + 1))).is_some());
         for fine in [
             format!("{{{{ [{}] }}}}", "1.5, ".repeat(5000)),
             format!("{{{{ \"{}\" }}}}", "+".repeat(5000)),

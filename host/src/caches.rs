@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob};
-use backstay_core::contract::{GroupKind, Json, StrategyKind};
+use backstay_core::contract::{GroupKind, Json, Mode, StrategyKind};
 use futures::FutureExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::registry::Registry;
+use crate::run::Run;
 
 /// The stores.
 pub struct Caches {
@@ -117,6 +118,22 @@ impl Caches {
     #[must_use]
     pub fn class(&self, name: &str) -> Option<Arc<BackupClass>> {
         self.classes.get(&ObjectRef::new(name))
+    }
+
+    /// A run of a BackupJob or RestoreJob as its watch shows it now.
+    #[must_use]
+    pub fn run(&self, seen: &Run) -> Option<Run> {
+        let (namespace, name) = (seen.namespace(), seen.name());
+        let found = match seen.mode {
+            Mode::Backup => {
+                self.backup_jobs.get(&ObjectRef::new(name).within(namespace)).map(|j| Run::from(j.as_ref()))
+            }
+            Mode::Restore => {
+                self.restore_jobs.get(&ObjectRef::new(name).within(namespace)).map(|j| Run::from(j.as_ref()))
+            }
+            Mode::Cleanup => None,
+        };
+        found.filter(|run| run.uid == seen.uid)
     }
 
     /// A Job of ours.

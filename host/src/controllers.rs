@@ -134,13 +134,21 @@ async fn workers(
             strategy::reconcile(resource.clone(), object, ctx)
         }))
     });
+    let backup_jobs = |inbox| {
+        work(inbox, ctx.caches.backup_jobs.clone(), ctx, until(), |job, ctx| async move {
+            run::reconcile(Run::from(job.as_ref()), ctx).await
+        })
+    };
+    let restore_jobs = |inbox| {
+        work(inbox, ctx.caches.restore_jobs.clone(), ctx, until(), |job, ctx| async move {
+            run::reconcile(Run::from(job.as_ref()), ctx).await
+        })
+    };
     tokio::join!(
-        work(inboxes.backup_jobs, ctx.caches.backup_jobs.clone(), ctx, until(), |job, ctx| async move {
-            run::reconcile(Run::from(job.as_ref()), ctx).await
-        }),
-        work(inboxes.restore_jobs, ctx.caches.restore_jobs.clone(), ctx, until(), |job, ctx| async move {
-            run::reconcile(Run::from(job.as_ref()), ctx).await
-        }),
+        backup_jobs(inboxes.backup_jobs),
+        backup_jobs(inboxes.begun_backup_jobs),
+        restore_jobs(inboxes.restore_jobs),
+        restore_jobs(inboxes.begun_restore_jobs),
         work(inboxes.backups, ctx.caches.backups.clone(), ctx, until(), backup::reconcile),
         work(inboxes.plans, ctx.caches.plans.clone(), ctx, until(), plan::reconcile),
         futures::future::join_all(strategies),

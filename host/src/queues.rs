@@ -1,4 +1,7 @@
-//! Where work is put: one queue a kind of object that is reconciled.
+//! Where work is put: one queue a kind of object that is reconciled, and one more for runs whose Job has something to tell.
+//!
+//! A thousand new runs are a thousand things to begin. A Job that ends meanwhile does not wait behind them: what is done
+//! is recorded before more is begun.
 
 use std::collections::HashMap;
 
@@ -15,7 +18,9 @@ use crate::registry::Registry;
 /// The sending ends.
 pub struct Queues {
     backup_jobs: UnboundedSender<ReconcileRequest<BackupJob>>,
+    begun_backup_jobs: UnboundedSender<ReconcileRequest<BackupJob>>,
     restore_jobs: UnboundedSender<ReconcileRequest<RestoreJob>>,
+    begun_restore_jobs: UnboundedSender<ReconcileRequest<RestoreJob>>,
     backups: UnboundedSender<ReconcileRequest<PartialObjectMeta<Backup>>>,
     plans: UnboundedSender<ReconcileRequest<Plan>>,
     strategies: HashMap<GroupKind, UnboundedSender<ReconcileRequest<DynamicObject>>>,
@@ -25,8 +30,12 @@ pub struct Queues {
 pub struct Inboxes {
     /// BackupJobs to look at.
     pub backup_jobs: UnboundedReceiver<ReconcileRequest<BackupJob>>,
+    /// BackupJobs whose Job has something to tell.
+    pub begun_backup_jobs: UnboundedReceiver<ReconcileRequest<BackupJob>>,
     /// RestoreJobs to look at.
     pub restore_jobs: UnboundedReceiver<ReconcileRequest<RestoreJob>>,
+    /// RestoreJobs whose Job has something to tell.
+    pub begun_restore_jobs: UnboundedReceiver<ReconcileRequest<RestoreJob>>,
     /// Backups to look at.
     pub backups: UnboundedReceiver<ReconcileRequest<PartialObjectMeta<Backup>>>,
     /// Plans to look at.
@@ -47,14 +56,26 @@ impl Queues {
             strategy_inboxes.push((resource_of(served), inbox));
         }
         let (backup_jobs, backup_jobs_inbox) = unbounded();
+        let (begun_backup_jobs, begun_backup_jobs_inbox) = unbounded();
         let (restore_jobs, restore_jobs_inbox) = unbounded();
+        let (begun_restore_jobs, begun_restore_jobs_inbox) = unbounded();
         let (backups, backups_inbox) = unbounded();
         let (plans, plans_inbox) = unbounded();
         (
-            Self { backup_jobs, restore_jobs, backups, plans, strategies },
+            Self {
+                backup_jobs,
+                begun_backup_jobs,
+                restore_jobs,
+                begun_restore_jobs,
+                backups,
+                plans,
+                strategies,
+            },
             Inboxes {
                 backup_jobs: backup_jobs_inbox,
+                begun_backup_jobs: begun_backup_jobs_inbox,
                 restore_jobs: restore_jobs_inbox,
+                begun_restore_jobs: begun_restore_jobs_inbox,
                 backups: backups_inbox,
                 plans: plans_inbox,
                 strategies: strategy_inboxes,
@@ -90,11 +111,17 @@ impl Queues {
         }
     }
 
-    /// Look at the run of an owner reference, by kind and name.
-    pub fn run(&self, kind: &str, namespace: &str, name: &str) {
+    /// A Job has something to tell to its run, which an owner reference names by kind and name.
+    pub fn told(&self, kind: &str, namespace: &str, name: &str) {
         match kind {
-            "BackupJob" => self.backup_job(ObjectRef::new(name).within(namespace)),
-            "RestoreJob" => self.restore_job(ObjectRef::new(name).within(namespace)),
+            "BackupJob" => {
+                let run = ObjectRef::new(name).within(namespace);
+                let _ = self.begun_backup_jobs.unbounded_send(run.into());
+            }
+            "RestoreJob" => {
+                let run = ObjectRef::new(name).within(namespace);
+                let _ = self.begun_restore_jobs.unbounded_send(run.into());
+            }
             "Backup" => self.backup(namespace, name),
             _ => {}
         }

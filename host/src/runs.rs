@@ -4,7 +4,7 @@
 //! same write is tried again and refused. So the last write is kept until the watch shows something newer.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
@@ -25,6 +25,8 @@ struct Entry {
     distrusted: bool,
     /// Failures in a row.
     failures: u32,
+    /// Held by whoever looks at the run.
+    lock: Arc<tokio::sync::Mutex<()>>,
     /// When the Job was last read from the API server rather than from a watch.
     job_read: Option<Instant>,
 }
@@ -90,6 +92,11 @@ impl Runs {
             entry.failures = 0;
         }
         Ok(written)
+    }
+
+    /// What is held while somebody looks at the run.
+    pub fn lock(&self, uid: &str) -> Arc<tokio::sync::Mutex<()>> {
+        self.entries().entry(uid.to_owned()).or_default().lock.clone()
     }
 
     /// Reads the run again before the next step.

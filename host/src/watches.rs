@@ -384,6 +384,6 @@ fn pod_changed(pod: &Pod, ctx: &Context) {
 
 fn wake_owner(job: &Job, ctx: &Context) {
     if let Some(owner) = job.meta().owner_references.iter().flatten().find(|o| o.controller == Some(true)) {
-        ctx.queues.run(&owner.kind, &job.namespace().unwrap_or_default(), &owner.name);
+        ctx.queues.told(&owner.kind, &job.namespace().unwrap_or_default(), &owner.name);
     }
 }

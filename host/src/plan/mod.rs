@@ -121,7 +121,10 @@ async fn fire_slot(
                 .map_err(|e| ApiError::new(format!("reading BackupJob \"{namespace}/{}\"", slot.name), e))?;
             // It went away in between: look again.
             let Some(existing) = found else {
-                return Err(ApiError::new(format!("creating BackupJob \"{namespace}/{}\"", slot.name), error));
+                return Err(ApiError::new(
+                    format!("creating BackupJob \"{namespace}/{}\"", slot.name),
+                    error,
+                ));
             };
             match controller(existing.meta()) {
                 Some(owner) if Some(owner.uid.as_str()) == plan.uid().as_deref() => FireResult::AlreadyOurs,

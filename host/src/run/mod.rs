@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use backstay_core::contract::Mode;
 use kube::runtime::controller::Action;
+use tokio::sync::OwnedMutexGuard;
 
 pub use halt::Halt;
 pub use object::Run;
@@ -30,7 +31,8 @@ use crate::context::Context;
 ///
 /// Everything here may be cut off after any single write and done again: what exists is found by the run's uid, and a
 /// write that was made is not made twice.
-pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
+pub async fn reconcile(mut seen: Run, ctx: Arc<Context>) -> Action {
+    let _alone = if seen.is_over() { None } else { Some(alone(&mut seen, &ctx).await) };
     let mut run = match ctx.runs.current(seen, &ctx).await {
         Ok(Some(run)) => run,
         Ok(None) => return Action::await_change(),
@@ -50,6 +52,19 @@ pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
         Ok(()) => over(&run, &ctx).await,
         Err(halt) => halt::settle(&mut run, halt, &ctx).await,
     }
+}
+
+/// Nobody else looks at the run while this is held: two queues lead to it. What was seen before a wait is seen anew.
+async fn alone(seen: &mut Run, ctx: &Context) -> OwnedMutexGuard<()> {
+    let lock = ctx.runs.lock(&seen.uid);
+    if let Ok(held) = lock.clone().try_lock_owned() {
+        return held;
+    }
+    let held = lock.lock_owned().await;
+    if let Some(newer) = ctx.caches.run(seen) {
+        *seen = newer;
+    }
+    held
 }
 
 /// A run that has ended gives back what it held, and its Job gets its time to live.

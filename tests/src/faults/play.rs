@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -148,17 +148,16 @@ impl Theatre {
         let mut broken = Vec::new();
         let ends = stage.ends(stated(&plan.trouble), TO_THE_END);
         tokio::pin!(ends);
-        let end = loop {
-            tokio::select! {
-                end = &mut ends => break end,
-                () = dies(&subject, twin.as_ref()), if matches!(plan.trouble, Trouble::Die { .. }) => {
-                    if matches!(plan.trouble, Trouble::Die { stale: true, .. }) {
-                        stage.jobs_ended(AWAY).await;
-                    }
-                    // Whichever of two died, one more comes.
-                    subject = Subject::start(&self.make, &tap);
-                    break ends.await;
+        let dying = matches!(plan.trouble, Trouble::Die { .. });
+        let end = tokio::select! {
+            end = &mut ends => end,
+            () = dies(&subject, twin.as_ref()), if dying => {
+                if matches!(plan.trouble, Trouble::Die { stale: true, .. }) {
+                    stage.jobs_ended(AWAY).await;
                 }
+                // Whichever of two died, one more comes.
+                subject = Subject::start(&self.make, &tap);
+                ends.await
             }
         };
         broken.extend(end.err());
@@ -282,7 +281,7 @@ async fn dies(one: &Subject, other: Option<&Subject>) {
 }
 
 /// How a Backup names the components that the plans use.
-fn pins(engine: &Engine, components: &PathBuf) -> Value {
+fn pins(engine: &Engine, components: &Path) -> Value {
     let pin = |file: &str| {
         let component = engine.load_file(&components.join(file)).expect("the component loads");
         let descriptor = component.descriptor();

@@ -251,7 +251,7 @@ impl Bench {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let began = Instant::now();
         let program = Command::new(&self.args.program)
-            .args(["run", "--http-bind", &format!("127.0.0.1:{port}"), "--job-ttl", "1h", "--log", "warn"])
+            .args(["run", "--http-bind", &format!("127.0.0.1:{port}"), "--log", "warn"])
             .arg("--components")
             .arg(&self.args.components)
             .arg("--code-cache")
@@ -380,7 +380,7 @@ impl Bench {
         );
         println!("API reads a run                      {:>9.2}   (target 1)", of(traffic.reads));
         println!(
-            "API writes a run, Events apart       {:>9.2}   (target 6; one more where Jobs get a time to live)",
+            "API writes a run, Events apart       {:>9.2}   (target 6)",
             of(traffic.writes)
         );
         println!("Events a run                         {:>9.2}", of(traffic.events));

@@ -174,3 +174,18 @@ async fn a_missing_restore_target_is_terminal_and_says_to_deploy_it() {
     assert_eq!((phase.as_str(), reason.as_str()), ("Failed", "ApplicationNotFound"));
     assert!(message.contains("deploy it before requesting a restore"), "{message}");
 }
+
+#[tokio::test]
+async fn a_finished_restore_with_a_finalizer_of_the_go_implementation_can_be_deleted() {
+    let Some(w) = World::new("restfin").await else { return };
+    w.script("true").await;
+    w.backup("nightly").await;
+    w.backup_succeeds("nightly").await;
+    let finalizers = [backstay_api::finalizers::LEGACY_CLEANUP];
+    w.create::<RestoreJob>(json!({"metadata": {"name": "back", "finalizers": finalizers},
+        "spec": {"backupRef": {"name": "nightly"}}}))
+        .await;
+    assert_eq!(w.restore_ends("back").await.0, "Succeeded");
+    w.delete::<RestoreJob>("back").await;
+    w.until_gone::<RestoreJob>("back").await;
+}

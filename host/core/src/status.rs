@@ -78,6 +78,14 @@ impl RunStatus {
         self.set(types::RECONCILING, Some(true), reason, message, now);
     }
 
+    /// Takes back what was said while the run waited: it is another controller's.
+    pub fn withdraw(&mut self) {
+        self.phase = None;
+        self.message = None;
+        self.waiting_since = None;
+        self.unset(&[types::READY, types::RECONCILING]);
+    }
+
     /// How long the run has waited for `reason`; zero if that is not what it waits for.
     #[must_use]
     pub fn waited(&self, reason: &str, now: Timestamp) -> jiff::SignedDuration {
@@ -278,6 +286,14 @@ mod tests {
         status.wait("A", "m", at(1));
         status.fail("B", "m", at(9));
         assert_eq!(status.ready().unwrap().last_transition_time, seconds(at(1)));
+    }
+
+    #[test]
+    fn f7_a_run_that_turns_out_to_be_another_controllers_says_nothing_any_more() {
+        let mut status = RunStatus::default();
+        status.wait("BackupClassNotFound", "not there yet", at(1));
+        status.withdraw();
+        assert_eq!(status, RunStatus::default());
     }
 
     #[test]

@@ -66,6 +66,11 @@ impl From<ApiError> for Halt {
 pub(super) async fn settle(run: &mut Run, halt: Halt, ctx: &Arc<Context>) -> Action {
     let now = ctx.clock.now();
     match halt {
+        Halt::Leave if run.status.run.is_none() && run.status.waiting_since.is_some() => {
+            // It waited for its class before that said whose it is.
+            run.status.withdraw();
+            write_then(run, ctx, Action::await_change()).await
+        }
         Halt::Leave => Action::await_change(),
         Halt::Running { message, recheck } => {
             run.status.running(&message, now);

@@ -379,10 +379,7 @@ impl Bench {
             if number >= 1000 { "300 ms, 2 s" } else { "100 ms, 500 ms" }
         );
         println!("API reads a run                      {:>9.2}   (target 1)", of(traffic.reads));
-        println!(
-            "API writes a run, Events apart       {:>9.2}   (target 6)",
-            of(traffic.writes)
-        );
+        println!("API writes a run, Events apart       {:>9.2}   (target 6)", of(traffic.writes));
         println!("Events a run                         {:>9.2}", of(traffic.events));
         println!(
             "controller CPU                       {:>7.2} s   (target 4 s for 1000)",

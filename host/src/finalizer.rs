@@ -2,11 +2,12 @@
 
 use backstay_api::finalizers;
 use backstay_core::contract::Mode;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 use crate::api_error::ApiError;
+use crate::manager;
 use crate::run::Run;
 
 /// How a Backup goes without being cleaned up after; continues a message.
@@ -70,6 +71,6 @@ where
     K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
     let body = json!({"metadata": {"resourceVersion": version, "finalizers": all}});
-    let params = PatchParams { field_manager: Some("backstay".to_owned()), ..PatchParams::default() };
+    let params = manager::patch_params();
     api.patch(name, &params, &Patch::Merge(body)).await.map(|_| ())
 }

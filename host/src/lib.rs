@@ -14,6 +14,7 @@ pub mod discovery;
 pub mod events;
 pub mod finalizer;
 pub mod http;
+mod manager;
 pub mod metrics;
 pub mod plan;
 pub mod queues;

@@ -46,20 +46,19 @@ impl Revisions {
             return Ok(name);
         }
         let api = Api::<ControllerRevision>::namespaced(client.clone(), namespace);
+        let doing = || format!("keeping strategy revision \"{namespace}/{name}\"");
         match api.create(&PostParams::default(), &revision.to_object(namespace)).await {
             Ok(_) => {}
-            Err(error) => {
-                let doing = || format!("keeping strategy revision \"{namespace}/{name}\"");
-                let taken = class(&error) == Class::AlreadyExists;
-                let found = if taken {
-                    api.get_opt(&name).await.map_err(|e| ApiError::new(doing(), e))?
-                } else {
-                    None
-                };
-                // It is not there, or went away in between: look again.
-                let Some(found) = found else { return Err(ApiError::new(doing(), error).into()) };
-                Revision::from_object(&found).map_err(|e| corrupt(format!("{e}; delete it")))?;
+            Err(error) if class(&error) != Class::AlreadyExists => {
+                return Err(ApiError::new(doing(), error).into());
             }
+            Err(error) => match api.get_opt(&name).await.map_err(|e| ApiError::new(doing(), e))? {
+                Some(found) => {
+                    Revision::from_object(&found).map_err(|e| corrupt(format!("{e}; delete it")))?;
+                }
+                // It went away in between: look again.
+                None => return Err(ApiError::new(doing(), error).into()),
+            },
         }
         self.remember(&name, revision);
         Ok(name)

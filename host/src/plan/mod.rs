@@ -12,13 +12,14 @@ use backstay_core::status::{merge_diff, set_condition};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PostParams};
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
 use crate::api_error::{ApiError, chain, class};
 use crate::context::Context;
+use crate::manager;
 
 /// Looks at a Plan once: fires what is due, records it, and wakes up for the next slot.
 pub async fn reconcile(seen: Arc<Plan>, ctx: Arc<Context>) -> Action {
@@ -230,7 +231,7 @@ async fn write(api: &Api<Plan>, plan: &Plan, old: &PlanStatus, new: &PlanStatus)
         (serde_json::to_value(old).unwrap_or_default(), serde_json::to_value(new).unwrap_or_default());
     let Some(difference) = merge_diff(&old, &new) else { return Ok(()) };
     let body = json!({"metadata": {"resourceVersion": plan.resource_version()}, "status": difference});
-    let params = PatchParams { field_manager: Some("backstay".to_owned()), ..PatchParams::default() };
+    let params = manager::patch_params();
     api.patch_status(&plan.name_any(), &params, &Patch::Merge(body))
         .await
         .map_err(|e| ApiError::new(format!("writing the status of {}", title(plan)), e))?;

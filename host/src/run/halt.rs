@@ -123,9 +123,7 @@ async fn retry_later(run: &mut Run, error: &ApiError, ctx: &Arc<Context>) -> Act
         Class::RetryVisible | Class::NotFound | Class::AlreadyExists => retry::backoff(attempt),
     };
     tracing::warn!(run = %run.title(), attempt, delay_ms = delay.as_millis(), error = %cause, "call failed, will try again");
-    if let Some(deadline) = run.deadline()
-        && now >= deadline
-    {
+    if run.is_late(now) {
         let reason = error.past_deadline.unwrap_or(reasons::RUN_DEADLINE_EXCEEDED);
         let message = format!("the run's deadline has passed while waiting for the API server: {cause}");
         return fail(run, reason, &message, ctx).await;

@@ -23,6 +23,7 @@ use super::pinned::Pinned;
 use super::{request, resolve};
 use crate::api_error::{ApiError, class};
 use crate::context::{Context, fault};
+use crate::manager;
 
 /// How long after the run's deadline its Job, which has the same deadline, is given to end by itself.
 const GRACE: SignedDuration = SignedDuration::from_secs(30);
@@ -126,7 +127,7 @@ async fn create(run: &Run, pinned: &Pinned, name: &str, ctx: &Arc<Context>) -> R
 async fn submit(api: &Api<Job>, job: &serde_json::Value, ctx: &Context) -> Result<Job, kube::Error> {
     let body = serde_json::to_vec(job).map_err(kube::Error::SerdeError)?;
     let mut request = Request::new(api.resource_url())
-        .create(&PostParams { field_manager: Some("backstay".to_owned()), ..PostParams::default() }, body)
+        .create(&PostParams { field_manager: Some(manager::NAME.to_owned()), ..PostParams::default() }, body)
         .map_err(kube::Error::BuildRequest)?;
     // Both parts are a valid request target already.
     if let Ok(strict) = format!("{}&fieldValidation=Strict", request.uri()).parse() {
@@ -201,8 +202,7 @@ fn findings<'a>(findings: impl IntoIterator<Item = &'a Diagnostic>) -> String {
 /// is no silent second attempt (F10).
 pub(super) async fn recorded(run: &Run, record: &JobRecord, ctx: &Arc<Context>) -> Result<Job, Halt> {
     // What a watch shows may be behind. Now and then, and before a Job is stopped for being late, the Job itself is read.
-    let late = run.deadline().is_some_and(|deadline| ctx.clock.now() >= deadline);
-    if !late
+    if !run.is_late(ctx.clock.now())
         && !ctx.runs.job_read_due(&run.uid, ctx.settings.recheck)
         && let Some(job) = ctx.caches.job(run.namespace(), &record.name)
         && job.metadata.uid.as_deref() == Some(&record.uid)
@@ -250,8 +250,7 @@ pub(super) async fn ended(run: &Run, job: &Job, ctx: &Arc<Context>) -> Result<En
     }
     let started = pods().any(|p| p.status.as_ref().is_some_and(|s| s.phase.as_deref() != Some("Pending")));
     let message = stuck.unwrap_or_else(|| going_well(&job.name_any()));
-    let late = run.deadline().is_some_and(|d| now >= d);
-    let recheck = match (late, started) {
+    let recheck = match (run.is_late(now), started) {
         (true, _) => LATE.min(ctx.settings.recheck),
         (false, false) => UNSTARTED.min(ctx.settings.recheck),
         (false, true) => ctx.settings.recheck,

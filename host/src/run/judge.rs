@@ -50,9 +50,7 @@ pub(super) async fn judge(
         Err(failure) if end.succeeded => Err(job::refused(failure)),
         Err(failure) => {
             let late = end.reason == "DeadlineExceeded"
-                && run
-                    .deadline()
-                    .is_some_and(|d| ctx.clock.now().saturating_add(SLACK).is_ok_and(|now| now >= d));
+                && ctx.clock.now().saturating_add(SLACK).is_ok_and(|soon| run.is_late(soon));
             let reason = if late { reasons::RUN_DEADLINE_EXCEEDED } else { plain_failure(run.mode) };
             Err(Halt::fail(reason, cause(job::words(&failure), before, late, end)))
         }

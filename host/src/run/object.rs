@@ -4,9 +4,11 @@ use backstay_api::{Backup, BackupJob, BackupJobSpec, RestoreJob, RestoreJobSpec,
 use backstay_core::contract::{Mode, ObjectRef};
 use backstay_core::status::{RunStatus, merge_diff};
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::{Value, json};
+
+use crate::manager;
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -114,6 +116,12 @@ impl Run {
         Some(self.status.run.as_ref()?.deadline.as_ref()?.0)
     }
 
+    /// Whether its deadline has passed.
+    #[must_use]
+    pub fn is_late(&self, now: jiff::Timestamp) -> bool {
+        self.deadline().is_some_and(|deadline| now >= deadline)
+    }
+
     /// How long the run took, from its beginning to its end, in seconds; zero if it has not done both.
     #[must_use]
     pub fn seconds(&self) -> f64 {
@@ -162,7 +170,7 @@ impl Run {
             "metadata": {"resourceVersion": self.resource_version},
             "status": difference,
         }));
-        let params = PatchParams { field_manager: Some("backstay".to_owned()), ..PatchParams::default() };
+        let params = manager::patch_params();
         let (namespace, name) = (self.namespace().to_owned(), self.name().to_owned());
         let version = match self.mode {
             Mode::Backup => {

@@ -10,7 +10,7 @@ use backstay_core::contract::{Mode, Outcome};
 use backstay_core::job::End;
 use backstay_core::retry::Class;
 use backstay_core::status::merge_diff;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PostParams};
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 use serde_json::json;
@@ -21,6 +21,7 @@ use super::object::{Asked, Run};
 use super::pinned::Pinned;
 use crate::api_error::{ApiError, chain, class};
 use crate::context::Context;
+use crate::manager;
 
 /// How long a clean-up that failed rests before it begins anew.
 const CLEANUP_REST: Duration = Duration::from_secs(60);
@@ -121,7 +122,7 @@ async fn ensure_status(
     };
     let api = Api::<Backup>::namespaced(ctx.client.clone(), run.namespace());
     let name = backup.name_any();
-    let params = PatchParams { field_manager: Some("backstay".to_owned()), ..PatchParams::default() };
+    let params = manager::patch_params();
     let patch = Patch::Merge(json!({ "status": difference }));
     let written = match api.patch_status(&name, &params, &patch).await {
         // A CRD of the Go implementation has no status subresource (R7): then the status is a field like any other.

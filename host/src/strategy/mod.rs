@@ -10,13 +10,14 @@ use backstay_core::contract::{Diagnostic, GroupKind, Severity};
 use backstay_core::retry;
 use backstay_core::status::{merge_diff, set_condition};
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, Patch};
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::api_error::chain;
 use crate::context::{Context, fault};
+use crate::manager;
 
 /// Checks a strategy once, and writes what the component finds into its conditions.
 pub async fn reconcile(resource: ApiResource, strategy: Arc<DynamicObject>, ctx: Arc<Context>) -> Action {
@@ -75,7 +76,7 @@ async fn write(
     let wanted: Value = serde_json::to_value(&conditions).unwrap_or_default();
     let Some(difference) = merge_diff(stored, &wanted) else { return Ok(()) };
     let api: Api<DynamicObject> = Api::all_with(ctx.client.clone(), resource);
-    let params = PatchParams { field_manager: Some("backstay".to_owned()), ..PatchParams::default() };
+    let params = manager::patch_params();
     let patch = Patch::Merge(json!({"status": {"conditions": difference}}));
     api.patch_status(&strategy.name_any(), &params, &patch).await?;
     if !valid {

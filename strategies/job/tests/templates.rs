@@ -3,6 +3,9 @@
 
 #![allow(clippy::print_stdout, reason = "how many cases are equal is what is looked for here")]
 
+#[path = "../../../sdk/tests/documented/mod.rs"]
+mod documented;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +19,6 @@ use serde_json::json;
 const CASES: &str = include_str!("../../../sdk/tests/data/template-cases.json");
 const MORE_CASES: &str = include_str!("../../../sdk/tests/data/template-cases-more.json");
 const MINIJINJA_CASES: &str = include_str!("../../../sdk/tests/data/minijinja-cases.json");
-const DOCUMENT: &str = include_str!("../../../docs/templates.md");
 
 #[derive(Clone, Deserialize)]
 #[serde(crate = "backstay_sdk::serde")]
@@ -111,20 +113,6 @@ fn render(built: &Built, dialect: &str, case: &Case) -> Result<String, Failure> 
     called.value.map(|run: PodRun| text(&run.template["spec"]["containers"][0]["args"][0]))
 }
 
-/// The cases that the document says are different: the last cells of the table of differences.
-fn documented() -> Vec<String> {
-    let section = DOCUMENT.split("### What differs from the Go engine").nth(1).expect("the section is there");
-    let section = section.split("\n## ").next().unwrap_or_default();
-    let rows = section.lines().filter(|line| line.starts_with('|'));
-    let cells = rows.filter_map(|line| line.trim_end_matches('|').rsplit('|').next());
-    let mut names: Vec<String> = cells
-        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-        .map(|name| format!("different/{name}"))
-        .collect();
-    names.sort();
-    names
-}
-
 /// The names of the cases in which the component does not do what the Go engine does.
 fn different(cases: &[Case]) -> Vec<String> {
     let built = job();
@@ -152,7 +140,7 @@ fn the_component_renders_all_reference_cases_as_the_go_engine_does() {
 fn the_component_differs_from_the_go_engine_in_the_documented_cases_and_no_other() {
     let Table { context, cases, .. } = serde_json::from_str(MORE_CASES).expect("the cases are JSON");
     let cases: Vec<Case> = cases.into_iter().map(|case| Case { context: context.clone(), ..case }).collect();
-    assert_eq!(different(&cases), documented());
+    assert_eq!(different(&cases), documented::names());
 }
 
 #[test]

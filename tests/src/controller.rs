@@ -15,6 +15,8 @@ use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Config, ResourceExt};
 use tokio::sync::OnceCell;
 
+use crate::administrator;
+
 /// How long a run of a test waits for something missing.
 pub const WAIT_DEADLINE: SignedDuration = SignedDuration::from_secs(15);
 /// How long a run of a test may take.
@@ -49,7 +51,7 @@ pub(crate) fn available(test: &str) -> bool {
 pub(crate) async fn client() -> Client {
     static READY: OnceCell<()> = OnceCell::const_new();
     // A client belongs to the runtime that made it, and each test has one of its own.
-    let client = Client::try_default().await.expect("KUBECONFIG leads to a cluster");
+    let client = administrator().await.expect("KUBECONFIG leads to a cluster");
     READY.get_or_init(|| set_up(client.clone())).await;
     client
 }

@@ -4,10 +4,12 @@
 //! against the cluster that `tests/run` starts. A test that cannot reach one says so, and fails where `CI` is set.
 
 pub mod bad_inputs;
+mod client;
 pub mod controller;
 pub mod faults;
 pub mod node;
 mod world;
 
+pub use client::administrator;
 pub use controller::{JOB_TTL, RUN_DEADLINE, WAIT_DEADLINE};
 pub use world::{World, ready, script_spec};

@@ -62,7 +62,7 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     let kubeconfig = PathBuf::from(std::env::var_os("KUBECONFIG").ok_or("KUBECONFIG is not set")?);
     let state = kubeconfig.parent().ok_or("KUBECONFIG has no folder")?.to_owned();
-    let client = Client::try_default().await?;
+    let client = backstay_tests::administrator().await?;
     let engine = Engine::new(EngineConfig::default())?;
     controller::install(&client, &engine).await;
     drop(engine);

@@ -21,8 +21,8 @@ use super::plan::{Plan, Scenario, Trouble};
 use super::stage::{NODE, Stage};
 use super::subject::{Make, Subject};
 use super::tap::Tap;
-use crate::controller;
 use crate::node;
+use crate::{administrator, controller};
 
 /// How long a plan may take to its end.
 pub(super) const TO_THE_END: Duration = Duration::from_secs(90);
@@ -84,7 +84,7 @@ impl Theatre {
         if !controller::available(test) {
             return None;
         }
-        let client = Client::try_default().await.expect("KUBECONFIG leads to a cluster");
+        let client = administrator().await.expect("KUBECONFIG leads to a cluster");
         let code = backstay_testing::target_dir().join("test-code-cache");
         let engine = Engine::new(EngineConfig {
             code_cache: Some(code),

@@ -54,6 +54,8 @@ reasons! {
     RESTORE_FAILED = "RestoreFailed";
     /// The run took longer than it may.
     RUN_DEADLINE_EXCEEDED = "RunDeadlineExceeded";
+    /// The run was cancelled, and its strategy did not finish undoing what it had begun in time.
+    UNDO_DEADLINE_EXCEEDED = "UndoDeadlineExceeded";
     /// Something the run waited for did not appear in time.
     WAIT_DEADLINE_EXCEEDED = "WaitDeadlineExceeded";
 
@@ -116,6 +118,8 @@ reasons! {
     STRATEGY_INPUT_TOO_LARGE = "StrategyInputTooLarge";
     /// The component's answer breaks a rule of the contract.
     STRATEGY_BAD_ANSWER = "StrategyBadAnswer";
+    /// The component asked for an access that it does not declare.
+    STRATEGY_UNDECLARED_ACCESS = "StrategyUndeclaredAccess";
     /// The component cannot be loaded.
     STRATEGY_UNLOADABLE = "StrategyUnloadable";
     /// The schema of a strategy kind refers to a type that the host does not know.

@@ -14,6 +14,9 @@ pub const MANAGED_BY: &str = "apps.cozystack.io/managed-by";
 /// Value of [`MANAGED_BY`] on projected Secrets.
 pub const MANAGED_BY_BACKUPS: &str = "cozystack-backups";
 
+/// What a Secret of the controller's namespace keeps of a run: `checkpoint`, `kept` or `private`.
+pub const RECORD: &str = "backstay.dev/record";
+
 /// Values of the mode label.
 pub mod mode {
     /// The pod makes a backup.

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod job;
 pub mod plan;
 pub mod pod_policy;
+pub mod resource;
 pub mod retry;
 pub mod revision;
 pub mod schedule;

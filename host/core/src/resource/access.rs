@@ -1,0 +1,454 @@
+//! What a component may ask for and do: its declared accesses, pinned to the namespaces and the application of one run
+//! (architecture.md 5). What an administrator granted is decided by the API server, not here.
+
+use backstay_api::labels;
+
+use super::{Breach, fields};
+use crate::contract::{Access, Descriptor, Guard, Json, ObjectRef, Pairs, Scope, Verbs};
+
+/// What may be done with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Verb {
+    Get,
+    List,
+    Watch,
+    Create,
+    DryRun,
+    Apply,
+    Patch,
+    Delete,
+    Purge,
+    Logs,
+    Keys,
+}
+
+impl Verb {
+    /// As the contract calls it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::DryRun => "dry-run",
+            Self::Apply => "apply",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::Purge => "purge",
+            Self::Logs => "logs",
+            Self::Keys => "keys",
+        }
+    }
+
+    fn is_in(self, verbs: &Verbs) -> bool {
+        match self {
+            Self::Get => verbs.get,
+            Self::List => verbs.list,
+            Self::Watch => verbs.watch,
+            Self::Create => verbs.create,
+            Self::DryRun => verbs.dry_run,
+            Self::Apply => verbs.apply,
+            Self::Patch => verbs.patch,
+            Self::Delete => verbs.delete,
+            Self::Purge => verbs.purge,
+            Self::Logs => verbs.logs,
+            Self::Keys => verbs.keys,
+        }
+    }
+
+    fn shows_content(self) -> bool {
+        matches!(self, Self::Get | Self::List | Self::Watch)
+    }
+}
+
+/// Whose mark an object has to bear so that a run owns it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The run with this uid.
+    Run(String),
+    /// The BackupJob of this namespace and name, of the Go implementation.
+    Legacy {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What a run is pinned to. Settled by the host before the guest is asked.
+#[derive(Clone, Debug)]
+pub struct Pins {
+    /// Namespace of the run.
+    pub namespace: String,
+    /// Uid of the run.
+    pub run_uid: String,
+    /// The application acted on.
+    pub application: ObjectRef,
+    /// Who owns what the run may delete: the run, and the run that made its Backup.
+    pub owners: Vec<Owner>,
+    /// Namespaces outside the run's, with the names in force.
+    pub namespaces: Pairs,
+}
+
+impl Pins {
+    fn target_namespace(&self) -> &str {
+        self.application.namespace.as_deref().unwrap_or(&self.namespace)
+    }
+
+    /// Whether the run owns an object, by its labels.
+    #[must_use]
+    pub fn own(&self, object: &Json) -> bool {
+        let label = |key: &str| object["metadata"]["labels"].get(key).and_then(Json::as_str);
+        self.owners.iter().any(|owner| match owner {
+            Owner::Run(uid) => !uid.is_empty() && label(labels::RUN_UID) == Some(uid),
+            Owner::Legacy { namespace, name } => {
+                label(labels::OWNED_BY_NAME) == Some(name)
+                    && label(labels::OWNED_BY_NAMESPACE) == Some(namespace)
+            }
+        })
+    }
+
+    fn in_words(&self, value: &str) -> String {
+        value
+            .replace("{namespace}", &self.namespace)
+            .replace("{run-uid}", &self.run_uid)
+            .replace("{application}", &self.application.name)
+            .replace("{target-namespace}", self.target_namespace())
+    }
+
+    fn holds(&self, guard: &Guard, object: &Json) -> bool {
+        let Some(found) = object.pointer(&guard.at).and_then(Json::as_str) else { return false };
+        let wanted = self.in_words(&guard.value);
+        match wanted.strip_suffix('*') {
+            Some(beginning) => found.starts_with(beginning),
+            None => found == wanted,
+        }
+    }
+}
+
+/// A component's accesses in one run.
+#[derive(Clone, Copy, Debug)]
+pub struct Grants<'a> {
+    descriptor: &'a Descriptor,
+    pins: &'a Pins,
+}
+
+/// The accesses that allow one verb on the objects of one kind in one place. There is at least one.
+#[derive(Clone, Debug)]
+pub struct Reach<'a> {
+    accesses: Vec<&'a Access>,
+    pins: &'a Pins,
+}
+
+impl<'a> Grants<'a> {
+    /// The accesses of `descriptor` in the run that `pins` describes.
+    #[must_use]
+    pub fn new(descriptor: &'a Descriptor, pins: &'a Pins) -> Self {
+        Self { descriptor, pins }
+    }
+
+    /// Whether this is the run's application, which may always be read.
+    #[must_use]
+    pub fn is_application(&self, object: &ObjectRef) -> bool {
+        *object == self.pins.application
+    }
+
+    /// The accesses that allow `verb` on objects of this kind in this namespace (none: cluster-wide).
+    ///
+    /// # Errors
+    /// No access does: the component asks for what it did not declare, or for what nobody gets.
+    pub fn reach(
+        &self,
+        verb: Verb,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+    ) -> Result<Reach<'a>, Breach> {
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let place = namespace.map_or("cluster-wide".to_owned(), |n| format!("in namespace {n:?}"));
+        let asked = format!("{} of {kind} ({api_version}) {place}", verb.as_str());
+        if is_the_hosts(group) {
+            return Err(Breach::undeclared(format!(
+                "{asked} is allowed to nobody: group {group} is the host's"
+            )));
+        }
+        if verb.shows_content() && group.is_empty() && kind == "Secret" {
+            return Err(Breach::undeclared(format!(
+                "{asked} is allowed to nobody: ask for the Secret's keys"
+            )));
+        }
+        let of_kind = |a: &&Access| a.group == group && a.version == version && a.kind == kind;
+        let allows = |a: &&Access| verb.is_in(&a.verbs) && self.here(&a.scope, namespace);
+        let accesses: Vec<_> = self.descriptor.access.iter().filter(of_kind).filter(allows).collect();
+        if accesses.is_empty() {
+            return Err(Breach::undeclared(format!(
+                "{asked} is not in the component's descriptor: its author has to declare it in `access`"
+            )));
+        }
+        Ok(Reach { accesses, pins: self.pins })
+    }
+
+    fn here(&self, scope: &Scope, namespace: Option<&str>) -> bool {
+        match (scope, namespace) {
+            (Scope::Cluster, None) => true,
+            (Scope::Run, Some(namespace)) => namespace == self.pins.namespace,
+            (Scope::Target, Some(namespace)) => namespace == self.pins.target_namespace(),
+            (Scope::Named(name), Some(namespace)) => {
+                self.pins.namespaces.get(name).is_some_and(|named| named == namespace)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The groups whose objects the host keeps for itself.
+fn is_the_hosts(group: &str) -> bool {
+    matches!(group, "backups.cozystack.io" | "strategy.backups.cozystack.io" | "backstay.dev")
+}
+
+impl<'a> Reach<'a> {
+    /// How the API server serves the kind, as declared.
+    #[must_use]
+    pub fn access(&self) -> &'a Access {
+        self.accesses[0]
+    }
+
+    /// Whether what is there has to be read before it is changed, because a guard says something about it.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        self.accesses.iter().all(|a| !a.guards.is_empty())
+    }
+
+    /// Whether the guards of some access hold for an object. One for which they do not is not shown.
+    #[must_use]
+    pub fn shows(&self, object: &Json) -> bool {
+        self.accesses.iter().any(|a| self.holds(a, object))
+    }
+
+    /// Checks what an object would become: `set` is the part that is written, `whole` the object with it.
+    ///
+    /// # Errors
+    /// No access allows all of it.
+    pub fn allows(&self, verb: Verb, set: &Json, whole: &Json) -> Result<(), Breach> {
+        let mut why = String::new();
+        for access in &self.accesses {
+            let outside =
+                if access.fields.is_empty() { None } else { fields::outside(&stripped(set), &access.fields) };
+            match outside {
+                Some(at) => why = format!("it sets {at}, which is not among the declared fields"),
+                None if !self.holds(access, whole) => "a declared guard does not hold".clone_into(&mut why),
+                None => return Ok(()),
+            }
+        }
+        let (kind, name) = (&self.access().kind, whole["metadata"]["name"].as_str().unwrap_or_default());
+        Err(Breach::undeclared(format!(
+            "{} of {kind} {name:?} is not in the component's descriptor: {why}",
+            verb.as_str()
+        )))
+    }
+
+    fn holds(&self, access: &Access, object: &Json) -> bool {
+        access.guards.iter().all(|guard| self.pins.holds(guard, object))
+    }
+}
+
+/// What a manifest sets, without what only says which object it is, and without the mark of the run.
+fn stripped(manifest: &Json) -> Json {
+    let mut set = manifest.clone();
+    let Some(fields) = set.as_object_mut() else { return set };
+    fields.remove("apiVersion");
+    fields.remove("kind");
+    if let Some(meta) = fields.get_mut("metadata").and_then(Json::as_object_mut) {
+        for identity in ["name", "namespace", "uid", "resourceVersion"] {
+            meta.remove(identity);
+        }
+        if let Some(marks) = meta.get_mut("labels").and_then(Json::as_object_mut) {
+            marks.remove(labels::RUN_UID);
+        }
+    }
+    set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn access(kind: &str, verbs: Verbs) -> Access {
+        Access {
+            group: if kind == "Cluster" { "db.example.org".into() } else { String::new() },
+            version: "v1".into(),
+            kind: kind.into(),
+            plural: format!("{}s", kind.to_lowercase()),
+            scope: Scope::Run,
+            verbs,
+            fields: Vec::new(),
+            guards: Vec::new(),
+        }
+    }
+
+    fn descriptor(access: Vec<Access>) -> Descriptor {
+        Descriptor {
+            name: "x".into(),
+            version: "1.0.0".into(),
+            kinds: Vec::new(),
+            parameters_schema: json!({}),
+            options_schema: json!({}),
+            access,
+            namespaces: [("store".to_owned(), "the-store".to_owned())].into(),
+            stages: Vec::new(),
+            longest_run: 1,
+            restores: Vec::new(),
+            target_namespace_option: None,
+            traits: crate::contract::Traits::default(),
+        }
+    }
+
+    fn pins() -> Pins {
+        Pins {
+            namespace: "tenant-a".into(),
+            run_uid: "u1".into(),
+            application: ObjectRef {
+                api_version: "apps.cozystack.io/v1alpha1".into(),
+                kind: "Postgres".into(),
+                namespace: Some("tenant-a".into()),
+                name: "orders".into(),
+            },
+            owners: vec![
+                Owner::Run("u1".into()),
+                Owner::Legacy { namespace: "tenant-a".into(), name: "j".into() },
+            ],
+            namespaces: [("store".to_owned(), "renamed".to_owned())].into(),
+        }
+    }
+
+    fn get() -> Verbs {
+        Verbs { get: true, ..Verbs::default() }
+    }
+
+    #[test]
+    fn what_is_not_declared_is_refused_by_verb_kind_version_and_place() {
+        let (d, p) = (descriptor(vec![access("Pod", get())]), pins());
+        let grants = Grants::new(&d, &p);
+        assert!(grants.reach(Verb::Get, "v1", "Pod", Some("tenant-a")).is_ok());
+        for (verb, version, kind, namespace) in [
+            (Verb::List, "v1", "Pod", Some("tenant-a")),
+            (Verb::Get, "v2", "Pod", Some("tenant-a")),
+            (Verb::Get, "apps/v1", "Pod", Some("tenant-a")),
+            (Verb::Get, "v1", "Node", Some("tenant-a")),
+            (Verb::Get, "v1", "Pod", Some("tenant-b")),
+            (Verb::Get, "v1", "Pod", None),
+        ] {
+            let breach = grants.reach(verb, version, kind, namespace).unwrap_err();
+            assert_eq!(breach.reason, "StrategyUndeclaredAccess");
+            assert!(breach.message.contains("declare it"), "{breach}");
+        }
+    }
+
+    #[test]
+    fn nobody_gets_the_content_of_secrets_or_the_hosts_own_objects() {
+        let all = Verbs { get: true, list: true, watch: true, create: true, keys: true, ..Verbs::default() };
+        let own = |group: &str| Access { group: group.into(), ..access("Backup", all) };
+        let groups = ["backups.cozystack.io", "strategy.backups.cozystack.io", "backstay.dev"];
+        let d = descriptor(groups.into_iter().map(own).chain([access("Secret", all)]).collect());
+        let p = pins();
+        let grants = Grants::new(&d, &p);
+        for group in groups {
+            assert!(
+                grants.reach(Verb::Get, &format!("{group}/v1"), "Backup", Some("tenant-a")).is_err(),
+                "{group}"
+            );
+        }
+        for verb in [Verb::Get, Verb::List, Verb::Watch] {
+            assert!(grants.reach(verb, "v1", "Secret", Some("tenant-a")).is_err(), "{verb:?}");
+        }
+        assert!(grants.reach(Verb::Keys, "v1", "Secret", Some("tenant-a")).is_ok());
+        assert!(grants.reach(Verb::Create, "v1", "Secret", Some("tenant-a")).is_ok());
+    }
+
+    #[test]
+    fn a_named_namespace_is_the_one_in_force() {
+        let d = descriptor(vec![Access { scope: Scope::Named("store".into()), ..access("Pod", get()) }]);
+        let p = pins();
+        let grants = Grants::new(&d, &p);
+        assert!(grants.reach(Verb::Get, "v1", "Pod", Some("renamed")).is_ok());
+        assert!(grants.reach(Verb::Get, "v1", "Pod", Some("the-store")).is_err());
+    }
+
+    #[test]
+    fn guards_hide_what_they_do_not_hold_for() {
+        let guard = |at: &str, value: &str| Guard { at: at.into(), value: value.into() };
+        let guarded = Access {
+            guards: vec![guard("/spec/cluster", "{application}"), guard("/metadata/name", "copy-*")],
+            ..access("Pod", get())
+        };
+        let (d, p) = (descriptor(vec![guarded]), pins());
+        let reach = Grants::new(&d, &p).reach(Verb::Get, "v1", "Pod", Some("tenant-a")).unwrap();
+        assert!(reach.shows(&json!({"metadata": {"name": "copy-1"}, "spec": {"cluster": "orders"}})));
+        assert!(!reach.shows(&json!({"metadata": {"name": "copy-1"}, "spec": {"cluster": "other"}})));
+        assert!(!reach.shows(&json!({"metadata": {"name": "orig"}, "spec": {"cluster": "orders"}})));
+        assert!(!reach.shows(&json!({"metadata": {"name": "copy-1"}})));
+    }
+
+    #[test]
+    fn a_write_sets_declared_fields_only_and_keeps_the_guards() {
+        let patching = Access {
+            fields: vec!["/spec/suspend".into()],
+            guards: vec![Guard { at: "/spec/of".into(), value: "{application}".into() }],
+            ..access("Pod", Verbs { patch: true, ..Verbs::default() })
+        };
+        let (d, p) = (descriptor(vec![patching]), pins());
+        let reach = Grants::new(&d, &p).reach(Verb::Patch, "v1", "Pod", Some("tenant-a")).unwrap();
+        let of = |name: &str| json!({"metadata": {"name": "p"}, "spec": {"of": name, "suspend": true}});
+        assert_eq!(reach.allows(Verb::Patch, &json!({"spec": {"suspend": true}}), &of("orders")), Ok(()));
+        let breach = reach.allows(Verb::Patch, &json!({"spec": {"size": 1}}), &of("orders")).unwrap_err();
+        assert!(breach.message.contains("/spec/size"), "{breach}");
+        assert!(reach.allows(Verb::Patch, &json!({"spec": {"suspend": true}}), &of("other")).is_err());
+    }
+
+    #[test]
+    fn identity_and_the_mark_of_the_run_are_no_fields() {
+        let applying = Access {
+            fields: vec!["/spec/plugins".into()],
+            ..access("Cluster", Verbs { apply: true, ..Verbs::default() })
+        };
+        let (d, p) = (descriptor(vec![applying]), pins());
+        let reach =
+            Grants::new(&d, &p).reach(Verb::Apply, "db.example.org/v1", "Cluster", Some("tenant-a")).unwrap();
+        let manifest = json!({"apiVersion": "db.example.org/v1", "kind": "Cluster", "metadata": {"name": "c",
+            "namespace": "tenant-a", "resourceVersion": "7", "labels": {"backstay.dev/run-uid": "u1"}},
+            "spec": {"plugins": []}});
+        assert_eq!(reach.allows(Verb::Apply, &manifest, &manifest), Ok(()));
+        let more = json!({"metadata": {"name": "c", "annotations": {"a": "b"}}, "spec": {"plugins": []}});
+        assert!(
+            reach.allows(Verb::Apply, &more, &more).unwrap_err().message.contains("/metadata/annotations/a")
+        );
+    }
+
+    #[test]
+    fn accesses_add_up() {
+        let patching = |field: &str| Access {
+            fields: vec![field.into()],
+            ..access("Pod", Verbs { patch: true, ..Verbs::default() })
+        };
+        let (d, p) = (descriptor(vec![patching("/spec/a"), patching("/spec/b")]), pins());
+        let reach = Grants::new(&d, &p).reach(Verb::Patch, "v1", "Pod", Some("tenant-a")).unwrap();
+        assert_eq!(reach.allows(Verb::Patch, &json!({"spec": {"b": 1}}), &json!({})), Ok(()));
+        assert!(reach.allows(Verb::Patch, &json!({"spec": {"c": 1}}), &json!({})).is_err());
+    }
+
+    #[test]
+    fn a_run_owns_what_bears_its_uid_or_the_marks_of_the_go_implementation() {
+        let p = pins();
+        let with = |marks: Json| json!({"metadata": {"labels": marks}});
+        assert!(p.own(&with(json!({"backstay.dev/run-uid": "u1"}))));
+        assert!(!p.own(&with(json!({"backstay.dev/run-uid": "u2"}))));
+        assert!(!p.own(&json!({"metadata": {}})));
+        let name = "backups.cozystack.io/owned-by.BackupJobName";
+        let namespace = "backups.cozystack.io/owned-by.BackupJobNamespace";
+        assert!(p.own(&with(json!({name: "j", namespace: "tenant-a"}))));
+        assert!(!p.own(&with(json!({name: "j", namespace: "tenant-b"}))));
+    }
+}

@@ -1,0 +1,33 @@
+//! Runs of the contract's resource world: what a component may touch, how a wake goes, and what is kept of a run.
+//!
+//! Nothing here reads or writes anything. The shell asks these modules before it does what a guest wants.
+
+mod access;
+mod fields;
+mod record;
+mod wake;
+
+pub use access::{Grants, Owner, Pins, Reach, Verb};
+pub use fields::{merge_patch, projected};
+pub use record::{Kept, PrivateData, RecordError, Stored, checkpoint_name, kept_name, private_name};
+pub use wake::{Next, Wake};
+
+/// A guest broke a rule of the contract: the run ends, and the message names the rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Breach {
+    /// Reason of the condition, the Event and the metric.
+    pub reason: &'static str,
+    /// What was done, and which rule forbids it.
+    pub message: String,
+}
+
+impl Breach {
+    fn undeclared(message: String) -> Self {
+        Self { reason: backstay_api::conditions::reasons::STRATEGY_UNDECLARED_ACCESS, message }
+    }
+
+    fn rule(message: impl Into<String>) -> Self {
+        Self { reason: backstay_api::conditions::reasons::STRATEGY_BAD_ANSWER, message: message.into() }
+    }
+}

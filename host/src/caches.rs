@@ -136,6 +136,30 @@ impl Caches {
         found.filter(|run| run.uid == seen.uid)
     }
 
+    /// Whether a run of this uid has not ended, or is a Backup: one that is being deleted may be cleaned up after.
+    #[must_use]
+    pub fn is_unfinished(&self, uid: &str) -> bool {
+        let is = |meta: &kube::core::ObjectMeta| meta.uid.as_deref() == Some(uid);
+        let goes_on = |phase: Option<&str>| !backstay_api::phase::is_terminal(phase);
+        let backup_job =
+            |j: &BackupJob| is(&j.metadata) && goes_on(j.status.as_ref().and_then(|s| s.phase.as_deref()));
+        let restore_job =
+            |j: &RestoreJob| is(&j.metadata) && goes_on(j.status.as_ref().and_then(|s| s.phase.as_deref()));
+        self.backup_jobs.find(backup_job).is_some()
+            || self.restore_jobs.find(restore_job).is_some()
+            || self.backups.find(|b| is(&b.metadata)).is_some()
+    }
+
+    /// Whether there is a Backup that the run of this uid made.
+    #[must_use]
+    pub fn has_backup_of(&self, run_uid: &str) -> bool {
+        let made = |b: &PartialObjectMeta<Backup>| {
+            let marks = b.metadata.labels.as_ref();
+            marks.and_then(|l| l.get(backstay_api::labels::RUN_UID)).is_some_and(|uid| uid == run_uid)
+        };
+        self.backups.find(made).is_some()
+    }
+
     /// A Job of ours.
     #[must_use]
     pub fn job(&self, namespace: &str, name: &str) -> Option<Arc<Job>> {

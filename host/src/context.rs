@@ -6,16 +6,19 @@ use backstay_engine::{CallError, Called};
 use kube::Client;
 use tokio::sync::Semaphore;
 
+use crate::accounts::Accounts;
 use crate::api_error::chain;
 use crate::caches::Caches;
 use crate::clock::Clock;
+use crate::credentials::Projected;
 use crate::discovery::Discovery;
 use crate::events::Events;
+use crate::interests::Interests;
 use crate::metrics::Metrics;
 use crate::queues::Queues;
 use crate::registry::Registry;
 use crate::revisions::Revisions;
-use crate::run::Run;
+use crate::run::{Memories, Run};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::turns::SharedTurns;
@@ -38,6 +41,14 @@ pub struct Context {
     pub revisions: Revisions,
     /// Kinds of applications.
     pub discovery: Discovery,
+    /// Who asks the API server for what components want.
+    pub accounts: Accounts,
+    /// What waiting runs watch.
+    pub interests: Interests,
+    /// What is known of runs whose strategy takes steps.
+    pub memories: Memories,
+    /// The platform's credentials.
+    pub projected: Projected,
     /// Events.
     pub events: Events,
     /// Metrics.

@@ -17,17 +17,20 @@ use kube::runtime::reflector::Store;
 use kube::{Client, Resource};
 use tokio::sync::Semaphore;
 
+use crate::accounts::Accounts;
 use crate::api_error::chain;
 use crate::caches::Caches;
 use crate::clock::Clock;
 use crate::context::Context;
+use crate::credentials::{self, Projected};
 use crate::discovery::Discovery;
 use crate::events::Events;
+use crate::interests::Interests;
 use crate::metrics::Metrics;
 use crate::queues::{Inboxes, Queues};
 use crate::registry::{Registry, RegistryError};
 use crate::revisions::Revisions;
-use crate::run::Run;
+use crate::run::{Memories, Run};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::turns::SharedTurns;
@@ -72,6 +75,10 @@ pub async fn run(
         turns: SharedTurns::default(),
         revisions: Revisions::default(),
         discovery: Discovery::default(),
+        accounts: Accounts::new(client.clone(), &settings.namespace),
+        interests: Interests::default(),
+        memories: Memories::default(),
+        projected: Projected::default(),
         metrics: Metrics::default(),
         calls: Semaphore::new(usize::from(settings.concurrency)),
         settings,
@@ -116,7 +123,7 @@ fn resume(ctx: &Context) {
 }
 
 fn hold(run: &Run, ctx: &Context) {
-    if !run.status.is_terminal() && run.status.run.is_some() && !run.deleting {
+    if !run.status.is_terminal() && run.status.run.is_some() && (!run.deleting || run.undoes) {
         ctx.turns.hold(run);
     }
 }
@@ -152,12 +159,13 @@ async fn workers(
         work(inboxes.backups, ctx.caches.backups.clone(), ctx, until(), backup::reconcile),
         work(inboxes.plans, ctx.caches.plans.clone(), ctx, until(), plan::reconcile),
         futures::future::join_all(strategies),
-        collect_revisions(ctx, until()),
+        collect(ctx, until()),
+        credentials::keep(ctx, until()),
     );
 }
 
-/// Now and then, deletes the strategy revisions that nothing names any more.
-async fn collect_revisions(ctx: &Arc<Context>, until: impl Future<Output = ()>) {
+/// Now and then, deletes the strategy revisions that nothing names any more, and the records of runs that are over.
+async fn collect(ctx: &Arc<Context>, until: impl Future<Output = ()>) {
     let mut every = tokio::time::interval(COLLECT_EVERY);
     futures::pin_mut!(until);
     loop {
@@ -170,6 +178,13 @@ async fn collect_revisions(ctx: &Arc<Context>, until: impl Future<Output = ()>) 
             Ok(collected) => tracing::info!(collected, "unused strategy revisions deleted"),
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "strategy revisions not collected, will try again")
+            }
+        }
+        match run::collect(ctx).await {
+            Ok(0) => {}
+            Ok(collected) => tracing::info!(collected, "records of ended runs deleted"),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "records of ended runs not collected, will try again")
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use backstay_api::TypedRef;
 use backstay_core::contract::GroupKind;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::Status;
 use kube::discovery::{self, Scope};
@@ -39,16 +40,38 @@ impl Kind {
 
 /// What is known of the kinds asked for so far.
 #[derive(Debug, Default)]
-pub struct Discovery(Mutex<HashMap<GroupKind, (Instant, Kind)>>);
+pub struct Discovery {
+    kinds: Mutex<HashMap<GroupKind, (Instant, Kind)>>,
+    aggregated: Mutex<HashMap<String, (Instant, bool)>>,
+}
 
 impl Discovery {
+    /// Whether a version of a group (`v1`, `group/version`) is served by an aggregated API server.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn is_aggregated(&self, client: &Client, api_version: &str) -> Result<bool, kube::Error> {
+        let mut known = self.aggregated.lock().await;
+        if let Some((at, answer)) = known.get(api_version)
+            && at.elapsed() < FRESH
+        {
+            return Ok(*answer);
+        }
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let api: Api<APIService> = Api::all(client.clone());
+        let found = api.get_opt(&format!("{version}.{group}")).await?;
+        let answer = found.is_some_and(|service| service.spec.is_some_and(|spec| spec.service.is_some()));
+        known.insert(api_version.to_owned(), (Instant::now(), answer));
+        Ok(answer)
+    }
+
     /// How the API server serves the kind of `application`, in its preferred version; `None` if it does not.
     ///
     /// # Errors
     /// The API server's.
     pub async fn kind(&self, client: &Client, application: &TypedRef) -> Result<Option<Kind>, kube::Error> {
         let key = GroupKind { group: application.group().to_owned(), kind: application.kind.clone() };
-        let mut known = self.0.lock().await;
+        let mut known = self.kinds.lock().await;
         if let Some((at, kind)) = known.get(&key)
             && at.elapsed() < FRESH
         {

@@ -3,6 +3,7 @@
 //! The host observes (watches fill [`caches`]), the guest decides (a component is called through [`context`]), the host
 //! acts ([`run`], [`backup`], [`plan`]). What is decided without a component is in `backstay-core`.
 
+pub mod accounts;
 pub mod api_error;
 pub mod backup;
 pub mod caches;
@@ -10,14 +11,17 @@ pub mod cli;
 pub mod clock;
 pub mod context;
 pub mod controllers;
+pub mod credentials;
 pub mod discovery;
 pub mod events;
 pub mod finalizer;
 pub mod http;
+pub mod interests;
 mod manager;
 pub mod metrics;
 pub mod plan;
 pub mod queues;
+pub mod records;
 pub mod registry;
 pub mod revisions;
 pub mod run;

@@ -26,6 +26,12 @@ struct Slot {
     outcome: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Projected {
+    namespace: String,
+    result: String,
+}
+
 /// The counters of a controller.
 pub struct Metrics {
     registry: Registry,
@@ -34,6 +40,7 @@ pub struct Metrics {
     calls: Family<Called, Counter>,
     call_seconds: Histogram,
     slots: Family<Slot, Counter>,
+    projections: Family<Projected, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -57,7 +64,11 @@ impl Default for Metrics {
         registry.register_with_unit("component_call_duration", about, Unit::Seconds, call_seconds.clone());
         let slots = Family::default();
         registry.register("plan_slots", "Slots of Plans, by outcome", slots.clone());
-        Self { registry, ended, run_seconds, calls, call_seconds, slots }
+        let projections = Family::default();
+        let about =
+            "Projections of the platform's credentials into the namespaces that always have them, by result";
+        registry.register("credentials_projections", about, projections.clone());
+        Self { registry, ended, run_seconds, calls, call_seconds, slots, projections }
     }
 }
 
@@ -83,6 +94,12 @@ impl Metrics {
     /// A slot of a Plan got its outcome.
     pub fn slot(&self, outcome: &str) {
         self.slots.get_or_create(&Slot { outcome: outcome.to_owned() }).inc();
+    }
+
+    /// Credentials were projected into a namespace that always has them, or not, for a reason.
+    pub fn projected(&self, namespace: &str, reason: Option<&str>) {
+        let result = reason.unwrap_or("ok").to_owned();
+        self.projections.get_or_create(&Projected { namespace: namespace.to_owned(), result }).inc();
     }
 
     /// All of it, as text.

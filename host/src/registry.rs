@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use backstay_core::component::{Served, serving};
 use backstay_core::contract::GroupKind;
-use backstay_engine::{Component, Engine, LoadError, World};
+use backstay_engine::{Component, Engine, LoadError};
 
 /// Why the components of a folder cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -26,14 +26,6 @@ pub enum RegistryError {
         path: PathBuf,
         /// Why.
         source: Box<LoadError>,
-    },
-    /// It speaks a world that the controllers do not drive.
-    #[error(
-        "component {path:?} is a resource-strategy: this version of the controller runs pod-strategy components only, so remove the file"
-    )]
-    World {
-        /// The file.
-        path: PathBuf,
     },
     /// Two of them serve one kind.
     #[error("components {first:?} and {second:?} both serve {kind}: remove one of the files")]
@@ -71,15 +63,12 @@ impl Registry {
             let component = engine
                 .load_file(&path)
                 .map_err(|source| RegistryError::Load { path: path.clone(), source: Box::new(source) })?;
-            registry.add(component, path)?;
+            registry.add(component)?;
         }
         Ok(registry)
     }
 
-    fn add(&mut self, component: Component, path: PathBuf) -> Result<(), RegistryError> {
-        if component.world() != World::Pod {
-            return Err(RegistryError::World { path });
-        }
+    fn add(&mut self, component: Component) -> Result<(), RegistryError> {
         for kind in &component.descriptor().kinds {
             let kind = GroupKind { group: kind.group.clone(), kind: kind.kind.clone() };
             if let Served::By(other) = self.serving(&kind) {

@@ -94,6 +94,15 @@ impl Runs {
         Ok(written)
     }
 
+    /// Remembers that a write of ours which was not of the status has replaced what was there at `before`.
+    pub fn replaced(&self, before: String, run: &Run) {
+        let mut entries = self.entries();
+        let entry = entries.entry(run.uid.clone()).or_default();
+        let mut replaced = entry.written.take().map(|(replaced, _)| replaced).unwrap_or_default();
+        replaced.push(before);
+        entry.written = Some((replaced, run.clone()));
+    }
+
     /// What is held while somebody looks at the run.
     pub fn lock(&self, uid: &str) -> Arc<tokio::sync::Mutex<()>> {
         self.entries().entry(uid.to_owned()).or_default().lock.clone()

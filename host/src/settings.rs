@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use backstay_core::credentials::Projection;
 use jiff::SignedDuration;
 
 /// Settings of a controller. [`Settings::default`] is what the command line has as defaults.
@@ -21,8 +22,12 @@ pub struct Settings {
     pub wait_deadline: SignedDuration,
     /// How long a run may take, unless its component or strategy says less.
     pub run_deadline: SignedDuration,
+    /// How long a component has to undo what a run has begun that is deleted or out of time.
+    pub undo_deadline: SignedDuration,
     /// How long a finished Job stays once its result is recorded; none: until its run is deleted.
     pub job_ttl: Option<SignedDuration>,
+    /// How the platform's credentials get into the namespaces of runs that need them; none: they do not.
+    pub credentials: Option<Projection>,
     /// How often a running run is looked at without any event, as a net under the watches (lifecycle.md R8).
     pub recheck: Duration,
     /// How many runs are looked at, and how many components called, at once.
@@ -38,7 +43,9 @@ impl Default for Settings {
             http: None,
             wait_deadline: SignedDuration::from_mins(30),
             run_deadline: SignedDuration::from_hours(6),
+            undo_deadline: SignedDuration::from_mins(15),
             job_ttl: None,
+            credentials: None,
             recheck: Duration::from_mins(2),
             concurrency: 16,
         }

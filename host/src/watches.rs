@@ -304,6 +304,8 @@ impl Generations {
 fn gone(meta: &ObjectMeta, ctx: &Context) {
     let uid = meta.uid.as_deref().unwrap_or_default();
     ctx.runs.forget(uid);
+    ctx.memories.forget(uid);
+    ctx.interests.forget(uid);
     for claim in ctx.turns.release(uid) {
         ctx.queues.wake(&ctx.caches, &claim.run_uid);
     }

@@ -104,6 +104,10 @@ pub struct BackupStatus {
     /// backup was made. A restore uses that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy_revision: Option<String>,
+    /// Name of the Secret, in the controller's namespace, that holds what the strategy keeps of this Backup out of
+    /// tenants' reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_data: Option<String>,
     /// The run that cleans up after this Backup, once it is being deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunRecord>,

@@ -76,6 +76,14 @@ reasons! {
     APPLICATION_MISMATCH = "ApplicationMismatch";
     /// The platform's credentials have not been projected yet.
     CREDENTIALS_PROJECTION_PENDING = "CredentialsProjectionPending";
+    /// The Secret with the platform's credentials does not exist.
+    SOURCE_SECRET_MISSING = "SourceSecretMissing";
+    /// The Secret with the platform's credentials does not hold what it must.
+    SOURCE_SECRET_MALFORMED = "SourceSecretMalformed";
+    /// A Secret of the projected one's name exists and is not the controller's.
+    TARGET_SECRET_NOT_OWNED = "TargetSecretNotOwned";
+    /// The API server did not answer as hoped.
+    API_ERROR = "APIError";
     /// The API server refuses or does not answer; the call is tried again.
     WAITING_FOR_API = "WaitingForAPI";
     /// Another run uses the same application; this one waits its turn.
@@ -98,6 +106,10 @@ reasons! {
     STRATEGY_PINNED = "StrategyPinned";
     /// The Backup does not say which strategy made it; the current one is used.
     NO_SNAPSHOT = "NoSnapshot";
+    /// What the strategy kept of the Backup out of tenants' reach is gone.
+    PRIVATE_DATA_MISSING = "PrivateDataMissing";
+    /// What was kept of a run is not what it says, or is another's.
+    CHECKPOINT_CORRUPT = "CheckpointCorrupt";
     /// The strategy that was kept is not the one that the Backup names.
     STRATEGY_SNAPSHOT_CORRUPT = "StrategySnapshotCorrupt";
 

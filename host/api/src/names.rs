@@ -49,6 +49,12 @@ pub fn restore_job_name(restore_job: &str) -> String {
     bounded(restore_job, RESTORE_SUFFIX, LABEL_LIMIT)
 }
 
+/// Name of the Job of a pod run that a step of a run asked for: `<run>-<pod run>`.
+#[must_use]
+pub fn pod_run_name(run: &str, pod_run: &str) -> String {
+    bounded(run, &format!("-{pod_run}"), LABEL_LIMIT)
+}
+
 /// Name of the Job that cleans up after a Backup: `<backup>-cleanup`, bounded to 63 characters.
 #[must_use]
 pub fn cleanup_job_name(backup: &str) -> String {

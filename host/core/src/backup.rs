@@ -117,6 +117,7 @@ pub fn status_of(
         observed_generation: generation,
         component: record.component.clone(),
         strategy_revision: record.strategy_revision.clone(),
+        private_data: None,
         run: None,
     }
 }

@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod component;
 pub mod contract;
+pub mod credentials;
 pub mod job;
 pub mod plan;
 pub mod pod_policy;

@@ -66,7 +66,7 @@ impl RunStatus {
 
     /// The run waits before it has begun, or has begun and waits for something out of the ordinary. The wait is counted
     /// from the moment its reason first shows.
-    pub fn wait(&mut self, reason: &'static str, message: &str, now: Timestamp) {
+    pub fn wait(&mut self, reason: &str, message: &str, now: Timestamp) {
         let same = self.ready().is_some_and(|c| c.reason == reason);
         if self.run.is_none() {
             self.phase = Some(phase::PENDING.to_owned());

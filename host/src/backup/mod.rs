@@ -66,6 +66,7 @@ async fn handle(namespace: &str, name: &str, ctx: &Arc<Context>) -> Result<Actio
                 }
                 // Nothing of ours to clean up: stored data stays where it is.
                 Served::By(_) | Served::Foreign => {
+                    crate::records::drop_private(&backup, ctx).await?;
                     crate::finalizer::remove(&run, &ctx.client).await?;
                     Ok(Action::await_change())
                 }

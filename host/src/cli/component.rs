@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use backstay_api::Backup;
 use backstay_core::contract::{GroupKind, Json, Mode, ObjectRef, Pairs, PodRun, Request, Severity};
 use backstay_core::pod_policy;
+use backstay_core::resource::rbac;
 use backstay_engine::{Component, Engine, EngineConfig};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -17,6 +18,8 @@ use super::print;
 pub(super) enum ComponentCommand {
     /// Print what a component says about itself, what it imports, and its digest
     Inspect(InspectArgs),
+    /// Print the RBAC that a component asks for, for kubectl apply -f -
+    Rbac(RbacArgs),
     /// Print the pod that a strategy would run, rendered as the controller would render it
     Render(Box<RenderArgs>),
 }
@@ -25,6 +28,7 @@ impl ComponentCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Inspect(args) => args.run(),
+            Self::Rbac(args) => args.run(),
             Self::Render(args) => args.run(),
         }
     }
@@ -93,6 +97,28 @@ impl InspectArgs {
             "optionsSchema": d.options_schema,
         });
         print(&self.output.write(&described)?)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RbacArgs {
+    /// The component
+    file: PathBuf,
+    /// Print the grant to delete what no run of the component owns instead: a restore that replaces objects needs it
+    #[arg(long)]
+    purge: bool,
+    /// The controller's own namespace, where the component's ServiceAccount is
+    #[arg(long, env = "BACKSTAY_NAMESPACE", default_value = "backstay-system")]
+    namespace: String,
+}
+
+impl RbacArgs {
+    fn run(self) -> anyhow::Result<()> {
+        let component = load(&self.file)?;
+        for object in rbac(component.descriptor(), &self.namespace, self.purge) {
+            print(&format!("---\n{}", Format::Yaml.write(&object)?))?;
+        }
+        Ok(())
     }
 }
 

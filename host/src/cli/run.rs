@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use backstay_core::credentials::Projection;
 use backstay_engine::{Engine, EngineConfig};
 use clap::Args;
 use jiff::SignedDuration;
@@ -34,6 +35,9 @@ pub(super) struct RunArgs {
     /// How long a run may take at most, such as 6h
     #[arg(long, env = "BACKSTAY_RUN_DEADLINE", default_value = "6h")]
     run_deadline: SignedDuration,
+    /// How long a strategy has to undo what it has begun when its run is deleted or out of time, such as 15m
+    #[arg(long, env = "BACKSTAY_UNDO_DEADLINE", default_value = "15m")]
+    undo_deadline: SignedDuration,
     /// How long a finished Job stays once its result is recorded; without it, until its run is deleted
     #[arg(long, env = "BACKSTAY_JOB_TTL")]
     job_ttl: Option<SignedDuration>,
@@ -43,12 +47,63 @@ pub(super) struct RunArgs {
     /// How many runs are looked at, and how many components called, at once
     #[arg(long, env = "BACKSTAY_CONCURRENCY", default_value_t = 16)]
     concurrency: u16,
+    #[command(flatten)]
+    credentials: CredentialsArgs,
     /// What is logged, in the syntax of RUST_LOG
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     log: String,
     /// How log lines look
     #[arg(long, env = "BACKSTAY_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
+}
+
+/// How the platform's object-store credentials get into the namespaces of runs.
+#[derive(Debug, Args)]
+struct CredentialsArgs {
+    /// Secret with the platform's object-store credentials, namespace/name; without it none are projected
+    #[arg(long, env = "BACKSTAY_CREDENTIALS_SOURCE", value_parser = namespaced)]
+    credentials_source: Option<(String, String)>,
+    /// Name of the Secret made of it in the namespaces of runs that need it
+    #[arg(long, env = "BACKSTAY_CREDENTIALS_TARGET", default_value = "cozy-backups-creds")]
+    credentials_target: String,
+    /// Endpoint where the source Secret names none
+    #[arg(long, env = "BACKSTAY_CREDENTIALS_ENDPOINT")]
+    credentials_endpoint: Option<String>,
+    /// Region where the source Secret names none
+    #[arg(long, env = "BACKSTAY_CREDENTIALS_REGION")]
+    credentials_region: Option<String>,
+    /// Whether clients put the bucket into the path, true or false
+    #[arg(long, env = "BACKSTAY_CREDENTIALS_FORCE_PATH_STYLE")]
+    credentials_force_path_style: Option<bool>,
+    /// Namespaces that have the Secret at all times, separated by commas
+    #[arg(long, env = "BACKSTAY_CREDENTIALS_NAMESPACES", value_delimiter = ',')]
+    credentials_namespaces: Vec<String>,
+}
+
+impl CredentialsArgs {
+    fn projection(self) -> Option<Projection> {
+        let (source_namespace, source_name) = self.credentials_source?;
+        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let namespaces = self.credentials_namespaces.iter().map(|name| name.trim().to_owned());
+        Some(Projection {
+            source_namespace,
+            source_name,
+            target: self.credentials_target,
+            endpoint: filled(self.credentials_endpoint),
+            region: filled(self.credentials_region),
+            force_path_style: self.credentials_force_path_style,
+            namespaces: namespaces.filter(|name| !name.is_empty()).collect(),
+        })
+    }
+}
+
+fn namespaced(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        _ => Err(format!("{text:?} is not of the form namespace/name")),
+    }
 }
 
 impl RunArgs {
@@ -61,7 +116,9 @@ impl RunArgs {
             http: Some(self.http_bind),
             wait_deadline: self.wait_deadline,
             run_deadline: self.run_deadline,
+            undo_deadline: self.undo_deadline,
             job_ttl: self.job_ttl,
+            credentials: self.credentials.projection(),
             recheck: self.recheck.unsigned_abs().max(Duration::from_secs(1)),
             concurrency: self.concurrency.max(1),
         };

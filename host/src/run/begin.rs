@@ -6,6 +6,7 @@ use backstay_api::conditions::{reasons, types};
 use backstay_api::{ComponentPin, RunRecord};
 use backstay_core::contract::Mode;
 use backstay_core::status::seconds;
+use backstay_engine::World;
 use jiff::SignedDuration;
 
 use super::halt::Halt;
@@ -21,6 +22,13 @@ pub(super) async fn begin(run: &mut Run, inputs: Inputs, ctx: &Arc<Context>) -> 
     let descriptor = inputs.component.descriptor();
     let longest = SignedDuration::from_secs(i64::from(descriptor.longest_run));
     let deadline = now.saturating_add(ctx.settings.run_deadline.min(longest)).unwrap_or(now);
+    if descriptor.traits.cancel && inputs.component.world() == World::Resource && run.mode != Mode::Cleanup {
+        // Before anything is made that may have to be undone.
+        let before = run.resource_version.clone();
+        run.resource_version = crate::finalizer::add_undo(run, &ctx.client).await?;
+        run.undoes = true;
+        ctx.runs.replaced(before, run);
+    }
     let (backup_ref, backup_uid) = inputs.backup.unzip();
     let record = RunRecord {
         application_ref: inputs.application,

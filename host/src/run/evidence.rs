@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backstay_core::contract::PodResult;
+use backstay_core::contract::{Json, PodResult};
 use backstay_core::job::{End, pod_result};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -21,8 +21,15 @@ const LOG_BYTES: i64 = 64 * 1024;
 /// Pods whose logs are read: as many as a result holds.
 const PODS: usize = 4;
 
-/// Gathers it. The pods come from a watch; where that lags behind the Job they are listed.
-pub(super) async fn gather(run: &Run, job: &Job, end: &End, ctx: &Arc<Context>) -> Result<PodResult, Halt> {
+/// Gathers it, with the last `lines` of each container's log if the Job failed; `data` is handed back as it is. The pods come from a watch; where that lags behind the Job they are listed.
+pub(super) async fn gather(
+    run: &Run,
+    job: &Job,
+    end: &End,
+    data: Option<Json>,
+    lines: u32,
+    ctx: &Arc<Context>,
+) -> Result<PodResult, Halt> {
     let mut pods: Vec<Arc<Pod>> = ctx.caches.pods_of(job);
     if !complete(&pods, job, end) {
         pods = ctx.caches.pods_settled(job, Duration::from_millis(250), |p| complete(p, job, end)).await;
@@ -35,10 +42,7 @@ pub(super) async fn gather(run: &Run, job: &Job, end: &End, ctx: &Arc<Context>) 
         let list = api.list(&params).await.map_err(|e| ApiError::new(doing, e))?;
         pods = list.items.into_iter().map(Arc::new).collect();
     }
-    let record = run.status.run.as_ref().and_then(|r| r.job.clone()).unwrap_or_default();
-    let lines = record.log_lines.unwrap_or(0);
     let logs = if end.succeeded || lines == 0 { HashMap::new() } else { logs(run, &pods, lines, ctx).await };
-    let data = record.data.as_deref().and_then(|d| serde_json::from_str(d).ok());
     Ok(pod_result(end, pods.iter().map(AsRef::as_ref), data, |pod, container| {
         logs.get(&(pod.to_owned(), container.to_owned())).cloned().unwrap_or_default()
     }))

@@ -9,6 +9,7 @@ use backstay_core::retry::{self, Class};
 use kube::runtime::controller::Action;
 
 use super::object::Run;
+use super::resource;
 use crate::api_error::{self, ApiError};
 use crate::context::Context;
 
@@ -20,6 +21,15 @@ pub enum Halt {
         /// Shown as the message of `Ready`.
         message: String,
         /// The net under the watches.
+        recheck: Duration,
+    },
+    /// Its strategy waits for something, and says itself for how long.
+    Paused {
+        /// Reason of `Ready=False`.
+        reason: String,
+        /// What it waits for.
+        message: String,
+        /// When it is looked at without any event.
         recheck: Duration,
     },
     /// It lacks something that may appear, and gives up after the wait deadline if `bounded`.
@@ -74,7 +84,15 @@ pub(super) async fn settle(run: &mut Run, halt: Halt, ctx: &Arc<Context>) -> Act
         Halt::Leave => Action::await_change(),
         Halt::Running { message, recheck } => {
             run.status.running(&message, now);
-            let next = recheck.min(until_deadline(run, now));
+            let next = recheck.min(until_end(run, now, ctx));
+            write_then(run, ctx, Action::requeue(next)).await
+        }
+        Halt::Paused { reason, message, recheck } => {
+            if run.status.ready().is_none_or(|c| c.reason != reason) {
+                ctx.events.normal(run.reference(), &reason, &message);
+            }
+            run.status.wait(&reason, &message, now);
+            let next = recheck.min(until_end(run, now, ctx));
             write_then(run, ctx, Action::requeue(next)).await
         }
         Halt::Wait { reason, message, bounded, give_up } => {
@@ -123,7 +141,7 @@ async fn retry_later(run: &mut Run, error: &ApiError, ctx: &Arc<Context>) -> Act
         Class::RetryVisible | Class::NotFound | Class::AlreadyExists => retry::backoff(attempt),
     };
     tracing::warn!(run = %run.title(), attempt, delay_ms = delay.as_millis(), error = %cause, "call failed, will try again");
-    if run.is_late(now) {
+    if run.is_late(now) && resource::must_end(run, ctx).is_none_or(|end| now >= end) {
         let reason = error.past_deadline.unwrap_or(reasons::RUN_DEADLINE_EXCEEDED);
         let message = format!("the run's deadline has passed while waiting for the API server: {cause}");
         return fail(run, reason, &message, ctx).await;
@@ -146,6 +164,16 @@ pub(super) async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Arc<C
     if run.mode == Mode::Cleanup {
         return super::record::cleanup_failed(run, reason, message, ctx).await;
     }
+    if let Err(error) = resource::strand(run, ctx).await {
+        let attempt = ctx.runs.failed(&run.uid);
+        tracing::warn!(run = %run.title(), attempt, error = %api_error::chain(&error), "record for the next restore not kept, will try again");
+        return Action::requeue(retry::backoff(attempt));
+    }
+    let mut message = message.to_owned();
+    if let Some(credentials) = ctx.projected.last() {
+        credentials.redact(&mut message);
+    }
+    let message = message.as_str();
     run.status.fail(reason, message, now);
     if let Err(again) = write(run, ctx).await {
         return again;
@@ -178,11 +206,20 @@ async fn write(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Action> {
     Err(Action::requeue(retry::backoff(attempt)))
 }
 
+/// A run that has ended has nothing left to undo: its object may go whenever somebody deletes it.
+pub(super) async fn nothing_to_undo(run: &Run, ctx: &Arc<Context>) -> Result<(), Action> {
+    let Err(error) = crate::finalizer::remove_undo(run, &ctx.client).await else { return Ok(()) };
+    let attempt = ctx.runs.failed(&run.uid);
+    tracing::warn!(run = %run.title(), attempt, error = %api_error::chain(&error), "finalizer not removed, will try again");
+    Err(Action::requeue(retry::backoff(attempt)))
+}
+
 /// A run that is being deleted: gives back its turn and takes our finalizer off, if it has one (the Go implementation
 /// puts it on every RestoreJob).
-pub(super) async fn let_go(run: &mut Run, ctx: &Arc<Context>) -> Action {
+pub(super) async fn let_go(run: &Run, ctx: &Arc<Context>) -> Action {
     ctx.finished(run);
-    if !run.finalized {
+    resource::over(run, ctx).await;
+    if !run.finalized && !run.undoes {
         return Action::await_change();
     }
     match crate::finalizer::remove(run, &ctx.client).await {
@@ -204,8 +241,9 @@ pub(super) fn in_words(duration: jiff::SignedDuration) -> String {
     }
 }
 
-fn until_deadline(run: &Run, now: jiff::Timestamp) -> Duration {
-    let Some(deadline) = run.deadline() else { return Duration::MAX };
+/// How long until the run's deadline; past it, until the time to undo what it has begun is over.
+fn until_end(run: &Run, now: jiff::Timestamp, ctx: &Context) -> Duration {
+    let Some(deadline) = resource::must_end(run, ctx).or(run.deadline()) else { return Duration::MAX };
     // A second late rather than early: the Job itself ends at the deadline, and says so.
     Duration::try_from(deadline.duration_since(now)).unwrap_or_default() + Duration::from_secs(1)
 }

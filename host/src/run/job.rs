@@ -124,7 +124,11 @@ async fn create(run: &Run, pinned: &Pinned, name: &str, ctx: &Arc<Context>) -> R
 
 /// Sends the Job as it was rendered, so that fields which this program does not know reach the API server, and asks it to
 /// refuse those that it does not know either: a misspelt field of a template is an error, not silence.
-async fn submit(api: &Api<Job>, job: &serde_json::Value, ctx: &Context) -> Result<Job, kube::Error> {
+pub(super) async fn submit(
+    api: &Api<Job>,
+    job: &serde_json::Value,
+    ctx: &Context,
+) -> Result<Job, kube::Error> {
     let body = serde_json::to_vec(job).map_err(kube::Error::SerdeError)?;
     let mut request = Request::new(api.resource_url())
         .create(&PostParams { field_manager: Some(manager::NAME.to_owned()), ..PostParams::default() }, body)
@@ -138,7 +142,7 @@ async fn submit(api: &Api<Job>, job: &serde_json::Value, ctx: &Context) -> Resul
 
 /// Asks the component for the pod, and judges the answer.
 async fn render(run: &Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<PodRun, Halt> {
-    let request = request::request(run, pinned, ctx).await?;
+    let request = request::request(run, pinned, &mut None, ctx).await?;
     let application = match run.mode {
         Mode::Cleanup => None,
         Mode::Backup | Mode::Restore => Some(application(run, pinned, ctx).await?),
@@ -194,7 +198,7 @@ pub(super) fn words(failure: &Failure) -> String {
     }
 }
 
-fn findings<'a>(findings: impl IntoIterator<Item = &'a Diagnostic>) -> String {
+pub(super) fn findings<'a>(findings: impl IntoIterator<Item = &'a Diagnostic>) -> String {
     findings.into_iter().map(|f| format!("{}: {}", f.at, f.message)).collect::<Vec<_>>().join("; ")
 }
 

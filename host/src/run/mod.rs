@@ -1,7 +1,8 @@
 //! One run: a BackupJob, a RestoreJob, or the clean-up after a Backup that is being deleted.
 //!
-//! The three share one flow, because they are one thing: inputs are settled once and pinned, a pod runs as a Job, the
-//! component says what its end means, and the result is recorded. [`reconcile`] is that flow; each step is a file.
+//! The three share one flow, because they are one thing: inputs are settled once and pinned; then a pod runs as a Job and
+//! the component says what its end means, or the component takes steps on resources; and the result is recorded.
+//! [`reconcile`] is that flow; each step is a file.
 
 mod begin;
 mod evidence;
@@ -14,18 +15,23 @@ mod pinned;
 mod record;
 mod request;
 mod resolve;
+mod resource;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use backstay_api::conditions::reasons;
 use backstay_core::contract::Mode;
+use backstay_engine::World;
 use kube::runtime::controller::Action;
 use tokio::sync::OwnedMutexGuard;
 
 pub use halt::Halt;
 pub use object::Run;
+pub use resource::{Memories, collect};
 
 use crate::context::Context;
+use pinned::Pinned;
 
 /// Looks at a run once and takes it as far as it goes now.
 ///
@@ -41,11 +47,12 @@ pub async fn reconcile(mut seen: Run, ctx: Arc<Context>) -> Action {
             return Action::requeue(Duration::from_secs(5));
         }
     };
-    if run.deleting && run.mode != Mode::Cleanup {
+    let over_already = run.is_over();
+    if run.deleting && run.mode != Mode::Cleanup && (over_already || !resource::may_undo(&run)) {
         // Nothing is created for a run that is going away (F10); its Job goes with it, by garbage collection.
-        return halt::let_go(&mut run, &ctx).await;
+        return halt::let_go(&run, &ctx).await;
     }
-    if run.is_over() {
+    if over_already {
         return over(&run, &ctx).await;
     }
     match advance(&mut run, &ctx).await {
@@ -69,28 +76,71 @@ async fn alone(seen: &mut Run, ctx: &Context) -> OwnedMutexGuard<()> {
 
 /// A run that has ended gives back what it held, and its Job gets its time to live.
 async fn over(run: &Run, ctx: &Arc<Context>) -> Action {
+    if run.deleting && run.mode != Mode::Cleanup {
+        return halt::let_go(run, ctx).await;
+    }
     ctx.finished(run);
+    resource::over(run, ctx).await;
+    if run.undoes
+        && let Err(again) = halt::nothing_to_undo(run, ctx).await
+    {
+        return again;
+    }
     expire::expire(run, ctx).await
 }
 
-/// The steps of a run. `Ok` means that it has ended and that this is written down.
+/// One look at a run. `Ok` means that it has ended and that this is written down.
 async fn advance(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Halt> {
     if run.status.run.is_none() {
         let inputs = resolve::inputs(run, ctx).await?;
+        if inputs.component.descriptor().traits.credentials {
+            crate::credentials::ensure(run.namespace(), ctx).await?;
+        }
         begin::begin(run, inputs, ctx).await?;
     }
+    resource::undone_in_time(run, ctx)?;
     let pinned = pinned::load(run, ctx).await?;
     ctx.turns.hold(run);
+    match pinned.component.world() {
+        World::Pod => pod(run, &pinned, ctx).await,
+        World::Resource => steps(run, &pinned, ctx).await,
+    }
+}
+
+/// A run that is one pod.
+async fn pod(run: &mut Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<(), Halt> {
     let job = match &run.status.run.as_ref().and_then(|r| r.job.clone()) {
-        None => job::ensure(run, &pinned, ctx).await?,
+        None => job::ensure(run, pinned, ctx).await?,
         Some(recorded) => job::recorded(run, recorded, ctx).await?,
     };
     let end = job::ended(run, &job, ctx).await?;
-    let result = evidence::gather(run, &job, &end, ctx).await?;
-    let outcome = judge::judge(run, &pinned, &end, result, ctx).await?;
+    let record = run.status.run.as_ref().and_then(|r| r.job.clone()).unwrap_or_default();
+    let data = record.data.as_deref().and_then(|d| serde_json::from_str(d).ok());
+    let result = evidence::gather(run, &job, &end, data, record.log_lines.unwrap_or(0), ctx).await?;
+    let outcome = judge::judge(run, pinned, &end, result, ctx).await?;
     match run.mode {
-        Mode::Backup => record::backup(run, &pinned, &end, &outcome, ctx).await,
+        Mode::Backup => record::backup(run, pinned, end.at, &outcome, ctx).await,
         Mode::Restore => record::restored(run, ctx).await,
         Mode::Cleanup => record::cleaned(run, ctx).await,
+    }
+}
+
+/// A run that is steps on resources.
+async fn steps(run: &mut Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<(), Halt> {
+    let outcome = resource::advance(run, pinned, ctx).await?;
+    match (run.mode, outcome) {
+        (Mode::Backup, _) if run.deleting => Err(Halt::fail(
+            reasons::DELETING,
+            "the run was deleted: what was backed up is not recorded as a Backup",
+        )),
+        (Mode::Backup, outcome) => record::backup(run, pinned, None, &outcome.unwrap_or_default(), ctx).await,
+        (Mode::Restore, _) => {
+            resource::settle(run, &pinned.component.descriptor().name, ctx).await?;
+            record::restored(run, ctx).await
+        }
+        (Mode::Cleanup, _) => {
+            resource::over(run, ctx).await;
+            record::cleaned(run, ctx).await
+        }
     }
 }

@@ -38,8 +38,12 @@ pub struct Run {
     pub created: i64,
     /// Whether its object is being deleted.
     pub deleting: bool,
+    /// When that began, for a run that is being deleted.
+    pub deleted_at: Option<jiff::Timestamp>,
     /// Whether it carries one of our finalizers.
     pub finalized: bool,
+    /// Whether it carries the one that keeps it until its component has undone what it has begun.
+    pub undoes: bool,
     /// What was asked for.
     pub asked: Asked,
     /// Its status, as it shall be.
@@ -63,6 +67,8 @@ impl Run {
             resource_version: meta.resource_version.clone().unwrap_or_default(),
             created: meta.creation_timestamp.as_ref().map_or(0, |t| t.0.as_second()),
             deleting: meta.deletion_timestamp.is_some(),
+            deleted_at: meta.deletion_timestamp.as_ref().map(|t| t.0),
+            undoes: meta.finalizers.iter().flatten().any(|f| f == finalizers::UNDO),
             finalized: meta.finalizers.iter().flatten().any(|f| finalizers::is_ours(f)),
             asked,
             // A status that does not decode is one that nobody of ours wrote: the run is looked at from the start.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use backstay_api::conditions::reasons;
-use backstay_api::{RunRecord, TypedRef};
+use backstay_api::{ComponentPin, RunRecord, TypedRef};
 use backstay_core::component::Served;
 use backstay_core::contract::{GroupKind, ObjectRef};
 use backstay_core::revision::Revision;
@@ -21,6 +21,18 @@ pub(super) struct Pinned {
     pub component: Component,
     pub revision: Revision,
     pub application: ObjectRef,
+}
+
+impl Pinned {
+    /// The component that is at work, as it is written down.
+    pub(super) fn pin(&self) -> ComponentPin {
+        let descriptor = self.component.descriptor();
+        ComponentPin {
+            name: descriptor.name.clone(),
+            version: descriptor.version.clone(),
+            digest: self.component.digest().to_owned(),
+        }
+    }
 }
 
 /// Loads what the record of a run names. The component is the one that serves the kind now: a controller that was

@@ -6,8 +6,7 @@ use std::time::Duration;
 use backstay_api::conditions::{reasons, types};
 use backstay_api::{Backup, LocalRef, names};
 use backstay_core::backup::{Made, build, made_by, status_of};
-use backstay_core::contract::{Mode, Outcome};
-use backstay_core::job::End;
+use backstay_core::contract::{Json, Mode, Outcome};
 use backstay_core::retry::Class;
 use backstay_core::status::merge_diff;
 use kube::api::{Patch, PostParams};
@@ -22,6 +21,7 @@ use super::pinned::Pinned;
 use crate::api_error::{ApiError, chain, class};
 use crate::context::Context;
 use crate::manager;
+use crate::records;
 
 /// How long a clean-up that failed rests before it begins anew.
 const CLEANUP_REST: Duration = Duration::from_secs(60);
@@ -30,13 +30,22 @@ const CLEANUP_REST: Duration = Duration::from_secs(60);
 pub(super) async fn backup(
     run: &mut Run,
     pinned: &Pinned,
-    end: &End,
+    ended: Option<i64>,
     outcome: &Outcome,
     ctx: &Arc<Context>,
 ) -> Result<(), Halt> {
-    let backup = ensure_backup(run, pinned, end, outcome, ctx).await?;
-    ensure_status(run, pinned, outcome, &backup, ctx).await?;
-    ended_well(run, Some(LocalRef::new(backup.name_any())), "backup Job completed", ctx).await
+    let mut outcome = outcome.clone();
+    if let Some(credentials) = ctx.projected.last() {
+        credentials.withhold(&mut outcome);
+    }
+    let outcome = &outcome;
+    let private = match &outcome.private_data {
+        Some(data) => Some(keep_private(run, data, ctx).await?),
+        None => None,
+    };
+    let backup = ensure_backup(run, pinned, ended, outcome, ctx).await?;
+    ensure_status(run, pinned, outcome, private, &backup, ctx).await?;
+    ended_well(run, Some(LocalRef::new(backup.name_any())), ctx).await
 }
 
 /// Whatever keeps the artifact from being recorded, data was written: that is said.
@@ -53,10 +62,15 @@ fn unrecorded(doing: String, error: kube::Error) -> Halt {
     error.into()
 }
 
+async fn keep_private(run: &Run, data: &Json, ctx: &Context) -> Result<String, Halt> {
+    let kept = records::keep_private(run.namespace(), &run.uid, data.clone(), ctx).await;
+    Ok(kept.map_err(|e| e.late_as(reasons::ARTIFACT_NOT_RECORDED))?)
+}
+
 async fn ensure_backup(
     run: &Run,
     pinned: &Pinned,
-    end: &End,
+    ended: Option<i64>,
     outcome: &Outcome,
     ctx: &Arc<Context>,
 ) -> Result<Backup, Halt> {
@@ -65,7 +79,7 @@ async fn ensure_backup(
         Asked::Backup(spec) => spec.plan_ref.as_ref(),
         _ => None,
     };
-    let ended = end.at.unwrap_or_else(|| ctx.clock.now().as_second());
+    let ended = ended.unwrap_or_else(|| ctx.clock.now().as_second());
     // A name that somebody else's Backup has is left to it: ours gets the fallback name of R3.
     for name in [run.name().to_owned(), names::fallback_backup_name(run.name(), &run.uid)] {
         let made = Made {
@@ -109,10 +123,12 @@ async fn ensure_status(
     run: &Run,
     pinned: &Pinned,
     outcome: &Outcome,
+    private: Option<String>,
     backup: &Backup,
     ctx: &Arc<Context>,
 ) -> Result<(), Halt> {
-    let wanted = status_of(&pinned.record, outcome, backup.metadata.generation, ctx.clock.now());
+    let mut wanted = status_of(&pinned.record, outcome, backup.metadata.generation, ctx.clock.now());
+    wanted.private_data = private;
     if backup.status.as_ref().is_some_and(|s| s.phase == wanted.phase) {
         return Ok(());
     }
@@ -139,15 +155,14 @@ async fn ensure_status(
 
 /// A restore ended well.
 pub(super) async fn restored(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Halt> {
-    ended_well(run, None, "restore Job completed", ctx).await
+    ended_well(run, None, ctx).await
 }
 
-async fn ended_well(
-    run: &mut Run,
-    backup: Option<LocalRef>,
-    message: &str,
-    ctx: &Arc<Context>,
-) -> Result<(), Halt> {
+async fn ended_well(run: &mut Run, backup: Option<LocalRef>, ctx: &Arc<Context>) -> Result<(), Halt> {
+    let message = match run.mode {
+        Mode::Backup => "the backup is complete and recorded",
+        Mode::Restore | Mode::Cleanup => "the restore is complete",
+    };
     let before = run.status.clone();
     run.status.backup_ref = backup;
     run.status.succeed(run.mode, message, ctx.clock.now());
@@ -166,7 +181,10 @@ async fn ended_well(
 
 /// A clean-up ended well: the Backup may go.
 pub(super) async fn cleaned(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Halt> {
-    ctx.events.normal(run.reference(), reasons::CLEANUP_COMPLETED, "cleanup Job completed");
+    ctx.events.normal(run.reference(), reasons::CLEANUP_COMPLETED, "the clean-up is complete");
+    if let Asked::Cleanup(backup) = &run.asked {
+        records::drop_private(backup, ctx).await?;
+    }
     crate::finalizer::remove(run, &ctx.client).await?;
     run.finalized = false;
     tracing::info!(run = %run.title(), "cleanup succeeded");

@@ -3,7 +3,7 @@
 use backstay_api::Backup;
 use backstay_api::conditions::reasons;
 use backstay_core::backup::told;
-use backstay_core::contract::{self, Mode, Request};
+use backstay_core::contract::{self, Json, Mode, Request};
 use kube::Api;
 
 use super::halt::Halt;
@@ -11,9 +11,16 @@ use super::object::{Asked, Run};
 use super::pinned::Pinned;
 use crate::api_error::ApiError;
 use crate::context::Context;
+use crate::records;
 
-/// Builds the request of a call. All but `now` and the Backup is what was settled when the run began.
-pub(super) async fn request(run: &Run, pinned: &Pinned, ctx: &Context) -> Result<Request, Halt> {
+/// Builds the request of a call. All but `now` and the Backup is what was settled when the run began. `private` holds the
+/// Backup's private data from one call to the next.
+pub(super) async fn request(
+    run: &Run,
+    pinned: &Pinned,
+    private: &mut Option<Option<Json>>,
+    ctx: &Context,
+) -> Result<Request, Halt> {
     let now = ctx.clock.now().as_second();
     let started = run.status.started_at.as_ref().map_or(now, |t| t.0.as_second());
     Ok(Request {
@@ -28,16 +35,21 @@ pub(super) async fn request(run: &Run, pinned: &Pinned, ctx: &Context) -> Result
         parameters: pinned.revision.parameters.clone(),
         options: pinned.record.options.clone(),
         application: pinned.application.clone(),
-        backup: backup(run, pinned, ctx).await?,
+        backup: backup(run, pinned, private, ctx).await?,
         namespaces: pinned.component.descriptor().namespaces.clone(),
         inherited: None,
         cancelled: None,
     })
 }
 
-async fn backup(run: &Run, pinned: &Pinned, ctx: &Context) -> Result<Option<contract::Backup>, Halt> {
+async fn backup(
+    run: &Run,
+    pinned: &Pinned,
+    private: &mut Option<Option<Json>>,
+    ctx: &Context,
+) -> Result<Option<contract::Backup>, Halt> {
     let name = match (&run.asked, run.mode, &pinned.record.backup_ref) {
-        (Asked::Cleanup(backup), _, _) => return Ok(Some(told(backup))),
+        (Asked::Cleanup(backup), _, _) => return Ok(Some(with_private(backup, private, ctx).await?)),
         (_, Mode::Restore, Some(reference)) => &reference.name,
         _ => return Ok(None),
     };
@@ -48,7 +60,8 @@ async fn backup(run: &Run, pinned: &Pinned, ctx: &Context) -> Result<Option<cont
         .map_err(|e| ApiError::new(format!("reading Backup \"{}/{name}\"", run.namespace()), e))?
         .filter(|b| b.metadata.uid == pinned.record.backup_uid);
     match found {
-        Some(backup) => Ok(Some(told(&backup))),
+        Some(backup) => Ok(Some(with_private(&backup, private, ctx).await?)),
+        None if run.deleting || run.is_late(ctx.clock.now()) => Ok(None),
         // Our finalizer keeps a Backup that is being restored; without it somebody removed it by force.
         None => Err(Halt::fail(
             reasons::BACKUP_NOT_FOUND,
@@ -57,4 +70,16 @@ async fn backup(run: &Run, pinned: &Pinned, ctx: &Context) -> Result<Option<cont
             ),
         )),
     }
+}
+
+/// The Backup with what its strategy kept out of tenants' reach.
+async fn with_private(
+    backup: &Backup,
+    private: &mut Option<Option<Json>>,
+    ctx: &Context,
+) -> Result<contract::Backup, Halt> {
+    if private.is_none() {
+        *private = Some(records::private(backup, ctx).await?);
+    }
+    Ok(contract::Backup { private_data: private.clone().flatten(), ..told(backup) })
 }

@@ -4,11 +4,13 @@
 
 mod access;
 mod fields;
+mod rbac;
 mod record;
 mod wake;
 
 pub use access::{Grants, Owner, Pins, Reach, Verb};
 pub use fields::{merge_patch, projected};
+pub use rbac::rbac;
 pub use record::{Kept, PrivateData, RecordError, Stored, checkpoint_name, kept_name, private_name};
 pub use wake::{Next, Wake};
 

@@ -68,8 +68,6 @@ impl Stored {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kept {
-    /// The target.
-    pub target: ObjectRef,
     /// Uid of the Backup that was to be restored.
     pub backup_uid: String,
     /// What the run left.
@@ -234,11 +232,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_found_by_its_target_and_told_as_inherited() {
-        let kept = Kept {
-            target: crate::backup::run_ref("Postgres", "tenant-a", "orders"),
-            backup_uid: "b1".into(),
-            left: stored(),
-        };
+        let kept = Kept { backup_uid: "b1".into(), left: stored() };
         let secret = kept.to_secret("backstay-system", &target("orders"));
         assert_eq!(secret.metadata.name, Some(kept_name("copier", &target("orders"))));
         assert_ne!(secret.metadata.name, Some(kept_name("copier", &target("other"))));

@@ -1,0 +1,474 @@
+//! Projection of the platform's object-store credentials into the namespaces of runs (lifecycle.md 11, decisions.md 4): from
+//! what the source Secret holds to what the target Secret is to hold.
+
+use std::collections::BTreeMap;
+
+use backstay_api::conditions::reasons;
+use backstay_api::labels;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::contract::{Outcome, Pairs};
+
+/// Annotation of a projected Secret: the Secret it was made from, `namespace/name`.
+pub const SOURCE_ANNOTATION: &str = "backstay.dev/projected-from";
+/// What stands where a credential stood.
+const WITHHELD: &str = "[credential withheld]";
+/// Keys that are removed from the target where there is nothing to put into them.
+const OPTIONAL: [&str; 4] = ["endpoint", "bucketName", "region", "forcePathStyle"];
+
+/// How credentials are projected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Projection {
+    /// Namespace of the source Secret.
+    pub source_namespace: String,
+    /// Its name.
+    pub source_name: String,
+    /// Name of the Secret in the namespaces of runs.
+    pub target: String,
+    /// Endpoint where the source names none.
+    pub endpoint: Option<String>,
+    /// Region where the source names none.
+    pub region: Option<String>,
+    /// Whether clients are to put the bucket into the path: the target's key `forcePathStyle`.
+    pub force_path_style: Option<bool>,
+    /// Namespaces that have the Secret at all times, whether a run needs it or not.
+    pub namespaces: Vec<String>,
+}
+
+/// Why credentials cannot be projected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialsError {
+    /// There is no source yet: waited for.
+    #[error("source credentials Secret {namespace}/{name} not found")]
+    SourceMissing {
+        /// Namespace of the source.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// The source does not hold what it must.
+    #[error("{0}")]
+    SourceMalformed(String),
+    /// The target's name is taken by a Secret that is not ours.
+    #[error(
+        "target Secret {namespace}/{name} exists without {missing}; refusing to overwrite: rename or remove it"
+    )]
+    TargetNotOwned {
+        /// Namespace of the target.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// What would make it ours.
+        missing: String,
+    },
+}
+
+impl CredentialsError {
+    /// Reason of the metric.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::SourceMissing { .. } => reasons::SOURCE_SECRET_MISSING,
+            Self::SourceMalformed(_) => reasons::SOURCE_SECRET_MALFORMED,
+            Self::TargetNotOwned { .. } => reasons::TARGET_SECRET_NOT_OWNED,
+        }
+    }
+
+    /// Whether it can go away without anybody changing the run.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::SourceMissing { .. })
+    }
+}
+
+/// What the platform's Secret says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    access_key: String,
+    secret_key: String,
+    endpoint: String,
+    bucket: String,
+    region: String,
+    force_path_style: Option<bool>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("endpoint", &self.endpoint)
+            .field("bucket", &self.bucket)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct BucketInfo {
+    spec: BucketSpec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct BucketSpec {
+    bucket_name: String,
+    #[serde(rename = "secretS3")]
+    s3: S3,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct S3 {
+    #[serde(rename = "accessKeyID")]
+    access_key: String,
+    #[serde(rename = "accessSecretKey")]
+    secret_key: String,
+    endpoint: String,
+    region: String,
+}
+
+impl Credentials {
+    /// Reads the source Secret: its flat keys, each filled from the `BucketInfo` of a bucket claim where it is empty.
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub fn read(source: &Secret, projection: &Projection) -> Result<Self, CredentialsError> {
+        let text = |key: &str| {
+            let value = source.data.as_ref().and_then(|data| data.get(key));
+            value.map(|value| String::from_utf8_lossy(&value.0).trim().to_owned()).unwrap_or_default()
+        };
+        let (access_key, secret_key) = (text("accessKey"), text("secretKey"));
+        let info = match text("BucketInfo") {
+            info if info.is_empty() => BucketInfo::default(),
+            info => match serde_json::from_str(&info) {
+                Ok(info) => info,
+                Err(_) if !access_key.is_empty() && !secret_key.is_empty() => BucketInfo::default(),
+                // Where it went wrong, and not what it holds.
+                Err(e) => {
+                    let why = format!("parse BucketInfo: line {} column {}", e.line(), e.column());
+                    return Err(CredentialsError::SourceMalformed(why));
+                }
+            },
+        };
+        let or = |own: String, other: &str| if own.is_empty() { other.to_owned() } else { own };
+        let s3 = &info.spec.s3;
+        let configured = |value: &Option<String>| value.clone().unwrap_or_default();
+        let malformed = |what: &str| {
+            CredentialsError::SourceMalformed(format!(
+                "source credentials Secret {}/{} missing {what}",
+                projection.source_namespace, projection.source_name
+            ))
+        };
+        let credentials = Self {
+            access_key: or(access_key, &s3.access_key),
+            secret_key: or(secret_key, &s3.secret_key),
+            endpoint: or(
+                without_scheme(&or(text("endpoint"), &s3.endpoint)),
+                &without_scheme(&configured(&projection.endpoint)),
+            ),
+            bucket: or(text("bucketName"), &info.spec.bucket_name),
+            region: or(or(text("region"), &s3.region), &configured(&projection.region)),
+            force_path_style: projection.force_path_style,
+        };
+        for (value, key) in [
+            (&credentials.access_key, "accessKey"),
+            (&credentials.secret_key, "secretKey"),
+            (&credentials.endpoint, "endpoint"),
+        ] {
+            if value.is_empty() {
+                return Err(malformed(key));
+            }
+        }
+        Ok(credentials)
+    }
+
+    fn content(&self) -> Pairs {
+        let (access, secret) = (&self.access_key, &self.secret_key);
+        let mut content: Pairs = [
+            ("AWS_ACCESS_KEY_ID", access.clone()),
+            ("accessKey", access.clone()),
+            ("AWS_SECRET_ACCESS_KEY", secret.clone()),
+            ("secretKey", secret.clone()),
+            ("cloud", format!("[default]\naws_access_key_id={access}\naws_secret_access_key={secret}\n")),
+            (
+                "blob_credentials.json",
+                json!({"accounts": {(self.endpoint.as_str()): {"api_key": access, "secret": secret}}})
+                    .to_string(),
+            ),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into();
+        let force = self.force_path_style.map(|on| on.to_string()).unwrap_or_default();
+        for (key, value) in OPTIONAL.into_iter().zip([&self.endpoint, &self.bucket, &self.region, &force]) {
+            if !value.is_empty() {
+                content.insert(key.to_owned(), value.clone());
+            }
+        }
+        content
+    }
+
+    /// The target Secret as it is to be, given what is there; `None` if that is right already. Keys and labels that are
+    /// not ours stay.
+    ///
+    /// # Errors
+    /// What is there is not ours to overwrite.
+    pub fn target(
+        &self,
+        there: Option<&Secret>,
+        namespace: &str,
+        projection: &Projection,
+    ) -> Result<Option<Secret>, CredentialsError> {
+        let source = format!("{}/{}", projection.source_namespace, projection.source_name);
+        let mut wanted = there.cloned().unwrap_or_default();
+        if let Some(there) = there {
+            owned(there, namespace, projection, &source)?;
+        }
+        let meta = &mut wanted.metadata;
+        meta.name = Some(projection.target.clone());
+        meta.namespace = Some(namespace.to_owned());
+        meta.managed_fields = None;
+        meta.labels
+            .get_or_insert_default()
+            .insert(labels::MANAGED_BY.to_owned(), labels::MANAGED_BY_BACKUPS.to_owned());
+        meta.annotations.get_or_insert_default().insert(SOURCE_ANNOTATION.to_owned(), source);
+        wanted.type_.get_or_insert_with(|| "Opaque".to_owned());
+        let data: &mut BTreeMap<String, ByteString> = wanted.data.get_or_insert_default();
+        for key in OPTIONAL {
+            data.remove(key);
+        }
+        data.extend(self.content().into_iter().map(|(key, value)| (key, ByteString(value.into_bytes()))));
+        let same = there.is_some_and(|there| {
+            there.data == wanted.data
+                && there.metadata.labels == wanted.metadata.labels
+                && there.metadata.annotations == wanted.metadata.annotations
+        });
+        Ok((!same).then_some(wanted))
+    }
+
+    /// Takes the credentials out of a text.
+    pub fn redact(&self, text: &mut String) {
+        if text.contains(&self.secret_key) {
+            *text = text.replace(&self.secret_key, WITHHELD);
+        }
+    }
+
+    /// Takes out of an outcome what holds the credentials: it is going to be readable by tenants.
+    pub fn withhold(&self, outcome: &mut Outcome) {
+        let holds = |text: &str| text.contains(&self.secret_key);
+        outcome.metadata.retain(|key, value| !holds(key) && !holds(value));
+        if let Some(artifact) = &mut outcome.artifact {
+            self.redact(&mut artifact.uri);
+        }
+        if outcome.underlying_resources.as_ref().is_some_and(|object| holds(&object.to_string())) {
+            outcome.underlying_resources = None;
+        }
+        for condition in &mut outcome.conditions {
+            self.redact(&mut condition.message);
+        }
+    }
+}
+
+/// A Secret is ours by the label that the Go implementation sets too, and by an annotation of ours, if it has one, that
+/// names our source.
+fn owned(
+    there: &Secret,
+    namespace: &str,
+    projection: &Projection,
+    source: &str,
+) -> Result<(), CredentialsError> {
+    let not_owned = |missing: String| CredentialsError::TargetNotOwned {
+        namespace: namespace.to_owned(),
+        name: projection.target.clone(),
+        missing,
+    };
+    let label = there.metadata.labels.as_ref().and_then(|l| l.get(labels::MANAGED_BY)).map(String::as_str);
+    if label != Some(labels::MANAGED_BY_BACKUPS) {
+        return Err(not_owned(format!("label {}={}", labels::MANAGED_BY, labels::MANAGED_BY_BACKUPS)));
+    }
+    let from = there.metadata.annotations.as_ref().and_then(|a| a.get(SOURCE_ANNOTATION));
+    match from {
+        Some(from) if from != source => Err(not_owned(format!("annotation {SOURCE_ANNOTATION}={source}"))),
+        _ => Ok(()),
+    }
+}
+
+/// An endpoint as clients of all strategies take it: host, port, and a path other than `/`.
+fn without_scheme(endpoint: &str) -> String {
+    let bare =
+        endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://")).unwrap_or(endpoint);
+    bare.strip_suffix('/').filter(|rest| !rest.contains('/')).unwrap_or(bare).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn projection() -> Projection {
+        Projection {
+            source_namespace: "platform".into(),
+            source_name: "bucket".into(),
+            target: "cozy-backups-creds".into(),
+            ..Projection::default()
+        }
+    }
+
+    fn secret(pairs: &[(&str, &str)]) -> Secret {
+        let data = pairs.iter().map(|(k, v)| ((*k).to_owned(), ByteString(v.as_bytes().to_vec())));
+        Secret { data: Some(data.collect()), ..Secret::default() }
+    }
+
+    fn flat() -> Secret {
+        secret(&[
+            ("accessKey", "AK"),
+            ("secretKey", "SK"),
+            ("endpoint", "https://s3.example/"),
+            ("bucketName", "b"),
+        ])
+    }
+
+    fn data(target: &Secret) -> BTreeMap<String, String> {
+        let data = target.data.iter().flatten();
+        data.map(|(k, v)| (k.clone(), String::from_utf8(v.0.clone()).unwrap())).collect()
+    }
+
+    fn projected(source: &Secret) -> Secret {
+        let credentials = Credentials::read(source, &projection()).unwrap();
+        credentials.target(None, "tenant-a", &projection()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn l11_schemes_are_stripped_as_in_the_table() {
+        for (given, kept) in [
+            ("http://h:8333", "h:8333"),
+            ("h:8333", "h:8333"),
+            ("https://e/path/", "e/path/"),
+            ("https://e", "e"),
+            ("https://e/", "e"),
+            ("", ""),
+        ] {
+            assert_eq!(without_scheme(given), kept, "{given}");
+        }
+    }
+
+    #[test]
+    fn l11_the_target_has_the_keys_of_every_client_and_none_that_are_empty() {
+        let target = projected(&flat());
+        let found = data(&target);
+        for (key, value) in [
+            ("AWS_ACCESS_KEY_ID", "AK"),
+            ("accessKey", "AK"),
+            ("AWS_SECRET_ACCESS_KEY", "SK"),
+            ("secretKey", "SK"),
+            ("cloud", "[default]\naws_access_key_id=AK\naws_secret_access_key=SK\n"),
+            ("blob_credentials.json", r#"{"accounts":{"s3.example":{"api_key":"AK","secret":"SK"}}}"#),
+            ("endpoint", "s3.example"),
+            ("bucketName", "b"),
+        ] {
+            assert_eq!(found[key], value);
+        }
+        assert!(!found.contains_key("region") && !found.contains_key("forcePathStyle"));
+        assert_eq!(target.metadata.labels.unwrap()["apps.cozystack.io/managed-by"], "cozystack-backups");
+        assert_eq!(target.metadata.annotations.unwrap()[SOURCE_ANNOTATION], "platform/bucket");
+    }
+
+    #[test]
+    fn l11_flat_keys_win_over_the_bucket_claim_field_by_field() {
+        let info = r#"{"spec": {"bucketName": "claimed", "secretS3": {"accessKeyID": "X", "accessSecretKey": "Y",
+            "endpoint": "http://claimed:1", "region": "r"}}}"#;
+        let found = data(&projected(&secret(&[("accessKey", "AK"), ("BucketInfo", info)])));
+        assert_eq!((found["accessKey"].as_str(), found["secretKey"].as_str()), ("AK", "Y"));
+        assert_eq!((found["endpoint"].as_str(), found["region"].as_str()), ("claimed:1", "r"));
+        assert_eq!(found["bucketName"], "claimed");
+    }
+
+    #[test]
+    fn l11_a_claim_that_does_not_parse_matters_only_where_it_is_needed() {
+        let whole =
+            secret(&[("accessKey", "A"), ("secretKey", "S"), ("endpoint", "e"), ("BucketInfo", "{secret")]);
+        assert!(Credentials::read(&whole, &projection()).is_ok());
+        let error =
+            Credentials::read(&secret(&[("accessKey", "A"), ("BucketInfo", "{secret")]), &projection());
+        let error = error.unwrap_err();
+        assert!(error.to_string().starts_with("parse BucketInfo: "), "{error}");
+        assert!(!error.to_string().contains("{secret") && !error.is_transient());
+    }
+
+    #[test]
+    fn l11_what_is_missing_is_named() {
+        for (pairs, missing) in [
+            (vec![("secretKey", "S"), ("endpoint", "e")], "accessKey"),
+            (vec![("accessKey", "A"), ("endpoint", "e")], "secretKey"),
+            (vec![("accessKey", "A"), ("secretKey", "S")], "endpoint"),
+        ] {
+            let error = Credentials::read(&secret(&pairs), &projection()).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("source credentials Secret platform/bucket missing {missing}")
+            );
+            assert_eq!(error.reason(), "SourceSecretMalformed");
+        }
+    }
+
+    #[test]
+    fn l11_endpoint_and_region_fall_back_to_the_configured_ones() {
+        let projection = Projection {
+            endpoint: Some("https://fallback:9".into()),
+            region: Some("eu".into()),
+            force_path_style: Some(true),
+            ..projection()
+        };
+        let credentials =
+            Credentials::read(&secret(&[("accessKey", "A"), ("secretKey", "S")]), &projection).unwrap();
+        let found = data(&credentials.target(None, "n", &projection).unwrap().unwrap());
+        let found = ["endpoint", "region", "forcePathStyle"].map(|key| found[key].as_str());
+        assert_eq!(found, ["fallback:9", "eu", "true"]);
+    }
+
+    #[test]
+    fn l11_what_became_empty_is_removed_and_what_is_not_ours_stays_and_equal_content_is_not_written() {
+        let mut there = projected(&flat());
+        there.data.as_mut().unwrap().insert("mine".into(), ByteString(b"x".to_vec()));
+        let credentials = Credentials::read(&flat(), &projection()).unwrap();
+        assert_eq!(credentials.target(Some(&there), "tenant-a", &projection()).unwrap(), None);
+        there.data.as_mut().unwrap().insert("region".into(), ByteString(b"old".to_vec()));
+        let found = data(&credentials.target(Some(&there), "tenant-a", &projection()).unwrap().unwrap());
+        assert!(!found.contains_key("region") && found["mine"] == "x");
+    }
+
+    #[test]
+    fn f14_a_target_without_the_label_or_of_another_source_is_left_alone_and_one_of_the_go_implementation_taken_over()
+     {
+        let credentials = Credentials::read(&flat(), &projection()).unwrap();
+        let error = credentials.target(Some(&Secret::default()), "tenant-a", &projection()).unwrap_err();
+        assert_eq!(error.reason(), "TargetSecretNotOwned");
+        assert!(error.to_string().contains("tenant-a/cozy-backups-creds exists without label"), "{error}");
+        let mut other = projected(&flat());
+        other.metadata.annotations.as_mut().unwrap().insert(SOURCE_ANNOTATION.into(), "else/where".into());
+        assert!(credentials.target(Some(&other), "tenant-a", &projection()).is_err());
+        other.metadata.annotations = None;
+        assert!(credentials.target(Some(&other), "tenant-a", &projection()).unwrap().is_some());
+    }
+
+    #[test]
+    fn r10_what_holds_the_secret_key_does_not_reach_tenants() {
+        let credentials = Credentials::read(&flat(), &projection()).unwrap();
+        let artifact =
+            crate::contract::Artifact { uri: "s3://x:SK@b".into(), size_bytes: None, checksum: None };
+        let mut outcome = Outcome {
+            artifact: Some(artifact),
+            metadata: [("a".to_owned(), "key=SK".to_owned()), ("b".to_owned(), "c".to_owned())].into(),
+            underlying_resources: Some(json!({"k": "SK"})),
+            ..Outcome::default()
+        };
+        credentials.withhold(&mut outcome);
+        assert_eq!(outcome.artifact.unwrap().uri, "s3://x:[credential withheld]@b");
+        assert_eq!(outcome.metadata.into_keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(outcome.underlying_resources, None);
+        let mut message = "denied for SK".to_owned();
+        credentials.redact(&mut message);
+        assert!(!message.contains("SK"));
+        assert!(!format!("{credentials:?}").contains("SK"));
+    }
+}

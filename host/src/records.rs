@@ -1,0 +1,217 @@
+//! Secrets of the controller's namespace in which runs of the resource world keep what they must not lose: checkpoints,
+//! what a stranded restore leaves to the next one, and private data of Backups (decisions.md 14).
+
+use backstay_api::conditions::reasons;
+use backstay_api::{Backup, labels};
+use backstay_core::contract::{Inherited, Json};
+use backstay_core::resource::{
+    Kept, PrivateData, RecordError, Stored, checkpoint_name, kept_name, private_name,
+};
+use backstay_core::retry::Class;
+use backstay_core::turns::Target;
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use kube::{Api, ResourceExt};
+
+use crate::api_error::{ApiError, class, is_not_found};
+use crate::context::Context;
+use crate::manager;
+use crate::run::Halt;
+
+/// A record younger than this is never collected: the run that wrote it may not show in a watch yet.
+const YOUNG: SignedDuration = SignedDuration::from_mins(10);
+
+fn secrets(ctx: &Context) -> Api<Secret> {
+    Api::namespaced(ctx.client.clone(), &ctx.settings.namespace)
+}
+
+fn title(ctx: &Context, name: &str) -> String {
+    format!("Secret \"{}/{name}\"", ctx.settings.namespace)
+}
+
+fn corrupt(error: &RecordError) -> Halt {
+    Halt::Fail {
+        reason: reasons::CHECKPOINT_CORRUPT.to_owned(),
+        message: format!("{error}; see what the run has done, and begin a new one"),
+    }
+}
+
+async fn read(name: &str, ctx: &Context) -> Result<Option<Secret>, ApiError> {
+    secrets(ctx).get_opt(name).await.map_err(|e| ApiError::new(format!("reading {}", title(ctx, name)), e))
+}
+
+/// The checkpoint of a run, and the resource version it was read at.
+///
+/// # Errors
+/// The API server's; a failure of the run if somebody altered it.
+pub async fn checkpoint(run_uid: &str, ctx: &Context) -> Result<Option<(Stored, String)>, Halt> {
+    let Some(secret) = read(&checkpoint_name(run_uid), ctx).await? else { return Ok(None) };
+    let stored = Stored::from_secret(&secret, run_uid).map_err(|e| corrupt(&e))?;
+    Ok(Some((stored, secret.resource_version().unwrap_or_default())))
+}
+
+/// Writes a checkpoint over the one that was read or written at `version`, or as the first; returns its own version. That
+/// nobody else has written one meanwhile is the fence between two controllers.
+///
+/// # Errors
+/// The API server's; a conflict means that another controller is at work, and that the run has to be looked at anew.
+pub async fn write_checkpoint(
+    stored: &Stored,
+    version: Option<&str>,
+    ctx: &Context,
+) -> Result<String, ApiError> {
+    let mut secret = stored.to_secret(&ctx.settings.namespace);
+    let name = secret.name_any();
+    let params = PostParams { field_manager: Some(manager::NAME.to_owned()), ..PostParams::default() };
+    let doing = || format!("writing {}", title(ctx, &name));
+    let written = match version {
+        None => secrets(ctx).create(&params, &secret).await,
+        Some(version) => {
+            secret.metadata.resource_version = Some(version.to_owned());
+            secrets(ctx).replace(&name, &params, &secret).await
+        }
+    };
+    match written {
+        Ok(written) => Ok(written.resource_version().unwrap_or_default()),
+        Err(error) => {
+            // The answer to an earlier try may have been lost: what is there may be this very checkpoint.
+            if matches!(class(&error), Class::Conflict | Class::AlreadyExists)
+                && let Some(there) = read(&name, ctx).await?
+                && Stored::from_secret(&there, &stored.run_uid).is_ok_and(|s| s == *stored)
+            {
+                return Ok(there.resource_version().unwrap_or_default());
+            }
+            Err(ApiError::new(doing(), error))
+        }
+    }
+}
+
+/// Deletes the checkpoint of a run, if there is one.
+///
+/// # Errors
+/// The API server's.
+pub async fn drop_checkpoint(run_uid: &str, ctx: &Context) -> Result<(), ApiError> {
+    delete(&checkpoint_name(run_uid), ctx).await
+}
+
+/// What an earlier run of this component left behind on a target.
+///
+/// # Errors
+/// The API server's; a failure of the run if somebody altered it.
+pub async fn inherited(component: &str, target: &Target, ctx: &Context) -> Result<Option<Inherited>, Halt> {
+    let Some(secret) = read(&kept_name(component, target), ctx).await? else { return Ok(None) };
+    Ok(Some(Kept::from_secret(&secret).map_err(|e| corrupt(&e))?.inherited()))
+}
+
+/// Leaves a checkpoint to the next run on a target, in the place of what was left before.
+///
+/// # Errors
+/// The API server's.
+pub async fn keep(kept: &Kept, target: &Target, ctx: &Context) -> Result<(), ApiError> {
+    put(&kept.to_secret(&ctx.settings.namespace, target), ctx).await
+}
+
+/// A run on the target is done: what was left there is of no use any more.
+///
+/// # Errors
+/// The API server's.
+pub async fn drop_kept(component: &str, target: &Target, ctx: &Context) -> Result<(), ApiError> {
+    delete(&kept_name(component, target), ctx).await
+}
+
+/// Keeps the private data of the Backup that a run makes; returns the name to put into the Backup's status.
+///
+/// # Errors
+/// The API server's.
+pub async fn keep_private(
+    namespace: &str,
+    run_uid: &str,
+    data: Json,
+    ctx: &Context,
+) -> Result<String, ApiError> {
+    let private = PrivateData { namespace: namespace.to_owned(), run_uid: run_uid.to_owned(), data };
+    put(&private.to_secret(&ctx.settings.namespace), ctx).await?;
+    Ok(private_name(run_uid))
+}
+
+/// The private data of a Backup; none if it has none.
+///
+/// # Errors
+/// The API server's; a failure of the run if it is gone or not this Backup's.
+pub async fn private(backup: &Backup, ctx: &Context) -> Result<Option<Json>, Halt> {
+    let Some(name) = backup.status.as_ref().and_then(|s| s.private_data.as_deref()) else { return Ok(None) };
+    let Some(secret) = read(name, ctx).await? else {
+        let message = format!(
+            "what the strategy kept of Backup {:?} is gone: {} not found; put it back from a backup of the cluster, or restore another Backup",
+            backup.name_any(),
+            title(ctx, name)
+        );
+        return Err(Halt::Fail { reason: reasons::PRIVATE_DATA_MISSING.to_owned(), message });
+    };
+    let private = PrivateData::from_secret(&secret, &backup.namespace().unwrap_or_default());
+    Ok(Some(private.map_err(|e| corrupt(&e))?.data))
+}
+
+/// Deletes the private data of a Backup, if it has any: the last thing before its finalizer goes.
+///
+/// # Errors
+/// The API server's.
+pub async fn drop_private(backup: &Backup, ctx: &Context) -> Result<(), ApiError> {
+    match backup.status.as_ref().and_then(|s| s.private_data.as_deref()) {
+        Some(name) => delete(name, ctx).await,
+        None => Ok(()),
+    }
+}
+
+/// Creates a Secret, or puts its content in the place of what is there.
+async fn put(secret: &Secret, ctx: &Context) -> Result<(), ApiError> {
+    let name = secret.name_any();
+    let params = PostParams { field_manager: Some(manager::NAME.to_owned()), ..PostParams::default() };
+    let doing = |e| ApiError::new(format!("writing {}", title(ctx, &name)), e);
+    match secrets(ctx).create(&params, secret).await {
+        Err(error) if class(&error) == Class::AlreadyExists => {
+            secrets(ctx).replace(&name, &params, secret).await.map(drop).map_err(doing)
+        }
+        other => other.map(drop).map_err(doing),
+    }
+}
+
+async fn delete(name: &str, ctx: &Context) -> Result<(), ApiError> {
+    match secrets(ctx).delete(name, &DeleteParams::default()).await {
+        Err(error) if !is_not_found(&error) => {
+            Err(ApiError::new(format!("deleting {}", title(ctx, name)), error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Deletes records that nothing needs any more: checkpoints of runs that have ended or are gone, private data of Backups
+/// that are gone. A controller that died at the end of a run leaves one behind.
+///
+/// # Errors
+/// The API server's.
+pub async fn collect(ctx: &Context) -> Result<usize, ApiError> {
+    let params = ListParams::default().labels(&format!("{} in (checkpoint,private)", labels::RECORD));
+    let all =
+        secrets(ctx).list_metadata(&params).await.map_err(|e| ApiError::new("listing records of runs", e))?;
+    let mut collected = 0;
+    for record in all.items {
+        let made = record.metadata.creation_timestamp.as_ref().map_or(ctx.clock.now(), |t| t.0);
+        let run_uid = record.labels().get(labels::RUN_UID).cloned().unwrap_or_default();
+        let young = ctx.clock.now().duration_since(made) < YOUNG;
+        if young || ctx.caches.is_unfinished(&run_uid) || ctx.caches.has_backup_of(&run_uid) {
+            continue;
+        }
+        let exactly = Preconditions { uid: record.metadata.uid.clone(), resource_version: None };
+        let params = DeleteParams { preconditions: Some(exactly), ..DeleteParams::default() };
+        match secrets(ctx).delete(&record.name_any(), &params).await {
+            Ok(_) => collected += 1,
+            Err(error) if matches!(class(&error), Class::NotFound | Class::Conflict) => {}
+            Err(error) => {
+                return Err(ApiError::new(format!("deleting {}", title(ctx, &record.name_any())), error));
+            }
+        }
+    }
+    Ok(collected)
+}

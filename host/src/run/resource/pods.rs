@@ -1,0 +1,85 @@
+//! Pod runs of a step: the same Jobs that a pod strategy has, by the same rules.
+
+use backstay_api::conditions::reasons;
+use backstay_api::names;
+use backstay_core::contract::{Json, ObjectRef, PodResult, ReadError, RunPod, WriteError};
+use backstay_core::job::{JobSpec, Ownership, PodRunNote, build, end, ownership};
+use backstay_core::pod_policy;
+use backstay_core::retry::Class;
+use k8s_openapi::api::batch::v1::Job;
+use kube::Api;
+
+use super::api::{patiently, read_error, write_error};
+use super::scene::Scene;
+use crate::api_error::class;
+use crate::run::{Halt, evidence, job};
+
+/// The Job of the run's pod run of this name.
+pub(super) fn reference(name: &str, scene: &Scene<'_>) -> ObjectRef {
+    ObjectRef {
+        api_version: "batch/v1".to_owned(),
+        kind: "Job".to_owned(),
+        namespace: Some(scene.run.namespace().to_owned()),
+        name: names::pod_run_name(scene.run.name(), name),
+    }
+}
+
+/// Starts it. One that this run started before is left alone.
+pub(super) async fn start(run: RunPod, scene: &Scene<'_>) -> Result<Result<Option<Json>, WriteError>, Halt> {
+    let violations = pod_policy::check(&run.spec.template);
+    if !violations.is_empty() {
+        let message = format!(
+            "the pod {:?} that the strategy asked for is not allowed: {}",
+            run.name,
+            job::findings(&violations)
+        );
+        return Err(Halt::fail(reasons::POD_POLICY_VIOLATION, message));
+    }
+    let name = reference(&run.name, scene).name;
+    let spec = JobSpec {
+        name: &name,
+        run: &scene.run.object,
+        run_uid: &scene.run.uid,
+        mode: scene.run.mode,
+        strategy: &scene.pinned.kind,
+        seconds_left: (scene.request.deadline - scene.request.now).max(1),
+    };
+    let built = build(&spec, &run.spec);
+    let api = Api::<Job>::namespaced(scene.ctx.client.clone(), scene.run.namespace());
+    let there = match patiently(|| job::submit(&api, &built, scene.ctx)).await {
+        Ok(made) => return Ok(Ok(serde_json::to_value(&made).ok())),
+        Err(error) if class(&error) == Class::AlreadyExists => patiently(|| api.get(&name)).await,
+        Err(error) => return Ok(Err(write_error(&error))),
+    };
+    Ok(match there {
+        Ok(there) => {
+            let ours = matches!(ownership(&there, &scene.run.object, &scene.run.uid), Ownership::Ours { .. });
+            let there = serde_json::to_value(&there).unwrap_or_default();
+            if ours { Ok(Some(there)) } else { Err(WriteError::AlreadyExists(there)) }
+        }
+        Err(error) => Err(write_error(&error)),
+    })
+}
+
+/// Its result; none while it runs.
+pub(super) async fn result(
+    name: &str,
+    scene: &Scene<'_>,
+) -> Result<Result<Option<PodResult>, ReadError>, Halt> {
+    let name = reference(name, scene).name;
+    let api = Api::<Job>::namespaced(scene.ctx.client.clone(), scene.run.namespace());
+    let found = match scene.ctx.caches.job(scene.run.namespace(), &name) {
+        Some(found) => found.as_ref().clone(),
+        None => match patiently(|| api.get(&name)).await {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(read_error(&error))),
+        },
+    };
+    if !matches!(ownership(&found, &scene.run.object, &scene.run.uid), Ownership::Ours { .. }) {
+        return Ok(Err(ReadError::NotFound));
+    }
+    let Some(end) = end(&found) else { return Ok(Ok(None)) };
+    let note = PodRunNote::of(&found);
+    let result = evidence::gather(scene.run, &found, &end, note.data, note.log_lines, scene.ctx).await?;
+    Ok(Ok(Some(result)))
+}

@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use backstay::controllers;
 use backstay::settings::Settings;
+use backstay_core::resource::rbac;
 use backstay_engine::{Engine, EngineConfig};
 use jiff::SignedDuration;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::config::AuthInfo;
 use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, pinned_kind};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Config, ResourceExt};
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::administrator;
@@ -21,6 +26,8 @@ use crate::administrator;
 pub const WAIT_DEADLINE: SignedDuration = SignedDuration::from_secs(15);
 /// How long a run of a test may take.
 pub const RUN_DEADLINE: SignedDuration = SignedDuration::from_secs(75);
+/// How long a component of a test has to undo what it has begun.
+pub const UNDO_DEADLINE: SignedDuration = SignedDuration::from_secs(10);
 /// How long a finished Job of a test stays.
 pub const JOB_TTL: SignedDuration = SignedDuration::from_hours(1);
 /// The controller's own namespace.
@@ -66,9 +73,14 @@ fn root() -> PathBuf {
 /// When the cluster refuses it.
 pub async fn install(client: &Client, engine: &Engine) -> PathBuf {
     let folder = components();
-    let mut crds = backstay_api::crds();
-    for file in ["broken.wasm", "job.wasm", "scrubber.wasm"] {
+    let (mut crds, mut grants) = (backstay_api::crds(), Vec::new());
+    for file in ["broken.wasm", "job.wasm", "scrubber.wasm", "steps.wasm"] {
         let component = engine.load_file(&folder.join(file)).expect("the component loads");
+        for purge in [false, true] {
+            for object in rbac(component.descriptor(), NAMESPACE, purge) {
+                grants.push(serde_json::to_string(&ungranted(object, purge)).expect("plain data"));
+            }
+        }
         for kind in &component.descriptor().kinds {
             let crd = backstay_api::strategy_crd(
                 &kind.group,
@@ -99,19 +111,30 @@ pub async fn install(client: &Client, engine: &Engine) -> PathBuf {
     for file in ["deploy/rbac/namespace.yaml", "deploy/rbac/rbac.yaml", "tests/rbac.yaml"] {
         apply(client, &std::fs::read_to_string(root().join(file)).expect("the manifest is there")).await;
     }
+    for object in grants {
+        apply(client, &object).await;
+    }
     folder
+}
+
+/// What a component asks for, without the kinds that tests withhold from it.
+fn ungranted(mut object: Value, purge: bool) -> Value {
+    if let Some(rules) = object.get_mut("rules").and_then(Value::as_array_mut) {
+        let withheld = if purge { "coordination.k8s.io" } else { "apps" };
+        rules.retain(|rule| rule["apiGroups"] != json!([withheld]));
+    }
+    object
 }
 
 async fn set_up(client: Client) {
     let engine = Engine::new(EngineConfig::default()).expect("the engine starts");
     let folder = install(&client, &engine).await;
-    let mut config = Config::infer().await.expect("KUBECONFIG leads to a cluster");
-    // The controller has the rights of its ServiceAccount and no more.
-    config.auth_info.impersonate = Some(format!("system:serviceaccount:{NAMESPACE}:backstay"));
+    let config = of_service_account(&client).await;
     let settings = Settings {
         components: folder,
         wait_deadline: WAIT_DEADLINE,
         run_deadline: RUN_DEADLINE,
+        undo_deadline: UNDO_DEADLINE,
         job_ttl: Some(JOB_TTL),
         ..Settings::default()
     };
@@ -124,6 +147,20 @@ async fn set_up(client: Client) {
         });
         panic!("the controller ended: {ended:?}");
     });
+}
+
+/// A configuration with the rights of the controller's ServiceAccount and no more: by its token, as in a pod.
+async fn of_service_account(client: &Client) -> Config {
+    let mut config = Config::infer().await.expect("KUBECONFIG leads to a cluster");
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
+    let asked = TokenRequest {
+        spec: TokenRequestSpec { expiration_seconds: Some(86_400), ..TokenRequestSpec::default() },
+        ..TokenRequest::default()
+    };
+    let token = accounts.create_token_request("backstay", &PostParams::default(), &asked).await;
+    let token = token.expect("a token of the controller").status.expect("it is given").token;
+    config.auth_info = AuthInfo { token: Some(token.into()), ..AuthInfo::default() };
+    config
 }
 
 /// The controller's log, beside the test program, for whoever looks at a failure.
@@ -140,6 +177,7 @@ fn components() -> PathBuf {
         ("strategies/job", "job.wasm"),
         ("tests/guests/broken", "broken.wasm"),
         ("tests/guests/cleanup", "scrubber.wasm"),
+        ("tests/guests/steps", "steps.wasm"),
     ] {
         let bytes = backstay_testing::build(&root().join(dir)).expect("the strategy builds");
         std::fs::write(folder.join(file), bytes).expect("the component can be written");

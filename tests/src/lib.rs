@@ -11,5 +11,5 @@ pub mod node;
 mod world;
 
 pub use client::administrator;
-pub use controller::{JOB_TTL, RUN_DEADLINE, WAIT_DEADLINE};
+pub use controller::{JOB_TTL, RUN_DEADLINE, UNDO_DEADLINE, WAIT_DEADLINE};
 pub use world::{World, ready, script_spec};

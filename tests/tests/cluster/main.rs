@@ -9,5 +9,6 @@ mod plans;
 mod program;
 mod restores;
 mod results;
+mod steps;
 mod strategies;
 mod waits;

@@ -1,0 +1,70 @@
+//! What the guest declares.
+
+use backstay_sdk::{Access, Guard, Mode, Scope, Stage, Verbs};
+
+pub(crate) fn declared() -> Vec<Access> {
+    let access = |group: &str, kind: &str, plural: &str, verbs: Verbs| Access {
+        group: group.to_owned(),
+        version: "v1".to_owned(),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+        scope: Scope::Run,
+        verbs,
+        fields: Vec::new(),
+        guards: Vec::new(),
+    };
+    let none = Verbs::default;
+    let read = || Verbs { get: true, list: true, watch: true, ..none() };
+    vec![
+        Access {
+            fields: vec!["/data".to_owned()],
+            ..access(
+                "",
+                "ConfigMap",
+                "configmaps",
+                Verbs {
+                    create: true,
+                    dry_run: true,
+                    apply: true,
+                    patch: true,
+                    delete: true,
+                    purge: true,
+                    ..read()
+                },
+            )
+        },
+        // Only those whose names begin with the application's; to purge them is not granted in the tests.
+        Access {
+            guards: vec![Guard { at: "/metadata/name".to_owned(), value: "{application}-*".to_owned() }],
+            ..access(
+                "coordination.k8s.io",
+                "Lease",
+                "leases",
+                Verbs { create: true, apply: true, delete: true, purge: true, ..read() },
+            )
+        },
+        access("", "Pod", "pods", Verbs { get: true, list: true, logs: true, ..none() }),
+        access("", "Secret", "secrets", Verbs { keys: true, ..none() }),
+        // Declared, and not granted in the tests.
+        access("apps", "Deployment", "deployments", Verbs { get: true, list: true, create: true, ..none() }),
+        // Declared, and known to no API server.
+        access("ghost.example.org", "Ghost", "ghosts", Verbs { create: true, ..read() }),
+        Access { scope: Scope::Cluster, ..access("", "Node", "nodes", Verbs { list: true, ..none() }) },
+    ]
+}
+
+pub(crate) fn stages() -> Vec<Stage> {
+    let stage = |mode, name: &str, keeps_checkpoint| Stage {
+        mode,
+        name: name.to_owned(),
+        about: "does what the spec says".to_owned(),
+        keeps_checkpoint,
+    };
+    let mut stages = Vec::new();
+    for mode in [Mode::Backup, Mode::Restore, Mode::Cleanup] {
+        stages.push(stage(mode, "safe", false));
+        stages.push(stage(mode, "gone", mode == Mode::Restore));
+        stages.push(stage(mode, "later", false));
+    }
+    stages
+}

@@ -1,0 +1,152 @@
+//! The program: what a test writes into the strategy's spec.
+
+use backstay_sdk::prelude::*;
+use backstay_sdk::{Deserialize, Value};
+
+/// The spec of a `Steps`: a program for each mode, and one for a run that shall end.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
+#[schemars(crate = "backstay_sdk::schemars")]
+pub struct StepsSpec {
+    /// In mode backup.
+    #[serde(default)]
+    #[schemars(schema_with = "anything")]
+    pub backup: Vec<Instruction>,
+    /// In mode restore.
+    #[serde(default)]
+    #[schemars(schema_with = "anything")]
+    pub restore: Vec<Instruction>,
+    /// In mode cleanup.
+    #[serde(default)]
+    #[schemars(schema_with = "anything")]
+    pub cleanup: Vec<Instruction>,
+    /// Once the run is cancelled.
+    #[serde(default)]
+    #[schemars(schema_with = "anything")]
+    pub undo: Vec<Instruction>,
+    /// Private data of the Backup.
+    #[serde(default)]
+    #[schemars(schema_with = "any_value")]
+    pub private: Option<Value>,
+}
+
+fn anything(_: &mut backstay_sdk::schemars::SchemaGenerator) -> backstay_sdk::schemars::Schema {
+    backstay_sdk::schemars::json_schema!({"type": "array", "description": "Instructions, in order.",
+        "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}})
+}
+
+fn any_value(_: &mut backstay_sdk::schemars::SchemaGenerator) -> backstay_sdk::schemars::Schema {
+    backstay_sdk::schemars::json_schema!({"type": "object", "description": "Kept out of tenants' reach.",
+        "x-kubernetes-preserve-unknown-fields": true})
+}
+
+/// One thing to want.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", crate = "backstay_sdk::serde")]
+#[allow(missing_docs)]
+pub enum Instruction {
+    Get {
+        object: Object,
+        #[serde(default)]
+        live: bool,
+        #[serde(default)]
+        fields: Vec<String>,
+    },
+    List {
+        object: Object,
+        #[serde(default)]
+        labels: String,
+        #[serde(default)]
+        live: bool,
+        limit: u32,
+    },
+    Log {
+        pod: String,
+        container: String,
+    },
+    Keys {
+        secret: String,
+    },
+    /// The result of a pod run, once it has ended.
+    Pod {
+        name: String,
+    },
+    Create {
+        object: Object,
+        #[serde(default)]
+        with: Value,
+        #[serde(default)]
+        dry_run: bool,
+    },
+    Apply {
+        object: Object,
+        #[serde(default)]
+        with: Value,
+        #[serde(default)]
+        force: bool,
+    },
+    Patch {
+        object: Object,
+        with: Value,
+        resource_version: Option<String>,
+    },
+    /// Deletes the object of this uid, or of the one seen last.
+    Delete {
+        object: Object,
+        uid: Option<String>,
+    },
+    RunPod {
+        name: String,
+        script: String,
+    },
+    /// Waits until a field of an object is this.
+    Until {
+        object: Object,
+        at: String,
+        equals: String,
+        wait_seconds: u32,
+        watch: Watched,
+    },
+    /// Waits so long, from the beginning of the stage.
+    Sleep {
+        seconds: u32,
+    },
+    Stage(String),
+    Condition {
+        #[serde(rename = "type")]
+        type_: String,
+        status: Option<bool>,
+        message: String,
+    },
+    Event {
+        warning: bool,
+        message: String,
+    },
+    Fail(String),
+    Trap(String),
+    /// Asks something new for ever.
+    Ask,
+}
+
+/// What a wait watches.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
+#[allow(missing_docs)]
+pub enum Watched {
+    Nothing,
+    Object,
+    Labels(String),
+}
+
+/// An object. No namespace is the run's, an empty one none; kind `$application` is the run's application.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
+#[allow(missing_docs)]
+pub struct Object {
+    #[serde(default)]
+    pub api_version: String,
+    pub kind: String,
+    pub namespace: Option<String>,
+    #[serde(default)]
+    pub name: String,
+}

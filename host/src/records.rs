@@ -11,6 +11,7 @@ use backstay_core::retry::Class;
 use backstay_core::turns::Target;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::{Api, ResourceExt};
 
@@ -108,7 +109,7 @@ pub async fn inherited(component: &str, target: &Target, ctx: &Context) -> Resul
 ///
 /// # Errors
 /// The API server's.
-pub async fn keep(kept: &Kept, target: &Target, ctx: &Context) -> Result<(), ApiError> {
+pub async fn keep(kept: &Kept, target: &Target, ctx: &Context) -> Result<(), Halt> {
     put(&kept.to_secret(&ctx.settings.namespace, target), ctx).await
 }
 
@@ -124,12 +125,7 @@ pub async fn drop_kept(component: &str, target: &Target, ctx: &Context) -> Resul
 ///
 /// # Errors
 /// The API server's.
-pub async fn keep_private(
-    namespace: &str,
-    run_uid: &str,
-    data: Json,
-    ctx: &Context,
-) -> Result<String, ApiError> {
+pub async fn keep_private(namespace: &str, run_uid: &str, data: Json, ctx: &Context) -> Result<String, Halt> {
     let private = PrivateData { namespace: namespace.to_owned(), run_uid: run_uid.to_owned(), data };
     put(&private.to_secret(&ctx.settings.namespace), ctx).await?;
     Ok(private_name(run_uid))
@@ -164,17 +160,27 @@ pub async fn drop_private(backup: &Backup, ctx: &Context) -> Result<(), ApiError
     }
 }
 
-/// Creates a Secret, or puts its content in the place of what is there.
-async fn put(secret: &Secret, ctx: &Context) -> Result<(), ApiError> {
+/// Creates a Secret, or puts its content in the place of what is there, if that is a record too.
+async fn put(secret: &Secret, ctx: &Context) -> Result<(), Halt> {
     let name = secret.name_any();
     let params = PostParams { field_manager: Some(manager::NAME.to_owned()), ..PostParams::default() };
     let doing = |e| ApiError::new(format!("writing {}", title(ctx, &name)), e);
-    match secrets(ctx).create(&params, secret).await {
-        Err(error) if class(&error) == Class::AlreadyExists => {
-            secrets(ctx).replace(&name, &params, secret).await.map(drop).map_err(doing)
-        }
-        other => other.map(drop).map_err(doing),
+    let error = match secrets(ctx).create(&params, secret).await {
+        Err(error) if class(&error) == Class::AlreadyExists => error,
+        other => return Ok(other.map(drop).map_err(doing)?),
+    };
+    // It went away in between: look again.
+    let Some(there) = read(&name, ctx).await? else { return Err(doing(error).into()) };
+    if there.labels().get(labels::RECORD) != secret.labels().get(labels::RECORD) {
+        let message =
+            format!("{} exists and is not a record of the controller; remove it", title(ctx, &name));
+        return Err(Halt::Fail { reason: reasons::CHECKPOINT_CORRUPT.to_owned(), message });
     }
+    let replacement = Secret {
+        metadata: ObjectMeta { resource_version: there.resource_version(), ..secret.metadata.clone() },
+        ..secret.clone()
+    };
+    Ok(secrets(ctx).replace(&name, &params, &replacement).await.map(drop).map_err(doing)?)
 }
 
 async fn delete(name: &str, ctx: &Context) -> Result<(), ApiError> {

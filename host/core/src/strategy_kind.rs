@@ -36,7 +36,7 @@ mod tests {
     fn f8_only_the_generic_job_fails_at_once_without_its_strategy() {
         let kind = |group: &str, kind: &str| GroupKind { group: group.into(), kind: kind.into() };
         assert!(!waits_for_strategy(&kind("strategy.backups.cozystack.io", "Job")));
-        assert!(waits_for_strategy(&kind("strategy.backups.cozystack.io", "CNPG")));
+        assert!(waits_for_strategy(&kind("strategy.backups.cozystack.io", "Vault")));
         assert!(waits_for_strategy(&kind("example.org", "Job")));
     }
 }

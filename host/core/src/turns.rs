@@ -147,9 +147,9 @@ mod tests {
     fn f20_a_restore_excludes_every_other_run() {
         let mut turns = Turns::default();
         turns.claim(&target(), &claim("b", Mode::Backup, "Job", 1)).unwrap();
-        assert_eq!(turns.claim(&target(), &claim("r", Mode::Restore, "CNPG", 2)).unwrap_err().run_uid, "b");
+        assert_eq!(turns.claim(&target(), &claim("r", Mode::Restore, "Vault", 2)).unwrap_err().run_uid, "b");
         assert_eq!(turns.release("b")[0].run_uid, "r");
-        turns.claim(&target(), &claim("r", Mode::Restore, "CNPG", 2)).unwrap();
+        turns.claim(&target(), &claim("r", Mode::Restore, "Vault", 2)).unwrap();
         assert_eq!(turns.claim(&target(), &claim("b2", Mode::Backup, "Job", 3)).unwrap_err().run_uid, "r");
     }
 

@@ -128,13 +128,13 @@ mod tests {
 
     fn sound() -> Descriptor {
         Descriptor {
-            name: "cnpg".into(),
+            name: "vault".into(),
             version: "1.2.3-rc.1".into(),
             kinds: vec![StrategyKind {
                 group: "strategy.backups.cozystack.io".into(),
                 version: "v1alpha1".into(),
-                kind: "CNPG".into(),
-                plural: "cnpgs".into(),
+                kind: "Vault".into(),
+                plural: "vaults".into(),
                 schema: json!({}),
                 applications: vec![GroupKind { group: String::new(), kind: "Pod".into() }],
             }],
@@ -170,14 +170,14 @@ mod tests {
     fn names_the_field_of_every_lie() {
         assert_eq!(check(World::Resource, &sound()), Ok(()));
         let lies: &[Lie] = &[
-            ("name", |d| d.name = "Cnpg".into()),
+            ("name", |d| d.name = "Vault".into()),
             ("name", |d| d.name = "a".repeat(41)),
             ("version", |d| d.version = "1.2".into()),
             ("kinds", |d| d.kinds.clear()),
             ("kinds[0].group", |d| d.kinds[0].group = String::new()),
             ("kinds[0].version", |d| d.kinds[0].version = "V1".into()),
-            ("kinds[0].kind", |d| d.kinds[0].kind = "cnpg".into()),
-            ("kinds[0].plural", |d| d.kinds[0].plural = "CNPGs".into()),
+            ("kinds[0].kind", |d| d.kinds[0].kind = "vault".into()),
+            ("kinds[0].plural", |d| d.kinds[0].plural = "Vaults".into()),
             ("kinds[1].kind", |d| d.kinds.push(d.kinds[0].clone())),
             ("kinds[0].applications[0].kind", |d| d.kinds[0].applications[0].kind = "pod".into()),
             ("access[0].scope", |d| d.namespaces.clear()),

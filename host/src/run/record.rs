@@ -64,7 +64,10 @@ fn unrecorded(doing: String, error: kube::Error) -> Halt {
 
 async fn keep_private(run: &Run, data: &Json, ctx: &Context) -> Result<String, Halt> {
     let kept = records::keep_private(run.namespace(), &run.uid, data.clone(), ctx).await;
-    Ok(kept.map_err(|e| e.late_as(reasons::ARTIFACT_NOT_RECORDED))?)
+    kept.map_err(|halt| match halt {
+        Halt::Api(error) => error.late_as(reasons::ARTIFACT_NOT_RECORDED).into(),
+        other => other,
+    })
 }
 
 async fn ensure_backup(

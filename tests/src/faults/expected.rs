@@ -3,6 +3,7 @@
 
 use backstay_core::job::end;
 use kube::ResourceExt;
+use serde_json::json;
 
 use super::ledger::{Found, Snapshot};
 use super::plan::Scenario;
@@ -47,6 +48,19 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
             check(found.backups.is_empty(), "the Backup is gone");
             let went = count("Job") == (1, 1) && found.jobs.is_empty();
             check(went, "one Job cleaned up, and went with the Backup");
+        }
+        Scenario::Steps => {
+            check(phase("BackupJob") == "Succeeded", "the BackupJob has Succeeded");
+            check(count("Job") == (1, 0) && count("Backup") == (1, 0), "one Job and one Backup were made");
+            check(found.jobs.iter().all(|j| end(j).is_some_and(|e| e.succeeded)), "the Job has completed");
+            let left = ["ConfigMap copy", "ConfigMap theirs"];
+            let left = left.iter().all(|title| snapshot.objects.contains_key(*title));
+            check(left && count("ConfigMap").1 == 2, "a ConfigMap that was made, and another, are deleted");
+            let copy = snapshot.objects.get("ConfigMap copy").cloned().unwrap_or_default();
+            check(copy["data"]["a"] == "2", "the ConfigMap that was made was patched");
+            let backup = snapshot.objects.get("Backup nightly").cloned().unwrap_or_default();
+            check(backup["status"]["privateData"].is_string(), "the Backup names its private data");
+            check(found.private == [json!({"password": "hush"})], "the private data is kept, once");
         }
         Scenario::Plan => {
             check(count("BackupJob") == (1, 0), "one BackupJob was made");

@@ -8,6 +8,7 @@ use backstay_api::{Backup, BackupJob, Plan, RestoreJob};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::WatchStreamExt;
@@ -46,6 +47,7 @@ impl Census {
             self.of::<Backup>(&client),
             self.of::<BackupJob>(&client),
             self.of::<ControllerRevision>(&client),
+            self.of::<ConfigMap>(&client),
         );
     }
 
@@ -93,6 +95,9 @@ pub(super) struct Found {
     pub backups: Vec<Backup>,
     pub jobs: Vec<Job>,
     plans: Vec<Plan>,
+    config_maps: Vec<ConfigMap>,
+    /// What strategies keep of Backups, of the runs of the namespace.
+    pub private: Vec<Value>,
     revisions: Vec<ControllerRevision>,
     namespace: String,
 }
@@ -101,18 +106,33 @@ impl Found {
     /// Lists them.
     pub(super) async fn list(stage: &Stage) -> Result<Self, kube::Error> {
         let (client, namespace) = (&stage.client, stage.namespace.as_str());
-        let (backup_jobs, restore_jobs, backups, jobs, plans, mut revisions) = tokio::try_join!(
+        let (backup_jobs, restore_jobs, backups, jobs, plans, mut config_maps, records, mut revisions) = tokio::try_join!(
             list(client, namespace),
             list(client, namespace),
             list(client, namespace),
             list(client, namespace),
             list(client, namespace),
+            list(client, namespace),
+            list::<Secret>(client, &stage.revisions),
             list::<ControllerRevision>(client, &stage.revisions),
         )?;
         let namespace = namespace.to_owned();
         // Their strategy has the name of the namespace.
         revisions.retain(|r| r.name_any().contains(&format!("-{namespace}-")));
-        Ok(Self { backup_jobs, restore_jobs, backups, jobs, plans, revisions, namespace })
+        // Every namespace has this one.
+        config_maps.retain(|c: &ConfigMap| c.name_any() != "kube-root-ca.crt");
+        let private = records.iter().filter_map(|s: &Secret| private_data(s, &namespace)).collect();
+        Ok(Self {
+            backup_jobs,
+            restore_jobs,
+            backups,
+            jobs,
+            plans,
+            config_maps,
+            private,
+            revisions,
+            namespace,
+        })
     }
 
     /// The form that can be compared.
@@ -139,6 +159,7 @@ impl Found {
         collect(&self.backups, &mut all, &mut words);
         collect(&self.jobs, &mut all, &mut words);
         collect(&self.plans, &mut all, &mut words);
+        collect(&self.config_maps, &mut all, &mut words);
         collect(&self.revisions, &mut all, &mut words);
         let objects =
             all.into_iter().map(|(title, object)| (replaced(&title, &words), comparable(object, &words)));
@@ -187,6 +208,15 @@ impl Found {
                 .push(format!("{run} Succeeded, and its Jobs are {names:?}, not exactly one that completed"));
         }
     }
+}
+
+fn private_data(secret: &Secret, namespace: &str) -> Option<Value> {
+    if secret.labels().get("backstay.dev/record").map(String::as_str) != Some("private") {
+        return None;
+    }
+    let text = &secret.data.as_ref()?.get("record.json")?.0;
+    let record: Value = serde_json::from_slice(text).ok()?;
+    (record["namespace"] == namespace).then(|| record["data"].clone())
 }
 
 async fn list<K>(client: &Client, namespace: &str) -> Result<Vec<K>, kube::Error>

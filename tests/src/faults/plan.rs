@@ -12,13 +12,15 @@ pub enum Scenario {
     Restore,
     /// A Backup whose component cleans up is deleted.
     Deletion,
+    /// A BackupJob whose strategy takes steps: it makes, waits, runs a pod and deletes.
+    Steps,
     /// A Plan that was not looked at for over an hour: one slot is missed, one fires late.
     Plan,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Backup, Self::Restore, Self::Deletion, Self::Plan];
+    pub const ALL: [Self; 5] = [Self::Backup, Self::Restore, Self::Deletion, Self::Steps, Self::Plan];
 
     /// Its word in a plan's line.
     #[must_use]
@@ -27,6 +29,7 @@ impl Scenario {
             Self::Backup => "backup",
             Self::Restore => "restore",
             Self::Deletion => "deletion",
+            Self::Steps => "steps",
             Self::Plan => "plan",
         }
     }

@@ -287,5 +287,5 @@ fn pins(engine: &Engine, components: &Path) -> Value {
         let descriptor = component.descriptor();
         json!({"name": descriptor.name, "version": descriptor.version, "digest": component.digest()})
     };
-    json!({"job": pin("job.wasm"), "scrubber": pin("scrubber.wasm")})
+    json!({"job": pin("job.wasm"), "scrubber": pin("scrubber.wasm"), "steps": pin("steps.wasm")})
 }

@@ -8,7 +8,8 @@ use backstay_core::contract::GroupKind;
 use backstay_core::revision::Revision;
 use futures::FutureExt;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{GroupVersionKind, NamespaceResourceScope};
 use kube::runtime::wait::await_condition;
@@ -76,6 +77,7 @@ impl Stage {
         stage.strategy().await;
         let strategy = match scenario {
             Scenario::Plan => json!({"apiGroup": "foreign.example.org", "kind": "Other", "name": "x"}),
+            Scenario::Steps => json!({"apiGroup": "test.backstay.dev", "kind": "Steps", "name": namespace}),
             _ => json!({"apiGroup": GROUP, "kind": "Job", "name": namespace}),
         };
         let class = json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupClass",
@@ -87,6 +89,7 @@ impl Stage {
         stage.bystanders.insert("class", version.unwrap_or_default());
         match scenario {
             Scenario::Backup => {}
+            Scenario::Steps => stage.room_for_steps().await,
             Scenario::Restore => stage.backup_of_then(component).await,
             Scenario::Deletion => stage.backup_to_scrub(component).await,
             Scenario::Plan => stage.plan_not_looked_at().await,
@@ -100,6 +103,11 @@ impl Stage {
                 resource("test.backstay.dev", "v1", "Scrub", "scrubs"),
                 json!({"apiVersion": "test.backstay.dev/v1", "kind": "Scrub",
                     "metadata": {"name": self.namespace}, "spec": scrub_spec()}),
+            ),
+            Scenario::Steps => (
+                resource("test.backstay.dev", "v1", "Steps", "steps"),
+                json!({"apiVersion": "test.backstay.dev/v1", "kind": "Steps",
+                    "metadata": {"name": self.namespace}, "spec": steps_spec()}),
             ),
             _ => (
                 resource(GROUP, "v1alpha1", "Job", "jobs"),
@@ -174,6 +182,19 @@ impl Stage {
         self.backup(kind, scrub_spec(), &component["scrubber"]).await;
     }
 
+    /// What is there before a strategy takes its steps, and the rights of its component in this namespace.
+    async fn room_for_steps(&self) {
+        for name in ["theirs", "old"] {
+            self.create::<ConfigMap>(json!({"metadata": {"name": name}})).await;
+        }
+        for role in ["backstay-strategy-steps", "backstay-strategy-steps-purge"] {
+            self.create::<RoleBinding>(json!({"metadata": {"name": role},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+                "subjects": [{"kind": "ServiceAccount", "name": "backstay-steps", "namespace": self.revisions}]}))
+                .await;
+        }
+    }
+
     /// An hourly Plan whose last slot but one is an hour and a bit ago.
     async fn plan_not_looked_at(&self) {
         let now = jiff::Timestamp::now();
@@ -197,7 +218,7 @@ impl Stage {
     /// Starts what the controller is to do.
     pub(super) async fn cue(&self) {
         match self.scenario {
-            Scenario::Backup => {
+            Scenario::Backup | Scenario::Steps => {
                 self.create::<BackupJob>(json!({"metadata": {"name": "nightly"}, "spec": {
                     "applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "cache"},
                     "backupClassName": self.namespace}}))
@@ -221,7 +242,7 @@ impl Stage {
     pub(super) async fn ends(&self, stated: bool, within: Duration) -> Result<(), String> {
         let ended = |phase: Option<&String>| phase.is_some_and(|p| p == "Succeeded" || p == "Failed");
         match self.scenario {
-            Scenario::Backup => {
+            Scenario::Backup | Scenario::Steps => {
                 let done = move |job: Option<&BackupJob>| {
                     job.is_some_and(|j| ended(j.status.as_ref().and_then(|s| s.phase.as_ref())))
                 };
@@ -339,6 +360,25 @@ impl Stage {
         }
         touched
     }
+}
+
+/// Makes two ConfigMaps, changes one, deletes the other and one of somebody else's, runs a pod meanwhile, and keeps
+/// something to itself.
+fn steps_spec() -> Value {
+    let config_map = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "name": name});
+    json!({"private": {"password": "hush"}, "backup": [
+        {"get": {"object": {"kind": "$application"}}},
+        {"create": {"object": config_map("copy"), "with": {"data": {"a": "1"}}}},
+        {"create": {"object": config_map("passing")}},
+        {"condition": {"type": "Copied", "status": true, "message": "copied"}},
+        {"stage": "later"},
+        {"runPod": {"name": "move", "script": "true", "node": NODE}},
+        {"patch": {"object": config_map("copy"), "with": {"data": {"a": "2"}}}},
+        {"pod": {"name": "move"}},
+        {"list": {"object": config_map(""), "labels": "backstay.dev/run-uid", "limit": 10, "live": true}},
+        {"delete": {"object": config_map("passing")}},
+        {"delete": {"object": config_map("old")}},
+    ]})
 }
 
 fn scrub_spec() -> Value {

@@ -14,11 +14,12 @@ use backstay_tests::faults::{Baseline, Plan, Played, Scenario, Theatre, plans};
 /// Plans that are played at once: they mostly wait.
 const AT_ONCE: usize = 24;
 /// Reads and writes of the API server that a run may cost, Events apart.
-const TRAFFIC: [(Scenario, usize, usize); 4] = [
+const TRAFFIC: [(Scenario, usize, usize); 5] = [
     // The six of the run and its Backup; a new strategy is validated and kept, and the Job gets its time to live.
     (Scenario::Backup, 1, 9),
     (Scenario::Restore, 5, 6),
     (Scenario::Deletion, 9, 6),
+    (Scenario::Steps, 9, 30),
     (Scenario::Plan, 1, 3),
 ];
 

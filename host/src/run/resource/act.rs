@@ -10,7 +10,7 @@ use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch as Body, PatchParams, PostParams, Preconditions};
 use serde_json::json;
 
-use super::api::{api, named_in, patiently, resource, shown, write_error};
+use super::api::{Made, api, make_or_find, named_in, patiently, resource, shown, write_error};
 use super::memory::Memory;
 use super::observe::{Seen, is_own};
 use super::pods;
@@ -110,22 +110,16 @@ async fn create(create: Create, object: &ObjectRef, scene: &Scene<'_>) -> Result
     };
     let api = of(object, &reach, scene);
     let params = PostParams { dry_run: create.dry_run, field_manager: Some(manager(scene)) };
-    let error = match patiently(|| api.create(&params, &manifest)).await {
-        Ok(_) if create.dry_run => return Ok(Ok(None)),
-        Ok(made) => return Ok(Ok(Some(shown(&made, reach.access())))),
-        Err(error) if class(&error) == Class::AlreadyExists => error,
-        Err(error) => return Ok(Err(write_error(&error))),
-    };
-    match patiently(|| api.get(&object.name)).await {
-        Ok(there) => {
+    Ok(match make_or_find(|| api.create(&params, &manifest), || api.get(&object.name)).await {
+        Ok(Made::New(_)) if create.dry_run => Ok(None),
+        Ok(Made::New(made)) => Ok(Some(shown(&made, reach.access()))),
+        Ok(Made::Found(there)) => {
             let there = shown(&there, reach.access());
             let ours = there["metadata"]["labels"][labels::RUN_UID] == json!(scene.run.uid);
-            Ok(if ours { Ok(Some(there)) } else { Err(WriteError::AlreadyExists(there)) })
+            if ours { Ok(Some(there)) } else { Err(WriteError::AlreadyExists(there)) }
         }
-        // It went away in between.
-        Err(gone) if class(&gone) == Class::NotFound => Ok(Err(WriteError::Conflict(error.to_string()))),
-        Err(error) => Ok(Err(write_error(&error))),
-    }
+        Err(error) => Err(write_error(&error)),
+    })
 }
 
 async fn is_aggregated(object: &ObjectRef, scene: &Scene<'_>) -> Result<bool, Halt> {

@@ -54,6 +54,42 @@ where
     }
 }
 
+/// Makes an object, or finds the one of its name; tries again where it went away in between.
+pub(super) async fn make_or_find<T, F, G>(
+    mut make: impl FnMut() -> F,
+    mut find: impl FnMut() -> G,
+) -> Result<Made<T>, kube::Error>
+where
+    F: Future<Output = Result<T, kube::Error>>,
+    G: Future<Output = Result<T, kube::Error>>,
+{
+    let until = Instant::now() + PATIENCE;
+    let mut attempt = 0;
+    loop {
+        let error = match patiently(&mut make).await {
+            Ok(made) => return Ok(Made::New(made)),
+            Err(error) if class(&error) == Class::AlreadyExists => error,
+            Err(error) => return Err(error),
+        };
+        match patiently(&mut find).await {
+            Ok(found) => return Ok(Made::Found(found)),
+            Err(gone) if class(&gone) == Class::NotFound && Instant::now() < until => {}
+            Err(gone) if class(&gone) == Class::NotFound => return Err(error),
+            Err(error) => return Err(error),
+        }
+        attempt += 1;
+        tokio::time::sleep(retry::backoff(attempt)).await;
+    }
+}
+
+/// See [`make_or_find`].
+pub(super) enum Made<T> {
+    /// It was made now.
+    New(T),
+    /// It, or something else of its name, was there.
+    Found(T),
+}
+
 /// The object as the guest sees it.
 pub(super) fn shown(object: &DynamicObject, access: &Access) -> Json {
     let mut object = object.clone();

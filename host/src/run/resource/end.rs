@@ -40,7 +40,15 @@ pub(in crate::run) async fn strand(run: &Run, ctx: &Arc<Context>) -> Result<(), 
     let backup_uid = run.status.run.as_ref().and_then(|r| r.backup_uid.clone()).unwrap_or_default();
     let kept = Kept { backup_uid, left };
     tracing::warn!(run = %run.title(), stage = %kept.left.stage, "restore ended midway, its record is kept for the next one");
-    records::keep(&kept, &target, ctx).await
+    match records::keep(&kept, &target, ctx).await {
+        Err(Halt::Api(error)) => Err(error),
+        Err(other) => {
+            // The run ends all the same, and says why; who restores next has to look for himself.
+            tracing::error!(run = %run.title(), ?other, "record for the next restore not kept");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// A restore was done: what an earlier one left on the target is settled.

@@ -5,13 +5,11 @@ use backstay_api::names;
 use backstay_core::contract::{Json, ObjectRef, PodResult, ReadError, RunPod, WriteError};
 use backstay_core::job::{JobSpec, Ownership, PodRunNote, build, end, ownership};
 use backstay_core::pod_policy;
-use backstay_core::retry::Class;
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
 
-use super::api::{patiently, read_error, write_error};
+use super::api::{Made, make_or_find, patiently, read_error, write_error};
 use super::scene::Scene;
-use crate::api_error::class;
 use crate::run::{Halt, evidence, job};
 
 /// The Job of the run's pod run of this name.
@@ -46,13 +44,9 @@ pub(super) async fn start(run: RunPod, scene: &Scene<'_>) -> Result<Result<Optio
     };
     let built = build(&spec, &run.spec);
     let api = Api::<Job>::namespaced(scene.ctx.client.clone(), scene.run.namespace());
-    let there = match patiently(|| job::submit(&api, &built, scene.ctx)).await {
-        Ok(made) => return Ok(Ok(serde_json::to_value(&made).ok())),
-        Err(error) if class(&error) == Class::AlreadyExists => patiently(|| api.get(&name)).await,
-        Err(error) => return Ok(Err(write_error(&error))),
-    };
-    Ok(match there {
-        Ok(there) => {
+    Ok(match make_or_find(|| job::submit(&api, &built, scene.ctx), || api.get(&name)).await {
+        Ok(Made::New(made)) => Ok(serde_json::to_value(&made).ok()),
+        Ok(Made::Found(there)) => {
             let ours = matches!(ownership(&there, &scene.run.object, &scene.run.uid), Ownership::Ours { .. });
             let there = serde_json::to_value(&there).unwrap_or_default();
             if ours { Ok(Some(there)) } else { Err(WriteError::AlreadyExists(there)) }

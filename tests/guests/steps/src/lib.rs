@@ -8,7 +8,7 @@ mod program;
 use backstay_sdk::prelude::*;
 use backstay_sdk::step::{
     Action, Apply, Create, Decision, Delete, GetQuery, ListQuery, LogQuery, Patch, Propagation, Query,
-    RunPod, Selection, Step, Stop, View, Wait, Watch,
+    RunPod, Selection, Step, Stop, View, Wait, Watch, WriteError,
 };
 use backstay_sdk::{Descriptor, Deserialize, Event, NamespacedName, ObjectRef, Serialize, Value, json};
 
@@ -23,10 +23,10 @@ pub struct Steps;
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 struct Memory {
     at: usize,
-    /// Uid of the object seen last.
-    uid: Option<String>,
     seen: Vec<Value>,
     undoing: bool,
+    /// The instruction has been asked for: a result is its own.
+    acting: bool,
     stage: String,
 }
 
@@ -55,7 +55,7 @@ impl ResourceStrategy for Steps {
             None => begin(request),
         };
         if request.cancelled.is_some() && !memory.undoing {
-            memory = Memory { at: 0, undoing: true, ..memory };
+            memory = Memory { at: 0, undoing: true, acting: false, ..memory };
         }
         let program = match (memory.undoing, request.mode) {
             (true, _) => &spec.undo,
@@ -65,13 +65,19 @@ impl ResourceStrategy for Steps {
         };
         // An act has come back: its result belongs to the instruction that asked for it.
         if let Some(result) = view.results.first()
-            && program.get(memory.at).is_some_and(Instruction::acts)
+            && memory.acting
         {
-            memory.saw(match &result.value {
-                Ok(object) => json!({"done": object}),
-                Err(error) => json!({"refused": format!("{error:?}")}),
-            });
-            memory.at += 1;
+            memory.acting = false;
+            let again = matches!(result.value, Err(WriteError::Conflict(_) | WriteError::NotFound))
+                && matches!(program.get(memory.at), Some(Instruction::Delete { uid: None, .. }));
+            // What was looked at has changed meanwhile: it is looked at again.
+            if !again {
+                memory.saw(match &result.value {
+                    Ok(object) => json!({"done": object}),
+                    Err(error) => json!({"refused": format!("{error:?}")}),
+                });
+                memory.at += 1;
+            }
         }
         run(request, spec, view, program, memory)
     }
@@ -92,10 +98,6 @@ fn begin(request: &Request<StepsSpec>) -> Memory {
 
 impl Memory {
     fn saw(&mut self, value: Value) {
-        let object = value.get("done").or(value.get("object"));
-        if let Some(uid) = object.and_then(|o| o["metadata"]["uid"].as_str()) {
-            self.uid = Some(uid.to_owned());
-        }
         // Enough to compare, and no more than a condition holds.
         self.seen.push(shortened(value));
     }
@@ -203,11 +205,27 @@ fn run(
                     }
                 }
             }
-            acting => Some(Decision::Act(vec![action(acting, request, &memory)])),
+            Instruction::Delete { object, uid: None } => {
+                let found = GetQuery { object: object.named(request), live: true, fields: Vec::new() };
+                match ask(view, Query::Get(found)) {
+                    Err(observe) => Some(observe),
+                    Ok(answer) => match answer["object"]["metadata"]["uid"].as_str() {
+                        None => {
+                            memory.saw(json!({"done": null}));
+                            None
+                        }
+                        Some(uid) => Some(Decision::Act(vec![delete(object, uid, request)])),
+                    },
+                }
+            }
+            acting => Some(Decision::Act(vec![action(acting, request)])),
         };
         match decision {
             None => memory.at += 1,
-            Some(decision) => return Ok(step(decision, &memory, conditions, events)),
+            Some(decision) => {
+                memory.acting = matches!(decision, Decision::Act(_));
+                return Ok(step(decision, &memory, conditions, events));
+            }
         }
     }
     Ok(step(end(request, spec, &memory, &mut conditions), &memory, conditions, events))
@@ -319,17 +337,6 @@ impl Object {
 }
 
 impl Instruction {
-    fn acts(&self) -> bool {
-        matches!(
-            self,
-            Self::Create { .. }
-                | Self::Apply { .. }
-                | Self::Patch { .. }
-                | Self::Delete { .. }
-                | Self::RunPod { .. }
-        )
-    }
-
     fn query(&self, request: &Request<StepsSpec>) -> Option<Query> {
         Some(match self {
             Self::Get { object, live, fields } => {
@@ -376,7 +383,16 @@ impl Instruction {
     }
 }
 
-fn action(instruction: &Instruction, request: &Request<StepsSpec>, memory: &Memory) -> Action {
+fn delete(object: &Object, uid: &str, request: &Request<StepsSpec>) -> Action {
+    Action::Delete(Delete {
+        object: object.named(request),
+        uid: uid.to_owned(),
+        resource_version: None,
+        propagation: Propagation::Background,
+    })
+}
+
+fn action(instruction: &Instruction, request: &Request<StepsSpec>) -> Action {
     match instruction {
         Instruction::Create { object, with, dry_run } => {
             Action::Create(Create { manifest: object.manifest(with, request), dry_run: *dry_run })
@@ -390,19 +406,14 @@ fn action(instruction: &Instruction, request: &Request<StepsSpec>, memory: &Memo
             resource_version: resource_version.clone(),
             body: with.clone(),
         }),
-        Instruction::Delete { object, uid } => Action::Delete(Delete {
-            object: object.named(request),
-            uid: uid.clone().or_else(|| memory.uid.clone()).unwrap_or_default(),
-            resource_version: None,
-            propagation: Propagation::Background,
-        }),
-        Instruction::RunPod { name, script } => Action::RunPod(RunPod {
+        Instruction::Delete { object, uid: Some(uid) } => delete(object, uid, request),
+        Instruction::RunPod { name, script, node } => Action::RunPod(RunPod {
             name: name.clone(),
             spec: PodRun {
                 backoff_limit: 0,
                 data: Some(json!({"of": name})),
                 ..PodRun::new(
-                    json!({"spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "main",
+                    json!({"spec": {"terminationGracePeriodSeconds": 0, "nodeName": node, "containers": [{"name": "main",
                     "image": "localhost/backstay-tools:1", "command": ["/bin/sh", "-euc", script]}]}}),
                 )
             },

@@ -90,7 +90,7 @@ pub enum Instruction {
         with: Value,
         resource_version: Option<String>,
     },
-    /// Deletes the object of this uid, or of the one seen last.
+    /// Deletes the object of this uid, unlooked at; without one, looks first, and deletes what is there.
     Delete {
         object: Object,
         uid: Option<String>,
@@ -98,6 +98,7 @@ pub enum Instruction {
     RunPod {
         name: String,
         script: String,
+        node: Option<String>,
     },
     /// Waits until a field of an object is this.
     Until {

@@ -27,9 +27,7 @@ pub fn way_out() -> String {
 /// # Errors
 /// The API server's; a conflict means that the finalizers have changed since they were read.
 pub async fn remove(run: &Run, client: &Client) -> Result<(), ApiError> {
-    change(run, client, |finalizer| finalizers::is_ours(finalizer) || finalizer == finalizers::UNDO, None)
-        .await
-        .map(drop)
+    take_off(run, client, |finalizer| finalizers::is_ours(finalizer) || finalizer == finalizers::UNDO).await
 }
 
 /// The same for the one that keeps a run until it has undone what it had begun.
@@ -37,15 +35,26 @@ pub async fn remove(run: &Run, client: &Client) -> Result<(), ApiError> {
 /// # Errors
 /// As [`remove`].
 pub async fn remove_undo(run: &Run, client: &Client) -> Result<(), ApiError> {
-    change(run, client, |finalizer| finalizer == finalizers::UNDO, None).await.map(drop)
+    take_off(run, client, |finalizer| finalizer == finalizers::UNDO).await
 }
 
-/// Puts that one on a run; returns the object's resource version.
+/// Puts that one on a run as it was seen; returns the object's resource version.
 ///
 /// # Errors
-/// The API server's; not found if the run is gone.
+/// The API server's; a conflict means that the run has changed since it was seen.
 pub async fn add_undo(run: &Run, client: &Client) -> Result<String, ApiError> {
-    change(run, client, |finalizer| finalizer == finalizers::UNDO, Some(finalizers::UNDO)).await
+    if run.undoes {
+        return Ok(run.resource_version.clone());
+    }
+    let mut all = run.finalizers.clone();
+    all.push(finalizers::UNDO.to_owned());
+    let version = Some(run.resource_version.clone());
+    let added = match run.mode {
+        Mode::Backup => patch::<BackupJob>(&namespaced(run, client), run.name(), version, &all).await,
+        Mode::Restore => patch::<RestoreJob>(&namespaced(run, client), run.name(), version, &all).await,
+        Mode::Cleanup => return Ok(run.resource_version.clone()),
+    };
+    added.map_err(|e| ApiError::new(format!("adding a finalizer to {}", run.title()), e))
 }
 
 /// Puts our finalizer on a Backup that has none of ours.
@@ -56,55 +65,57 @@ pub async fn add(backup: &Backup, client: &Client) -> Result<(), kube::Error> {
     let api = Api::<Backup>::namespaced(client.clone(), &backup.namespace().unwrap_or_default());
     let mut all = backup.finalizers().to_vec();
     all.push(finalizers::CLEANUP.to_owned());
-    patch(&api, backup, &all).await.map(drop)
+    patch(&api, &backup.name_any(), backup.resource_version(), &all).await.map(drop)
 }
 
-/// Takes off what `ours` says and puts `new` on; returns the object's resource version, empty if it is gone.
-async fn change(
-    run: &Run,
-    client: &Client,
-    ours: impl Fn(&str) -> bool,
-    new: Option<&str>,
-) -> Result<String, ApiError> {
-    let changed = match run.mode {
-        Mode::Backup => of::<BackupJob>(run, client, ours, new).await,
-        Mode::Restore => of::<RestoreJob>(run, client, ours, new).await,
-        Mode::Cleanup => of::<Backup>(run, client, ours, new).await,
+/// Takes off what `ours` says.
+async fn take_off(run: &Run, client: &Client, ours: impl Fn(&str) -> bool) -> Result<(), ApiError> {
+    let taken = match run.mode {
+        Mode::Backup => of::<BackupJob>(run, client, ours).await,
+        Mode::Restore => of::<RestoreJob>(run, client, ours).await,
+        Mode::Cleanup => of::<Backup>(run, client, ours).await,
     };
-    match changed {
-        Err(error) if new.is_none() && is_not_found(&error) => Ok(String::new()),
-        Err(error) => Err(ApiError::new(format!("changing the finalizers of {}", run.title()), error)),
-        Ok(version) => Ok(version),
+    match taken {
+        Err(error) if !is_not_found(&error) => {
+            Err(ApiError::new(format!("removing the finalizer of {}", run.title()), error))
+        }
+        _ => Ok(()),
     }
 }
 
-async fn of<K>(
-    run: &Run,
-    client: &Client,
-    ours: impl Fn(&str) -> bool,
-    new: Option<&str>,
-) -> Result<String, kube::Error>
+fn namespaced<K>(run: &Run, client: &Client) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    Api::namespaced(client.clone(), run.namespace())
+}
+
+async fn of<K>(run: &Run, client: &Client, ours: impl Fn(&str) -> bool) -> Result<(), kube::Error>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
         + Clone
         + DeserializeOwned
         + std::fmt::Debug,
 {
-    let api = Api::<K>::namespaced(client.clone(), run.namespace());
+    let api: Api<K> = namespaced(run, client);
     let object = api.get(run.name()).await?;
-    let mut all: Vec<String> = object.finalizers().iter().filter(|f| !ours(f)).cloned().collect();
-    all.extend(new.map(str::to_owned));
-    if object.uid().as_deref() != Some(&run.uid) || all == object.finalizers() {
-        return Ok(object.resource_version().unwrap_or_default());
+    let kept: Vec<String> = object.finalizers().iter().filter(|f| !ours(f)).cloned().collect();
+    if object.uid().as_deref() != Some(&run.uid) || kept == object.finalizers() {
+        return Ok(());
     }
-    patch(&api, &object, &all).await
+    patch(&api, run.name(), object.resource_version(), &kept).await.map(drop)
 }
 
-async fn patch<K>(api: &Api<K>, object: &K, all: &[String]) -> Result<String, kube::Error>
+async fn patch<K>(
+    api: &Api<K>,
+    name: &str,
+    version: Option<String>,
+    all: &[String],
+) -> Result<String, kube::Error>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let body = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": all}});
-    let patched = api.patch(&object.name_any(), &manager::patch_params(), &Patch::Merge(body)).await?;
+    let body = json!({"metadata": {"resourceVersion": version, "finalizers": all}});
+    let patched = api.patch(name, &manager::patch_params(), &Patch::Merge(body)).await?;
     Ok(patched.resource_version().unwrap_or_default())
 }

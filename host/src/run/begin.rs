@@ -26,8 +26,10 @@ pub(super) async fn begin(run: &mut Run, inputs: Inputs, ctx: &Arc<Context>) -> 
         // Before anything is made that may have to be undone.
         let before = run.resource_version.clone();
         run.resource_version = crate::finalizer::add_undo(run, &ctx.client).await?;
-        run.undoes = true;
-        ctx.runs.replaced(before, run);
+        if run.resource_version != before {
+            run.undoes = true;
+            ctx.runs.replaced(before, run);
+        }
     }
     let (backup_ref, backup_uid) = inputs.backup.unzip();
     let record = RunRecord {

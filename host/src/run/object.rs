@@ -40,6 +40,8 @@ pub struct Run {
     pub deleting: bool,
     /// When that began, for a run that is being deleted.
     pub deleted_at: Option<jiff::Timestamp>,
+    /// Its finalizers.
+    pub finalizers: Vec<String>,
     /// Whether it carries one of our finalizers.
     pub finalized: bool,
     /// Whether it carries the one that keeps it until its component has undone what it has begun.
@@ -69,6 +71,7 @@ impl Run {
             deleting: meta.deletion_timestamp.is_some(),
             deleted_at: meta.deletion_timestamp.as_ref().map(|t| t.0),
             undoes: meta.finalizers.iter().flatten().any(|f| f == finalizers::UNDO),
+            finalizers: meta.finalizers.clone().unwrap_or_default(),
             finalized: meta.finalizers.iter().flatten().any(|f| finalizers::is_ours(f)),
             asked,
             // A status that does not decode is one that nobody of ours wrote: the run is looked at from the start.

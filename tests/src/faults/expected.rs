@@ -51,13 +51,15 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
         }
         Scenario::Steps => {
             check(phase("BackupJob") == "Succeeded", "the BackupJob has Succeeded");
+            let free = found.backup_jobs.iter().all(|j| j.finalizers().is_empty());
+            check(free, "nothing holds the BackupJob");
             check(count("Job") == (1, 0) && count("Backup") == (1, 0), "one Job and one Backup were made");
             check(found.jobs.iter().all(|j| end(j).is_some_and(|e| e.succeeded)), "the Job has completed");
             let left = ["ConfigMap copy", "ConfigMap theirs"];
             let left = left.iter().all(|title| snapshot.objects.contains_key(*title));
             check(left && count("ConfigMap").1 == 2, "a ConfigMap that was made, and another, are deleted");
-            let copy = snapshot.objects.get("ConfigMap copy").cloned().unwrap_or_default();
-            check(copy["data"]["a"] == "2", "the ConfigMap that was made was patched");
+            let theirs = snapshot.objects.get("ConfigMap theirs").cloned().unwrap_or_default();
+            check(theirs["data"]["a"] == "2", "the ConfigMap that was to be patched is");
             let backup = snapshot.objects.get("Backup nightly").cloned().unwrap_or_default();
             check(backup["status"]["privateData"].is_string(), "the Backup names its private data");
             check(found.private == [json!({"password": "hush"})], "the private data is kept, once");

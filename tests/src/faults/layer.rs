@@ -195,6 +195,7 @@ where
             object["spec"]["template"]["metadata"] = json!({});
         }
         match asked.resource.as_str() {
+            "secrets" => object["data"] = json!({}),
             "controllerrevisions" => object["data"] = json!({"not": "a strategy"}),
             // Of another controller's strategy: ours would have to handle one of ours.
             "backups" => object["spec"]["strategyRef"]["apiGroup"] = json!("foreign.example.org"),

@@ -362,7 +362,7 @@ impl Stage {
     }
 }
 
-/// Makes two ConfigMaps, changes one, deletes the other and one of somebody else's, runs a pod meanwhile, and keeps
+/// Makes two ConfigMaps, deletes one of them and one of somebody else's, changes another, runs a pod meanwhile, and keeps
 /// something to itself.
 fn steps_spec() -> Value {
     let config_map = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "name": name});
@@ -373,10 +373,10 @@ fn steps_spec() -> Value {
         {"condition": {"type": "Copied", "status": true, "message": "copied"}},
         {"stage": "later"},
         {"runPod": {"name": "move", "script": "true", "node": NODE}},
-        {"patch": {"object": config_map("copy"), "with": {"data": {"a": "2"}}}},
+        {"patch": {"object": config_map("theirs"), "with": {"data": {"a": "2"}}}},
         {"pod": {"name": "move"}},
         {"list": {"object": config_map(""), "labels": "backstay.dev/run-uid", "limit": 10, "live": true}},
-        {"delete": {"object": config_map("passing")}},
+        {"delete": {"object": config_map("passing"), "own": true}},
         {"delete": {"object": config_map("old")}},
     ]})
 }

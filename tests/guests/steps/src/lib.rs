@@ -70,6 +70,11 @@ impl ResourceStrategy for Steps {
             memory.acting = false;
             let again = matches!(result.value, Err(WriteError::Conflict(_) | WriteError::NotFound))
                 && matches!(program.get(memory.at), Some(Instruction::Delete { uid: None, .. }));
+            if let (Err(error), Some(Instruction::RunPod { name, .. })) =
+                (&result.value, program.get(memory.at))
+            {
+                return Err(Failure::new("PodRefused", format!("pod run {name}: {error:?}")).into());
+            }
             // What was looked at has changed meanwhile: it is looked at again.
             if !again {
                 memory.saw(match &result.value {
@@ -205,11 +210,14 @@ fn run(
                     }
                 }
             }
-            Instruction::Delete { object, uid: None } => {
+            Instruction::Delete { object, uid: None, own } => {
                 let found = GetQuery { object: object.named(request), live: true, fields: Vec::new() };
                 match ask(view, Query::Get(found)) {
                     Err(observe) => Some(observe),
-                    Ok(answer) => match answer["object"]["metadata"]["uid"].as_str() {
+                    Ok(answer) => match answer["object"]["metadata"]["uid"]
+                        .as_str()
+                        .filter(|_| !own || is_own(&answer, request))
+                    {
                         None => {
                             memory.saw(json!({"done": null}));
                             None
@@ -383,6 +391,10 @@ impl Instruction {
     }
 }
 
+fn is_own(answer: &Value, request: &Request<StepsSpec>) -> bool {
+    answer["object"]["metadata"]["labels"]["backstay.dev/run-uid"] == json!(request.run_uid)
+}
+
 fn delete(object: &Object, uid: &str, request: &Request<StepsSpec>) -> Action {
     Action::Delete(Delete {
         object: object.named(request),
@@ -406,7 +418,7 @@ fn action(instruction: &Instruction, request: &Request<StepsSpec>) -> Action {
             resource_version: resource_version.clone(),
             body: with.clone(),
         }),
-        Instruction::Delete { object, uid: Some(uid) } => delete(object, uid, request),
+        Instruction::Delete { object, uid: Some(uid), .. } => delete(object, uid, request),
         Instruction::RunPod { name, script, node } => Action::RunPod(RunPod {
             name: name.clone(),
             spec: PodRun {

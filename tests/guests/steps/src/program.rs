@@ -90,10 +90,13 @@ pub enum Instruction {
         with: Value,
         resource_version: Option<String>,
     },
-    /// Deletes the object of this uid, unlooked at; without one, looks first, and deletes what is there.
+    /// Deletes the object of this uid, unlooked at; without one, looks first, and deletes what is there, or only what is the
+    /// run's own.
     Delete {
         object: Object,
         uid: Option<String>,
+        #[serde(default)]
+        own: bool,
     },
     RunPod {
         name: String,

@@ -27,6 +27,16 @@ pub enum RegistryError {
         /// Why.
         source: Box<LoadError>,
     },
+    /// It wants to restore into other namespaces, and nobody is asked yet whether a run may.
+    #[error(
+        "component {name:?} names an option for the target namespace of a restore ({option:?}), which this version of the controller does not serve: use a version of the component without it"
+    )]
+    TargetNamespace {
+        /// Name of the component.
+        name: String,
+        /// The option.
+        option: String,
+    },
     /// Two of them serve one kind.
     #[error("components {first:?} and {second:?} both serve {kind}: remove one of the files")]
     Twice {
@@ -69,7 +79,11 @@ impl Registry {
     }
 
     fn add(&mut self, component: Component) -> Result<(), RegistryError> {
-        for kind in &component.descriptor().kinds {
+        let descriptor = component.descriptor();
+        if let Some(option) = descriptor.target_namespace_option.clone() {
+            return Err(RegistryError::TargetNamespace { name: descriptor.name.clone(), option });
+        }
+        for kind in &descriptor.kinds {
             let kind = GroupKind { group: kind.group.clone(), kind: kind.kind.clone() };
             if let Served::By(other) = self.serving(&kind) {
                 return Err(RegistryError::Twice {
@@ -79,7 +93,6 @@ impl Registry {
                 });
             }
         }
-        let descriptor = component.descriptor();
         tracing::info!(
             component = %descriptor.name,
             version = %descriptor.version,

@@ -26,6 +26,8 @@ use crate::{administrator, controller};
 
 /// How long a plan may take to its end.
 pub(super) const TO_THE_END: Duration = Duration::from_secs(90);
+/// How long a controller whose run has ended is waited for to die.
+const AFTER_THE_END: Duration = Duration::from_secs(2);
 /// How long after it the last writes may take: a watch that was refused five times is away for half a minute.
 const TO_REST: Duration = Duration::from_secs(40);
 /// How long the watches are waited for before the cue is given all the same.
@@ -150,7 +152,13 @@ impl Theatre {
         tokio::pin!(ends);
         let dying = matches!(plan.trouble, Trouble::Die { .. });
         let end = tokio::select! {
-            end = &mut ends => end,
+            end = &mut ends => {
+                // What is done after the end is cut off too: then another one comes, as after any death.
+                if dying && tokio::time::timeout(AFTER_THE_END, dies(&subject, twin.as_ref())).await.is_ok() {
+                    subject = Subject::start(&self.make, &tap);
+                }
+                end
+            }
             () = dies(&subject, twin.as_ref()), if dying => {
                 if matches!(plan.trouble, Trouble::Die { stale: true, .. }) {
                     stage.jobs_ended(AWAY).await;

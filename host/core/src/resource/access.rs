@@ -234,8 +234,11 @@ impl<'a> Reach<'a> {
     pub fn allows(&self, verb: Verb, set: &Json, whole: &Json) -> Result<(), Breach> {
         let mut why = String::new();
         for access in &self.accesses {
-            let outside =
-                if access.fields.is_empty() { None } else { fields::outside(&stripped(set), &access.fields) };
+            let outside = if access.fields.is_empty() {
+                None
+            } else {
+                fields::outside(&stripped(verb, set), &access.fields)
+            };
             match outside {
                 Some(at) => why = format!("it sets {at}, which is not among the declared fields"),
                 None if !self.holds(access, whole) => "a declared guard does not hold".clone_into(&mut why),
@@ -254,8 +257,9 @@ impl<'a> Reach<'a> {
     }
 }
 
-/// What a manifest sets, without what only says which object it is, and without the mark of the run.
-fn stripped(manifest: &Json) -> Json {
+/// What a manifest sets, without what only says which object it is, and without the mark of the run, which an object gets
+/// when it is made.
+fn stripped(verb: Verb, manifest: &Json) -> Json {
     let mut set = manifest.clone();
     let Some(fields) = set.as_object_mut() else { return set };
     fields.remove("apiVersion");
@@ -264,7 +268,9 @@ fn stripped(manifest: &Json) -> Json {
         for identity in ["name", "namespace", "uid", "resourceVersion"] {
             meta.remove(identity);
         }
-        if let Some(marks) = meta.get_mut("labels").and_then(Json::as_object_mut) {
+        if verb != Verb::Patch
+            && let Some(marks) = meta.get_mut("labels").and_then(Json::as_object_mut)
+        {
             marks.remove(labels::RUN_UID);
         }
     }
@@ -425,6 +431,19 @@ mod tests {
         assert!(
             reach.allows(Verb::Apply, &more, &more).unwrap_err().message.contains("/metadata/annotations/a")
         );
+    }
+
+    #[test]
+    fn a_patch_does_not_mark_what_is_there_as_the_runs_own() {
+        let patching = Access {
+            fields: vec!["/data".into()],
+            ..access("Pod", Verbs { patch: true, ..Verbs::default() })
+        };
+        let (d, p) = (descriptor(vec![patching]), pins());
+        let reach = Grants::new(&d, &p).reach(Verb::Patch, "v1", "Pod", Some("tenant-a")).unwrap();
+        let marking = json!({"metadata": {"labels": {"backstay.dev/run-uid": "u1"}}});
+        let breach = reach.allows(Verb::Patch, &marking, &json!({})).unwrap_err();
+        assert!(breach.message.contains("run-uid"), "{breach}");
     }
 
     #[test]

@@ -94,11 +94,11 @@ async fn create(create: Create, object: &ObjectRef, scene: &Scene<'_>) -> Result
     let verb = if create.dry_run { Verb::DryRun } else { Verb::Create };
     let reach = reach(verb, object, scene)?;
     let mut manifest = create.manifest;
-    if let Some(meta) = manifest["metadata"].as_object_mut() {
-        meta.remove("generateName");
-    }
     // The mark by which the run owns it.
-    manifest["metadata"]["labels"][labels::RUN_UID] = json!(scene.run.uid);
+    let Some(marks) = object_at(&mut manifest, "metadata").and_then(|meta| object_at(meta, "labels")) else {
+        return Ok(Err(WriteError::Invalid("metadata.labels of the manifest is no object".to_owned())));
+    };
+    marks[labels::RUN_UID] = json!(scene.run.uid);
     reach.allows(verb, &manifest, &manifest)?;
     if create.dry_run && is_aggregated(object, scene).await? {
         let why = "the kind is served by an aggregated API, which may carry a dry run out";
@@ -120,6 +120,12 @@ async fn create(create: Create, object: &ObjectRef, scene: &Scene<'_>) -> Result
         }
         Err(error) => Err(write_error(&error)),
     })
+}
+
+/// The object at a key, made where there is none; `None` where something else is there.
+fn object_at<'a>(parent: &'a mut Json, key: &str) -> Option<&'a mut Json> {
+    let child = parent.as_object_mut()?.entry(key).or_insert_with(|| json!({}));
+    child.is_object().then_some(child)
 }
 
 async fn is_aggregated(object: &ObjectRef, scene: &Scene<'_>) -> Result<bool, Halt> {
@@ -148,6 +154,11 @@ async fn present(object: &ObjectRef, reach: &Reach<'_>, scene: &Scene<'_>) -> Re
 
 async fn apply(apply: Apply, object: &ObjectRef, scene: &Scene<'_>) -> Result<Done, Halt> {
     let reach = reach(Verb::Apply, object, scene)?;
+    if let Some(mark) = apply.manifest["metadata"]["labels"].get(labels::RUN_UID)
+        && let Some(refused) = not_to_be_marked(mark, object, &reach, scene).await?
+    {
+        return Ok(Err(refused));
+    }
     let mut whole = match present(object, &reach, scene).await {
         Ok(there) => there,
         Err(error) => return Ok(Err(error)),
@@ -163,6 +174,37 @@ async fn apply(apply: Apply, object: &ObjectRef, scene: &Scene<'_>) -> Result<Do
     })
 }
 
+/// By its mark a run owns what it makes, and nothing that was there before: what it owns it may delete.
+async fn not_to_be_marked(
+    mark: &Json,
+    object: &ObjectRef,
+    reach: &Reach<'_>,
+    scene: &Scene<'_>,
+) -> Result<Option<WriteError>, Halt> {
+    if *mark != json!(scene.run.uid) {
+        return Err(Breach {
+            reason: backstay_api::conditions::reasons::STRATEGY_BAD_ANSWER,
+            message: format!(
+                "step marks {} {:?} with {}={mark}, which is not the run",
+                object.kind,
+                object.name,
+                labels::RUN_UID
+            ),
+        }
+        .into());
+    }
+    let api = of(object, reach, scene);
+    Ok(match patiently(|| api.get(&object.name)).await {
+        Ok(there) if scene.pins.own(&shown(&there, reach.access())) => None,
+        Ok(_) => Some(WriteError::Conflict(format!(
+            "{} {:?} is there already and is not this run's",
+            object.kind, object.name
+        ))),
+        Err(error) if class(&error) == Class::NotFound => None,
+        Err(error) => Some(write_error(&error)),
+    })
+}
+
 async fn patch(patch: Patch, object: &ObjectRef, scene: &Scene<'_>) -> Result<Done, Halt> {
     let reach = reach(Verb::Patch, object, scene)?;
     let mut whole = match present(object, &reach, scene).await {
@@ -174,9 +216,11 @@ async fn patch(patch: Patch, object: &ObjectRef, scene: &Scene<'_>) -> Result<Do
     reach.allows(Verb::Patch, &patch.body, &whole)?;
     let mut body = patch.body;
     for (field, precondition) in [("uid", &patch.uid), ("resourceVersion", &patch.resource_version)] {
-        if let Some(value) = precondition {
-            body["metadata"][field] = json!(value);
-        }
+        let Some(value) = precondition else { continue };
+        let Some(meta) = object_at(&mut body, "metadata") else {
+            return Ok(Err(WriteError::Invalid("metadata of the patch is no object".to_owned())));
+        };
+        meta[field] = json!(value);
     }
     let params = PatchParams { field_manager: Some(manager(scene)), ..PatchParams::default() };
     let (api, body) = (of(object, &reach, scene), Body::Merge(&body));

@@ -132,8 +132,13 @@ async fn say(
     ctx: &Arc<Context>,
 ) -> Result<(), Halt> {
     let now = ctx.clock.now();
+    let credentials = ctx.projected.last();
     for c in conditions {
-        run.status.set(&c.type_, c.status, &c.reason, &c.message, now);
+        let mut message = c.message.clone();
+        if let Some(credentials) = &credentials {
+            credentials.redact(&mut message);
+        }
+        run.status.set(&c.type_, c.status, &c.reason, &message, now);
     }
     if !conditions.is_empty() {
         let doing = format!("writing the conditions of {}", run.title());

@@ -100,10 +100,11 @@ async fn object(
         None => scene.application_access().await?,
     };
     let visible = |object: &Json| reach.as_ref().is_none_or(|reach| reach.shows(object));
+    // What is there is compared with what a watch shows, whether the guest may see it or not.
     let mut note = |json: Option<&Json>, live: bool| {
         let version = json.and_then(|j| j["metadata"]["resourceVersion"].as_str()).map(str::to_owned);
         seen.objects.insert(named.clone(), version);
-        if let (true, Some(json)) = (live, json) {
+        if let (true, Some(json)) = (live, json.filter(|json| visible(json))) {
             let uid = json["metadata"]["uid"].as_str().unwrap_or_default();
             seen.live.insert(uid.to_owned(), scene.pins.own(json));
         }
@@ -111,16 +112,16 @@ async fn object(
     if !query.live
         && let Some(cached) = cached(named, scene, memory, &access)
     {
+        note(cached.as_ref(), false);
         let found = cached.filter(|object| visible(object));
-        note(found.as_ref(), false);
         return Ok(found.map(|object| projected(&object, &query.fields)).ok_or(ReadError::NotFound));
     }
     let api = api(client, named.namespace.as_deref(), &resource(&access));
     match patiently(|| api.get(&named.name)).await {
         Ok(object) => {
             let object = shown(&object, &access);
+            note(Some(&object), true);
             let found = Some(object).filter(|object| visible(object));
-            note(found.as_ref(), true);
             Ok(found.map(|object| projected(&object, &query.fields)).ok_or(ReadError::NotFound))
         }
         Err(error) => {

@@ -412,6 +412,10 @@ fn action(instruction: &Instruction, request: &Request<StepsSpec>) -> Action {
         Instruction::Apply { object, with, force } => {
             Action::Apply(Apply { manifest: object.manifest(with, request), force: *force })
         }
+        Instruction::ApplyOwn { object, force } => {
+            let mark = json!({"metadata": {"labels": {"backstay.dev/run-uid": request.run_uid}}});
+            Action::Apply(Apply { manifest: object.manifest(&mark, request), force: *force })
+        }
         Instruction::Patch { object, with, resource_version } => Action::Patch(Patch {
             object: object.named(request),
             uid: None,

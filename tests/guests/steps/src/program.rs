@@ -85,6 +85,11 @@ pub enum Instruction {
         #[serde(default)]
         force: bool,
     },
+    /// Applies an object with the mark of the run.
+    ApplyOwn {
+        object: Object,
+        force: bool,
+    },
     Patch {
         object: Object,
         with: Value,

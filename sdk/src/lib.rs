@@ -11,11 +11,13 @@
 pub mod describe;
 pub mod log;
 pub mod pod;
+pub mod pod_template;
 pub mod results;
 pub mod run;
 pub mod schema;
 pub mod step;
 pub mod template;
+pub mod time;
 
 #[doc(hidden)]
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]

@@ -64,6 +64,7 @@ fn context(data: &Value) -> Context {
         parameters: texts(&data["Parameters"]),
         backup: data.get("Backup").map(backup),
         started_at: 1_700_000_000,
+        ..Context::default()
     }
 }
 

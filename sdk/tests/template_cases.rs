@@ -55,6 +55,7 @@ fn context(data: &Value) -> Context {
             }
         }),
         started_at: 1_700_000_000,
+        ..Context::default()
     }
 }
 

@@ -151,6 +151,20 @@ fn of_container(pod: &Pod, container: &Container) -> String {
     format!("{who} failed with exit code {code}{reason}{words}{said}")
 }
 
+/// The line of the log that tells best why a Job failed: of the container to blame, the last that speaks of an error, or
+/// else the last; at most 512 bytes. None where there is no log, or where the container's termination message, which
+/// [`cause_of_failure`] shows, is there to tell it.
+#[must_use]
+pub fn error_line(ended: &PodResult) -> Option<&str> {
+    let container = to_blame(ended.pods.first()?)?;
+    if !container.message.trim().is_empty() {
+        return None;
+    }
+    let lines = || container.log.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let line = lines().find(|line| line.to_ascii_lowercase().contains("error")).or_else(|| lines().next())?;
+    Some(&line[..line.floor_char_boundary(MESSAGE_BYTES)])
+}
+
 fn append_log(text: &mut String, container: &Container) {
     let log = container.log.trim_end();
     if log.is_empty() || container.message.trim_end() == log {
@@ -292,6 +306,18 @@ mod tests {
         let text = cause_of_failure(&failed(Container { log, ..exit(1, "Error") }));
         assert!(text.contains("end of the log of container dump") && text.contains("line 999"), "{text}");
         assert!(!text.contains("line 900") && text.len() < 8192, "{}", text.len());
+    }
+
+    #[test]
+    fn the_line_that_tells_most_is_the_last_that_speaks_of_an_error() {
+        let line = |log: &str| {
+            let result = failed(Container { log: log.into(), ..exit(1, "Error") });
+            error_line(&result).map(str::to_owned)
+        };
+        assert_eq!(line("ERROR one\nthe error: two\nbye\n\n").as_deref(), Some("the error: two"));
+        assert_eq!(line("one\n two \n\n").as_deref(), Some("two"));
+        assert_eq!(line(" \n"), None);
+        assert_eq!(line(&"é".repeat(1000)).map(|l| l.len()), Some(512));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Context {
     pub parameters: BTreeMap<String, String>,
     /// `.Backup`: absent when a backup is made.
     pub backup: Option<BackupRef>,
+    /// Texts of the strategy's own, each at the top under its key, such as `.Archive`. They do not hide the keys above.
+    pub own: BTreeMap<String, String>,
     /// When the run began, in seconds since 1970-01-01T00:00:00Z: the only clock that templates have.
     pub started_at: i64,
 }
@@ -76,6 +78,7 @@ impl Context {
                 artifact: backup.artifact.clone(),
                 metadata: backup.metadata.clone(),
             }),
+            own: BTreeMap::new(),
             started_at: request.started_at,
         }
     }

@@ -29,7 +29,8 @@ const STEPS: u64 = 4;
 
 impl Data {
     pub(super) fn new(context: &Context) -> Self {
-        let mut root = json!({ "Parameters": context.parameters });
+        let mut root = json!(context.own);
+        root["Parameters"] = json!(context.parameters);
         if let Some(application) = &context.application {
             root["Application"] = application.clone();
         }

@@ -15,8 +15,8 @@ fn context() -> Context {
         release: Some(NamespacedName { namespace: "tenant-acme".into(), name: "orders".into() }),
         mode: Some(Mode::Backup),
         parameters: [("bucket".into(), "prod".into())].into(),
-        backup: None,
         started_at: 1_700_000_000,
+        ..Context::default()
     }
 }
 

@@ -4,13 +4,11 @@
 //!
 //! Deleting a Backup keeps its data: there is no cleanup.
 
-mod ended;
-mod pod;
-mod rendered;
 mod spec;
 
 use backstay_sdk::prelude::*;
-use backstay_sdk::{Value, serde_json};
+use backstay_sdk::template::Context;
+use backstay_sdk::{Value, pod_template, results, serde_json};
 
 pub use spec::JobSpec;
 
@@ -34,17 +32,21 @@ impl Strategy for Job {
     }
 
     fn validate(check: &Check<'_, JobSpec>) -> Vec<Finding> {
-        rendered::check(check.spec)
+        pod_template::check(&check.spec.template, check.spec.dialect)
     }
 }
 
 impl PodStrategy for Job {
     fn render(request: &Request<JobSpec>, application: Option<&Value>) -> Result<PodRun, Failure> {
-        rendered::run(request, application)
+        let spec = request.spec()?;
+        let context = Context::of(request, application);
+        let run = pod_template::pod_run(&spec.template, spec.dialect, &context)?;
+        Ok(PodRun { backoff_limit: spec.backoff_limit, active_deadline: spec.active_deadline_seconds, ..run })
     }
 
     fn parse(request: &Request<JobSpec>, ended: &PodResult) -> Result<Outcome, Failure> {
-        ended::outcome(request, ended)
+        let mandatory = request.mode == Mode::Backup && request.spec()?.require_artifact;
+        results::outcome(request.mode, ended, mandatory)
     }
 }
 

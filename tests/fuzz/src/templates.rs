@@ -126,6 +126,7 @@ pub(crate) fn context(choose: &mut Choose<'_>) -> Context {
             metadata: texts(&backup["Metadata"]),
         }),
         started_at: if choose.once_in(4) { choose.integer() } else { 1_700_000_000 },
+        ..Context::default()
     }
 }
 

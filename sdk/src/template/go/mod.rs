@@ -48,7 +48,9 @@ impl Data {
         let any = |entries: Vec<(&str, Value)>| {
             Value::map(entries.into_iter().map(|(key, value)| (key.as_bytes().into(), value)))
         };
-        let mut root = vec![("Parameters", parameters(context))];
+        let own = context.own.iter();
+        let mut root: Vec<_> = own.map(|(key, text)| (key.as_str(), Value::str(text))).collect();
+        root.push(("Parameters", parameters(context)));
         root.extend(
             context.application.iter().map(|application| ("Application", Value::from_json(application))),
         );

@@ -2,6 +2,8 @@
 //! that has a name is UTC, as in an image without zone data.
 
 use super::{float, layout};
+use crate::time::date_of;
+pub(super) use crate::time::days_to;
 
 /// A moment, in a zone.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,30 +96,6 @@ pub(super) fn as_source(time: &Time) -> String {
         date.trim_start_matches('0'),
         time.nanoseconds
     )
-}
-
-/// Days from 1970-01-01 to a date of the Gregorian calendar, for any year. The year is taken to begin in March, so that
-/// the leap day is its last, and 400 years have 146,097 days.
-pub(super) fn days_to(year: i64, month: u32, day: u32) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let months_since_march = i64::from((month + 9) % 12);
-    let day_of_year = (153 * months_since_march + 2) / 5 + i64::from(day) - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-/// The other way round.
-fn date_of(days: i64) -> (i64, u32, u32) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let months_since_march = (5 * day_of_year + 2) / 153;
-    let day = (day_of_year - (153 * months_since_march + 2) / 5 + 1) as u32;
-    let month = ((months_since_march + 2) % 12 + 1) as u32;
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
 /// How many days a month has.

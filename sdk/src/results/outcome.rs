@@ -1,23 +1,25 @@
 //! From the pod that ended to what it means.
 
-use backstay_sdk::prelude::*;
-use backstay_sdk::results::{self, Report};
-
-use crate::spec::JobSpec;
+use super::{Report, cause_of_failure, report};
+use crate::pod::PodResult;
+use crate::run::{Condition, Failure, Mode, Outcome};
 
 /// The condition that says whether a backup's pod reported what it wrote.
 const ARTIFACT_REPORTED: &str = "ArtifactReported";
 
-/// The outcome of a Job that is Complete, or the cause of one that failed.
-pub(crate) fn outcome(request: &Request<JobSpec>, ended: &PodResult) -> Result<Outcome, Failure> {
+/// The usual meaning of a pod run: of a backup what its pod reported, of anything else nothing. A report that cannot be
+/// read does not lose the run, unless it is `mandatory`: then condition `ArtifactReported` tells of it.
+///
+/// # Errors
+/// `JobFailed` with the cause in words, or `NoArtifactEvidence` where a mandatory report is not there or names no artifact.
+pub fn outcome(mode: Mode, ended: &PodResult, mandatory: bool) -> Result<Outcome, Failure> {
     if !ended.succeeded {
-        return Err(Failure::new("JobFailed", results::cause_of_failure(ended)));
+        return Err(Failure::new("JobFailed", cause_of_failure(ended)));
     }
-    if request.mode != Mode::Backup {
+    if mode != Mode::Backup {
         return Ok(Outcome::default());
     }
-    let mandatory = request.spec()?.require_artifact;
-    match results::report(ended) {
+    match report(ended) {
         Ok(Some(Report { artifact: None, metadata })) if !mandatory => {
             Ok(Outcome { metadata, ..Outcome::default() })
         }

@@ -1,16 +1,18 @@
 //! What a pod template must be before it may run: checked as the user wrote it, and again as it was rendered.
 
-use backstay_sdk::{Finding, Value};
+use serde_json::Value;
+
+use crate::Finding;
 
 /// Where the template stands in a finding.
-pub(crate) const TEMPLATE: &str = "/strategy/template";
+pub(super) const TEMPLATE: &str = "/strategy/template";
 /// Domains whose labels and annotations the host and Kubernetes write on pods of a run, with all domains below them.
 const RESERVED_DOMAINS: [&str; 3] = ["backups.cozystack.io", "backstay.dev", "batch.kubernetes.io"];
 /// Labels without a domain that the Job controller of Kubernetes writes.
 const RESERVED_LABELS: [&str; 2] = ["controller-uid", "job-name"];
 
 /// What is wrong with a PodTemplateSpec. A field that still is a template is left for after rendering.
-pub(crate) fn findings(template: &Value) -> Vec<Finding> {
+pub(super) fn findings(template: &Value) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (field, names) in [("labels", &RESERVED_LABELS[..]), ("annotations", &[])] {
         reserved(template, field, names, &mut findings);
@@ -77,12 +79,12 @@ fn is_template(text: &str) -> bool {
 }
 
 /// A key as a segment of a JSON pointer.
-fn escaped(key: &str) -> String {
+pub(super) fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
 /// A JSON pointer into the strategy as the path that a person would write: `spec.template.spec.containers[0].args[0]`.
-pub(crate) fn path(pointer: &str) -> String {
+pub(super) fn path(pointer: &str) -> String {
     let mut path = String::from("spec");
     for segment in pointer.split('/').skip(2) {
         let segment = segment.replace("~1", "/").replace("~0", "~");
@@ -101,7 +103,7 @@ pub(crate) fn path(pointer: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use backstay_sdk::json;
+    use serde_json::json;
 
     fn at(template: Value) -> Vec<String> {
         findings(&template).into_iter().map(|f| f.at).collect()

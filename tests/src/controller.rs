@@ -6,6 +6,7 @@ use std::time::Duration;
 use backstay::controllers;
 use backstay::settings::Settings;
 use backstay_core::resource::rbac;
+use backstay_core::credentials::Projection;
 use backstay_engine::{Engine, EngineConfig};
 use jiff::SignedDuration;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -33,11 +34,14 @@ pub const JOB_TTL: SignedDuration = SignedDuration::from_hours(1);
 /// The controller's own namespace.
 pub(crate) const NAMESPACE: &str = "backstay-system";
 
+/// The file with the Secret that credentials are projected from.
+pub const CREDENTIALS: &str = "tests/credentials.yaml";
+
 const APPLICATIONS: &str = r#"{
   "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-  "metadata": {"name": "redises.GROUP"},
+  "metadata": {"name": "PLURAL.GROUP"},
   "spec": {"group": "GROUP", "scope": "Namespaced",
-    "names": {"kind": "Redis", "plural": "redises", "singular": "redis"},
+    "names": {"kind": "KIND", "plural": "PLURAL"},
     "versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema":
       {"type": "object", "properties": {"spec": {"x-kubernetes-preserve-unknown-fields": true}}}}}]}}"#;
 
@@ -74,7 +78,7 @@ fn root() -> PathBuf {
 pub async fn install(client: &Client, engine: &Engine) -> PathBuf {
     let folder = components();
     let (mut crds, mut grants) = (backstay_api::crds(), Vec::new());
-    for file in ["broken.wasm", "job.wasm", "scrubber.wasm", "steps.wasm"] {
+    for file in ["altinity.wasm", "broken.wasm", "job.wasm", "scrubber.wasm", "steps.wasm"] {
         let component = engine.load_file(&folder.join(file)).expect("the component loads");
         for purge in [false, true] {
             for object in rbac(component.descriptor(), NAMESPACE, purge) {
@@ -92,8 +96,13 @@ pub async fn install(client: &Client, engine: &Engine) -> PathBuf {
             crds.push(crd.expect("the descriptor makes a CRD"));
         }
     }
-    for group in ["apps.cozystack.io", "ungranted.example.org"] {
-        crds.push(serde_json::from_str(&APPLICATIONS.replace("GROUP", group)).expect("a CRD"));
+    for (group, kind, plural) in [
+        ("apps.cozystack.io", "ClickHouse", "clickhouses"),
+        ("apps.cozystack.io", "Redis", "redises"),
+        ("ungranted.example.org", "Redis", "redises"),
+    ] {
+        let crd = APPLICATIONS.replace("GROUP", group).replace("KIND", kind).replace("PLURAL", plural);
+        crds.push(serde_json::from_str(&crd).expect("a CRD"));
     }
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     for crd in &crds {
@@ -108,7 +117,8 @@ pub async fn install(client: &Client, engine: &Engine) -> PathBuf {
             .unwrap_or_else(|_| panic!("CRD {name} was not established in time"))
             .expect("the CRD can be watched");
     }
-    for file in ["deploy/rbac/namespace.yaml", "deploy/rbac/rbac.yaml", "tests/rbac.yaml"] {
+    let files = ["deploy/rbac/namespace.yaml", "deploy/rbac/rbac.yaml", "tests/rbac.yaml", CREDENTIALS];
+    for file in files {
         apply(client, &std::fs::read_to_string(root().join(file)).expect("the manifest is there")).await;
     }
     for object in grants {
@@ -136,6 +146,12 @@ async fn set_up(client: Client) {
         run_deadline: RUN_DEADLINE,
         undo_deadline: UNDO_DEADLINE,
         job_ttl: Some(JOB_TTL),
+        credentials: Some(Projection {
+            source_namespace: NAMESPACE.to_owned(),
+            source_name: "platform-store".to_owned(),
+            target: "cozy-backups-creds".to_owned(),
+            ..Projection::default()
+        }),
         ..Settings::default()
     };
     std::thread::spawn(move || {
@@ -174,6 +190,7 @@ fn components() -> PathBuf {
     let folder = backstay_testing::target_dir().join("test-components");
     std::fs::create_dir_all(&folder).expect("the folder can be made");
     for (dir, file) in [
+        ("strategies/altinity", "altinity.wasm"),
         ("strategies/job", "job.wasm"),
         ("tests/guests/broken", "broken.wasm"),
         ("tests/guests/cleanup", "scrubber.wasm"),

@@ -8,6 +8,7 @@ mod client;
 pub mod controller;
 pub mod faults;
 pub mod node;
+pub mod sidecar;
 mod world;
 
 pub use client::administrator;

@@ -4,7 +4,7 @@ use crate::walk::{Difference, Effect};
 
 /// A difference that is meant.
 pub(crate) struct Allowed {
-    /// Name of the CRD up to its first dot; empty is any.
+    /// Names of CRDs up to their first dot, with spaces between; empty is any.
     crd: &'static str,
     /// Where; `*` at the end is any place below, and alone any place.
     at: &'static str,
@@ -21,7 +21,7 @@ impl Allowed {
             Some(prefix) => difference.at.starts_with(prefix),
             None => difference.at == self.at,
         };
-        (self.crd.is_empty() || self.crd == crd)
+        (self.crd.is_empty() || self.crd.split(' ').any(|name| name == crd))
             && at
             && (self.keyword == "*" || self.keyword == difference.keyword)
             && self.effect == difference.effect
@@ -39,6 +39,9 @@ const fn allow(
 }
 
 use Effect::{Added, Laxer, Narrower};
+
+/// The kinds whose spec holds a pod template.
+const POD_TEMPLATES: &str = "altinities jobs";
 
 /// Every difference that is meant. One that covers nothing fails the test as well.
 pub(crate) const ALLOWED: &[Allowed] = &[
@@ -102,50 +105,51 @@ pub(crate) const ALLOWED: &[Allowed] = &[
     allow("plans", ".spec.timeZone", "property", Added, "decision 23"),
     allow("plans", ".spec.startingDeadlineSeconds", "property", Added, "decision 23"),
     allow("plans", ".spec.suspend", "property", Added, "decision 23"),
-    allow("jobs", ".spec.activeDeadlineSeconds", "property", Added, "optional field of the Job strategy"),
-    allow("jobs", ".spec.backoffLimit", "property", Added, "optional field of the Job strategy"),
-    allow("jobs", ".spec.dialect", "property", Added, "optional field of the Job strategy"),
+    allow(POD_TEMPLATES, ".spec.activeDeadlineSeconds", "property", Added, "optional field of pod strategies"),
+    allow(POD_TEMPLATES, ".spec.backoffLimit", "property", Added, "optional field of pod strategies"),
+    allow(POD_TEMPLATES, ".spec.dialect", "property", Added, "optional field of pod strategies"),
     allow("jobs", ".spec.requireArtifact", "property", Added, "optional field of the Job strategy"),
+    allow("altinities", ".spec.shards", "property", Added, "optional field of the Altinity strategy"),
     // ---- pod templates -------------------------------------------------------------------------------------------
     allow(
-        "jobs",
+        POD_TEMPLATES,
         ".spec.template*",
         "x-kubernetes-preserve-unknown-fields",
         Laxer,
         "fields of newer pods are kept where upstream prunes them",
     ),
     allow(
-        "jobs",
+        POD_TEMPLATES,
         ".spec.template*",
         "pattern",
         Laxer,
         "a quantity may be a template; the pod is checked when rendered",
     ),
-    allow("jobs", ".spec.template.metadata.labels", "property", Added, "upstream prunes them (F3)"),
-    allow("jobs", ".spec.template.metadata.annotations", "property", Added, "upstream prunes them (F3)"),
+    allow(POD_TEMPLATES, ".spec.template.metadata.labels", "property", Added, "upstream prunes them (F3)"),
+    allow(POD_TEMPLATES, ".spec.template.metadata.annotations", "property", Added, "upstream prunes them (F3)"),
     allow(
-        "jobs",
+        POD_TEMPLATES,
         ".spec.template.spec.volumes[].ephemeral.volumeClaimTemplate.metadata.labels",
         "property",
         Added,
         "as those of the template (F3)",
     ),
     allow(
-        "jobs",
+        POD_TEMPLATES,
         ".spec.template.spec.volumes[].ephemeral.volumeClaimTemplate.metadata.annotations",
         "property",
         Added,
         "as those of the template (F3)",
     ),
     allow(
-        "jobs",
+        POD_TEMPLATES,
         ".spec.template.spec.workloadRef",
         "property",
         Laxer,
         "newer than the version of the API that the schema is made of; kept as an unknown field",
     ),
     allow(
-        "jobs",
+        POD_TEMPLATES,
         ".spec.template.spec.volumes[].projected.sources[].podCertificate.userAnnotations",
         "property",
         Laxer,

@@ -1,0 +1,67 @@
+//! As much of HTTP as a client of the sidecar needs.
+
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// How long a client may take to send a request.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// So long the server looks whether the client has gone.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// A request.
+#[derive(Debug, Default)]
+pub(super) struct Request {
+    pub(super) method: String,
+    /// Without the query.
+    pub(super) path: String,
+    pub(super) query: String,
+    /// The header `Authorization`.
+    pub(super) authorization: String,
+}
+
+/// An answer: status and body.
+pub(super) type Answer = (u16, String);
+
+/// Answers one request. A client that closes its side is taken for gone, as Go's server does, and gets no answer.
+pub(super) fn serve(stream: TcpStream, answer: impl FnOnce(&Request) -> Answer) {
+    if stream.set_read_timeout(Some(PATIENCE)).is_err() {
+        return;
+    }
+    let mut reader = BufReader::new(&stream);
+    let Some(request) = read(&mut reader) else { return };
+    if stream.set_read_timeout(Some(GLANCE)).is_err() {
+        return;
+    }
+    match stream.peek(&mut [0]) {
+        Ok(_) => return,
+        Err(e) if !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return,
+        Err(_) => {}
+    }
+    let (status, body) = answer(&request);
+    let head =
+        format!("HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n");
+    // A client that no longer listens is its own affair.
+    let _ = (&stream).write_all(format!("{head}{body}").as_bytes());
+}
+
+fn read(reader: &mut impl BufRead) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let mut request =
+        Request { method, path: path.to_owned(), query: query.to_owned(), ..Request::default() };
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
+                value.clone_into(&mut request.authorization);
+            }
+            Some(_) => {}
+            None => return line.trim_end().is_empty().then_some(request),
+        }
+    }
+}

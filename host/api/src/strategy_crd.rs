@@ -28,6 +28,8 @@ pub fn strategy_crd(
     let mut conditions = field::conditions(&mut SchemaGenerator::default()).to_value();
     conditions["description"] =
         json!("Conditions of the strategy; Ready says whether its component accepts it.");
+    conditions["x-kubernetes-list-type"] = json!("map");
+    conditions["x-kubernetes-list-map-keys"] = json!(["type"]);
     let mut root = json!({
         "description": format!("{kind} is a backup strategy. BackupClasses name it; a component carries it out."),
         "type": "object",

@@ -105,11 +105,31 @@ pub(crate) const ALLOWED: &[Allowed] = &[
     allow("plans", ".spec.timeZone", "property", Added, "decision 23"),
     allow("plans", ".spec.startingDeadlineSeconds", "property", Added, "decision 23"),
     allow("plans", ".spec.suspend", "property", Added, "decision 23"),
-    allow(POD_TEMPLATES, ".spec.activeDeadlineSeconds", "property", Added, "optional field of pod strategies"),
+    allow(
+        POD_TEMPLATES,
+        ".spec.activeDeadlineSeconds",
+        "property",
+        Added,
+        "optional field of pod strategies",
+    ),
     allow(POD_TEMPLATES, ".spec.backoffLimit", "property", Added, "optional field of pod strategies"),
     allow(POD_TEMPLATES, ".spec.dialect", "property", Added, "optional field of pod strategies"),
     allow("jobs", ".spec.requireArtifact", "property", Added, "optional field of the Job strategy"),
     allow("altinities", ".spec.shards", "property", Added, "optional field of the Altinity strategy"),
+    allow(
+        "jobs",
+        ".status.conditions",
+        "x-kubernetes-list-type",
+        Narrower,
+        "one condition a type, as upstream's other kinds have; nobody but the controller writes them",
+    ),
+    allow(
+        "jobs",
+        ".status.conditions",
+        "x-kubernetes-list-map-keys",
+        Narrower,
+        "one condition a type, as upstream's other kinds have; nobody but the controller writes them",
+    ),
     // ---- pod templates -------------------------------------------------------------------------------------------
     allow(
         POD_TEMPLATES,
@@ -126,7 +146,13 @@ pub(crate) const ALLOWED: &[Allowed] = &[
         "a quantity may be a template; the pod is checked when rendered",
     ),
     allow(POD_TEMPLATES, ".spec.template.metadata.labels", "property", Added, "upstream prunes them (F3)"),
-    allow(POD_TEMPLATES, ".spec.template.metadata.annotations", "property", Added, "upstream prunes them (F3)"),
+    allow(
+        POD_TEMPLATES,
+        ".spec.template.metadata.annotations",
+        "property",
+        Added,
+        "upstream prunes them (F3)",
+    ),
     allow(
         POD_TEMPLATES,
         ".spec.template.spec.volumes[].ephemeral.volumeClaimTemplate.metadata.labels",

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use backstay::controllers;
 use backstay::settings::Settings;
-use backstay_core::resource::rbac;
 use backstay_core::credentials::Projection;
+use backstay_core::resource::rbac;
 use backstay_engine::{Engine, EngineConfig};
 use jiff::SignedDuration;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -117,8 +117,13 @@ pub async fn install(client: &Client, engine: &Engine) -> PathBuf {
             .unwrap_or_else(|_| panic!("CRD {name} was not established in time"))
             .expect("the CRD can be watched");
     }
-    let files = ["deploy/rbac/namespace.yaml", "deploy/rbac/rbac.yaml", "tests/rbac.yaml", CREDENTIALS];
-    for file in files {
+    for file in [
+        "deploy/rbac/namespace.yaml",
+        "deploy/rbac/rbac.yaml",
+        "deploy/credentials/rbac.yaml",
+        "tests/rbac.yaml",
+        CREDENTIALS,
+    ] {
         apply(client, &std::fs::read_to_string(root().join(file)).expect("the manifest is there")).await;
     }
     for object in grants {

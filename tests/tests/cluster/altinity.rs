@@ -256,8 +256,9 @@ async fn case_21_credentials_that_are_missing_are_waited_for_and_then_handed_out
 async fn case_21_a_foreign_secret_of_their_name_fails_the_run_and_stays_as_it_is() {
     let Some(stage) = Stage::new("alt21b").await else { return };
     let w = &stage.world;
-    let foreign: Secret =
-        w.create(json!({"metadata": {"name": "cozy-backups-creds"}, "stringData": {"accessKey": "mine"}})).await;
+    let foreign: Secret = w
+        .create(json!({"metadata": {"name": "cozy-backups-creds"}, "stringData": {"accessKey": "mine"}}))
+        .await;
     stage.backup("nightly").await;
     let (_, message) = w.backup_fails("nightly").await;
     assert!(message.contains("refusing to overwrite"), "{message}");

@@ -4,9 +4,11 @@
 //! it up to the host, which reads and calls `step` again with the answer.
 
 mod action;
+mod look;
 mod query;
 
 pub use action::{Action, ActionResult, Apply, Create, Delete, Patch, Propagation, RunPod, WriteError};
+pub use look::{Found, Look};
 pub use query::{Answer, Content, GetQuery, ListQuery, LogQuery, ObjectList, Query, ReadError, Selection};
 
 use serde::Serialize;
@@ -153,6 +155,8 @@ impl View {
 pub enum Stop {
     /// Read these, and call again at once.
     Ask(Vec<Query>),
+    /// Something is in the way that may pass: call again later.
+    Wait(Wait),
     /// End badly.
     Fail(Failure),
 }
@@ -160,6 +164,12 @@ pub enum Stop {
 impl Stop {
     fn mismatch(asked: &str, got: &Content) -> Self {
         Self::Fail(Failure::new("HostBrokeContract", format!("the answer to {asked} is a {}", got.name())))
+    }
+}
+
+impl From<Wait> for Stop {
+    fn from(wait: Wait) -> Self {
+        Self::Wait(wait)
     }
 }
 
@@ -237,6 +247,7 @@ impl From<Stop> for Step {
     fn from(stop: Stop) -> Self {
         Self::new(match stop {
             Stop::Ask(queries) => Decision::Observe(queries),
+            Stop::Wait(wait) => Decision::Wait(wait),
             Stop::Fail(failure) => Decision::Fail(failure),
         })
     }

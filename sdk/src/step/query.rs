@@ -33,6 +33,20 @@ pub enum Query {
     Pod(String),
 }
 
+impl Query {
+    /// The whole object, from the host's cache.
+    #[must_use]
+    pub fn get(object: &ObjectRef) -> Self {
+        Self::Get(GetQuery { object: object.clone(), live: false, fields: Vec::new() })
+    }
+
+    /// The same, read from the API server now: needed for what leads to a purge.
+    #[must_use]
+    pub fn live(object: &ObjectRef) -> Self {
+        Self::Get(GetQuery { object: object.clone(), live: true, fields: Vec::new() })
+    }
+}
+
 /// See [`Query::Get`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GetQuery {

@@ -1,0 +1,90 @@
+//! What the strategy asks for, object by object.
+
+use backstay_sdk::{Access, Guard, Scope, Verbs};
+
+const GET: Verbs = Verbs {
+    get: true,
+    list: false,
+    watch: false,
+    create: false,
+    dry_run: false,
+    apply: false,
+    patch: false,
+    delete: false,
+    purge: false,
+    logs: false,
+    keys: false,
+};
+const SEEN: Verbs = Verbs { watch: true, ..GET };
+const LISTED: Verbs = Verbs { list: true, ..SEEN };
+
+/// All accesses. Everything is in the run's namespace, and what is written or purged belongs to the application acted on.
+pub(crate) fn list() -> Vec<Access> {
+    let own_cluster = ("/metadata/name", "postgres-{application}");
+    let of_cluster = ("/metadata/labels/cnpg.io~1cluster", "postgres-{application}");
+    let helm = "helm.toolkit.fluxcd.io";
+    vec![
+        Access {
+            verbs: Verbs { apply: true, purge: true, ..SEEN },
+            fields: owned(&["/spec/plugins"]),
+            guards: guards(&[own_cluster]),
+            ..kind("postgresql.cnpg.io", "v1", "Cluster", "clusters")
+        },
+        Access {
+            verbs: Verbs { create: true, delete: true, ..SEEN },
+            ..kind("postgresql.cnpg.io", "v1", "Backup", "backups")
+        },
+        Access {
+            verbs: Verbs { apply: true, ..SEEN },
+            fields: owned(&["/metadata/ownerReferences", "/spec"]),
+            guards: guards(&[own_cluster]),
+            ..kind("barmancloud.cnpg.io", "v1", "ObjectStore", "objectstores")
+        },
+        // The archive that a copy is made from is another application's.
+        Access { verbs: GET, ..kind("barmancloud.cnpg.io", "v1", "ObjectStore", "objectstores") },
+        Access {
+            verbs: Verbs { patch: true, ..SEEN },
+            fields: owned(&["/spec/suspend", "/metadata/annotations/backstay.dev~1suspended-by"]),
+            guards: guards(&[own_cluster]),
+            ..kind(helm, "v2", "HelmRelease", "helmreleases")
+        },
+        Access {
+            verbs: Verbs { patch: true, ..SEEN },
+            fields: owned(&["/spec/bootstrap", "/spec/backup", "/spec/databases", "/spec/users"]),
+            guards: guards(&[("/metadata/name", "{application}")]),
+            ..kind("apps.cozystack.io", "v1alpha1", "Postgres", "postgreses")
+        },
+        Access {
+            verbs: Verbs { purge: true, ..LISTED },
+            guards: guards(&[of_cluster]),
+            ..kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+        },
+        Access {
+            verbs: Verbs { logs: true, ..LISTED },
+            guards: guards(&[of_cluster]),
+            ..kind("", "v1", "Pod", "pods")
+        },
+        Access { verbs: Verbs { keys: true, ..Verbs::default() }, ..kind("", "v1", "Secret", "secrets") },
+    ]
+}
+
+fn kind(group: &str, version: &str, kind: &str, plural: &str) -> Access {
+    Access {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+        scope: Scope::Run,
+        verbs: Verbs::default(),
+        fields: Vec::new(),
+        guards: Vec::new(),
+    }
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|t| (*t).to_owned()).collect()
+}
+
+fn guards(guards: &[(&str, &str)]) -> Vec<Guard> {
+    guards.iter().map(|(at, value)| Guard { at: (*at).to_owned(), value: (*value).to_owned() }).collect()
+}

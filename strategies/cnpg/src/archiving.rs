@@ -1,0 +1,286 @@
+//! Attaching an archive to a Cluster: the ObjectStore, the plugin's entry, and the wait until an instance has the plugin.
+
+use backstay_sdk::step::{Action, Apply, Found, ListQuery, Look, Query, Selection, Stop};
+use backstay_sdk::{Value, json};
+
+use crate::cluster::{Cluster, text, uid};
+use crate::names::{BARMAN, CNPG, Names, PLUGIN, SIDECAR, fresh_server_name};
+use crate::rendered::Archive;
+
+/// The name under which a Cluster archives: the one it has, or the one wanted. A Cluster that recovered from the archive
+/// of that very name begins a new history, and so gets a new name.
+pub(crate) fn server_name(cluster: Cluster<'_>, names: &Names, archive: &Archive) -> String {
+    if let Some(in_force) = cluster.server_name() {
+        return in_force.to_owned();
+    }
+    let wanted = archive.server_name.as_deref().unwrap_or(&names.cluster);
+    let recovered_from =
+        cluster.recovered() && (cluster.source_server() == Some(wanted) || cluster.source() == wanted);
+    if recovered_from { fresh_server_name(wanted, cluster.uid()) } else { wanted.to_owned() }
+}
+
+/// What is still to be applied so that `cluster` archives under `server`; nothing where it does so already.
+///
+/// # Errors
+/// A question, or a wait for what cannot be read.
+pub(crate) fn attach(
+    look: &Look<'_>,
+    names: &Names,
+    cluster: Cluster<'_>,
+    archive: &Archive,
+    server: &str,
+) -> Result<Vec<Action>, Stop> {
+    let mut actions = Vec::new();
+    let store = store(names, cluster.uid(), archive);
+    if !matches!(look.object(&names.store())?, Found::Object(found) if holds(found, &store)) {
+        actions.push(Action::Apply(Apply { manifest: store, force: true }));
+    }
+    if let Some(plugins) = plugins(names, cluster, server) {
+        let manifest = json!({
+            "apiVersion": CNPG,
+            "kind": "Cluster",
+            "metadata": {
+                "namespace": names.namespace, "name": names.cluster, "uid": cluster.uid(),
+                // The list is one value: with the version it is taken over as it was read, or not at all.
+                "resourceVersion": text(cluster.0, "/metadata/resourceVersion"),
+            },
+            "spec": {"plugins": plugins},
+        });
+        actions.push(Action::Apply(Apply { manifest, force: true }));
+    }
+    Ok(actions)
+}
+
+/// The ObjectStore, without what is empty.
+fn store(names: &Names, cluster_uid: &str, archive: &Archive) -> Value {
+    let mut configuration = json!({"destinationPath": archive.destination});
+    if !archive.endpoint.is_empty() {
+        configuration["endpointURL"] = json!(archive.endpoint);
+    }
+    if let Some(ca) = &archive.ca {
+        configuration["endpointCA"] = json!({"name": ca.name, "key": ca.key});
+    }
+    if let Some(keys) = &archive.credentials {
+        configuration["s3Credentials"] = json!({
+            "accessKeyId": {"name": keys.name, "key": keys.id_key},
+            "secretAccessKey": {"name": keys.name, "key": keys.secret_key},
+        });
+    }
+    for (name, block) in [("wal", json!(archive.wal)), ("data", json!(archive.data))] {
+        if block.as_object().is_some_and(|b| !b.is_empty()) {
+            configuration[name] = block;
+        }
+    }
+    let mut spec = json!({
+        "configuration": configuration,
+        // What is written to stores other than AWS's own is refused by some of them with the checksums of today's clients.
+        "instanceSidecarConfiguration": {
+            "env": [{"name": "AWS_REQUEST_CHECKSUM_CALCULATION", "value": "when_required"}],
+        },
+    });
+    if let Some(retention) = &archive.retention {
+        spec["retentionPolicy"] = json!(retention);
+    }
+    json!({
+        "apiVersion": BARMAN,
+        "kind": "ObjectStore",
+        "metadata": {
+            "namespace": names.namespace, "name": names.cluster,
+            "ownerReferences": [{
+                "apiVersion": CNPG, "kind": "Cluster", "name": names.cluster, "uid": cluster_uid, "controller": true,
+            }],
+        },
+        "spec": spec,
+    })
+}
+
+/// Whether an object has all that is wanted. What it has beside is another manager's, but for the two blocks whose absent
+/// fields mean something.
+fn holds(found: &Value, wanted: &Value) -> bool {
+    let optional = ["/spec/retentionPolicy", "/spec/configuration"];
+    has(found, wanted)
+        && optional.iter().all(|at| match (found.pointer(at), wanted.pointer(at)) {
+            (Some(Value::Object(found)), Some(Value::Object(wanted))) => found.len() == wanted.len(),
+            (found, wanted) => found.is_some() == wanted.is_some(),
+        })
+}
+
+fn has(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| found.get(key).is_some_and(|found| has(found, wanted)))
+        }
+        (Value::Array(found), Value::Array(wanted)) => wanted.iter().all(|w| found.iter().any(|f| has(f, w))),
+        _ => found == wanted,
+    }
+}
+
+/// All plugins of the Cluster with the entry wanted, or none if it is there as it should be: other entries are kept, and
+/// so is what else stands in this one.
+fn plugins(names: &Names, cluster: Cluster<'_>, server: &str) -> Option<Vec<Value>> {
+    let wanted = json!({
+        "name": PLUGIN,
+        "isWALArchiver": true,
+        "parameters": {"barmanObjectName": names.cluster, "serverName": server},
+    });
+    let mut plugins = cluster.plugins().to_vec();
+    let Some(entry) = plugins.iter_mut().find(|p| p["name"] == PLUGIN) else {
+        plugins.push(wanted);
+        return Some(plugins);
+    };
+    if has(entry, &wanted) && entry["enabled"] != false {
+        return None;
+    }
+    if !entry["parameters"].is_object() {
+        entry["parameters"] = json!({});
+    }
+    for (key, value) in wanted["parameters"].as_object().into_iter().flatten() {
+        entry["parameters"][key.as_str()] = value.clone();
+    }
+    entry["isWALArchiver"] = json!(true);
+    entry["enabled"] = json!(true);
+    Some(plugins)
+}
+
+/// The question for the instances of a Cluster.
+pub(crate) fn instances(names: &Names) -> ListQuery {
+    let fields =
+        ["/metadata/labels", "/metadata/creationTimestamp", "/metadata/deletionTimestamp", "/status"];
+    let fields = fields.into_iter().chain(["/spec/containers", "/spec/initContainers"]);
+    ListQuery { objects: pods(names), live: false, fields: fields.map(str::to_owned).collect(), limit: 100 }
+}
+
+/// The pods of a Cluster.
+pub(crate) fn pods(names: &Names) -> Selection {
+    Selection {
+        api_version: "v1".to_owned(),
+        kind: "Pod".to_owned(),
+        namespace: Some(names.namespace.clone()),
+        labels: names.selector(),
+    }
+}
+
+/// Whether every instance of the Cluster runs the plugin: until then the operator refuses a backup by it, for good.
+///
+/// # Errors
+/// A question, or a wait for what cannot be read.
+pub(crate) fn in_place(look: &Look<'_>, names: &Names) -> Result<bool, Stop> {
+    let list = look.list(instances(names))?;
+    let mut instances = list
+        .iter()
+        .flat_map(|l| &l.items)
+        .filter(|pod| is_instance(pod) && !crate::cluster::deleting(pod))
+        .peekable();
+    Ok(instances.peek().is_some() && instances.all(has_sidecar))
+}
+
+fn is_instance(pod: &Value) -> bool {
+    match text(pod, "/metadata/labels/cnpg.io~1podRole") {
+        "" => containers(pod, "/spec/containers").any(|c| c["name"] == "postgres"),
+        role => role == "instance",
+    }
+}
+
+fn has_sidecar(pod: &Value) -> bool {
+    let named = |at| containers(pod, at).any(|c| c["name"] == SIDECAR);
+    let started = |at| containers(pod, at).filter(|c| c["name"] == SIDECAR).all(|c| c["started"] != false);
+    (named("/spec/containers") || named("/spec/initContainers"))
+        && started("/status/containerStatuses")
+        && started("/status/initContainerStatuses")
+}
+
+fn containers<'a>(pod: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
+    pod.pointer(at).and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Whether the store is of the Cluster with this uid, so that it goes with it.
+pub(crate) fn is_owned_by(store: &Value, cluster_uid: &str) -> bool {
+    let owners = store.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    owners.into_iter().flatten().any(|o| o["uid"] == cluster_uid)
+}
+
+/// What to ask to know whether an archive is attached.
+pub(crate) fn questions(names: &Names) -> [Query; 2] {
+    [Query::get(&names.cluster()), Query::get(&names.store())]
+}
+
+/// Whether the store found is the same place as the archive described by path.
+pub(crate) fn is_at(store: &Value, destination: &str) -> bool {
+    let place = |path: &str| path.trim_end_matches('/').to_owned();
+    place(text(store, "/spec/configuration/destinationPath")) == place(destination) && !uid(store).is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive() -> Archive {
+        Archive {
+            server_name: None,
+            destination: "s3://b/".to_owned(),
+            endpoint: String::new(),
+            ca: None,
+            credentials: None,
+            retention: None,
+            wal: Some(Default::default()),
+            data: None,
+        }
+    }
+
+    fn names() -> Names {
+        Names::named("ns", "orders")
+    }
+
+    #[test]
+    fn a_store_holds_no_field_that_is_empty_and_never_a_server_name() {
+        let store = store(&names(), "uid", &archive());
+        assert_eq!(store["spec"]["configuration"], json!({"destinationPath": "s3://b/"}));
+        assert!(store["spec"].get("retentionPolicy").is_none());
+        assert_eq!(store["metadata"]["ownerReferences"][0]["uid"], "uid");
+    }
+
+    #[test]
+    fn a_store_that_is_as_wanted_is_left_alone_and_one_with_a_field_more_is_not() {
+        let wanted = store(&names(), "uid", &archive());
+        let mut found = wanted.clone();
+        found["metadata"]["resourceVersion"] = json!("7");
+        found["status"] = json!({});
+        assert!(holds(&found, &wanted));
+        found["spec"]["configuration"]["endpointURL"] = json!("https://other");
+        assert!(!holds(&found, &wanted));
+    }
+
+    #[test]
+    fn other_plugins_and_other_parameters_are_kept() {
+        let other = json!({"name": "other", "parameters": {"a": "b"}});
+        let cluster = json!({"spec": {"plugins": [other, {"name": PLUGIN, "parameters": {"x": "y", "serverName": "s"}}]}});
+        let plugins = plugins(&names(), Cluster(&cluster), "s").unwrap();
+        assert_eq!(plugins[0], other);
+        assert_eq!(
+            plugins[1]["parameters"],
+            json!({"x": "y", "serverName": "s", "barmanObjectName": "postgres-orders"})
+        );
+        let done = json!({"spec": {"plugins": plugins}});
+        assert_eq!(super::plugins(&names(), Cluster(&done), "s"), None);
+    }
+
+    #[test]
+    fn a_cluster_recovered_from_the_name_wanted_gets_a_new_one() {
+        let recovered = |source: &str| json!({"metadata": {"uid": "u"}, "spec": {"bootstrap": {"recovery": {"source": source}}}});
+        let own = recovered("postgres-orders");
+        assert_ne!(server_name(Cluster(&own), &names(), &archive()), "postgres-orders");
+        let others = recovered("postgres-sales");
+        assert_eq!(server_name(Cluster(&others), &names(), &archive()), "postgres-orders");
+    }
+
+    #[test]
+    fn an_instance_has_the_plugin_once_its_container_has_started() {
+        let mut pod = json!({"spec": {"containers": [{"name": "postgres"}], "initContainers": [{"name": "bootstrap"}]}});
+        assert!(is_instance(&pod) && !has_sidecar(&pod));
+        pod["spec"]["initContainers"] = json!([{"name": "bootstrap"}, {"name": SIDECAR}]);
+        pod["status"] = json!({"initContainerStatuses": [{"name": SIDECAR, "started": false}]});
+        assert!(!has_sidecar(&pod));
+        pod["status"]["initContainerStatuses"][0]["started"] = json!(true);
+        assert!(has_sidecar(&pod));
+    }
+}

@@ -1,0 +1,45 @@
+//! Cleaning up after a Backup: the operator's backup is deleted. What is in the archive stays until its own retention
+//! removes it.
+
+use backstay_sdk::step::{Action, Delete, Found, Propagation, Step, Stop};
+use backstay_sdk::{Backup, Failure, Value};
+
+use crate::cluster::{deleting, uid};
+use crate::memory::Memory;
+use crate::names::{RUN_LABEL, metadata};
+use crate::run::{Run, Turn, act};
+
+/// Delete the operator's backup, if there is one and it is of the run that made the Backup.
+pub(crate) fn clean(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+    let done = Ok(Turn::End(Step::done(None)));
+    let backup = run.request.backup.as_ref();
+    let backup =
+        backup.ok_or_else(|| Failure::new("BackupMissing", "there is no Backup to clean up after"))?;
+    let Some(name) = backup.metadata.get(metadata::BACKUP_NAME).filter(|n| !n.is_empty()) else {
+        return done;
+    };
+    let object = run.names.backup(name);
+    let Found::Object(found) = run.look(memory).object(&object)? else { return done };
+    if deleting(found) || run.look(memory).has_just_written(&object) || !is_of(found, backup, run) {
+        return done;
+    }
+    act(vec![Action::Delete(Delete {
+        object,
+        uid: uid(found).to_owned(),
+        resource_version: None,
+        propagation: Propagation::Background,
+    })])
+}
+
+/// Whether the operator's backup is of the run that made the Backup; of one that names no component, by the labels of the
+/// Go implementation, whose Backups are named as the BackupJobs that made them.
+fn is_of(found: &Value, backup: &Backup, run: &Run<'_>) -> bool {
+    let label = |name: &str| found["metadata"]["labels"][name].as_str();
+    match &backup.run_uid {
+        Some(uid) => label(RUN_LABEL) == Some(uid),
+        None => {
+            label("backups.cozystack.io/owned-by.BackupJobName") == Some(&backup.name)
+                && label("backups.cozystack.io/owned-by.BackupJobNamespace") == Some(run.request.namespace())
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What the strategy reads of a Cluster of CloudNativePG.
+
+use backstay_sdk::Value;
+
+use crate::names::PLUGIN;
+use crate::time::Instant;
+
+/// The phase of a Cluster that serves, word for word.
+const HEALTHY: &str = "Cluster in healthy state";
+
+/// The text at `pointer`, empty where there is none.
+pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The uid of an object.
+pub(crate) fn uid(object: &Value) -> &str {
+    text(object, "/metadata/uid")
+}
+
+/// Whether an object is being deleted.
+pub(crate) fn deleting(object: &Value) -> bool {
+    object.pointer("/metadata/deletionTimestamp").is_some_and(|t| !t.is_null())
+}
+
+/// The name of an object.
+pub(crate) fn name(object: &Value) -> &str {
+    text(object, "/metadata/name")
+}
+
+/// A view of a Cluster.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cluster<'a>(pub(crate) &'a Value);
+
+impl<'a> Cluster<'a> {
+    pub(crate) fn uid(self) -> &'a str {
+        uid(self.0)
+    }
+
+    pub(crate) fn deleting(self) -> bool {
+        deleting(self.0)
+    }
+
+    /// Whether it serves.
+    pub(crate) fn healthy(self) -> bool {
+        !self.deleting() && self.phase() == HEALTHY
+    }
+
+    pub(crate) fn phase(self) -> &'a str {
+        text(self.0, "/status/phase")
+    }
+
+    /// All of its plugins.
+    pub(crate) fn plugins(self) -> &'a [Value] {
+        self.0.pointer("/spec/plugins").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// The entry of the plugin that archives.
+    pub(crate) fn plugin(self) -> Option<&'a Value> {
+        self.plugins().iter().find(|p| p["name"] == PLUGIN)
+    }
+
+    /// The name of the server in the archive that the Cluster writes to, if it writes to one: that of its plugin entry,
+    /// or its own where the entry has none.
+    pub(crate) fn server_name(self) -> Option<&'a str> {
+        let named = text(self.plugin()?, "/parameters/serverName");
+        Some(if named.is_empty() { name(self.0) } else { named })
+    }
+
+    /// Whether it was made by recovery.
+    pub(crate) fn recovered(self) -> bool {
+        self.0.pointer("/spec/bootstrap/recovery").is_some_and(Value::is_object)
+    }
+
+    /// What it recovers from.
+    pub(crate) fn source(self) -> &'a str {
+        text(self.0, "/spec/bootstrap/recovery/source")
+    }
+
+    /// The name of the server in the archive that it recovers from.
+    pub(crate) fn source_server(self) -> Option<&'a str> {
+        let clusters = self.0.pointer("/spec/externalClusters")?.as_array()?;
+        let source = clusters.iter().find(|c| c["name"] == self.source())?;
+        Some(text(source, "/plugin/parameters/serverName")).filter(|n| !n.is_empty())
+    }
+
+    /// Whether it recovers from `server` up to `target`, which none is the end of the archive.
+    pub(crate) fn recovers(self, server: &str, target: Option<Instant>) -> bool {
+        let time = text(self.0, "/spec/bootstrap/recovery/recoveryTarget/targetTime");
+        let same_time = match target {
+            None => time.is_empty(),
+            Some(instant) => time.parse() == Ok(instant),
+        };
+        self.recovered()
+            && self.source() == server
+            && same_time
+            && self.source_server().is_none_or(|s| s == server)
+    }
+
+    /// The major version of PostgreSQL that it runs, where it says so.
+    pub(crate) fn major_version(self) -> Option<u64> {
+        self.0.pointer("/status/pgDataImageInfo/majorVersion").and_then(Value::as_u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use backstay_sdk::json;
+
+    fn recovery(source: &str, time: Option<&str>) -> Value {
+        let mut cluster = json!({
+            "metadata": {"name": "postgres-orders", "uid": "u"},
+            "spec": {"bootstrap": {"recovery": {"source": source}}},
+        });
+        if let Some(time) = time {
+            cluster["spec"]["bootstrap"]["recovery"]["recoveryTarget"] = json!({"targetTime": time});
+        }
+        cluster
+    }
+
+    #[test]
+    fn a_recovery_is_known_by_its_source_and_its_target_however_that_is_written() {
+        let at: Instant = "2026-01-31T10:15:00Z".parse().unwrap();
+        let timed = recovery("s1", Some("2026-01-31T10:15:00Z"));
+        assert!(Cluster(&timed).recovers("s1", Some(at)));
+        assert!(!Cluster(&timed).recovers("s1", None));
+        assert!(!Cluster(&timed).recovers("s2", Some(at)));
+        let latest = recovery("s1", None);
+        assert!(Cluster(&latest).recovers("s1", None) && !Cluster(&latest).recovers("s1", Some(at)));
+        assert!(!Cluster(&json!({"spec": {"bootstrap": {"initdb": {}}}})).recovers("", None));
+    }
+
+    #[test]
+    fn a_plugin_without_a_server_name_archives_under_the_name_of_the_cluster() {
+        let mut cluster =
+            json!({"metadata": {"name": "postgres-orders"}, "spec": {"plugins": [{"name": "other"}]}});
+        assert_eq!(Cluster(&cluster).server_name(), None);
+        cluster["spec"]["plugins"] = json!([{"name": "other"}, {"name": PLUGIN}]);
+        assert_eq!(Cluster(&cluster).server_name(), Some("postgres-orders"));
+    }
+}

@@ -1,0 +1,96 @@
+//! PostgreSQL by CloudNativePG: a backup is one of the operator's own, made by the Barman Cloud plugin; a restore writes
+//! into the application what to recover, deletes the Cluster and its volumes, and lets the chart make them anew.
+//!
+//! To delete a database is the one thing that cannot be taken back. So everything that can be known beforehand is checked
+//! beforehand, and what is deleted is named by uid in a plan that is stored before anything is written. Every stage looks
+//! at the world and decides from that; see [`stage`](self) in the sources for their order.
+
+mod access;
+mod archiving;
+mod backup;
+mod cleanup;
+mod cluster;
+mod memory;
+mod names;
+mod options;
+mod plan;
+mod recovery_log;
+mod release;
+mod rendered;
+mod restore;
+mod run;
+mod snapshot;
+mod spec;
+mod stage;
+mod time;
+
+use backstay_sdk::prelude::*;
+use backstay_sdk::step::{Step, Stop, View};
+use backstay_sdk::{Descriptor, Value, serde_json};
+
+pub use spec::CnpgSpec;
+
+/// The longest that a run may take, in seconds: a large database takes long to copy. Administrators set less.
+pub(crate) const LONGEST_RUN: u32 = 24 * 60 * 60;
+
+/// The CNPG strategy.
+#[derive(Debug)]
+pub struct Cnpg;
+
+impl Strategy for Cnpg {
+    const NAME: &'static str = "cnpg";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const KIND: Kind =
+        Kind { group: "strategy.backups.cozystack.io", version: "v1alpha1", kind: "CNPG", plural: "cnpgs" };
+    const TRAITS: Traits = Traits {
+        restore: true,
+        cleanup: true,
+        cancel: true,
+        credentials: true,
+        strategy_on_restore: true,
+        unpinned: true,
+    };
+    const LONGEST_RUN: u32 = LONGEST_RUN;
+    const APPLICATIONS: &'static [(&'static str, &'static str)] = &[("apps.cozystack.io", "Postgres")];
+    type Spec = CnpgSpec;
+
+    fn schema() -> Value {
+        // That of `CnpgSpec`, which the test below compares it with.
+        serde_json::from_str(include_str!("schema.json")).expect("the file is JSON")
+    }
+
+    fn describe() -> Descriptor {
+        Descriptor {
+            options_schema: options::schema(),
+            access: access::list(),
+            stages: stage::Stage::ALL.into_iter().map(stage::Stage::declared).collect(),
+            ..Descriptor::of::<Self>()
+        }
+    }
+
+    fn validate(check: &Check<'_, CnpgSpec>) -> Vec<Finding> {
+        let mut findings = rendered::check(check.spec);
+        findings.extend(options::Options::check(check.options));
+        findings
+    }
+}
+
+impl ResourceStrategy for Cnpg {
+    fn step(request: &Request<CnpgSpec>, view: &View) -> Result<Step, Stop> {
+        run::step(request, view)
+    }
+}
+
+backstay_sdk::export_resource!(Cnpg);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_in_the_file_is_that_of_the_spec() {
+        let of_spec = backstay_sdk::schema::of::<CnpgSpec>();
+        let text = serde_json::to_string_pretty(&of_spec).unwrap();
+        assert_eq!(Cnpg::schema(), of_spec, "src/schema.json has to be:\n{text}\n");
+    }
+}

@@ -1,0 +1,108 @@
+//! The HelmRelease of an application: asleep or awake, and whose doing that is.
+//!
+//! While a database is deleted and until its volumes are gone, Helm must not look. A suspension that a restore makes
+//! carries an annotation, written in the same patch: so it is known after any crash whose it is, and only such a
+//! suspension is ever lifted. No two restores run on one application at a time, so one that is marked and not of this run
+//! was left by a restore that ended.
+
+use backstay_sdk::step::{Action, Found, Patch};
+use backstay_sdk::{Value, json};
+
+use crate::cluster::{text, uid};
+use crate::names::{Names, SUSPENDED_BY};
+
+/// The state of a release.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum State<'a> {
+    /// There is none.
+    Absent,
+    /// It acts.
+    Awake(&'a Value),
+    /// It was suspended by a restore.
+    Ours(&'a Value),
+    /// It was suspended by somebody else.
+    Theirs(&'a Value),
+}
+
+impl<'a> State<'a> {
+    pub(crate) fn of(found: Found<'a>) -> Self {
+        let Some(release) = found.object() else { return Self::Absent };
+        let marked = release["metadata"]["annotations"][SUSPENDED_BY].is_string();
+        match (release["spec"]["suspend"] == true, marked) {
+            (false, _) => Self::Awake(release),
+            (true, true) => Self::Ours(release),
+            (true, false) => Self::Theirs(release),
+        }
+    }
+
+    /// The release, if there is one.
+    pub(crate) fn object(self) -> Option<&'a Value> {
+        match self {
+            Self::Absent => None,
+            Self::Awake(release) | Self::Ours(release) | Self::Theirs(release) => Some(release),
+        }
+    }
+
+    /// As it is told in messages.
+    pub(crate) fn told(self, names: &Names) -> String {
+        let name = &names.cluster;
+        match self {
+            Self::Absent => format!("there is no HelmRelease {name}"),
+            Self::Awake(_) => format!("HelmRelease {name} is awake"),
+            Self::Ours(_) => format!("HelmRelease {name} is suspended by a restore"),
+            Self::Theirs(_) => format!("HelmRelease {name} is suspended, and not by a restore"),
+        }
+    }
+
+    /// What Helm says is wrong, if it says so.
+    pub(crate) fn trouble(self) -> Option<String> {
+        /// Helm's messages can hold whole manifests.
+        const LONGEST: usize = 500;
+        let conditions = self.object()?.pointer("/status/conditions")?.as_array()?;
+        let ready = conditions.iter().find(|c| c["type"] == "Ready" && c["status"] == "False")?;
+        let message = text(ready, "/message");
+        Some(message[..message.floor_char_boundary(LONGEST)].to_owned()).filter(|m| !m.is_empty())
+    }
+}
+
+/// Suspend what was seen. With `exact` only if it has not changed since; else if it is the same release, since it has been
+/// changed by what was just written.
+pub(crate) fn suspend(names: &Names, release: &Value, by: Option<&str>, exact: bool) -> Action {
+    let mut body = json!({"spec": {"suspend": true}});
+    if let Some(run_uid) = by {
+        body["metadata"] = json!({"annotations": {SUSPENDED_BY: run_uid}});
+    }
+    patch(names, release, body, exact)
+}
+
+/// Resume a release that a restore has suspended.
+pub(crate) fn resume(names: &Names, release: &Value) -> Action {
+    let body = json!({"metadata": {"annotations": {SUSPENDED_BY: null}}, "spec": {"suspend": false}});
+    patch(names, release, body, true)
+}
+
+fn patch(names: &Names, release: &Value, body: Value, exact: bool) -> Action {
+    let version = text(release, "/metadata/resourceVersion");
+    Action::Patch(Patch {
+        object: names.release(),
+        uid: Some(uid(release).to_owned()),
+        resource_version: (exact && !version.is_empty()).then(|| version.to_owned()),
+        body,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suspension_without_a_mark_is_somebody_elses() {
+        let release = json!({"spec": {"suspend": true}});
+        assert!(matches!(State::of(Found::Object(&release)), State::Theirs(_)));
+        let marked = json!({"metadata": {"annotations": {SUSPENDED_BY: "uid"}}, "spec": {"suspend": true}});
+        assert!(matches!(State::of(Found::Object(&marked)), State::Ours(_)));
+        let woken = json!({"metadata": {"annotations": {SUSPENDED_BY: "uid"}}, "spec": {}});
+        assert!(matches!(State::of(Found::Object(&woken)), State::Awake(_)));
+        assert!(matches!(State::of(Found::Missing), State::Absent));
+    }
+}

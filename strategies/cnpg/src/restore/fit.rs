@@ -1,0 +1,339 @@
+//! Whether a target can be restored to. All that would only show after its database has been deleted is asked before.
+
+use backstay_sdk::step::{Found, ListQuery, Look, Query, Selection, Stop};
+use backstay_sdk::{Backup, Failure, NamespacedName, Value};
+
+use super::gate::Proof;
+use crate::cluster::{Cluster, deleting, text};
+use crate::names::{Names, metadata};
+use crate::options::{Options, Target};
+use crate::rendered::{self, Archive};
+use crate::run::Run;
+use crate::snapshot::Snapshot;
+use crate::time::Instant;
+
+/// All that a plan is made of.
+#[derive(Debug)]
+pub(crate) struct Fitness<'a> {
+    pub(crate) options: Options,
+    pub(crate) application: &'a Value,
+    pub(crate) archive: Archive,
+    pub(crate) snapshot: Snapshot,
+    /// Where the backup is in the archive.
+    pub(crate) server: &'a str,
+    pub(crate) destination: &'a str,
+    pub(crate) endpoint: &'a str,
+    /// Up to where to recover; none is the end of the archive.
+    pub(crate) target: Option<Instant>,
+    /// Whether the archive holds all of the backup.
+    pub(crate) proof: Proof,
+    /// The Cluster of the target, if there is one.
+    pub(crate) cluster: Option<Cluster<'a>>,
+    /// Whether the target is the application that was backed up.
+    pub(crate) in_place: bool,
+    /// Whether passwords of users are those of the backup.
+    pub(crate) passwords: bool,
+}
+
+impl<'a> Fitness<'a> {
+    /// What is known of backup and target.
+    ///
+    /// # Errors
+    /// A question; a failure that says why the target or the backup is unfit.
+    pub(crate) fn examine(run: &Run<'a>, look: &Look<'a>) -> Result<Self, Stop> {
+        let request = run.request;
+        let backup = request.backup.as_ref();
+        let backup =
+            backup.ok_or_else(|| Failure::new("BackupMissing", "the Backup of the restore is gone"))?;
+        let options = Options::read(request.options.as_ref())?;
+        let server = needed(backup, metadata::SERVER_NAME)?;
+        let destination = needed(backup, metadata::DESTINATION_PATH)?;
+        let endpoint = backup.metadata.get(metadata::ENDPOINT_URL).map_or("", String::as_str);
+        let (snapshot, passwords) = Snapshot::read(backup)?;
+        let source = Names::named(&run.names.namespace, &backup.application_name);
+
+        let operators = backup.metadata.get(metadata::BACKUP_NAME).filter(|n| !n.is_empty());
+        let operators = operators.map(|name| run.names.backup(name));
+        let questions = [&request.application, &run.names.cluster(), &source.store()].map(Query::live);
+        look.all(questions.into_iter().chain(operators.iter().map(Query::live)))?;
+
+        let application = application(run, look)?;
+        let parameters =
+            if backup.component_version.is_some() { &request.parameters } else { &snapshot.parameters };
+        let archive = rendered::archive(request, application, parameters)?;
+        secrets(run.names, look, &archive)?;
+        if application["spec"]["backup"]["useSystemBucket"] == true && !options.leave_system_bucket {
+            return Err(unfit(
+                "SystemBucket",
+                format!(
+                    "Postgres {} is on the system's bucket (spec.backup.useSystemBucket), from which its chart cannot \
+                     recover; set options.leaveSystemBucket: true to take it off that bucket for good",
+                    request.application.name
+                ),
+            ));
+        }
+        let store = match look.live(&source.store())? {
+            Found::Object(store) => Some(store).filter(|s| crate::archiving::is_at(s, destination)),
+            Found::Missing => None,
+            Found::NotServed => {
+                let message = "the API server does not know the kind ObjectStore of barmancloud.cnpg.io; \
+                               install the Barman Cloud plugin";
+                return Err(unfit("PluginMissing", message));
+            }
+        };
+        let cluster = match look.live(&run.names.cluster())? {
+            Found::Object(cluster) => Some(Cluster(cluster)),
+            Found::Missing => None,
+            Found::NotServed => {
+                let message = "the API server does not know the kind Cluster of postgresql.cnpg.io; install CloudNativePG";
+                return Err(unfit("OperatorMissing", message));
+            }
+        };
+        let operators = match &operators {
+            Some(object) => look.live(object)?.object(),
+            None => None,
+        };
+        let first = store.and_then(|s| first_recoverable(s, server));
+        let stopped = stopped_at(backup, operators);
+        let target = target(&options, stopped, backup)?;
+        too_early(&options, target, first, server)?;
+        version_and_size(backup, operators, application, cluster, &snapshot)?;
+        let snapshot = match passwords {
+            true => snapshot,
+            false => snapshot.with_passwords_of(&application["spec"]["users"]),
+        };
+        let proof = Proof::of(backup, operators, first, target.or(stopped), options.allow_missing_backup);
+        let in_place = backup.application_name == request.application.name;
+        Ok(Self {
+            options,
+            application,
+            archive,
+            snapshot,
+            server,
+            destination,
+            endpoint,
+            target,
+            proof,
+            cluster,
+            in_place,
+            passwords,
+        })
+    }
+}
+
+/// The volumes of a Cluster.
+pub(crate) fn volumes(names: &Names) -> ListQuery {
+    ListQuery {
+        objects: volume_selection(names),
+        live: true,
+        fields: vec!["/metadata".to_owned()],
+        limit: 200,
+    }
+}
+
+/// The same, to watch.
+pub(crate) fn volume_selection(names: &Names) -> Selection {
+    Selection {
+        api_version: "v1".to_owned(),
+        kind: "PersistentVolumeClaim".to_owned(),
+        namespace: Some(names.namespace.clone()),
+        labels: names.selector(),
+    }
+}
+
+/// The target, as it is now.
+fn application<'a>(run: &Run<'a>, look: &Look<'a>) -> Result<&'a Value, Stop> {
+    let name = &run.request.application.name;
+    match look.live(&run.request.application)?.object() {
+        None => Err(unfit(
+            "TargetMissing",
+            format!("Postgres {name} does not exist; deploy it first, then restore to it"),
+        )),
+        Some(application) if deleting(application) => {
+            Err(unfit("TargetDeleting", format!("Postgres {name} is being deleted; restore to another one")))
+        }
+        Some(application) => Ok(application),
+    }
+}
+
+/// That the Secrets of the archive are there, with the keys named: without them nothing can be recovered.
+fn secrets(names: &Names, look: &Look<'_>, archive: &Archive) -> Result<(), Stop> {
+    let Some(keys) = &archive.credentials else {
+        return Err(unfit(
+            "CredentialsMissing",
+            "the strategy names no Secret with access keys (spec.template.barmanObjectStore.s3Credentials), without \
+             which the chart does not render a recovery",
+        ));
+    };
+    let mut needed = vec![(names.secret(&keys.name), vec![&keys.id_key, &keys.secret_key])];
+    needed.extend(archive.ca.as_ref().map(|ca| (names.secret(&ca.name), vec![&ca.key])));
+    look.all(needed.iter().map(|(secret, _)| Query::SecretKeys(secret.clone())))?;
+    for (secret, wanted) in needed {
+        let NamespacedName { namespace, name } = &secret;
+        let Some(found) = look.secret_keys(secret.clone())? else {
+            let message = format!(
+                "Secret {namespace}/{name} of the archive does not exist; create it with the strategy's keys"
+            );
+            return Err(unfit("SecretMissing", message));
+        };
+        if let Some(missing) = wanted.into_iter().find(|key| !found.contains(key)) {
+            let message = format!("Secret {namespace}/{name} of the archive has no key {missing}; add it");
+            return Err(unfit("SecretKeyMissing", message));
+        }
+    }
+    Ok(())
+}
+
+/// The point in time to recover up to.
+fn target(options: &Options, stopped: Option<Instant>, backup: &Backup) -> Result<Option<Instant>, Stop> {
+    match (options.target, stopped) {
+        (Target::Latest, _) => Ok(None),
+        (Target::Time(time), _) => Ok(Some(time)),
+        // The operator cuts the time to seconds, and PostgreSQL would stop before the backup is whole.
+        (Target::Backup, Some(stopped)) => Ok(Some(stopped.not_before_its_second())),
+        (Target::Backup, None) => Err(unfit(
+            "BackupEndUnknown",
+            format!(
+                "when Backup {} ended is not known, so neither is its state; set options.recoveryTime, or \
+                 options.recoveryTarget: latest for the end of the archive",
+                backup.name
+            ),
+        )),
+    }
+}
+
+/// When the backup ended: as it was recorded, else as the operator's backup says.
+fn stopped_at(backup: &Backup, operators: Option<&Value>) -> Option<Instant> {
+    let recorded = backup.metadata.get(metadata::STOPPED_AT).and_then(|t| t.parse().ok());
+    recorded.or_else(|| text(operators?, "/status/stoppedAt").parse().ok())
+}
+
+/// The first point in time that the archive can recover, where the plugin has said.
+fn first_recoverable(store: &Value, server: &str) -> Option<Instant> {
+    store["status"]["serverRecoveryWindow"][server]["firstRecoverabilityPoint"].as_str()?.parse().ok()
+}
+
+fn too_early(
+    options: &Options,
+    target: Option<Instant>,
+    first: Option<Instant>,
+    server: &str,
+) -> Result<(), Stop> {
+    match (options.target, target, first) {
+        (Target::Time(_), Some(target), Some(first)) if target < first => Err(unfit(
+            "RecoveryTargetTooEarly",
+            format!(
+                "options.recoveryTime {target} is before the first time that the archive of {server} can recover, \
+                 {first}; take a later one"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// That the target runs the PostgreSQL of the backup, and has room for it.
+fn version_and_size(
+    backup: &Backup,
+    operators: Option<&Value>,
+    application: &Value,
+    cluster: Option<Cluster<'_>>,
+    snapshot: &Snapshot,
+) -> Result<(), Stop> {
+    let recorded = backup.metadata.get(metadata::MAJOR_VERSION).and_then(|v| v.parse().ok());
+    let of_backup = recorded.or_else(|| operators?.pointer("/status/majorVersion")?.as_u64());
+    let said = application["spec"]["version"].as_str().and_then(major);
+    let of_target = said.or_else(|| cluster?.major_version());
+    if let (Some(of_backup), Some(of_target)) = (of_backup, of_target)
+        && of_backup != of_target
+    {
+        return Err(unfit(
+            "VersionMismatch",
+            format!(
+                "the backup is of PostgreSQL {of_backup} and the target runs {of_target}; set spec.version of the \
+                 target to that of the backup"
+            ),
+        ));
+    }
+    let sizes = (snapshot.size.as_deref(), application["spec"]["size"].as_str());
+    if let (Some(of_backup), Some(of_target)) = sizes
+        && let (Some(needed), Some(there)) = (bytes(of_backup), bytes(of_target))
+        && there < needed
+    {
+        return Err(unfit(
+            "VolumeTooSmall",
+            format!(
+                "a volume of the target has {of_target} and the one backed up had {of_backup}; raise spec.size of \
+                 the target"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The number that a version begins with: `v17`, `17.2` and `17` are all 17.
+fn major(version: &str) -> Option<u64> {
+    let digits = version.trim_start_matches('v');
+    digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse().ok()
+}
+
+/// A Kubernetes quantity in whole bytes; none of one that is no such number.
+fn bytes(quantity: &str) -> Option<u128> {
+    let split = quantity.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(quantity.len());
+    let (number, unit) = quantity.split_at(split);
+    let factor: u128 = match unit {
+        "" => 1,
+        "k" => 1_000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        "T" => 1_000_000_000_000,
+        "P" => 1_000_000_000_000_000,
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        "Ti" => 1 << 40,
+        "Pi" => 1 << 50,
+        _ => return None,
+    };
+    let (whole, tenths) = match number.split_once('.') {
+        None => (number.parse::<u128>().ok()?, 0),
+        // One digit is as exact as sizes of volumes are told.
+        Some((whole, fraction)) => (whole.parse::<u128>().ok()?, fraction.get(..1)?.parse::<u128>().ok()?),
+    };
+    Some(whole.checked_mul(factor)? + tenths * factor / 10)
+}
+
+fn needed<'a>(backup: &'a Backup, key: &str) -> Result<&'a str, Failure> {
+    let value = backup.metadata.get(key).filter(|v| !v.is_empty());
+    value.map(String::as_str).ok_or_else(|| {
+        let message = format!(
+            "spec.driverMetadata of Backup {} has no {key}; it is no backup of this strategy",
+            backup.name
+        );
+        Failure::new("BackupUnusable", message)
+    })
+}
+
+fn unfit(reason: &str, message: impl Into<String>) -> Stop {
+    Failure::new(reason, format!("{}; nothing has been touched", message.into())).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_and_sizes_are_read_as_they_are_written() {
+        for (version, number) in [("v17", Some(17)), ("17.2", Some(17)), ("16", Some(16)), ("latest", None)] {
+            assert_eq!(major(version), number, "{version}");
+        }
+        for (size, number) in [
+            ("10Gi", Some(10 << 30)),
+            ("1.5Gi", Some(3 << 29)),
+            ("5G", Some(5_000_000_000)),
+            ("x", None),
+            ("1Xi", None),
+        ] {
+            assert_eq!(bytes(size), number, "{size}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Restoring: the operator cannot recover a living Cluster, so its application is told what to recover, the Cluster and
+//! its volumes are deleted, and the chart makes them anew.
+//!
+//! `prepare` writes nothing; `hold` puts the release to sleep and writes the application; `purge` deletes what the plan
+//! names and waits until it is gone; `recover` waits for the new Cluster; `rearchive` lets it archive again; `undo` puts
+//! back what `hold` wrote, as long as nothing has been deleted.
+
+mod fit;
+mod gate;
+mod hold;
+mod prepare;
+mod purge;
+mod rearchive;
+mod recover;
+mod undo;
+mod values;
+
+pub(crate) use hold::{patch, suspend};
+pub(crate) use prepare::{fit, gate};
+pub(crate) use purge::{delete, drain, resume, volumes};
+pub(crate) use rearchive::archive;
+pub(crate) use recover::recover;
+pub(crate) use undo::undo;
+
+use backstay_sdk::{CancelCause, Condition, Failure};
+
+use crate::run::Run;
+
+/// What is waited for is watched too; this is the net under it.
+const RECHECK_SECONDS: u32 = 30;
+
+/// A condition of the run.
+fn condition(type_: &str, status: bool, reason: &str, message: impl Into<String>) -> Condition {
+    Condition {
+        type_: type_.to_owned(),
+        status: Some(status),
+        reason: reason.to_owned(),
+        message: message.into(),
+    }
+}
+
+/// A run that shall end, ends here: nothing has been deleted.
+fn not_cancelled(run: &Run<'_>) -> Result<(), Failure> {
+    let Some(cancelled) = &run.request.cancelled else { return Ok(()) };
+    let cause = match cancelled.cause {
+        CancelCause::Deleted => "the RestoreJob is being deleted",
+        CancelCause::Deadline => "the restore is out of time",
+    };
+    Err(Failure::new("Cancelled", format!("{cause}; the database has not been touched")))
+}

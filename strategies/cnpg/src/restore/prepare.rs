@@ -1,0 +1,179 @@
+//! Before anything is written: is the target fit, does the archive hold the backup, and what exactly is to be done?
+
+use backstay_sdk::step::{Query, Step, Stop, Watch};
+use backstay_sdk::{Event, Failure};
+
+use super::fit::{Fitness, volumes};
+use super::gate::Proof;
+use super::values::{self, Recovery};
+use super::{RECHECK_SECONDS, condition, not_cancelled};
+use crate::memory::{Memory, inherited};
+use crate::names::metadata;
+use crate::plan::{Archiving, Plan, Release, Volume};
+use crate::release::State;
+use crate::run::{Run, Turn};
+use crate::stage::Stage;
+
+/// Is the target fit?
+pub(crate) fn fit(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+    not_cancelled(run)?;
+    let look = run.look(memory);
+    in_time(look.late())?;
+    Fitness::examine(run, &look)?;
+    Ok(Turn::Go(Stage::Gate))
+}
+
+/// Does the archive hold the backup? Then the plan is made, to be stored before anything is written.
+pub(crate) fn gate(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+    not_cancelled(run)?;
+    let look = run.look(memory);
+    in_time(look.late())?;
+    let fitness = Fitness::examine(run, &look)?;
+    match &fitness.proof {
+        Proof::Pending(cause) => return closed(run, memory, &fitness, cause),
+        Proof::Lost(name) => return Err(lost(name).into()),
+        Proof::Whole => {}
+    }
+    look.all([Query::live(&run.names.release()), Query::List(volumes(run.names))])?;
+    let Some(found) = look.list(volumes(run.names))? else {
+        return Err(Failure::new("VolumesUnknown", "the volumes of the target cannot be listed").into());
+    };
+    let release = State::of(look.live(&run.names.release())?);
+    let left = inherited(run.request.inherited.as_ref());
+    let by_chart = fitness.application["spec"]["backup"]["enabled"] == true;
+    let on_bucket = fitness.application["spec"]["backup"]["useSystemBucket"] == true;
+    let wanted = values::wanted(&Recovery {
+        server: fitness.server,
+        target: fitness.target,
+        destination: fitness.destination,
+        endpoint: fitness.endpoint,
+        archive: &fitness.archive,
+        snapshot: &fitness.snapshot,
+        stop_archiving: by_chart,
+        leave_bucket: on_bucket,
+    });
+    memory.data.gate_closed_since = None;
+    memory.data.plan = Some(Plan {
+        cluster: fitness.cluster.map(|c| c.uid().to_owned()),
+        volumes: found.items.iter().filter_map(|v| Volume::of(v, &run.names.cluster)).collect(),
+        release: match release {
+            State::Absent => Release::Absent,
+            // One that somebody else has suspended is waited for in the next stage, until it is awake.
+            State::Awake(_) | State::Theirs(_) => Release::Awake,
+            State::Ours(_) => Release::LeftAsleep,
+        },
+        before: values::parts(fitness.application),
+        wanted,
+        server: fitness.server.to_owned(),
+        target: fitness.target,
+        target_asked: matches!(fitness.options.target, crate::options::Target::Time(_)),
+        limit: look.deadline(),
+        timeout: fitness.options.restore_timeout,
+        drain_limit: None,
+        purged: false,
+        stray: false,
+        to_the_end: false,
+        passwords: fitness.passwords,
+        archiving: archiving(run, &fitness, by_chart && !on_bucket, left),
+    });
+    Ok(Turn::Go(Stage::Suspend))
+}
+
+/// How to archive again: as the Cluster does now, as it did before an earlier restore ended badly, or, in place, under
+/// the name that is recovered from, since that archive was its own.
+fn archiving(run: &Run<'_>, fitness: &Fitness<'_>, by_chart: bool, left: Option<Plan>) -> Option<Archiving> {
+    let of_cluster = fitness.cluster.and_then(|c| c.server_name()).map(str::to_owned);
+    let of_left = left.and_then(|p| p.archiving).map(|a| a.server);
+    let of_chart = by_chart.then(|| run.names.cluster.clone());
+    let of_backup = fitness.in_place.then(|| fitness.server.to_owned());
+    let server = of_cluster.or(of_left).or(of_chart).or(of_backup)?;
+    Some(Archiving { server, by_chart, archive: fitness.archive.clone() })
+}
+
+/// The gate is closed: wait, for as long as the options say, from when it was first seen closed.
+fn closed(run: &Run<'_>, memory: &mut Memory, fitness: &Fitness<'_>, cause: &str) -> Result<Turn, Stop> {
+    let seconds = fitness.options.archive_timeout;
+    let since = *memory.data.gate_closed_since.get_or_insert(run.request.now);
+    let until = since + seconds;
+    if run.request.now >= until {
+        let message = format!(
+            "after {seconds} seconds, the archive does not hold all of the backup: {cause}; nothing has been touched; \
+             see the WAL archiving of the source, or raise options.walArchiveTimeoutSeconds"
+        );
+        return Err(Failure::new("WALArchiveTimeout", message).into());
+    }
+    let backup = run.request.backup.as_ref().and_then(|b| b.metadata.get(metadata::BACKUP_NAME));
+    let watch = backup.filter(|n| !n.is_empty()).map(|name| Watch::Object(run.names.backup(name)));
+    let limit = run.look(memory).deadline();
+    let wait =
+        run.wait("WaitingForArchive", cause, watch.into_iter().collect(), RECHECK_SECONDS, until.min(limit));
+    let step =
+        Step::wait(wait).with_condition(condition("WALArchiveReady", false, "WaitingForArchive", cause));
+    Ok(Turn::End(step))
+}
+
+fn lost(name: &str) -> Failure {
+    Failure::new(
+        "BackupObjectMissing",
+        format!(
+            "Backup {name} of CloudNativePG is gone, and the archive does not show that it still holds a base backup \
+             that old; nothing has been touched; if you know that it does, set options.allowMissingBackup: true"
+        ),
+    )
+}
+
+/// A restore that is late before it has deleted anything must not begin to.
+pub(super) fn in_time(late: bool) -> Result<(), Failure> {
+    let message = "the restore is out of time (options.restoreTimeoutSeconds), and has deleted nothing; begin a new one";
+    if late { Err(Failure::new("RestoreTimedOut", message)) } else { Ok(()) }
+}
+
+/// The gate again, for a plan that was stored and not begun: between two wakes a backup can go.
+pub(super) fn still_open(run: &Run<'_>, memory: &mut Memory) -> Result<bool, Stop> {
+    let look = run.look(memory);
+    if Fitness::examine(run, &look)?.proof == Proof::Whole {
+        return Ok(true);
+    }
+    memory.data.plan = None;
+    memory.data.gate_closed_since = Some(run.request.now);
+    Ok(false)
+}
+
+/// What the stored plan says to the user, beside the decision that comes with it.
+pub(super) fn planned(plan: &Plan, step: Step) -> Step {
+    let up_to = plan.target.map_or_else(|| "the end of the archive".to_owned(), |t| t.to_string());
+    let mut step = step
+        .with_condition(condition(
+            "WALArchiveReady",
+            true,
+            "ArchiveCaughtUp",
+            "the archive holds all of the backup",
+        ))
+        .with_event(Event {
+            warning: false,
+            reason: "RestorePlanned".to_owned(),
+            message: format!(
+                "to delete: Cluster {} and {} volumes; to recover from {} up to {up_to}",
+                plan.cluster.as_deref().unwrap_or("(none)"),
+                plan.volumes.len(),
+                plan.server
+            ),
+        });
+    if !plan.passwords {
+        let message = "the passwords of the backup's users are lost; those that the target has stay, others are made anew";
+        step = step.with_condition(condition("PasswordsRestored", false, "PasswordsLost", message));
+    }
+    if let Some(archiving) = plan.archiving.as_ref().filter(|a| a.by_chart) {
+        step = step.with_condition(condition(
+            "ArchiveDetached",
+            true,
+            "ArchiveInUse",
+            format!(
+                "the chart archives under {} (spec.backup.enabled), where a recovered database must not write; it is \
+                 switched off, and the database archives again under a new name once it is healthy",
+                archiving.server
+            ),
+        ));
+    }
+    step
+}

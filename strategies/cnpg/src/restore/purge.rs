@@ -1,0 +1,151 @@
+//! Deleting what the plan names, by uid and only while the release sleeps, until it is gone.
+
+use backstay_sdk::step::{Action, Delete, Propagation, Query, Step, Stop, Watch};
+use backstay_sdk::{CancelCause, Failure, ObjectRef, Value};
+
+use super::fit::{volume_selection, volumes as volumes_query};
+use super::hold::{keep_hold, questions, until};
+use super::not_cancelled;
+use crate::archiving;
+use crate::cluster::{deleting, name, uid};
+use crate::memory::Memory;
+use crate::plan::{Plan, Volume};
+use crate::release::{self, State};
+use crate::run::{Run, Turn, act};
+use crate::stage::Stage;
+
+/// So many volumes are deleted at once: a wake has 16 actions.
+const AT_ONCE: usize = 8;
+/// A restore that is being deleted wakes the release this long before the host ends it, gone or not.
+const LAST_CALL_SECONDS: i64 = 30;
+
+/// The Cluster of the plan, if it is still alive.
+pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+    let look = run.look(memory);
+    look.all(questions(run).into_iter().chain([Query::live(&run.names.cluster())]))?;
+    let found = look.live(&run.names.cluster())?.object();
+    let plan = memory.plan()?;
+    let Some(cluster) = found.filter(|c| plan.has_cluster(c) && !deleting(c)) else {
+        return Ok(Turn::Go(Stage::Volumes));
+    };
+    if plan.purged && run.request.cancelled.is_some() {
+        return Ok(Turn::Go(Stage::Resume));
+    }
+    not_cancelled(run)?;
+    if let Some(turn) = keep_hold(run, &look, plan)? {
+        return Ok(turn);
+    }
+    act(vec![by_uid(run.names.cluster(), cluster)])
+}
+
+/// Its volumes.
+pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+    let look = run.look(memory);
+    look.all(questions(run).into_iter().chain([Query::List(volumes_query(run.names))]))?;
+    let plan = memory.plan()?;
+    let list = look.list(volumes_query(run.names))?;
+    let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
+    let alive: Vec<&Value> = of_plan(run, plan, found).filter(|v| !deleting(v)).collect();
+    if alive.is_empty() {
+        return Ok(Turn::Go(Stage::Drain));
+    }
+    if let Some(turn) = keep_hold(run, &look, plan)? {
+        return Ok(turn);
+    }
+    let watch = vec![Watch::Objects(volume_selection(run.names))];
+    if run.view.results.iter().any(|r| r.object.kind == "PersistentVolumeClaim") {
+        return until(
+            run,
+            "DeletingVolumes",
+            format!("{} volumes are still to be deleted", alive.len()),
+            watch,
+            run.request.now + 1,
+        );
+    }
+    act(alive.into_iter().take(AT_ONCE).map(|v| by_uid(run.names.volume(name(v)), v)).collect())
+}
+
+/// Until all of it is gone: a release that is woken too early meets what is dying.
+pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+    let look = run.look(memory);
+    let objects = [run.names.cluster(), run.names.store(), run.names.release()];
+    look.all(objects.iter().map(Query::live).chain([Query::List(volumes_query(run.names))]))?;
+    let plan = memory.plan()?;
+    let mut left = Vec::new();
+    match look.live(&run.names.cluster())?.object().filter(|c| plan.has_cluster(c)) {
+        Some(cluster) if !deleting(cluster) => return Ok(Turn::Go(Stage::Delete)),
+        Some(_) => left.push(format!("Cluster {}", run.names.cluster)),
+        None => {}
+    }
+    let list = look.list(volumes_query(run.names))?;
+    for volume in of_plan(run, plan, list.map(|l| l.items.as_slice()).unwrap_or_default()) {
+        if !deleting(volume) {
+            return Ok(Turn::Go(Stage::Volumes));
+        }
+        left.push(format!("PersistentVolumeClaim {}", name(volume)));
+    }
+    // The store goes with its Cluster, and could go after Helm has found it there.
+    let store = look.live(&run.names.store())?.object();
+    if let Some(planned) = &plan.cluster
+        && store.is_some_and(|s| archiving::is_owned_by(s, planned))
+    {
+        left.push(format!("ObjectStore {}", run.names.cluster));
+    }
+    if left.is_empty() {
+        return Ok(Turn::Go(Stage::Resume));
+    }
+    let deadline = match &run.request.cancelled {
+        // Nobody will come to wake the release after this run.
+        Some(c) if c.cause == CancelCause::Deleted => {
+            let last_call = c.deadline - LAST_CALL_SECONDS;
+            if run.request.now >= last_call {
+                return Ok(Turn::Go(Stage::Resume));
+            }
+            last_call
+        }
+        _ => look.deadline(),
+    };
+    let left = left.join(", ");
+    if look.late() {
+        let release = State::of(look.live(&run.names.release())?).told(run.names);
+        let message = format!(
+            "what was deleted is not gone in time: {left}; {release}; see its finalizers, then restore again, which takes \
+             over from here"
+        );
+        return Err(Failure::new("DrainTimedOut", message).into());
+    }
+    let watch = vec![
+        Watch::Object(run.names.cluster()),
+        Watch::Objects(volume_selection(run.names)),
+        Watch::Object(run.names.store()),
+    ];
+    until(run, "Draining", format!("waiting until this is gone: {left}"), watch, deadline)
+}
+
+/// The release, awake again, if it was a restore that put it to sleep.
+pub(crate) fn resume(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+    let state = State::of(run.look(memory).live(&run.names.release())?);
+    let plan = memory.plan_mut()?;
+    plan.purged = true;
+    match state {
+        State::Ours(release) => Ok(Turn::End(Step::act(vec![release::resume(run.names, release)]))),
+        State::Absent | State::Awake(_) | State::Theirs(_) => Ok(Turn::Go(Stage::Recover)),
+    }
+}
+
+/// Of these volumes, those that the plan has deleted.
+fn of_plan<'v>(run: &Run<'_>, plan: &Plan, found: &'v [Value]) -> impl Iterator<Item = &'v Value> {
+    let cluster = run.names.cluster.clone();
+    let plan = plan.clone();
+    found.iter().filter(move |v| Volume::of(v, &cluster).is_some_and(|volume| plan.has_volume(&volume)))
+}
+
+/// The delete of exactly the object seen.
+fn by_uid(object: ObjectRef, seen: &Value) -> Action {
+    Action::Delete(Delete {
+        object,
+        uid: uid(seen).to_owned(),
+        resource_version: None,
+        propagation: Propagation::Background,
+    })
+}

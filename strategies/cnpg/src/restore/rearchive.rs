@@ -1,0 +1,67 @@
+//! Archiving again after a restore. A recovered database begins a new history and must not write where the old one is:
+//! its server gets a new, empty name in the archive.
+
+use backstay_sdk::Condition;
+use backstay_sdk::step::{Step, Stop};
+
+use super::condition;
+use super::recover::conditions;
+use crate::archiving;
+use crate::cluster::Cluster;
+use crate::memory::Memory;
+use crate::names::fresh_server_name;
+use crate::plan::Plan;
+use crate::run::{Run, Turn, act};
+
+/// How long a restored database is kept from its users' eyes for the sake of its archive.
+pub(super) const ARCHIVE_SECONDS: i64 = 5 * 60;
+
+/// The archive attached under a new name, where there was one; then the end.
+pub(crate) fn archive(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+    let look = run.look(memory);
+    let plan = memory.plan()?;
+    let Some(archiving) = &plan.archiving else { return Ok(done(plan, None)) };
+    let trouble = memory.data.archive_trouble.clone();
+    if let Some(cause) = trouble.or_else(|| look.late().then(|| "it took too long".to_owned())) {
+        return Ok(done(plan, Some(attached(false, cause))));
+    }
+    look.all(archiving::questions(run.names))?;
+    let found = look.object(&run.names.cluster())?.object().map(Cluster).filter(|c| !c.deleting());
+    let Some(cluster) = found else {
+        return Ok(done(plan, Some(attached(false, format!("Cluster {} is gone", run.names.cluster)))));
+    };
+    let used = |name: &&str| *name == archiving.server || *name == plan.server;
+    let server = match cluster.server_name().filter(|name| !used(name)) {
+        Some(in_force) => in_force.to_owned(),
+        None => fresh_server_name(&archiving.server, cluster.uid()),
+    };
+    let actions = archiving::attach(&look, run.names, cluster, &archiving.archive, &server)?;
+    if actions.is_empty() {
+        return Ok(done(plan, Some(attached(true, server))));
+    }
+    act(actions)
+}
+
+fn attached(attached: bool, what: String) -> Condition {
+    let (reason, message) = match attached {
+        true => ("NewServerName", format!("the database archives under the new server name {what}")),
+        false => (
+            "NotAttached",
+            format!(
+                "the restored database is not archived yet: {what}; the next BackupJob attaches the archive"
+            ),
+        ),
+    };
+    condition("ArchiveAttached", attached, reason, message)
+}
+
+fn done(plan: &Plan, attached: Option<Condition>) -> Turn {
+    let mut step = Step::done(None);
+    step.conditions = conditions(plan);
+    let up_to = plan.target.map_or_else(|| "the end of the archive".to_owned(), |t| t.to_string());
+    let message =
+        format!("the recovered Cluster is healthy; it was recovered from {} up to {up_to}", plan.server);
+    step.conditions.push(condition("RecoveryConverged", true, "RecoveryConverged", message));
+    step.conditions.extend(attached);
+    Turn::End(step)
+}

@@ -1,0 +1,207 @@
+//! Waiting for the Cluster that this restore caused, and for no other.
+
+use backstay_sdk::step::{Decision, Look, Query, Step, Stop, Watch};
+use backstay_sdk::{Condition, Event, Failure, Value};
+
+use super::fit::volumes;
+use super::hold::DRAIN_SECONDS;
+use super::rearchive::ARCHIVE_SECONDS;
+use super::{RECHECK_SECONDS, condition};
+use crate::archiving;
+use crate::cluster::{Cluster, deleting, uid};
+use crate::memory::Memory;
+use crate::plan::{Plan, Volume};
+use crate::recovery_log::{self, SIGNATURE, Verdict};
+use crate::release::State;
+use crate::run::{Run, Turn};
+use crate::stage::Stage;
+
+/// Is the recovered Cluster healthy?
+pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+    let look = run.look(memory);
+    look.all([Query::get(&run.names.cluster()), Query::get(&run.names.release())])?;
+    let plan = memory.plan()?;
+    let cluster = look.object(&run.names.cluster())?.object().filter(|c| !plan.has_cluster(c)).map(Cluster);
+    let ours = cluster.filter(|c| !c.deleting() && c.recovers(&plan.server, plan.target));
+    // Late or not: what has converged is restored.
+    if ours.is_some_and(Cluster::healthy) {
+        memory.data.archive_until = Some(run.request.now + ARCHIVE_SECONDS);
+        return Ok(Turn::Go(Stage::Archive));
+    }
+    if run.request.cancelled.is_some() {
+        let message =
+            "the run was ended while the database was recovering, which goes on by itself; see its Cluster";
+        return Ok(end(plan, Decision::Fail(Failure::new("Cancelled", message))));
+    }
+    let late = run.request.now >= plan.limit;
+    if ours.is_some()
+        && plan.target.is_some()
+        && !plan.target_asked
+        && let Verdict::Unreachable(pod) = recovery_log::verdict(&look, run.view, run.names, !late)?
+    {
+        return to_the_end(run, memory, &pod);
+    }
+    if late {
+        return expire(run, &look, plan);
+    }
+    if let Some(stray) = cluster.filter(|c| !c.deleting() && !c.recovered()) {
+        return if plan.stray { Ok(strayed(run, plan)) } else { take_in(run, memory, stray.uid()) };
+    }
+    let state = State::of(look.object(&run.names.release())?);
+    let (reason, mut message) = match cluster {
+        Some(c) if ours.is_some() => {
+            ("Recovering", format!("Cluster {} recovers: {}", run.names.cluster, c.phase()))
+        }
+        Some(c) if c.deleting() => {
+            ("WaitingForCluster", format!("Cluster {} is being deleted", run.names.cluster))
+        }
+        Some(_) => {
+            let message =
+                format!("Cluster {} recovers something else than this restore asked for", run.names.cluster);
+            ("WaitingForCluster", message)
+        }
+        None => ("WaitingForCluster", format!("Cluster {} is not there yet", run.names.cluster)),
+    };
+    if ours.is_none() {
+        message.push_str(&format!("; {}", state.told(run.names)));
+        if let State::Theirs(_) = state {
+            message.push_str("; resume it, which makes the Cluster");
+        }
+    }
+    if let Some(trouble) = state.trouble() {
+        message.push_str(&format!("; Helm says: {trouble}"));
+    }
+    let mut watch = vec![Watch::Object(run.names.cluster()), Watch::Object(run.names.release())];
+    if plan.target.is_some() && !plan.target_asked {
+        watch.push(Watch::Objects(archiving::pods(run.names)));
+    }
+    let wait = run.wait(reason, message, watch, RECHECK_SECONDS, plan.limit);
+    Ok(end(plan, Decision::Wait(wait)))
+}
+
+/// A decision, with what has happened to the target so far.
+fn end(plan: &Plan, decision: Decision) -> Turn {
+    Turn::End(told(plan, decision))
+}
+
+fn told(plan: &Plan, decision: Decision) -> Step {
+    let mut step = Step::new(decision);
+    step.conditions = conditions(plan);
+    step
+}
+
+/// What has happened to the target so far.
+pub(super) fn conditions(plan: &Plan) -> Vec<Condition> {
+    let purged = match &plan.cluster {
+        Some(uid) => format!("Cluster {uid} and its volumes are gone"),
+        None => "there was no Cluster; volumes left of one are gone".to_owned(),
+    };
+    let mut conditions = vec![condition("TargetPurged", true, "ClusterPurged", purged)];
+    if plan.to_the_end {
+        conditions.push(condition(
+            "RecoveredToEndOfArchive",
+            true,
+            "NothingAfterBackup",
+            "nothing was written to the archive after the backup, so that its end is the state of the backup",
+        ));
+    }
+    conditions
+}
+
+/// PostgreSQL refuses a target that no later commit follows. For the backup's own target that proves that the end of the
+/// archive is the same state: so once more, without a target.
+fn to_the_end(run: &Run<'_>, memory: &mut Memory, pod: &str) -> Result<Turn, Stop> {
+    let message = format!(
+        "pod {pod} says that nothing was written to the archive after the backup: recovering once more, to its end"
+    );
+    again(run, memory, None, "RecoveryPlannedAgain", message, |plan| {
+        plan.target = None;
+        plan.to_the_end = true;
+        plan.wanted["bootstrap"]["recoveryTime"] = Value::String(String::new());
+    })
+}
+
+/// Somebody made an empty Cluster where the recovered one belongs: it goes into the plan, once.
+fn take_in(run: &Run<'_>, memory: &mut Memory, seen: &str) -> Result<Turn, Stop> {
+    let message =
+        format!("Cluster {} ({seen}) was made without recovery; it is deleted too", run.names.cluster);
+    again(run, memory, Some(seen), "StrayCluster", message, |plan| plan.stray = true)
+}
+
+/// Back to deleting, with the Cluster that is there now, read live, in the plan.
+fn again(
+    run: &Run<'_>,
+    memory: &mut Memory,
+    seen: Option<&str>,
+    reason: &str,
+    message: String,
+    change: impl FnOnce(&mut Plan),
+) -> Result<Turn, Stop> {
+    let look = run.look(memory);
+    look.all([Query::live(&run.names.cluster()), Query::List(volumes(run.names))])?;
+    let cluster = look.live(&run.names.cluster())?.object().filter(|c| !deleting(c)).map(uid);
+    let list = look.list(volumes(run.names))?;
+    let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
+    // What the cache showed may be gone by now.
+    let current = seen.is_none_or(|seen| cluster == Some(seen));
+    let plan = memory.plan_mut()?;
+    if current {
+        plan.cluster = cluster.map(str::to_owned);
+        plan.volumes = found.iter().filter_map(|v| Volume::of(v, &run.names.cluster)).collect();
+        plan.limit = plan.limit.max(run.request.now + plan.timeout);
+        plan.drain_limit = Some(run.request.now + DRAIN_SECONDS);
+        change(plan);
+        memory.stage = Stage::Delete;
+    }
+    let event = Event { warning: true, reason: reason.to_owned(), message: message.clone() };
+    let wait = run.wait(reason, message, Vec::new(), 1, run.request.now + 1);
+    let step = Step::wait(wait);
+    Ok(Turn::End(if current { step.with_event(event) } else { step }))
+}
+
+fn strayed(run: &Run<'_>, plan: &Plan) -> Turn {
+    let message = format!(
+        "Cluster {} was made without recovery again, after one such was deleted; find out what makes it (the values of \
+         its HelmRelease), then restore again",
+        run.names.cluster
+    );
+    end(plan, Decision::Fail(Failure::new("StrayCluster", message)))
+}
+
+/// The limit has passed: say why, as far as the logs of the recovery tell.
+fn expire(run: &Run<'_>, look: &Look<'_>, plan: &Plan) -> Result<Turn, Stop> {
+    let mut message = format!(
+        "the deadline of the restore has passed ({} seconds, options.restoreTimeoutSeconds), and Cluster {} is not healthy; \
+         recovery may still go on by itself; see its pods",
+        plan.timeout, run.names.cluster
+    );
+    let Some(target) = plan.target else {
+        return Ok(end(plan, Decision::Fail(Failure::new("RestoreFailed", message))));
+    };
+    let forbidden = match recovery_log::verdict(look, run.view, run.names, false)? {
+        Verdict::Unreachable(pod) => {
+            let message = format!(
+                "the recovery time {target} is past the latest WAL archived: pod {pod} says {SIGNATURE:?}, and the \
+                 deadline of the restore has passed ({} seconds); restore again with an earlier options.recoveryTime",
+                plan.timeout
+            );
+            let failure = Failure::new("RecoveryTargetUnreachable", message.clone());
+            let step = told(plan, Decision::Fail(failure));
+            let converged = condition("RecoveryConverged", false, "RecoveryTargetUnreachable", message);
+            return Ok(Turn::End(step.with_condition(converged)));
+        }
+        Verdict::Unknown { forbidden } => forbidden,
+    };
+    message
+        .push_str(&format!("; the recovery time {target} may lie outside of what the archive can recover"));
+    let mut event = None;
+    if forbidden {
+        let denied = "the logs of recovery pods may not be read; grant pods/log (RBAC) to the component";
+        message.push_str(&format!("; {denied} (pods/log RBAC)"));
+        let reason = "RecoveryClassificationForbidden".to_owned();
+        event = Some(Event { warning: true, reason, message: denied.to_owned() });
+    }
+    let mut step = told(plan, Decision::Fail(Failure::new("RestoreFailed", message)));
+    step.events.extend(event);
+    Ok(Turn::End(step))
+}

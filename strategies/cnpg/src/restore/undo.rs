@@ -1,0 +1,60 @@
+//! Putting back what a restore has written that ends before it has deleted anything.
+
+use backstay_sdk::Failure;
+use backstay_sdk::step::{Decision, Query, Step, Stop};
+
+use super::fit::volumes;
+use super::hold::{questions, write};
+use super::values;
+use crate::memory::Memory;
+use crate::plan::Release;
+use crate::release::{self, State};
+use crate::run::{Run, Turn, act};
+use crate::stage::Stage;
+
+/// The application as it was, the release as it was; then the end that the run came to.
+pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+    let look = run.look(memory);
+    let further = [Query::live(&run.names.cluster()), Query::List(volumes(run.names))];
+    look.all(questions(run).into_iter().chain(further))?;
+    let plan = memory.plan()?;
+    let Some(why) = memory.data.undo.clone() else {
+        return Err(Failure::new("InvalidCheckpoint", "there is nothing to say why the restore ends").into());
+    };
+    let list = look.list(volumes(run.names))?;
+    let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
+    let state = State::of(look.live(&run.names.release())?);
+    let was_deleting = plan.drain_limit.is_some();
+    if was_deleting && plan.has_begun(look.live(&run.names.cluster())?.object(), found) {
+        // A delete went through after all, or somebody else deleted: now only going on brings the database back.
+        memory.data.undo = None;
+        return Ok(Turn::Go(Stage::Volumes));
+    }
+    let uid = run.request.run_uid.as_str();
+    let application = look.live(&run.request.application)?.object();
+    if let Some((application, back)) =
+        application.and_then(|a| values::put_back(a, &plan.wanted, &plan.before).map(|back| (a, back)))
+    {
+        let mut actions = vec![write(run, application, back)];
+        // To write the application wakes its release: one that was asleep before, or that somebody else has put to
+        // sleep since, sleeps on.
+        let by = match (plan.release, state) {
+            (_, State::Theirs(_)) => Some(None),
+            (Release::LeftAsleep, _) => Some(Some(uid)),
+            (Release::Absent | Release::Awake, _) => None,
+        };
+        if let (Some(by), Some(release)) = (by, state.object()) {
+            actions.push(release::suspend(run.names, release, by, false));
+        }
+        return act(actions);
+    }
+    match (plan.release, state) {
+        (Release::Absent | Release::Awake, State::Ours(release)) => {
+            act(vec![release::resume(run.names, release)])
+        }
+        _ => {
+            let message = format!("{}; what the restore had written has been put back", why.message);
+            Ok(Turn::End(Step::new(Decision::Fail(Failure::new(why.reason, message)))))
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A step of a run: from the stage remembered on, until there is something to ask, to do, to wait for, or an end.
+
+use backstay_sdk::step::{Action, Decision, Look, Step, Stop, View, Wait, Watch};
+use backstay_sdk::{Failure, ObjectRef, Request};
+
+use crate::memory::{Memory, Undo};
+use crate::names::Names;
+use crate::options::Options;
+use crate::spec::CnpgSpec;
+use crate::stage::Stage;
+use crate::{backup, cleanup, restore};
+
+/// How long a backup waits for what it needs before it can ask for one.
+pub(crate) const PREPARE_SECONDS: i64 = 30 * 60;
+/// How long a restore that ends early tries to put back what it wrote.
+const UNDO_SECONDS: i64 = 15 * 60;
+/// What was done and does not show is done again after this.
+const AGAIN_SECONDS: u32 = 5;
+
+/// What a stage sees.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run<'a> {
+    pub(crate) request: &'a Request<CnpgSpec>,
+    pub(crate) view: &'a View,
+    pub(crate) names: &'a Names,
+}
+
+/// What a stage comes to.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// There is nothing more to do in it.
+    Go(Stage),
+    /// The host is to act, to wait, or to end the run.
+    End(Step),
+}
+
+/// The next step.
+pub(crate) fn step(request: &Request<CnpgSpec>, view: &View) -> Result<Step, Stop> {
+    let names = Names::of(request);
+    let run = Run { request, view, names: &names };
+    let mut memory = Memory::read(request.mode, view)?;
+    let mut turn = run.look(&memory).settled().map(|()| Turn::Go(memory.stage));
+    loop {
+        match turn {
+            Ok(Turn::Go(stage)) => memory.stage = stage,
+            Ok(Turn::End(step)) => return Ok(memory.keep(view, run.once(step))),
+            Err(Stop::Fail(failure)) => match run.instead(&mut memory, failure) {
+                Ok(stage) => memory.stage = stage,
+                Err(failure) => return Ok(memory.keep(view, Step::new(Decision::Fail(failure)))),
+            },
+            // What has been asked leads here again; what was decided on the way is decided again then.
+            Err(stop @ Stop::Ask(_)) => return Err(stop),
+            Err(stop @ Stop::Wait(_)) => return Ok(memory.keep(view, stop.into())),
+        }
+        turn = run.stage(&mut memory);
+    }
+}
+
+impl<'a> Run<'a> {
+    /// Every stage, and what it does.
+    fn stage(&self, memory: &mut Memory) -> Result<Turn, Stop> {
+        match memory.stage {
+            Stage::Check => backup::check(self, memory),
+            Stage::Attach => backup::attach(self, memory),
+            Stage::Request => backup::request(self, memory),
+            Stage::Poll => backup::poll(self, memory),
+            Stage::Fit => restore::fit(self, memory),
+            Stage::Gate => restore::gate(self, memory),
+            Stage::Suspend => restore::suspend(self, memory),
+            Stage::Patch => restore::patch(self, memory),
+            Stage::Delete => restore::delete(self, memory),
+            Stage::Volumes => restore::volumes(self, memory),
+            Stage::Drain => restore::drain(self, memory),
+            Stage::Resume => restore::resume(self, memory),
+            Stage::Recover => restore::recover(self, memory),
+            Stage::Archive => restore::archive(self, memory),
+            Stage::Undo => restore::undo(self, memory),
+            Stage::Clean => cleanup::clean(self, memory),
+        }
+    }
+
+    /// A look with the deadline of the stage. What may have deleted data tries until then, whatever comes.
+    pub(crate) fn look(&self, memory: &Memory) -> Look<'a> {
+        let plan = memory.data.plan.as_ref();
+        let request = self.request;
+        let own = match memory.stage {
+            Stage::Check | Stage::Attach | Stage::Request => request.started_at + PREPARE_SECONDS,
+            Stage::Fit | Stage::Gate => {
+                let options = Options::read(request.options.as_ref()).unwrap_or_default();
+                request.started_at + options.restore_timeout
+            }
+            Stage::Suspend | Stage::Patch => plan.map_or(request.deadline, |p| p.limit),
+            Stage::Delete | Stage::Volumes | Stage::Drain => {
+                plan.and_then(|p| p.drain_limit).unwrap_or(request.deadline)
+            }
+            Stage::Archive => memory.data.archive_until.unwrap_or(request.deadline),
+            Stage::Undo => memory.data.undo.as_ref().map_or(request.deadline, |u| u.until),
+            Stage::Poll | Stage::Resume | Stage::Recover | Stage::Clean => request.deadline,
+        };
+        let deadline = match &request.cancelled {
+            Some(cancelled) => cancelled.deadline,
+            None => own.min(request.deadline),
+        };
+        let look = Look::new(self.view, request.now, deadline);
+        let insists = memory.stage.may_have_deleted() || memory.stage == Stage::Undo;
+        if insists { look.patient() } else { look }
+    }
+
+    /// What a failure leads to: a restore that has written something and deleted nothing puts it back first.
+    fn instead(&self, memory: &mut Memory, failure: Failure) -> Result<Stage, Failure> {
+        if memory.stage == Stage::Undo {
+            let why = memory.data.undo.as_ref();
+            return Err(match why {
+                Some(undo) => Failure::new(
+                    undo.reason.clone(),
+                    format!(
+                        "{}; what it had written could not be put back: {}",
+                        undo.message, failure.message
+                    ),
+                ),
+                None => failure,
+            });
+        }
+        if memory.stage == Stage::Archive && memory.data.archive_trouble.is_none() {
+            // The database is restored; that it does not archive yet is told, and ends nothing badly.
+            memory.data.archive_trouble = Some(failure.message);
+            return Ok(Stage::Archive);
+        }
+        let deletes_nothing_yet = matches!(memory.stage, Stage::Suspend | Stage::Patch | Stage::Delete);
+        if !deletes_nothing_yet || memory.data.plan.as_ref().is_none_or(|p| p.purged) {
+            return Err(failure);
+        }
+        let until = self.request.now + UNDO_SECONDS;
+        memory.data.undo = Some(Undo { reason: failure.reason, message: failure.message, until });
+        Ok(Stage::Undo)
+    }
+
+    /// The step, unless it does again what has just been done and does not show: then the host is asked to come back, so
+    /// that no two who undo each other's work keep a wake going.
+    fn once(&self, mut step: Step) -> Step {
+        if let Decision::Act(actions) = &step.decision
+            && let Some(object) = actions.first().and_then(object_of)
+            && self.view.results.iter().any(|r| r.object == object)
+        {
+            let message = format!(
+                "{} {} is not as it was just written; it is looked at again",
+                object.kind, object.name
+            );
+            step.decision =
+                Decision::Wait(self.wait("Unsettled", message, Vec::new(), AGAIN_SECONDS, i64::MAX));
+        }
+        step
+    }
+
+    /// A wait until `deadline`, or until the run's.
+    pub(crate) fn wait(
+        &self,
+        reason: &str,
+        message: impl Into<String>,
+        watch: Vec<Watch>,
+        recheck_after: u32,
+        deadline: i64,
+    ) -> Wait {
+        let last = self.request.cancelled.as_ref().map_or(self.request.deadline, |c| c.deadline);
+        Wait {
+            reason: reason.to_owned(),
+            message: message.into(),
+            watch,
+            recheck_after,
+            deadline: deadline.min(last).max(self.request.now + 1),
+        }
+    }
+}
+
+/// What an action is on.
+fn object_of(action: &Action) -> Option<ObjectRef> {
+    let manifest = match action {
+        Action::Patch(patch) => return Some(patch.object.clone()),
+        Action::Delete(delete) => return Some(delete.object.clone()),
+        Action::RunPod(_) => return None,
+        Action::Create(create) => &create.manifest,
+        Action::Apply(apply) => &apply.manifest,
+    };
+    let text = |at| crate::cluster::text(manifest, at);
+    Some(ObjectRef::namespaced(
+        text("/apiVersion"),
+        text("/kind"),
+        text("/metadata/namespace"),
+        text("/metadata/name"),
+    ))
+}
+
+/// The wait as the end of a step.
+pub(crate) fn wait(wait: Wait) -> Result<Turn, Stop> {
+    Ok(Turn::End(Step::wait(wait)))
+}
+
+/// The actions as the end of a step.
+pub(crate) fn act(actions: Vec<Action>) -> Result<Turn, Stop> {
+    Ok(Turn::End(Step::act(actions)))
+}

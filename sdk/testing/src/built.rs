@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use backstay_core::contract::{Descriptor, Diagnostic, Mode};
+use backstay_core::contract::{Backup, Descriptor, Diagnostic, Mode};
 use backstay_engine::{Component, Engine, EngineConfig};
 
 use crate::build::{build, target_dir};
@@ -82,6 +82,16 @@ impl Built {
     #[track_caller]
     pub fn restore(&self, backup: &str) -> Case<'_> {
         Case::new(&self.component, Mode::Restore).of_backup(fixture::backup(backup))
+    }
+
+    /// A restore of this Backup, as [`crate::Drive::backup`] makes one.
+    pub fn restore_of(&self, backup: Backup) -> Case<'_> {
+        Case::new(&self.component, Mode::Restore).of_backup(backup)
+    }
+
+    /// The cleanup after this Backup, as [`crate::Drive::backup`] makes one.
+    pub fn cleanup_of(&self, backup: Backup) -> Case<'_> {
+        Case::new(&self.component, Mode::Cleanup).of_backup(backup)
     }
 
     /// The cleanup after this Backup object.

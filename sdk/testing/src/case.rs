@@ -6,7 +6,9 @@ use backstay_core::contract::{Backup, Failure, Json, Mode, Outcome, PodRun, Requ
 use backstay_engine::{CallError, Called, Component};
 
 use crate::built::chain;
+use crate::drive::Drive;
 use crate::fixture;
+use crate::world::World;
 
 /// One run: what the strategy would be told of it. Begun by [`crate::Built::backup`] and its sisters, filled in with
 /// fixtures, asked with [`Case::rendered`], [`Case::parsed`] and the like. Every question is a fresh call.
@@ -154,6 +156,22 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The run in a cluster of objects: the host's loop around `step`. The application is in it where it is not yet.
+    #[must_use]
+    pub fn world(self, mut world: World) -> Drive<'a> {
+        if let Some(object) = self.application
+            && world.get(&self.request.application).is_none()
+        {
+            world.put(object);
+        }
+        let component = self.component;
+        let step = move |request: &Request, view: &View| match component.step(request, view) {
+            Ok(called) => Ok(called.value),
+            Err(e) => Err(described(&e)),
+        };
+        Drive::new(component.descriptor(), self.request, world, Box::new(step))
+    }
+
     /// What `step` answers.
     ///
     /// # Panics
@@ -169,14 +187,17 @@ impl<'a> Case<'a> {
 fn answered<T>(called: Result<Called<T>, CallError>) -> T {
     match called {
         Ok(called) => called.value,
-        Err(e) => {
-            let mut text = format!("{}: {}", e.reason(), chain(&e));
-            for line in &e.log {
-                let _ = write!(text, "\nlog: {}", line.message);
-            }
-            panic!("{text}");
-        }
+        Err(e) => panic!("{}", described(&e)),
     }
+}
+
+/// A call that failed, and what the component logged until then.
+fn described(error: &CallError) -> String {
+    let mut text = format!("{}: {}", error.reason(), chain(error));
+    for line in &error.log {
+        let _ = write!(text, "\nlog: {}", line.message);
+    }
+    text
 }
 
 /// A failure as a person reads it.

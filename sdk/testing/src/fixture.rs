@@ -23,6 +23,15 @@ pub(crate) fn yaml<T: DeserializeOwned>(what: &str, text: &str) -> T {
     }
 }
 
+/// The YAML documents of `text`; empty ones are left out.
+#[track_caller]
+pub(crate) fn documents(what: &str, text: &str) -> Vec<Json> {
+    match serde_saphyr::from_multiple::<Json>(text) {
+        Ok(objects) => objects.into_iter().filter(|o| !o.is_null()).collect(),
+        Err(e) => panic!("the {what} fixture is not valid: {e}\n{text}"),
+    }
+}
+
 /// A strategy object: its kind, and its spec.
 #[track_caller]
 pub(crate) fn strategy(text: &str) -> (GroupKind, Json) {

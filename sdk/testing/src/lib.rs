@@ -12,16 +12,32 @@
 //! let run = tape.backup().strategy(STRATEGY).application(APPLICATION).parameter("slot", "7").rendered();
 //! assert_eq!(run.template["spec"]["containers"][0]["args"][0], "--slot=7");
 //! ```
+//!
+//! A resource strategy is driven in a [`World`] of objects, by the loop that the host has:
+//!
+//! ```no_run
+//! use backstay_testing::{Built, Turn, World};
+//!
+//! # const STRATEGY: &str = ""; const APPLICATION: &str = ""; const OBJECTS: &str = "";
+//! let copier = Built::strategy(env!("CARGO_MANIFEST_DIR"));
+//! let mut run = copier.backup().strategy(STRATEGY).application(APPLICATION).world(World::of(OBJECTS));
+//! assert!(matches!(run.wake(), Turn::Waits(wait) if wait.reason == "Copying"));
+//! // Between wakes the test plays the operator, in `run.world`.
+//! ```
 
 mod build;
 mod built;
 mod case;
 mod component;
+mod drive;
 mod fixture;
+mod world;
 
 pub use backstay_core::contract;
 pub use build::{BuildError, Features, TARGET, build, build_with, target_dir};
 pub use built::Built;
 pub use case::Case;
 pub use component::{ComponentError, component_bytes};
+pub use drive::{Broken, Drive, Moment, StepFn, Trouble, Turn};
 pub use fixture::NOW;
+pub use world::{RUN_UID_LABEL, Serve, World, is_terminating, rfc3339, uid};

@@ -1,0 +1,596 @@
+//! The host's loop around a resource strategy, over a [`World`]: what happens in a wake, and from wake to wake.
+//!
+//! It does what `strategy.wit` says that the host does, and checks what a component must keep to: declared accesses,
+//! fields and guards; deletes of what is its own, and purges of what it has read live; bounds. Turns, names and
+//! publishing are not its business.
+
+mod rules;
+mod trouble;
+
+use std::collections::BTreeMap;
+
+use backstay_core::contract::{
+    Action, ActionResult, Answer, Artifact, Backup, CancelCause, Cancellation, Checkpoint, Condition,
+    Content, Decision, Descriptor, Event, Failure, GroupKind, Inherited, ObjectRef, Outcome, PodResult,
+    Query, ReadError, Request, StepResult, View, Wait, WriteError,
+};
+
+use crate::fixture;
+use crate::world::{Key, World, uid};
+use rules::{Rules, named};
+pub use trouble::{Moment, Trouble};
+
+/// Observe rounds in a row.
+const ROUNDS: usize = 8;
+/// Actions in a wake.
+const ACTIONS: usize = 16;
+/// How long a run that is out of time or deleted has for its undoing, unless a test says otherwise.
+const GRACE: i64 = 600;
+
+/// One call of `step`: the component's, or the strategy's own function in this process.
+pub type StepFn<'a> = Box<dyn FnMut(&Request, &View) -> Result<StepResult, String> + 'a>;
+
+/// One run of a resource strategy in a [`World`]. Begun by [`crate::Case::world`]; moved on by [`Drive::wake`] or to its
+/// end by [`Drive::run`]. What becomes of it is in [`Drive::conditions`] and its sisters, what it did in `world`.
+pub struct Drive<'a> {
+    /// The cluster. A test changes it between wakes as operators and users would.
+    pub world: World,
+    descriptor: &'a Descriptor,
+    request: Request,
+    step: StepFn<'a>,
+    disturb: Box<dyn FnMut(Moment<'_>) -> Trouble + 'a>,
+    checkpoint: Option<Checkpoint>,
+    stage_since: i64,
+    conditions: BTreeMap<String, Condition>,
+    events: Vec<Event>,
+    journal: Vec<String>,
+    pods: BTreeMap<String, Option<PodResult>>,
+    /// By kind, the revision that cached reads are not behind: that of the run's own latest write, or of what it was
+    /// shown before.
+    floors: BTreeMap<(String, String), u64>,
+    calls: u64,
+    ended: bool,
+}
+
+/// How a wake ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Turn {
+    /// The run waits.
+    Waits(Wait),
+    /// The run ended well.
+    Done(Option<Outcome>),
+    /// The run ended badly.
+    Failed(Failure),
+    /// The host crashed, as [`Drive::disturb`] wanted.
+    Crashed,
+}
+
+/// A rule of the contract that the strategy broke, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken(pub String);
+
+/// What a wake keeps in memory.
+struct Wake {
+    view: View,
+    /// A checkpoint that is not written yet.
+    pending: Option<Checkpoint>,
+    rounds: usize,
+    actions: usize,
+    /// Uids read from the API server in this wake.
+    live: BTreeMap<Key, String>,
+}
+
+impl<'a> Drive<'a> {
+    /// A run of whatever `step` calls. [`crate::Case::world`] is the way to a component.
+    #[must_use]
+    pub fn new(descriptor: &'a Descriptor, mut request: Request, world: World, step: StepFn<'a>) -> Self {
+        request.started_at = world.now();
+        request.deadline = world.now() + i64::from(descriptor.longest_run);
+        Self {
+            stage_since: world.now(),
+            world,
+            descriptor,
+            request,
+            step,
+            disturb: Box::new(|_| Trouble::None),
+            checkpoint: None,
+            conditions: BTreeMap::new(),
+            events: Vec::new(),
+            journal: Vec::new(),
+            pods: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            calls: 0,
+            ended: false,
+        }
+    }
+
+    /// With troubles: asked at every moment of a wake where something can go wrong.
+    #[must_use]
+    pub fn disturb(mut self, disturb: impl FnMut(Moment<'_>) -> Trouble + 'a) -> Self {
+        self.disturb = Box::new(disturb);
+        self
+    }
+
+    /// The request as the next wake tells it, but for the time.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Cancels the run, as the host does for one that is deleted: it has ten minutes for its undoing. A run whose
+    /// deadline passes is cancelled without being told to.
+    pub fn cancel(&mut self, cause: CancelCause) {
+        let deadline = self.world.now() + GRACE;
+        self.request.cancelled.get_or_insert(Cancellation { cause, deadline });
+    }
+
+    /// The Backup is gone: what a cancelled run is told.
+    pub fn forget_backup(&mut self) {
+        self.request.backup = None;
+    }
+
+    /// A pod run ended so: the contract's `pod-result` in YAML.
+    ///
+    /// # Panics
+    /// Where the fixture is none, or no such pod runs.
+    #[track_caller]
+    pub fn pod_ended(&mut self, name: &str, ended: &str) {
+        match self.pods.get_mut(name) {
+            Some(result) => *result = Some(fixture::ended(ended)),
+            None => panic!("there is no pod run {name}; there are {:?}", self.pods.keys()),
+        }
+    }
+
+    /// One wake.
+    ///
+    /// # Panics
+    /// Where the strategy breaks a rule of the contract; with what it did until then.
+    #[track_caller]
+    pub fn wake(&mut self) -> Turn {
+        match self.try_wake() {
+            Ok(turn) => turn,
+            Err(Broken(rule)) => panic!("{rule}\n{}", self.journal.join("\n")),
+        }
+    }
+
+    /// Wakes until the run ends. Between wakes `between` plays everybody else; then the time moves on to when the host
+    /// would look again.
+    ///
+    /// # Panics
+    /// As [`Drive::wake`]; and where the run does not end in a thousand wakes.
+    #[track_caller]
+    pub fn run(&mut self, mut between: impl FnMut(&mut World)) -> Turn {
+        for _ in 0..1000 {
+            match self.wake() {
+                Turn::Waits(wait) => {
+                    between(&mut self.world);
+                    let next = (self.world.now() + i64::from(wait.recheck_after)).min(wait.deadline);
+                    self.world.advance((next - self.world.now()).max(1));
+                }
+                Turn::Crashed => {}
+                ended => return ended,
+            }
+        }
+        panic!("the run did not end in a thousand wakes\n{}", self.journal.join("\n"));
+    }
+
+    /// One wake, with a broken rule as a value.
+    ///
+    /// # Errors
+    /// [`Broken`]: the run ends with it.
+    ///
+    /// # Panics
+    /// Where the run has ended already.
+    #[track_caller]
+    pub fn try_wake(&mut self) -> Result<Turn, Broken> {
+        assert!(!self.ended, "the run has ended\n{}", self.journal.join("\n"));
+        self.request.now = self.world.now();
+        if self.request.now >= self.request.deadline && self.request.cancelled.is_none() {
+            let grace = if self.descriptor.traits.cancel { GRACE } else { 0 };
+            let deadline = self.request.now + grace;
+            self.request.cancelled = Some(Cancellation { cause: CancelCause::Deadline, deadline });
+        }
+        let turn = match &self.request.cancelled {
+            Some(cancelled) if self.request.now >= cancelled.deadline => Ok(Turn::Failed(Failure {
+                reason: "DeadlineExceeded".to_owned(),
+                message: "the run was out of time, and did not end when it was told to".to_owned(),
+                findings: Vec::new(),
+            })),
+            _ => self.turn(),
+        };
+        self.ended = !matches!(turn, Ok(Turn::Waits(_) | Turn::Crashed));
+        let time = self.world.now() - self.request.started_at;
+        self.journal.push(match &turn {
+            Ok(Turn::Waits(wait)) => {
+                format!("+{time}s waits {} until +{}s", wait.reason, wait.deadline - self.request.started_at)
+            }
+            Ok(Turn::Done(_)) => format!("+{time}s done"),
+            Ok(Turn::Failed(failure)) => format!("+{time}s failed {}: {}", failure.reason, failure.message),
+            Ok(Turn::Crashed) => format!("+{time}s the host crashed"),
+            Err(Broken(rule)) => format!("+{time}s broke a rule: {rule}"),
+        });
+        turn
+    }
+
+    fn turn(&mut self) -> Result<Turn, Broken> {
+        let view = View {
+            checkpoint: self.checkpoint.clone(),
+            stage_since: self.stage_since,
+            answers: Vec::new(),
+            results: Vec::new(),
+        };
+        let mut wake = Wake { view, pending: None, rounds: 0, actions: 0, live: BTreeMap::new() };
+        loop {
+            self.calls += 1;
+            let step = (self.step)(&self.request, &wake.view).map_err(Broken)?;
+            if let Some(checkpoint) = step.checkpoint {
+                self.remember(&mut wake, checkpoint);
+            }
+            if let Decision::Observe(queries) = &step.decision {
+                wake.rounds += 1;
+                if wake.rounds > ROUNDS {
+                    return Err(Broken(format!("more than {ROUNDS} observe rounds in a row")));
+                }
+                self.told(step.conditions, step.events);
+                for query in queries {
+                    self.observe(&mut wake, query)?;
+                }
+                continue;
+            }
+            if let Some(checkpoint) = wake.pending.take() {
+                let trouble = (self.disturb)(Moment::Checkpoint(&checkpoint));
+                if trouble == Trouble::CrashBefore {
+                    return Ok(Turn::Crashed);
+                }
+                self.written(checkpoint);
+                if trouble == Trouble::CrashAfter {
+                    return Ok(Turn::Crashed);
+                }
+            }
+            self.told(step.conditions, step.events);
+            match step.decision {
+                Decision::Observe(_) => {}
+                Decision::Act(actions) => {
+                    wake.actions += actions.len();
+                    if wake.actions > ACTIONS {
+                        return Err(Broken(format!("more than {ACTIONS} actions in a wake")));
+                    }
+                    wake.rounds = 0;
+                    wake.view.answers.clear();
+                    match self.act(&wake, actions)? {
+                        Some(results) => wake.view.results = results,
+                        None => return Ok(Turn::Crashed),
+                    }
+                }
+                Decision::Wait(wait) => {
+                    let rules = Rules { descriptor: self.descriptor, request: &self.request };
+                    wait.watch.iter().try_for_each(|w| rules.watch(w)).map_err(Broken)?;
+                    return Ok(Turn::Waits(wait));
+                }
+                Decision::Done(outcome) => return Ok(Turn::Done(outcome)),
+                Decision::Fail(failure) => return Ok(Turn::Failed(failure)),
+            }
+        }
+    }
+
+    /// Takes a checkpoint into memory.
+    fn remember(&mut self, wake: &mut Wake, checkpoint: Checkpoint) {
+        if wake.view.checkpoint.as_ref() == Some(&checkpoint) {
+            return;
+        }
+        if wake.view.checkpoint.as_ref().map(|c| &c.stage) != Some(&checkpoint.stage) {
+            wake.view.stage_since = self.request.now;
+        }
+        wake.view.checkpoint = Some(checkpoint.clone());
+        wake.pending = Some(checkpoint);
+    }
+
+    /// Writes a checkpoint to where it survives a crash.
+    fn written(&mut self, checkpoint: Checkpoint) {
+        if self.checkpoint.as_ref().map(|c| &c.stage) != Some(&checkpoint.stage) {
+            self.stage_since = self.request.now;
+            self.log(format_args!("stage {}", checkpoint.stage));
+        }
+        self.checkpoint = Some(checkpoint);
+    }
+
+    fn told(&mut self, conditions: Vec<Condition>, events: Vec<Event>) {
+        for condition in conditions {
+            if self.conditions.get(&condition.type_) != Some(&condition) {
+                let status = condition.status.map_or("Unknown", |s| if s { "True" } else { "False" });
+                self.log(format_args!("condition {}={status}/{}", condition.type_, condition.reason));
+                self.conditions.insert(condition.type_.clone(), condition);
+            }
+        }
+        self.events.extend(events);
+    }
+
+    fn observe(&mut self, wake: &mut Wake, query: &Query) -> Result<(), Broken> {
+        if wake.view.answers.iter().any(|a| a.query == *query) {
+            return Ok(());
+        }
+        let rules = Rules { descriptor: self.descriptor, request: &self.request };
+        let allowed = rules.query(query).map_err(Broken)?;
+        let mut lag = 0;
+        let value = match (self.disturb)(Moment::Read(query)) {
+            Trouble::ReadFails(error) => Err(error),
+            trouble => {
+                if let Trouble::Stale(revisions) = trouble {
+                    lag = revisions;
+                }
+                let rules = Rules { descriptor: self.descriptor, request: &self.request };
+                let sees = |object: &_| rules.sees(&allowed, object);
+                match query {
+                    Query::Get(get) => {
+                        let of = &get.object;
+                        let at =
+                            stale(&self.world, &mut self.floors, &of.api_version, &of.kind, get.live, lag);
+                        self.world.answer_get(get, at, sees)
+                    }
+                    Query::List(list) => {
+                        let of = &list.objects;
+                        let at =
+                            stale(&self.world, &mut self.floors, &of.api_version, &of.kind, list.live, lag);
+                        self.world.answer_list(list, at, sees)
+                    }
+                    Query::Log(log) => self.world.answer_log(log),
+                    Query::SecretKeys(secret) => self.world.answer_keys(secret),
+                    Query::Pod(name) => {
+                        self.pods.get(name).cloned().map(Content::Pod).ok_or(ReadError::NotFound)
+                    }
+                }
+            }
+        };
+        seen_live(&mut wake.live, query, &value);
+        wake.view.answers.push(Answer { query: query.clone(), value });
+        Ok(())
+    }
+
+    /// Carries the actions out; none where the host crashed among them.
+    fn act(&mut self, wake: &Wake, actions: Vec<Action>) -> Result<Option<Vec<ActionResult>>, Broken> {
+        let mut results = Vec::new();
+        let mut failed = false;
+        for action in actions {
+            let object = self.target(&action);
+            if failed {
+                results.push(ActionResult { object, value: Err(WriteError::NotTried) });
+                continue;
+            }
+            let rules = Rules { descriptor: self.descriptor, request: &self.request };
+            let current = self.world.get(&object);
+            let allowed = rules.action(&action, &object, current, &wake.live).map_err(Broken)?;
+            let hidden = current.is_some_and(|o| !rules.sees(&allowed, o));
+            let trouble = (self.disturb)(Moment::Write(&action));
+            if trouble == Trouble::CrashBefore {
+                return Ok(None);
+            }
+            let value = match trouble {
+                Trouble::WriteFails(ref error) => Err(error.clone()),
+                _ if hidden => Err(WriteError::NotFound),
+                ref trouble => {
+                    let value = self.carry_out(&action, &object)?;
+                    match trouble {
+                        Trouble::WriteFailsAfter(error) => Err(error.clone()),
+                        _ => value,
+                    }
+                }
+            };
+            let what = match &value {
+                Ok(_) => "ok".to_owned(),
+                Err(WriteError::AlreadyExists(_)) => "already exists".to_owned(),
+                Err(e) => format!("{e:?}"),
+            };
+            self.log(format_args!("{} {}: {what}", verb(&action), named(&object)));
+            if trouble == Trouble::CrashAfter {
+                return Ok(None);
+            }
+            failed = value.is_err();
+            results.push(ActionResult { object, value });
+        }
+        Ok(Some(results))
+    }
+
+    fn carry_out(
+        &mut self,
+        action: &Action,
+        object: &ObjectRef,
+    ) -> Result<Result<Option<backstay_core::contract::Json>, WriteError>, Broken> {
+        let manager = format!("backstay-{}", self.descriptor.name);
+        let before = self.world.clone();
+        let value = match action {
+            Action::Create(create) => self.world.do_create(create, &self.request.run_uid, &manager),
+            Action::Apply(apply) => self.world.do_apply(apply, &manager),
+            Action::Patch(patch) => self.world.do_patch(patch),
+            Action::Delete(delete) => self.world.do_delete(delete),
+            Action::RunPod(run) => {
+                self.pods.entry(run.name.clone()).or_insert(None);
+                Ok(None)
+            }
+        };
+        if value.is_ok() && self.world.revision() != before.revision() {
+            // The guards hold for what it became, too.
+            let rules = Rules { descriptor: self.descriptor, request: &self.request };
+            let allowed = rules.action(action, object, before.get(object), &BTreeMap::new());
+            if let (Ok(allowed), Some(object)) = (allowed, self.world.get(object))
+                && !rules.sees(&allowed, object)
+            {
+                let what =
+                    format!("{} would make {} an object that its guards hide", verb(action), object["kind"]);
+                self.world = before;
+                return Err(Broken(what));
+            }
+            let floor = (object.api_version.clone(), object.kind.clone());
+            self.floors.insert(floor, self.world.revision());
+        }
+        Ok(value)
+    }
+
+    fn target(&self, action: &Action) -> ObjectRef {
+        match action {
+            Action::Create(create) => fixture::reference("manifest", &create.manifest),
+            Action::Apply(apply) => fixture::reference("manifest", &apply.manifest),
+            Action::Patch(patch) => patch.object.clone(),
+            Action::Delete(delete) => delete.object.clone(),
+            Action::RunPod(run) => ObjectRef {
+                api_version: "batch/v1".to_owned(),
+                kind: "Job".to_owned(),
+                namespace: self.request.run.namespace.clone(),
+                name: format!("{}-{}", self.request.run.name, run.name),
+            },
+        }
+    }
+
+    fn log(&mut self, line: std::fmt::Arguments<'_>) {
+        let time = self.world.now() - self.request.started_at;
+        self.journal.push(format!("+{time}s {line}"));
+    }
+
+    /// The checkpoint as it is stored.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    /// The conditions of the run, by type.
+    #[must_use]
+    pub fn conditions(&self) -> &BTreeMap<String, Condition> {
+        &self.conditions
+    }
+
+    /// The Events of the run, in order.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// What happened, a line each: actions, stages, conditions, waits.
+    #[must_use]
+    pub fn journal(&self) -> &[String] {
+        &self.journal
+    }
+
+    /// How many calls of `step` there were.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// What the run leaves to the next one on its target, if it ended otherwise than by `done`: its checkpoint, where
+    /// the stage keeps it.
+    #[must_use]
+    pub fn left(&self) -> Option<Inherited> {
+        let checkpoint = self.checkpoint.clone()?;
+        let stage =
+            |s: &&backstay_core::contract::Stage| s.mode == self.request.mode && s.name == checkpoint.stage;
+        self.descriptor.stages.iter().find(stage).filter(|s| s.keeps_checkpoint)?;
+        Some(Inherited {
+            run_uid: self.request.run_uid.clone(),
+            backup_uid: self.request.backup.as_ref().map(|b| b.uid.clone()).unwrap_or_default(),
+            component_version: self.descriptor.version.clone(),
+            checkpoint,
+        })
+    }
+
+    /// The Backup that the host makes of `outcome`, as a restore or a cleanup of it is told.
+    #[must_use]
+    pub fn backup(&self, outcome: &Outcome) -> Backup {
+        let request = &self.request;
+        let group = request.application.api_version.split_once('/').map_or("", |(group, _)| group);
+        let prefix = format!("{}.{}", request.strategy_kind.kind.to_lowercase(), request.strategy_kind.group);
+        let mut metadata = outcome.metadata.clone();
+        let parameters = request.parameters.iter();
+        metadata.extend(parameters.map(|(key, value)| (format!("{prefix}/parameter/{key}"), value.clone())));
+        Backup {
+            name: request.run.name.clone(),
+            uid: format!("uid-of-{}", request.run.name),
+            run_uid: Some(request.run_uid.clone()),
+            component_version: Some(self.descriptor.version.clone()),
+            application: GroupKind { group: group.to_owned(), kind: request.application.kind.clone() },
+            application_name: request.application.name.clone(),
+            taken_at: outcome.taken_at.unwrap_or_else(|| self.world.now()),
+            metadata,
+            artifact: outcome.artifact.as_ref().map(Artifact::clone),
+            underlying_resources: outcome.underlying_resources.clone(),
+            private_data: outcome.private_data.clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Drive<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Drive").field("checkpoint", &self.checkpoint).field("journal", &self.journal).finish()
+    }
+}
+
+/// At which revision a cached read of a kind is answered that is `lag` changes behind; none is now. A cache does not go
+/// back in time, and is never behind a write of the run.
+fn stale(
+    world: &World,
+    floors: &mut BTreeMap<(String, String), u64>,
+    api_version: &str,
+    kind: &str,
+    live: bool,
+    lag: u32,
+) -> Option<u64> {
+    if live || lag == 0 {
+        return None;
+    }
+    let floor = floors.entry((api_version.to_owned(), kind.to_owned())).or_default();
+    let mut revision = world.revision() + 1;
+    for _ in 0..=lag {
+        match world.before(revision, api_version, kind) {
+            Some(earlier) if earlier >= *floor => revision = earlier,
+            _ => break,
+        }
+    }
+    *floor = (*floor).max(revision.min(world.revision()));
+    Some(revision)
+}
+
+/// Remembers what a live read has shown.
+fn seen_live(live: &mut BTreeMap<Key, String>, query: &Query, value: &Result<Content, ReadError>) {
+    let (read_live, of) = match query {
+        Query::Get(get) => (get.live, Some(&get.object)),
+        Query::List(list) => (list.live, None),
+        _ => return,
+    };
+    if !read_live {
+        return;
+    }
+    let (objects, api_version, kind) = match (value, query) {
+        (Ok(Content::Object(object)), Query::Get(get)) => {
+            (std::slice::from_ref(object), &get.object.api_version, &get.object.kind)
+        }
+        (Ok(Content::Objects(list)), Query::List(query)) => {
+            (&list.items[..], &query.objects.api_version, &query.objects.kind)
+        }
+        _ => {
+            // What is not there any more has no uid.
+            if let Some(object) = of {
+                live.remove(&Key::from(object));
+            }
+            return;
+        }
+    };
+    for object in objects {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let key = Key {
+            api_version: api_version.clone(),
+            kind: kind.clone(),
+            namespace: text("namespace"),
+            name: text("name"),
+        };
+        live.insert(key, uid(object).unwrap_or_default().to_owned());
+    }
+}
+
+fn verb(action: &Action) -> &'static str {
+    match action {
+        Action::Create(create) if create.dry_run => "dry-run create",
+        Action::Create(_) => "create",
+        Action::Apply(_) => "apply",
+        Action::Patch(_) => "patch",
+        Action::Delete(_) => "delete",
+        Action::RunPod(_) => "run pod",
+    }
+}

@@ -1,0 +1,200 @@
+//! Actions carried out in the world.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use backstay_core::contract::{Apply, Create, Delete, Json, Patch, Propagation, WriteError};
+use serde_json::json;
+
+use super::{Key, RUN_UID_LABEL, World, is_terminating, merge, uid};
+
+impl World {
+    /// Creates the object for the run `run_uid`.
+    pub(crate) fn do_create(
+        &mut self,
+        create: &Create,
+        run_uid: &str,
+        manager: &str,
+    ) -> Result<Option<Json>, WriteError> {
+        let key = self.served_key(&create.manifest)?;
+        if let Some(current) = self.objects.get(&key) {
+            let own = current["metadata"]["labels"][RUN_UID_LABEL] == run_uid;
+            return match own {
+                true => Ok(Some(Json::clone(current)).filter(|_| !create.dry_run)),
+                false => Err(WriteError::AlreadyExists(Json::clone(current))),
+            };
+        }
+        let mut manifest = create.manifest.clone();
+        manifest["metadata"]["labels"][RUN_UID_LABEL] = json!(run_uid);
+        if create.dry_run {
+            // In a world that is thrown away: what serves the kind may write more than the object.
+            return self.clone().accept(&key, None, manifest).map(|_| None);
+        }
+        let owned = merge::leaves(&manifest);
+        let stored = self.accept(&key, None, manifest)?;
+        self.managers.entry(key).or_default().insert(manager.to_owned(), owned);
+        Ok(Some(Json::clone(&stored)))
+    }
+
+    /// Applies the manifest as `manager`.
+    pub(crate) fn do_apply(&mut self, apply: &Apply, manager: &str) -> Result<Option<Json>, WriteError> {
+        let key = self.served_key(&apply.manifest)?;
+        let current = self.objects.get(&key).cloned();
+        let wanted = &apply.manifest["metadata"];
+        match &current {
+            Some(current) => {
+                preconditions(current, wanted["uid"].as_str(), wanted["resourceVersion"].as_str())?;
+            }
+            None if wanted["uid"].is_string() || wanted["resourceVersion"].is_string() => {
+                return Err(WriteError::Conflict(
+                    "uid or resourceVersion of an object that is gone".to_owned(),
+                ));
+            }
+            None => {}
+        }
+        let mut next = current.as_ref().map_or_else(|| json!({}), |o| Json::clone(o));
+        let set = merge::leaves(&apply.manifest);
+        let set: BTreeSet<String> = set.into_iter().filter(|p| !is_identity(p)).collect();
+        let before = self.managers.get(&key).and_then(|m| m.get(manager)).cloned().unwrap_or_default();
+        if !apply.force {
+            let others = set.iter().filter(|p| !before.contains(*p));
+            let taken: Vec<&String> = others
+                .filter(|p| next.pointer(p).is_some_and(|v| Some(v) != apply.manifest.pointer(p)))
+                .collect();
+            if let Some(first) = taken.first() {
+                return Err(WriteError::Conflict(format!("{first} belongs to another field manager")));
+            }
+        }
+        let managers = self.managers.get(&key);
+        let of_others = |pointer: &String| {
+            managers.is_some_and(|m| m.iter().any(|(name, owned)| name != manager && owned.contains(pointer)))
+        };
+        for pointer in before.difference(&set).filter(|p| !of_others(p)) {
+            merge::unset(&mut next, pointer);
+        }
+        for pointer in set.iter().map(String::as_str).chain(["/apiVersion", "/kind"]) {
+            let value = apply.manifest.pointer(pointer).cloned().unwrap_or_default();
+            merge::set(&mut next, pointer, value);
+        }
+        for field in ["name", "namespace"] {
+            if let Some(value) = apply.manifest["metadata"].get(field) {
+                next["metadata"][field] = value.clone();
+            }
+        }
+        let stored = match &current {
+            // An apply that changes nothing writes nothing.
+            Some(current) if **current == next => Arc::clone(current),
+            _ => self.accept(&key, current.as_deref(), next)?,
+        };
+        let managers = self.managers.entry(key).or_default();
+        for (name, owned) in managers.iter_mut().filter(|(name, _)| *name != manager) {
+            let _ = name;
+            owned.retain(|p| !set.contains(p));
+        }
+        managers.insert(manager.to_owned(), set);
+        Ok(Some(Json::clone(&stored)))
+    }
+
+    pub(crate) fn do_patch(&mut self, patch: &Patch) -> Result<Option<Json>, WriteError> {
+        let key = Key::from(&patch.object);
+        if !self.is_served(&key.api_version, &key.kind) {
+            return Err(WriteError::NotServed);
+        }
+        let Some(current) = self.objects.get(&key).cloned() else { return Err(WriteError::NotFound) };
+        preconditions(&current, patch.uid.as_deref(), patch.resource_version.as_deref())?;
+        let mut next = Json::clone(&current);
+        merge::merge_patch(&mut next, &patch.body);
+        if next == *current {
+            return Ok(Some(next));
+        }
+        let stored = self.accept(&key, Some(&current), next)?;
+        Ok(Some(Json::clone(&stored)))
+    }
+
+    pub(crate) fn do_delete(&mut self, delete: &Delete) -> Result<Option<Json>, WriteError> {
+        let key = Key::from(&delete.object);
+        if !self.is_served(&key.api_version, &key.kind) {
+            return Err(WriteError::NotServed);
+        }
+        let Some(current) = self.objects.get(&key).cloned() else { return Err(WriteError::NotFound) };
+        preconditions(&current, Some(&delete.uid), delete.resource_version.as_deref())?;
+        if is_terminating(&current) {
+            return Ok(None);
+        }
+        match delete.propagation {
+            Propagation::Background => self.terminate(&key),
+            Propagation::Orphan => {
+                self.orphan(&delete.uid);
+                self.terminate(&key);
+            }
+            Propagation::Foreground => {
+                for dependent in self.dependents(&delete.uid) {
+                    self.terminate(&dependent);
+                }
+                self.terminate(&key);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Has `object` served as its kind is, and stores it.
+    pub(super) fn accept(
+        &mut self,
+        key: &Key,
+        current: Option<&Json>,
+        mut object: Json,
+    ) -> Result<Arc<Json>, WriteError> {
+        if let Some(serve) = self.serves.get(&(key.api_version.clone(), key.kind.clone())).copied() {
+            serve(self, current, &mut object)?;
+        }
+        Ok(self.store(key, object))
+    }
+
+    fn served_key(&self, manifest: &Json) -> Result<Key, WriteError> {
+        let key = Key::from(&crate::fixture::reference("manifest", manifest));
+        match self.is_served(&key.api_version, &key.kind) {
+            true => Ok(key),
+            false => Err(WriteError::NotServed),
+        }
+    }
+
+    fn dependents(&self, owner: &str) -> Vec<Key> {
+        let owned = |object: &Json| {
+            let owners = object["metadata"]["ownerReferences"].as_array();
+            owners.is_some_and(|o| o.iter().any(|o| o["uid"] == owner))
+        };
+        self.objects.iter().filter(|(_, o)| owned(o)).map(|(key, _)| key.clone()).collect()
+    }
+
+    fn orphan(&mut self, owner: &str) {
+        for key in self.dependents(owner) {
+            if let Some(object) = self.objects.get(&key) {
+                let mut object = Json::clone(object);
+                if let Some(owners) = object["metadata"]["ownerReferences"].as_array_mut() {
+                    owners.retain(|o| o["uid"] != owner);
+                }
+                self.store(&key, object);
+            }
+        }
+    }
+}
+
+/// What says which object a manifest means, and is no field of it.
+fn is_identity(pointer: &str) -> bool {
+    let identity = ["name", "namespace", "uid", "resourceVersion"];
+    matches!(pointer, "/apiVersion" | "/kind")
+        || pointer.strip_prefix("/metadata/").is_some_and(|field| identity.contains(&field))
+}
+
+fn preconditions(current: &Json, wanted: Option<&str>, version: Option<&str>) -> Result<(), WriteError> {
+    let is = current["metadata"]["resourceVersion"].as_str();
+    if wanted.is_some() && wanted != uid(current) {
+        let is = uid(current).unwrap_or_default();
+        return Err(WriteError::Conflict(format!("the uid is {is}, not {}", wanted.unwrap_or_default())));
+    }
+    if version.is_some() && version != is {
+        let (is, wanted) = (is.unwrap_or_default(), version.unwrap_or_default());
+        return Err(WriteError::Conflict(format!("the resourceVersion is {is}, not {wanted}")));
+    }
+    Ok(())
+}

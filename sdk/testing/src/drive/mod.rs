@@ -11,19 +11,16 @@ use std::collections::BTreeMap;
 
 use backstay_core::contract::{
     Action, ActionResult, Answer, Artifact, Backup, CancelCause, Cancellation, Checkpoint, Condition,
-    Content, Decision, Descriptor, Event, Failure, GroupKind, Inherited, ObjectRef, Outcome, PodResult,
-    Query, ReadError, Request, StepResult, View, Wait, WriteError,
+    Content, Descriptor, Event, Failure, GroupKind, Inherited, Json, ObjectRef, Outcome, PodResult, Query,
+    ReadError, Request, StepResult, View, Wait, WriteError,
 };
+use backstay_core::resource::{Breach, Next, Pins, Wake};
 
 use crate::fixture;
-use crate::world::{Key, World, uid};
-use rules::{Rules, named};
+use crate::world::{Key, World};
+use rules::{Rules, named, pins, seen_live};
 pub use trouble::{Moment, Trouble};
 
-/// Observe rounds in a row.
-const ROUNDS: usize = 8;
-/// Actions in a wake.
-const ACTIONS: usize = 16;
 /// How long a run that is out of time or deleted has for its undoing, unless a test says otherwise.
 const GRACE: i64 = 600;
 
@@ -37,6 +34,7 @@ pub struct Drive<'a> {
     pub world: World,
     descriptor: &'a Descriptor,
     request: Request,
+    pins: Pins,
     step: StepFn<'a>,
     disturb: Box<dyn FnMut(Moment<'_>) -> Trouble + 'a>,
     checkpoint: Option<Checkpoint>,
@@ -69,15 +67,10 @@ pub enum Turn {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken(pub String);
 
-/// What a wake keeps in memory.
-struct Wake {
-    view: View,
-    /// A checkpoint that is not written yet.
-    pending: Option<Checkpoint>,
-    rounds: usize,
-    actions: usize,
-    /// Uids read from the API server in this wake.
-    live: BTreeMap<Key, String>,
+impl From<Breach> for Broken {
+    fn from(breach: Breach) -> Self {
+        Self(format!("{}: {}", breach.reason, breach.message))
+    }
 }
 
 impl<'a> Drive<'a> {
@@ -90,6 +83,7 @@ impl<'a> Drive<'a> {
             stage_since: world.now(),
             world,
             descriptor,
+            pins: pins(&request),
             request,
             step,
             disturb: Box::new(|_| Trouble::None),
@@ -213,84 +207,56 @@ impl<'a> Drive<'a> {
     }
 
     fn turn(&mut self) -> Result<Turn, Broken> {
-        let view = View {
-            checkpoint: self.checkpoint.clone(),
-            stage_since: self.stage_since,
-            answers: Vec::new(),
-            results: Vec::new(),
-        };
-        let mut wake = Wake { view, pending: None, rounds: 0, actions: 0, live: BTreeMap::new() };
+        let mut wake = Wake::new(self.checkpoint.clone(), self.stage_since, self.request.now);
+        let mut live = BTreeMap::new();
         loop {
             self.calls += 1;
-            let step = (self.step)(&self.request, &wake.view).map_err(Broken)?;
-            if let Some(checkpoint) = step.checkpoint {
-                self.remember(&mut wake, checkpoint);
-            }
-            if let Decision::Observe(queries) = &step.decision {
-                wake.rounds += 1;
-                if wake.rounds > ROUNDS {
-                    return Err(Broken(format!("more than {ROUNDS} observe rounds in a row")));
-                }
+            let step = (self.step)(&self.request, &wake.view()).map_err(Broken)?;
+            let next = wake.take(step.checkpoint, step.decision)?;
+            if let Next::Read(queries) = next {
                 self.told(step.conditions, step.events);
                 for query in queries {
-                    self.observe(&mut wake, query)?;
+                    let answer = self.observe(query)?;
+                    seen_live(&mut live, &answer);
+                    wake.answered([answer]);
                 }
                 continue;
             }
-            if let Some(checkpoint) = wake.pending.take() {
-                let trouble = (self.disturb)(Moment::Checkpoint(&checkpoint));
+            if let Some((checkpoint, since)) = wake.unwritten() {
+                let trouble = (self.disturb)(Moment::Checkpoint(checkpoint));
                 if trouble == Trouble::CrashBefore {
                     return Ok(Turn::Crashed);
                 }
-                self.written(checkpoint);
+                self.write_checkpoint(checkpoint.clone(), since);
                 if trouble == Trouble::CrashAfter {
                     return Ok(Turn::Crashed);
                 }
+                wake.written();
             }
             self.told(step.conditions, step.events);
-            match step.decision {
-                Decision::Observe(_) => {}
-                Decision::Act(actions) => {
-                    wake.actions += actions.len();
-                    if wake.actions > ACTIONS {
-                        return Err(Broken(format!("more than {ACTIONS} actions in a wake")));
-                    }
-                    wake.rounds = 0;
-                    wake.view.answers.clear();
-                    match self.act(&wake, actions)? {
-                        Some(results) => wake.view.results = results,
-                        None => return Ok(Turn::Crashed),
-                    }
-                }
-                Decision::Wait(wait) => {
-                    let rules = Rules { descriptor: self.descriptor, request: &self.request };
-                    wait.watch.iter().try_for_each(|w| rules.watch(w)).map_err(Broken)?;
+            match next {
+                Next::Read(_) => {}
+                Next::Act(actions) => match self.act(&live, actions)? {
+                    Some(results) => wake.acted(results),
+                    None => return Ok(Turn::Crashed),
+                },
+                Next::Wait(wait) => {
+                    let rules = Rules { descriptor: self.descriptor, pins: &self.pins };
+                    wait.watch.iter().try_for_each(|w| rules.watch(w))?;
                     return Ok(Turn::Waits(wait));
                 }
-                Decision::Done(outcome) => return Ok(Turn::Done(outcome)),
-                Decision::Fail(failure) => return Ok(Turn::Failed(failure)),
+                Next::Done(outcome) => return Ok(Turn::Done(outcome)),
+                Next::Fail(failure) => return Ok(Turn::Failed(failure)),
             }
         }
-    }
-
-    /// Takes a checkpoint into memory.
-    fn remember(&mut self, wake: &mut Wake, checkpoint: Checkpoint) {
-        if wake.view.checkpoint.as_ref() == Some(&checkpoint) {
-            return;
-        }
-        if wake.view.checkpoint.as_ref().map(|c| &c.stage) != Some(&checkpoint.stage) {
-            wake.view.stage_since = self.request.now;
-        }
-        wake.view.checkpoint = Some(checkpoint.clone());
-        wake.pending = Some(checkpoint);
     }
 
     /// Writes a checkpoint to where it survives a crash.
-    fn written(&mut self, checkpoint: Checkpoint) {
+    fn write_checkpoint(&mut self, checkpoint: Checkpoint, since: i64) {
         if self.checkpoint.as_ref().map(|c| &c.stage) != Some(&checkpoint.stage) {
-            self.stage_since = self.request.now;
             self.log(format_args!("stage {}", checkpoint.stage));
         }
+        self.stage_since = since;
         self.checkpoint = Some(checkpoint);
     }
 
@@ -305,75 +271,82 @@ impl<'a> Drive<'a> {
         self.events.extend(events);
     }
 
-    fn observe(&mut self, wake: &mut Wake, query: &Query) -> Result<(), Broken> {
-        if wake.view.answers.iter().any(|a| a.query == *query) {
-            return Ok(());
-        }
-        let rules = Rules { descriptor: self.descriptor, request: &self.request };
-        let allowed = rules.query(query).map_err(Broken)?;
-        let mut lag = 0;
-        let value = match (self.disturb)(Moment::Read(query)) {
-            Trouble::ReadFails(error) => Err(error),
-            trouble => {
-                if let Trouble::Stale(revisions) = trouble {
-                    lag = revisions;
-                }
-                let rules = Rules { descriptor: self.descriptor, request: &self.request };
-                let sees = |object: &_| rules.sees(&allowed, object);
-                match query {
-                    Query::Get(get) => {
-                        let of = &get.object;
-                        let at =
-                            stale(&self.world, &mut self.floors, &of.api_version, &of.kind, get.live, lag);
-                        self.world.answer_get(get, at, sees)
-                    }
-                    Query::List(list) => {
-                        let of = &list.objects;
-                        let at =
-                            stale(&self.world, &mut self.floors, &of.api_version, &of.kind, list.live, lag);
-                        self.world.answer_list(list, at, sees)
-                    }
-                    Query::Log(log) => self.world.answer_log(log),
-                    Query::SecretKeys(secret) => self.world.answer_keys(secret),
-                    Query::Pod(name) => {
-                        self.pods.get(name).cloned().map(Content::Pod).ok_or(ReadError::NotFound)
-                    }
-                }
-            }
+    fn observe(&mut self, query: Query) -> Result<Answer, Broken> {
+        let rules = Rules { descriptor: self.descriptor, pins: &self.pins };
+        let reach = rules.query(&query)?;
+        let sees = |object: &Json| reach.as_ref().is_none_or(|r| r.shows(object));
+        let lag = match (self.disturb)(Moment::Read(&query)) {
+            Trouble::ReadFails(error) => return Ok(Answer { query, value: Err(error) }),
+            Trouble::Stale(changes) => changes,
+            _ => 0,
         };
-        seen_live(&mut wake.live, query, &value);
-        wake.view.answers.push(Answer { query: query.clone(), value });
-        Ok(())
+        let mut at = |live: bool, api_version: &str, kind: &str| {
+            if live || lag == 0 {
+                return None;
+            }
+            let floor = self.floors.entry((api_version.to_owned(), kind.to_owned())).or_default();
+            Some(behind(&self.world, floor, api_version, kind, lag))
+        };
+        let value = match &query {
+            Query::Get(get) => {
+                let at = at(get.live, &get.object.api_version, &get.object.kind);
+                self.world.answer_get(get, at, sees)
+            }
+            Query::List(list) => {
+                let at = at(list.live, &list.objects.api_version, &list.objects.kind);
+                self.world.answer_list(list, at, sees)
+            }
+            Query::Log(log) => self.world.answer_log(log),
+            Query::SecretKeys(secret) => self.world.answer_keys(secret),
+            Query::Pod(name) => self.pods.get(name).cloned().map(Content::Pod).ok_or(ReadError::NotFound),
+        };
+        Ok(Answer { query, value })
     }
 
     /// Carries the actions out; none where the host crashed among them.
-    fn act(&mut self, wake: &Wake, actions: Vec<Action>) -> Result<Option<Vec<ActionResult>>, Broken> {
-        let mut results = Vec::new();
-        let mut failed = false;
+    fn act(
+        &mut self,
+        live: &BTreeMap<Key, String>,
+        actions: Vec<Action>,
+    ) -> Result<Option<Vec<ActionResult>>, Broken> {
+        let mut results: Vec<ActionResult> = Vec::new();
         for action in actions {
             let object = self.target(&action);
-            if failed {
+            if results.last().is_some_and(|r| r.value.is_err()) {
                 results.push(ActionResult { object, value: Err(WriteError::NotTried) });
                 continue;
             }
-            let rules = Rules { descriptor: self.descriptor, request: &self.request };
+            let rules = Rules { descriptor: self.descriptor, pins: &self.pins };
             let current = self.world.get(&object);
-            let allowed = rules.action(&action, &object, current, &wake.live).map_err(Broken)?;
-            let hidden = current.is_some_and(|o| !rules.sees(&allowed, o));
+            let reach = rules.action(&action, &object, current, live)?;
+            let hidden = match (&reach, current) {
+                (Some((_, reach)), Some(current)) => !reach.shows(current),
+                _ => false,
+            };
+            if let Some((verb, reach)) = reach.filter(|_| !hidden) {
+                let whole = self.world.after(&action, &self.manager());
+                let set = match &action {
+                    Action::Create(create) => &create.manifest,
+                    Action::Apply(apply) => &apply.manifest,
+                    Action::Patch(patch) => &patch.body,
+                    Action::Delete(_) | Action::RunPod(_) => &Json::Null,
+                };
+                if !matches!(action, Action::Delete(_)) {
+                    reach.allows(verb, set, &whole)?;
+                }
+            }
             let trouble = (self.disturb)(Moment::Write(&action));
             if trouble == Trouble::CrashBefore {
                 return Ok(None);
             }
-            let value = match trouble {
-                Trouble::WriteFails(ref error) => Err(error.clone()),
+            let value = match &trouble {
+                Trouble::WriteFails(error) => Err(error.clone()),
                 _ if hidden => Err(WriteError::NotFound),
-                ref trouble => {
-                    let value = self.carry_out(&action, &object)?;
-                    match trouble {
-                        Trouble::WriteFailsAfter(error) => Err(error.clone()),
-                        _ => value,
-                    }
+                Trouble::WriteFailsAfter(error) => {
+                    let _ = self.carry_out(&action, &object);
+                    Err(error.clone())
                 }
+                _ => self.carry_out(&action, &object),
             };
             let what = match &value {
                 Ok(_) => "ok".to_owned(),
@@ -384,19 +357,14 @@ impl<'a> Drive<'a> {
             if trouble == Trouble::CrashAfter {
                 return Ok(None);
             }
-            failed = value.is_err();
             results.push(ActionResult { object, value });
         }
         Ok(Some(results))
     }
 
-    fn carry_out(
-        &mut self,
-        action: &Action,
-        object: &ObjectRef,
-    ) -> Result<Result<Option<backstay_core::contract::Json>, WriteError>, Broken> {
-        let manager = format!("backstay-{}", self.descriptor.name);
-        let before = self.world.clone();
+    fn carry_out(&mut self, action: &Action, object: &ObjectRef) -> Result<Option<Json>, WriteError> {
+        let manager = self.manager();
+        let before = self.world.revision();
         let value = match action {
             Action::Create(create) => self.world.do_create(create, &self.request.run_uid, &manager),
             Action::Apply(apply) => self.world.do_apply(apply, &manager),
@@ -407,22 +375,15 @@ impl<'a> Drive<'a> {
                 Ok(None)
             }
         };
-        if value.is_ok() && self.world.revision() != before.revision() {
-            // The guards hold for what it became, too.
-            let rules = Rules { descriptor: self.descriptor, request: &self.request };
-            let allowed = rules.action(action, object, before.get(object), &BTreeMap::new());
-            if let (Ok(allowed), Some(object)) = (allowed, self.world.get(object))
-                && !rules.sees(&allowed, object)
-            {
-                let what =
-                    format!("{} would make {} an object that its guards hide", verb(action), object["kind"]);
-                self.world = before;
-                return Err(Broken(what));
-            }
-            let floor = (object.api_version.clone(), object.kind.clone());
-            self.floors.insert(floor, self.world.revision());
+        if value.is_ok() && self.world.revision() != before {
+            let kind = (object.api_version.clone(), object.kind.clone());
+            self.floors.insert(kind, self.world.revision());
         }
-        Ok(value)
+        value
+    }
+
+    fn manager(&self) -> String {
+        format!("backstay-{}", self.descriptor.name)
     }
 
     fn target(&self, action: &Action) -> ObjectRef {
@@ -522,20 +483,8 @@ impl std::fmt::Debug for Drive<'_> {
     }
 }
 
-/// At which revision a cached read of a kind is answered that is `lag` changes behind; none is now. A cache does not go
-/// back in time, and is never behind a write of the run.
-fn stale(
-    world: &World,
-    floors: &mut BTreeMap<(String, String), u64>,
-    api_version: &str,
-    kind: &str,
-    live: bool,
-    lag: u32,
-) -> Option<u64> {
-    if live || lag == 0 {
-        return None;
-    }
-    let floor = floors.entry((api_version.to_owned(), kind.to_owned())).or_default();
+/// The revision that a cache of a kind is at, `lag` changes behind. It does not go back in time.
+fn behind(world: &World, floor: &mut u64, api_version: &str, kind: &str, lag: u32) -> u64 {
     let mut revision = world.revision() + 1;
     for _ in 0..=lag {
         match world.before(revision, api_version, kind) {
@@ -544,44 +493,7 @@ fn stale(
         }
     }
     *floor = (*floor).max(revision.min(world.revision()));
-    Some(revision)
-}
-
-/// Remembers what a live read has shown.
-fn seen_live(live: &mut BTreeMap<Key, String>, query: &Query, value: &Result<Content, ReadError>) {
-    let (read_live, of) = match query {
-        Query::Get(get) => (get.live, Some(&get.object)),
-        Query::List(list) => (list.live, None),
-        _ => return,
-    };
-    if !read_live {
-        return;
-    }
-    let (objects, api_version, kind) = match (value, query) {
-        (Ok(Content::Object(object)), Query::Get(get)) => {
-            (std::slice::from_ref(object), &get.object.api_version, &get.object.kind)
-        }
-        (Ok(Content::Objects(list)), Query::List(query)) => {
-            (&list.items[..], &query.objects.api_version, &query.objects.kind)
-        }
-        _ => {
-            // What is not there any more has no uid.
-            if let Some(object) = of {
-                live.remove(&Key::from(object));
-            }
-            return;
-        }
-    };
-    for object in objects {
-        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
-        let key = Key {
-            api_version: api_version.clone(),
-            kind: kind.clone(),
-            namespace: text("namespace"),
-            name: text("name"),
-        };
-        live.insert(key, uid(object).unwrap_or_default().to_owned());
-    }
+    revision
 }
 
 fn verb(action: &Action) -> &'static str {

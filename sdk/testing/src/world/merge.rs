@@ -1,30 +1,11 @@
-//! How a write changes an object: JSON merge patch, and the merge of a server-side apply.
+//! Places in a JSON document, as the merge of a server-side apply needs them.
 
 use std::collections::BTreeSet;
 
 use backstay_core::contract::Json;
 
-/// RFC 7386.
-pub(super) fn merge_patch(target: &mut Json, patch: &Json) {
-    let Json::Object(patch) = patch else {
-        target.clone_from(patch);
-        return;
-    };
-    if !target.is_object() {
-        *target = Json::Object(serde_json::Map::new());
-    }
-    let Json::Object(fields) = target else { return };
-    for (name, value) in patch {
-        if value.is_null() {
-            fields.remove(name);
-        } else {
-            merge_patch(fields.entry(name.clone()).or_insert(Json::Null), value);
-        }
-    }
-}
-
 /// Pointers to what `value` sets: everything that is no object with fields, lists as a whole.
-pub(crate) fn leaves(value: &Json) -> BTreeSet<String> {
+pub(super) fn leaves(value: &Json) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     walk(value, &mut String::new(), &mut found);
     found
@@ -73,13 +54,6 @@ pub(super) fn unset(target: &mut Json, pointer: &str) {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn a_merge_patch_removes_what_is_null_and_replaces_lists() {
-        let mut target = json!({"a": {"b": 1, "c": [1, 2]}, "d": "x"});
-        merge_patch(&mut target, &json!({"a": {"b": null, "c": [3]}, "d": {"e": 1}}));
-        assert_eq!(target, json!({"a": {"c": [3]}, "d": {"e": 1}}));
-    }
 
     #[test]
     fn what_a_value_sets_is_named_by_pointer() {

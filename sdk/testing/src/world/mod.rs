@@ -14,14 +14,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use backstay_core::contract::{Json, ObjectRef, WriteError};
+use backstay_core::resource::merge_patch;
 use serde_json::json;
 
 use crate::fixture::{self, NOW};
 use history::History;
-pub(crate) use merge::leaves;
 
 /// The label that the host sets on what a run makes.
-pub const RUN_UID_LABEL: &str = "backstay.dev/run-uid";
+pub const RUN_UID_LABEL: &str = backstay_api::labels::RUN_UID;
 
 /// What the API server does with a write of one kind beside storing it: refuse it, change what will be stored, write
 /// other objects. It is told of the object as it is and of the object as it would become.
@@ -158,7 +158,7 @@ impl World {
         let key = Key::from(object);
         let Some(current) = self.objects.get(&key).cloned() else { return Err(WriteError::NotFound) };
         let mut next = Json::clone(&current);
-        merge::merge_patch(&mut next, body);
+        merge_patch(&mut next, body);
         self.accept(&key, Some(&current), next).map(drop)
     }
 

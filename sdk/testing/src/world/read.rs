@@ -6,9 +6,9 @@ use std::sync::Arc;
 use backstay_core::contract::{
     Content, GetQuery, Json, ListQuery, LogQuery, NamespacedName, ObjectList, ReadError,
 };
-use serde_json::json;
+use backstay_core::resource::projected;
 
-use super::{Key, World, labels, merge};
+use super::{Key, World, labels};
 
 impl World {
     /// The objects of a kind as of `revision`; none means now.
@@ -49,7 +49,7 @@ impl World {
             Some(_) => self.kind_at(revision, &object.api_version, &object.kind).remove(&key),
         };
         match found.filter(|o| seen(o)) {
-            Some(object) => Ok(Content::Object(project(&object, &query.fields))),
+            Some(object) => Ok(Content::Object(projected(&object, &query.fields))),
             None => Err(ReadError::NotFound),
         }
     }
@@ -74,7 +74,7 @@ impl World {
                     return Err(ReadError::Unavailable(format!("{:?} is no selector", selection.labels)));
                 }
                 Some(selected) if selected && seen(&object) => {
-                    items.push((key.name, key.namespace, project(&object, &query.fields)));
+                    items.push((key.name, key.namespace, projected(&object, &query.fields)));
                 }
                 Some(_) => {}
             }
@@ -113,20 +113,4 @@ impl World {
         keys.dedup();
         Ok(Content::SecretKeys(keys))
     }
-}
-
-/// Of `object` only these fields, and kind and identity; all of it where there are none.
-fn project(object: &Json, fields: &[String]) -> Json {
-    if fields.is_empty() || fields.iter().any(String::is_empty) {
-        return object.clone();
-    }
-    let mut part = json!({});
-    let identity = ["/apiVersion", "/kind"].into_iter().map(str::to_owned);
-    let metadata = ["name", "namespace", "uid", "resourceVersion"].map(|f| format!("/metadata/{f}"));
-    for pointer in identity.chain(metadata).chain(fields.iter().cloned()) {
-        if let Some(value) = object.pointer(&pointer) {
-            merge::set(&mut part, &pointer, value.clone());
-        }
-    }
-    part
 }

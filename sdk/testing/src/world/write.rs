@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use backstay_core::contract::{Apply, Create, Delete, Json, Patch, Propagation, WriteError};
+use backstay_core::contract::{Action, Apply, Create, Delete, Json, Patch, Propagation, WriteError};
+use backstay_core::resource::merge_patch;
 use serde_json::json;
 
 use super::{Key, RUN_UID_LABEL, World, is_terminating, merge, uid};
@@ -52,47 +53,69 @@ impl World {
             }
             None => {}
         }
-        let mut next = current.as_ref().map_or_else(|| json!({}), |o| Json::clone(o));
-        let set = merge::leaves(&apply.manifest);
-        let set: BTreeSet<String> = set.into_iter().filter(|p| !is_identity(p)).collect();
-        let before = self.managers.get(&key).and_then(|m| m.get(manager)).cloned().unwrap_or_default();
+        let set: BTreeSet<String> =
+            merge::leaves(&apply.manifest).into_iter().filter(|p| !is_identity(p)).collect();
+        let before = self.applied_before(&key, manager);
         if !apply.force {
-            let others = set.iter().filter(|p| !before.contains(*p));
-            let taken: Vec<&String> = others
-                .filter(|p| next.pointer(p).is_some_and(|v| Some(v) != apply.manifest.pointer(p)))
-                .collect();
-            if let Some(first) = taken.first() {
+            let taken = |p: &&String| {
+                let found = current.as_ref().and_then(|c| c.pointer(p));
+                !before.contains(*p) && found.is_some_and(|v| Some(v) != apply.manifest.pointer(p))
+            };
+            if let Some(first) = set.iter().find(taken) {
                 return Err(WriteError::Conflict(format!("{first} belongs to another field manager")));
             }
         }
-        let managers = self.managers.get(&key);
-        let of_others = |pointer: &String| {
-            managers.is_some_and(|m| m.iter().any(|(name, owned)| name != manager && owned.contains(pointer)))
-        };
-        for pointer in before.difference(&set).filter(|p| !of_others(p)) {
-            merge::unset(&mut next, pointer);
-        }
-        for pointer in set.iter().map(String::as_str).chain(["/apiVersion", "/kind"]) {
-            let value = apply.manifest.pointer(pointer).cloned().unwrap_or_default();
-            merge::set(&mut next, pointer, value);
-        }
-        for field in ["name", "namespace"] {
-            if let Some(value) = apply.manifest["metadata"].get(field) {
-                next["metadata"][field] = value.clone();
-            }
-        }
-        let stored = match &current {
-            // An apply that changes nothing writes nothing.
-            Some(current) if **current == next => Arc::clone(current),
-            _ => self.accept(&key, current.as_deref(), next)?,
-        };
+        let next = self.applied(&key, apply, manager);
+        let stored = self.accept(&key, current.as_deref(), next)?;
         let managers = self.managers.entry(key).or_default();
-        for (name, owned) in managers.iter_mut().filter(|(name, _)| *name != manager) {
-            let _ = name;
+        for owned in managers.values_mut() {
             owned.retain(|p| !set.contains(p));
         }
         managers.insert(manager.to_owned(), set);
         Ok(Some(Json::clone(&stored)))
+    }
+
+    /// What an apply makes of the object: what it sets, without what this manager alone had set before and does not any
+    /// more. A list is one value.
+    fn applied(&self, key: &Key, apply: &Apply, manager: &str) -> Json {
+        let mut next = self.objects.get(key).map_or_else(|| json!({}), |o| Json::clone(o));
+        let set = merge::leaves(&apply.manifest);
+        let managers = self.managers.get(key);
+        let of_others = |pointer: &String| {
+            managers.is_some_and(|m| m.iter().any(|(name, owned)| name != manager && owned.contains(pointer)))
+        };
+        for pointer in self.applied_before(key, manager).difference(&set).filter(|p| !of_others(p)) {
+            merge::unset(&mut next, pointer);
+        }
+        for pointer in
+            set.iter().filter(|p| !matches!(p.as_str(), "/metadata/uid" | "/metadata/resourceVersion"))
+        {
+            let value = apply.manifest.pointer(pointer).cloned().unwrap_or_default();
+            merge::set(&mut next, pointer, value);
+        }
+        next
+    }
+
+    fn applied_before(&self, key: &Key, manager: &str) -> BTreeSet<String> {
+        self.managers.get(key).and_then(|m| m.get(manager)).cloned().unwrap_or_default()
+    }
+
+    /// The object that a write would leave, before admission; null for a delete.
+    pub(crate) fn after(&self, action: &Action, manager: &str) -> Json {
+        match action {
+            Action::Create(create) => create.manifest.clone(),
+            Action::Apply(apply) => {
+                let key = Key::from(&crate::fixture::reference("manifest", &apply.manifest));
+                self.applied(&key, apply, manager)
+            }
+            Action::Patch(patch) => {
+                let current = self.objects.get(&Key::from(&patch.object));
+                let mut next = current.map_or_else(|| json!({}), |o| Json::clone(o));
+                merge_patch(&mut next, &patch.body);
+                next
+            }
+            Action::Delete(_) | Action::RunPod(_) => Json::Null,
+        }
     }
 
     pub(crate) fn do_patch(&mut self, patch: &Patch) -> Result<Option<Json>, WriteError> {
@@ -103,10 +126,7 @@ impl World {
         let Some(current) = self.objects.get(&key).cloned() else { return Err(WriteError::NotFound) };
         preconditions(&current, patch.uid.as_deref(), patch.resource_version.as_deref())?;
         let mut next = Json::clone(&current);
-        merge::merge_patch(&mut next, &patch.body);
-        if next == *current {
-            return Ok(Some(next));
-        }
+        merge_patch(&mut next, &patch.body);
         let stored = self.accept(&key, Some(&current), next)?;
         Ok(Some(Json::clone(&stored)))
     }
@@ -147,7 +167,11 @@ impl World {
         if let Some(serve) = self.serves.get(&(key.api_version.clone(), key.kind.clone())).copied() {
             serve(self, current, &mut object)?;
         }
-        Ok(self.store(key, object))
+        match self.objects.get(key) {
+            // A write that changes nothing leaves the version as it is.
+            Some(stored) if **stored == object => Ok(Arc::clone(stored)),
+            _ => Ok(self.store(key, object)),
+        }
     }
 
     fn served_key(&self, manifest: &Json) -> Result<Key, WriteError> {

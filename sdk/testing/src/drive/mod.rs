@@ -27,6 +27,9 @@ const GRACE: i64 = 600;
 /// One call of `step`: the component's, or the strategy's own function in this process.
 pub type StepFn<'a> = Box<dyn FnMut(&Request, &View) -> Result<StepResult, String> + 'a>;
 
+/// What goes wrong, and who else does something, at a moment of a wake.
+type Disturb<'a> = Box<dyn FnMut(&mut World, Moment<'_>) -> Trouble + 'a>;
+
 /// One run of a resource strategy in a [`World`]. Begun by [`crate::Case::world`]; moved on by [`Drive::wake`] or to its
 /// end by [`Drive::run`]. What becomes of it is in [`Drive::conditions`] and its sisters, what it did in `world`.
 pub struct Drive<'a> {
@@ -36,7 +39,7 @@ pub struct Drive<'a> {
     request: Request,
     pins: Pins,
     step: StepFn<'a>,
-    disturb: Box<dyn FnMut(Moment<'_>) -> Trouble + 'a>,
+    disturb: Disturb<'a>,
     checkpoint: Option<Checkpoint>,
     stage_since: i64,
     conditions: BTreeMap<String, Condition>,
@@ -47,6 +50,7 @@ pub struct Drive<'a> {
     /// shown before.
     floors: BTreeMap<(String, String), u64>,
     calls: u64,
+    skew: i64,
     ended: bool,
 }
 
@@ -86,7 +90,7 @@ impl<'a> Drive<'a> {
             pins: pins(&request),
             request,
             step,
-            disturb: Box::new(|_| Trouble::None),
+            disturb: Box::new(|_, _| Trouble::None),
             checkpoint: None,
             conditions: BTreeMap::new(),
             events: Vec::new(),
@@ -94,14 +98,25 @@ impl<'a> Drive<'a> {
             pods: BTreeMap::new(),
             floors: BTreeMap::new(),
             calls: 0,
+            skew: 0,
             ended: false,
         }
     }
 
-    /// With troubles: asked at every moment of a wake where something can go wrong.
+    /// With troubles: asked at every moment of a wake where something can go wrong, or somebody else be faster.
     #[must_use]
-    pub fn disturb(mut self, disturb: impl FnMut(Moment<'_>) -> Trouble + 'a) -> Self {
+    pub fn disturb(mut self, disturb: impl FnMut(&mut World, Moment<'_>) -> Trouble + 'a) -> Self {
         self.disturb = Box::new(disturb);
+        self
+    }
+
+    /// With a clock that is so many seconds ahead of the cluster's; behind, where negative. Before the first wake.
+    #[must_use]
+    pub fn skewed(mut self, seconds: i64) -> Self {
+        self.skew = seconds;
+        self.request.started_at += seconds;
+        self.request.deadline += seconds;
+        self.stage_since += seconds;
         self
     }
 
@@ -114,7 +129,7 @@ impl<'a> Drive<'a> {
     /// Cancels the run, as the host does for one that is deleted: it has ten minutes for its undoing. A run whose
     /// deadline passes is cancelled without being told to.
     pub fn cancel(&mut self, cause: CancelCause) {
-        let deadline = self.world.now() + GRACE;
+        let deadline = self.world.now() + self.skew + GRACE;
         self.request.cancelled.get_or_insert(Cancellation { cause, deadline });
     }
 
@@ -158,8 +173,9 @@ impl<'a> Drive<'a> {
             match self.wake() {
                 Turn::Waits(wait) => {
                     between(&mut self.world);
-                    let next = (self.world.now() + i64::from(wait.recheck_after)).min(wait.deadline);
-                    self.world.advance((next - self.world.now()).max(1));
+                    let now = self.world.now() + self.skew;
+                    let next = (now + i64::from(wait.recheck_after)).min(wait.deadline);
+                    self.world.advance((next - now).max(1));
                 }
                 Turn::Crashed => {}
                 ended => return ended,
@@ -178,7 +194,7 @@ impl<'a> Drive<'a> {
     #[track_caller]
     pub fn try_wake(&mut self) -> Result<Turn, Broken> {
         assert!(!self.ended, "the run has ended\n{}", self.journal.join("\n"));
-        self.request.now = self.world.now();
+        self.request.now = self.world.now() + self.skew;
         if self.request.now >= self.request.deadline && self.request.cancelled.is_none() {
             let grace = if self.descriptor.traits.cancel { GRACE } else { 0 };
             let deadline = self.request.now + grace;
@@ -193,7 +209,7 @@ impl<'a> Drive<'a> {
             _ => self.turn(),
         };
         self.ended = !matches!(turn, Ok(Turn::Waits(_) | Turn::Crashed));
-        let time = self.world.now() - self.request.started_at;
+        let time = self.world.now() + self.skew - self.request.started_at;
         self.journal.push(match &turn {
             Ok(Turn::Waits(wait)) => {
                 format!("+{time}s waits {} until +{}s", wait.reason, wait.deadline - self.request.started_at)
@@ -223,7 +239,7 @@ impl<'a> Drive<'a> {
                 continue;
             }
             if let Some((checkpoint, since)) = wake.unwritten() {
-                let trouble = (self.disturb)(Moment::Checkpoint(checkpoint));
+                let trouble = (self.disturb)(&mut self.world, Moment::Checkpoint(checkpoint));
                 if trouble == Trouble::CrashBefore {
                     return Ok(Turn::Crashed);
                 }
@@ -275,7 +291,7 @@ impl<'a> Drive<'a> {
         let rules = Rules { descriptor: self.descriptor, pins: &self.pins };
         let reach = rules.query(&query)?;
         let sees = |object: &Json| reach.as_ref().is_none_or(|r| r.shows(object));
-        let lag = match (self.disturb)(Moment::Read(&query)) {
+        let lag = match (self.disturb)(&mut self.world, Moment::Read(&query)) {
             Trouble::ReadFails(error) => return Ok(Answer { query, value: Err(error) }),
             Trouble::Stale(changes) => changes,
             _ => 0,
@@ -316,6 +332,10 @@ impl<'a> Drive<'a> {
                 results.push(ActionResult { object, value: Err(WriteError::NotTried) });
                 continue;
             }
+            let trouble = (self.disturb)(&mut self.world, Moment::Write(&action));
+            if trouble == Trouble::CrashBefore {
+                return Ok(None);
+            }
             let rules = Rules { descriptor: self.descriptor, pins: &self.pins };
             let current = self.world.get(&object);
             let reach = rules.action(&action, &object, current, live)?;
@@ -334,10 +354,6 @@ impl<'a> Drive<'a> {
                 if !matches!(action, Action::Delete(_)) {
                     reach.allows(verb, set, &whole)?;
                 }
-            }
-            let trouble = (self.disturb)(Moment::Write(&action));
-            if trouble == Trouble::CrashBefore {
-                return Ok(None);
             }
             let value = match &trouble {
                 Trouble::WriteFails(error) => Err(error.clone()),
@@ -402,7 +418,7 @@ impl<'a> Drive<'a> {
     }
 
     fn log(&mut self, line: std::fmt::Arguments<'_>) {
-        let time = self.world.now() - self.request.started_at;
+        let time = self.world.now() + self.skew - self.request.started_at;
         self.journal.push(format!("+{time}s {line}"));
     }
 

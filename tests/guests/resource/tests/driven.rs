@@ -75,7 +75,7 @@ fn whatever_moment_the_host_crashes_at_there_is_one_copy() {
     for crash in [Trouble::CrashBefore, Trouble::CrashAfter] {
         for moment in 0..2 {
             let seen = Cell::new(0);
-            let mut run = driven(&copier).disturb(|at| {
+            let mut run = driven(&copier).disturb(|_, at| {
                 if matches!(at, Moment::Read(_)) {
                     return Trouble::None;
                 }
@@ -93,7 +93,7 @@ fn whatever_moment_the_host_crashes_at_there_is_one_copy() {
 fn a_create_that_was_done_but_not_answered_is_not_done_twice() {
     let copier = Built::strategy(env!("CARGO_MANIFEST_DIR"));
     let mut lost = Some(Trouble::WriteFailsAfter(WriteError::Unavailable("cut".into())));
-    let mut run = driven(&copier).disturb(move |at| match at {
+    let mut run = driven(&copier).disturb(move |_, at| match at {
         Moment::Write(Action::Create(_)) => lost.take().unwrap_or(Trouble::None),
         _ => Trouble::None,
     });
@@ -104,7 +104,7 @@ fn a_create_that_was_done_but_not_answered_is_not_done_twice() {
 #[test]
 fn a_cache_is_not_behind_what_the_run_wrote() {
     let copier = Built::strategy(env!("CARGO_MANIFEST_DIR"));
-    let mut run = driven(&copier).disturb(|at| match at {
+    let mut run = driven(&copier).disturb(|_, at| match at {
         Moment::Read(Query::Get(get)) if !get.live => Trouble::Stale(3),
         _ => Trouble::None,
     });
@@ -145,7 +145,7 @@ fn a_deleted_run_takes_its_copy_back() {
 #[test]
 fn a_read_that_is_not_granted_ends_the_run_with_its_object() {
     let copier = Built::strategy(env!("CARGO_MANIFEST_DIR"));
-    let mut run = driven(&copier).disturb(|at| match at {
+    let mut run = driven(&copier).disturb(|_, at| match at {
         Moment::Read(_) => Trouble::ReadFails(ReadError::Forbidden("configmaps".into())),
         _ => Trouble::None,
     });

@@ -41,11 +41,13 @@ pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
 /// Its volumes.
 pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let look = run.look(memory);
-    look.all(questions(run).into_iter().chain([Query::List(volumes_query(run.names))]))?;
+    let further = [Query::live(&run.names.cluster()), Query::List(volumes_query(run.names))];
+    look.all(questions(run).into_iter().chain(further))?;
     let plan = memory.plan()?;
+    let cluster = look.live(&run.names.cluster())?.object();
     let list = look.list(volumes_query(run.names))?;
     let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
-    let alive: Vec<&Value> = of_plan(run, plan, found).filter(|v| !deleting(v)).collect();
+    let alive: Vec<&Value> = of_plan(run, plan, cluster, found).filter(|v| !deleting(v)).collect();
     if alive.is_empty() {
         return Ok(Turn::Go(Stage::Drain));
     }
@@ -72,13 +74,15 @@ pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     look.all(objects.iter().map(Query::live).chain([Query::List(volumes_query(run.names))]))?;
     let plan = memory.plan()?;
     let mut left = Vec::new();
-    match look.live(&run.names.cluster())?.object().filter(|c| plan.has_cluster(c)) {
+    let cluster = look.live(&run.names.cluster())?.object();
+    match cluster.filter(|c| plan.has_cluster(c)) {
         Some(cluster) if !deleting(cluster) => return Ok(Turn::Go(Stage::Delete)),
         Some(_) => left.push(format!("Cluster {}", run.names.cluster)),
         None => {}
     }
     let list = look.list(volumes_query(run.names))?;
-    for volume in of_plan(run, plan, list.map(|l| l.items.as_slice()).unwrap_or_default()) {
+    let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
+    for volume in of_plan(run, plan, cluster, found) {
         if !deleting(volume) {
             return Ok(Turn::Go(Stage::Volumes));
         }
@@ -133,11 +137,21 @@ pub(crate) fn resume(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     }
 }
 
-/// Of these volumes, those that the plan has deleted.
-fn of_plan<'v>(run: &Run<'_>, plan: &Plan, found: &'v [Value]) -> impl Iterator<Item = &'v Value> {
-    let cluster = run.names.cluster.clone();
+/// Of these volumes, those that the plan has deleted. One that a Cluster owns which is there now and is not the plan's is
+/// none of them: Helm may have made it while the plan was made, after the Cluster was looked for and before its volumes.
+fn of_plan<'v>(
+    run: &Run<'_>,
+    plan: &Plan,
+    cluster: Option<&Value>,
+    found: &'v [Value],
+) -> impl Iterator<Item = &'v Value> {
+    let name = run.names.cluster.clone();
     let plan = plan.clone();
-    found.iter().filter(move |v| Volume::of(v, &cluster).is_some_and(|volume| plan.has_volume(&volume)))
+    let other = cluster.filter(|c| !plan.has_cluster(c)).map(|c| uid(c).to_owned());
+    found.iter().filter(move |v| {
+        Volume::of(v, &name)
+            .is_some_and(|volume| plan.has_volume(&volume) && (other.is_none() || volume.owner != other))
+    })
 }
 
 /// The delete of exactly the object seen.

@@ -19,7 +19,8 @@ pub(crate) fn clean(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         return done;
     };
     let object = run.names.backup(name);
-    let Found::Object(found) = run.look(memory).object(&object)? else { return done };
+    // Live: a cache that is behind would have it forgotten.
+    let Found::Object(found) = run.look(memory).live(&object)? else { return done };
     if deleting(found) || run.look(memory).has_just_written(&object) || !is_of(found, backup, run) {
         return done;
     }

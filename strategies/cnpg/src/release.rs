@@ -54,12 +54,16 @@ impl<'a> State<'a> {
         }
     }
 
-    /// What Helm says is wrong, if it says so.
+    /// What Helm says is wrong with what it is to do now; what it said of an earlier version is over.
     pub(crate) fn trouble(self) -> Option<String> {
         /// Helm's messages can hold whole manifests.
         const LONGEST: usize = 500;
-        let conditions = self.object()?.pointer("/status/conditions")?.as_array()?;
+        let release = self.object()?;
+        let conditions = release.pointer("/status/conditions")?.as_array()?;
         let ready = conditions.iter().find(|c| c["type"] == "Ready" && c["status"] == "False")?;
+        if ready["observedGeneration"] != release["metadata"]["generation"] {
+            return None;
+        }
         let message = text(ready, "/message");
         Some(message[..message.floor_char_boundary(LONGEST)].to_owned()).filter(|m| !m.is_empty())
     }

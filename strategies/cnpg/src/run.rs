@@ -140,7 +140,7 @@ impl<'a> Run<'a> {
     fn once(&self, mut step: Step) -> Step {
         if let Decision::Act(actions) = &step.decision
             && let Some(object) = actions.first().and_then(object_of)
-            && self.view.results.iter().any(|r| r.object == object)
+            && self.view.results.first().is_some_and(|r| r.object == object)
         {
             let message = format!(
                 "{} {} is not as it was just written; it is looked at again",

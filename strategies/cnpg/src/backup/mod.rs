@@ -25,10 +25,8 @@ const RECHECK_SECONDS: u32 = 30;
 pub(crate) fn check(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
-    let application = &run.request.application;
-    look.all([Query::get(application), Query::get(&run.names.cluster())])?;
-    let Found::Object(object) = look.object(application)? else { return Err(no_application(run).into()) };
-    let archive = rendered::archive(run.request, object, &run.request.parameters)?;
+    look.all([Query::get(&run.request.application), Query::get(&run.names.cluster())])?;
+    let archive = rendered::archive(run.request, application(run, &look)?, &run.request.parameters)?;
     let cluster = cluster(run, &look)?;
     let server = archiving::server_name(cluster, run.names, &archive);
     memory.data.backup =
@@ -68,9 +66,7 @@ pub(crate) fn attach(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
 pub(crate) fn request(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
-    let Found::Object(application) = look.object(&run.request.application)? else {
-        return Err(no_application(run).into());
-    };
+    let application = application(run, &look)?;
     let backing = memory.backing_mut()?;
     backing.snapshot = Snapshot::of(application, &run.request.parameters);
     let attempt = backing.attempt;
@@ -125,11 +121,16 @@ fn cluster<'a>(run: &Run<'_>, look: &Look<'a>) -> Result<Cluster<'a>, Stop> {
     Err(look.wait_or(pending, || Failure::new("ClusterNotReady", message)))
 }
 
-fn no_application(run: &Run<'_>) -> Failure {
+/// The application. That there is none ends the run, and so is not believed of a cache.
+fn application<'a>(run: &Run<'_>, look: &Look<'a>) -> Result<&'a Value, Stop> {
     let application = &run.request.application;
-    let message =
-        format!("{} {} does not exist; there is nothing to back up", application.kind, application.name);
-    Failure::new("ApplicationMissing", message)
+    let cached = look.object(application)?.object();
+    let found = if cached.is_some() { cached } else { look.live(application)?.object() };
+    found.ok_or_else(|| {
+        let message =
+            format!("{} {} does not exist; there is nothing to back up", application.kind, application.name);
+        Failure::new("ApplicationMissing", message).into()
+    })
 }
 
 /// Before the operator was asked for anything, a run that shall end does.

@@ -26,7 +26,9 @@ pub(crate) fn poll(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let look = run.look(memory);
     let attempt = memory.backing()?.attempt;
     let object = run.names.backup(&backup_name(run.request, attempt));
-    let found = match look.object(&object)? {
+    // What ends the run is not believed of a cache.
+    let found = if run.request.cancelled.is_some() { look.live(&object)? } else { look.object(&object)? };
+    let found = match found {
         Found::Object(found) => Some(found),
         Found::Missing => None,
         Found::NotServed => {

@@ -80,7 +80,6 @@ pub(super) fn behind(run: &Run<'_>, look: &Look<'_>) -> Result<Turn, Stop> {
 pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
-    in_time(look.late())?;
     match State::of(look.live(&run.names.release())?) {
         State::Absent | State::Ours(_) => Ok(Turn::Go(Stage::Patch)),
         State::Theirs(_) => {
@@ -94,6 +93,7 @@ pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
             Err(look.wait_or(pending, || Failure::new("ReleaseSuspended", message)))
         }
         State::Awake(release) => {
+            in_time(look.late())?;
             if !still_open(run, memory)? {
                 return Ok(Turn::Go(Stage::Gate));
             }
@@ -110,13 +110,15 @@ pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
 pub(crate) fn patch(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
-    in_time(look.late())?;
     let plan = memory.plan_mut()?;
     look.all(questions(run))?;
     if let State::Theirs(_) = State::of(look.live(&run.names.release())?) {
         return Ok(Turn::Go(Stage::Suspend));
     }
-    match hold(run, &look, plan)? {
+    let hold = hold(run, &look, plan)?;
+    // What the release lacks is the better reason.
+    in_time(look.late() && !matches!(hold, Hold::Behind))?;
+    match hold {
         Hold::Fast => {
             plan.drain_limit = Some(run.request.now + DRAIN_SECONDS);
             Ok(Turn::Go(Stage::Delete))

@@ -6,6 +6,7 @@ use backstay_sdk::{CancelCause, Failure, ObjectRef, Value};
 use super::fit::{volume_selection, volumes as volumes_query};
 use super::hold::{keep_hold, questions, until};
 use super::not_cancelled;
+use super::prepare::in_time;
 use crate::archiving;
 use crate::cluster::{deleting, name, uid};
 use crate::memory::Memory;
@@ -32,6 +33,7 @@ pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         return Ok(Turn::Go(Stage::Resume));
     }
     not_cancelled(run)?;
+    in_time(!plan.purged && run.request.now >= plan.limit)?;
     if let Some(turn) = keep_hold(run, &look, plan)? {
         return Ok(turn);
     }

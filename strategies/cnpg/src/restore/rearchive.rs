@@ -2,7 +2,7 @@
 //! its server gets a new, empty name in the archive.
 
 use backstay_sdk::Condition;
-use backstay_sdk::step::{Step, Stop};
+use backstay_sdk::step::{Query, Step, Stop};
 
 use super::condition;
 use super::recover::conditions;
@@ -25,8 +25,8 @@ pub(crate) fn archive(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     if let Some(cause) = trouble.or_else(|| look.late().then(|| "it took too long".to_owned())) {
         return Ok(done(plan, Some(attached(false, cause))));
     }
-    look.all(archiving::questions(run.names))?;
-    let found = look.object(&run.names.cluster())?.object().map(Cluster).filter(|c| !c.deleting());
+    look.all([Query::live(&run.names.cluster()), Query::get(&run.names.store())])?;
+    let found = look.live(&run.names.cluster())?.object().map(Cluster).filter(|c| !c.deleting());
     let Some(cluster) = found else {
         return Ok(done(plan, Some(attached(false, format!("Cluster {} is gone", run.names.cluster)))));
     };

@@ -44,7 +44,12 @@ pub(crate) fn list() -> Vec<Access> {
         Access { verbs: GET, ..kind("barmancloud.cnpg.io", "v1", "ObjectStore", "objectstores") },
         Access {
             verbs: Verbs { patch: true, ..SEEN },
-            fields: owned(&["/spec/suspend", "/metadata/annotations/backstay.dev~1suspended-by"]),
+            fields: owned(&[
+                "/spec/suspend",
+                "/metadata/annotations/backstay.dev~1suspended-by",
+                "/metadata/annotations/reconcile.fluxcd.io~1requestedAt",
+                "/metadata/annotations/reconcile.fluxcd.io~1forceAt",
+            ]),
             guards: guards(&[own_cluster]),
             ..kind(helm, "v2", "HelmRelease", "helmreleases")
         },

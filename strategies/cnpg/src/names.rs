@@ -21,6 +21,11 @@ pub(crate) const RUN_LABEL: &str = "backstay.dev/run-uid";
 /// The annotation that says whose suspension of a release it is: of the restore with this uid. Without it the suspension
 /// is somebody else's, and never lifted.
 pub(crate) const SUSPENDED_BY: &str = "backstay.dev/suspended-by";
+/// Annotations by which the Helm controller is told to look at a release, and to upgrade it although nothing has changed:
+/// it does so where both say the same, once.
+pub(crate) const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+/// See [`REQUESTED_AT`].
+pub(crate) const FORCE_AT: &str = "reconcile.fluxcd.io/forceAt";
 
 /// Keys of a Backup's metadata.
 pub(crate) mod metadata {

@@ -9,7 +9,7 @@ use backstay_sdk::step::{Action, Found, Patch};
 use backstay_sdk::{Value, json};
 
 use crate::cluster::{text, uid};
-use crate::names::{Names, SUSPENDED_BY};
+use crate::names::{FORCE_AT, Names, REQUESTED_AT, SUSPENDED_BY};
 
 /// The state of a release.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +83,23 @@ pub(crate) fn suspend(names: &Names, release: &Value, by: Option<&str>, exact: b
 pub(crate) fn resume(names: &Names, release: &Value) -> Action {
     let body = json!({"metadata": {"annotations": {SUSPENDED_BY: null}}, "spec": {"suspend": false}});
     patch(names, release, body, true)
+}
+
+/// Have Helm upgrade the release once more, even if chart and values are those of last time; `wake` one that a restore has
+/// suspended. Helm does so once for each `token`.
+pub(crate) fn remake(names: &Names, release: &Value, token: &str, wake: bool) -> Action {
+    let mut body = json!({"metadata": {"annotations": {REQUESTED_AT: token, FORCE_AT: token}}});
+    if wake {
+        body["metadata"]["annotations"][SUSPENDED_BY] = Value::Null;
+        body["spec"] = json!({"suspend": false});
+    }
+    patch(names, release, body, true)
+}
+
+/// Whether Helm has been told so.
+pub(crate) fn is_told(release: &Value, token: &str) -> bool {
+    let annotations = &release["metadata"]["annotations"];
+    annotations[REQUESTED_AT] == token && annotations[FORCE_AT] == token
 }
 
 fn patch(names: &Names, release: &Value, body: Value, exact: bool) -> Action {

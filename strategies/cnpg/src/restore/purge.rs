@@ -1,6 +1,6 @@
 //! Deleting what the plan names, by uid and only while the release sleeps, until it is gone.
 
-use backstay_sdk::step::{Action, Delete, Propagation, Query, Step, Stop, Watch};
+use backstay_sdk::step::{Action, Delete, Propagation, Query, Stop, Watch};
 use backstay_sdk::{CancelCause, Failure, ObjectRef, Value};
 
 use super::fit::{volume_selection, volumes as volumes_query};
@@ -128,13 +128,19 @@ pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     until(run, "Draining", format!("waiting until this is gone: {left}"), watch, deadline)
 }
 
-/// The release, awake again, if it was a restore that put it to sleep.
+/// The release, awake again, if it was a restore that put it to sleep. Helm is told to upgrade whatever it did last: where
+/// the values are those of an earlier restore it sees nothing to do, and would not miss the Cluster.
 pub(crate) fn resume(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let state = State::of(run.look(memory).live(&run.names.release())?);
     let plan = memory.plan_mut()?;
     plan.purged = true;
+    // Another one for each purge.
+    let token = format!("{}/{}", run.request.run_uid, plan.drain_limit.unwrap_or_default());
     match state {
-        State::Ours(release) => Ok(Turn::End(Step::act(vec![release::resume(run.names, release)]))),
+        State::Ours(found) => act(vec![release::remake(run.names, found, &token, true)]),
+        State::Awake(found) | State::Theirs(found) if !release::is_told(found, &token) => {
+            act(vec![release::remake(run.names, found, &token, false)])
+        }
         State::Absent | State::Awake(_) | State::Theirs(_) => Ok(Turn::Go(Stage::Recover)),
     }
 }

@@ -7,7 +7,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 COMPONENTS := $(abspath $(TARGET))/components
 BACKSTAY := $(abspath $(TARGET))/debug/backstay
 CLUSTER := tests/cluster/cluster
-STRATEGIES := altinity job
+STRATEGIES := altinity cnpg job
 
 .PHONY: help
 help: ## List the commands

@@ -49,7 +49,9 @@ pub(crate) fn attach(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         backing.plugin_awaited = Some(now);
         return act(actions);
     }
-    if archiving::in_place(&look, run.names)? {
+    // A Cluster that is just getting the plugin restarts its instances one by one.
+    let settled = backing.plugin_awaited.is_none() || cluster.healthy();
+    if archiving::in_place(&look, run.names)? && settled {
         return Ok(Turn::Go(Stage::Request));
     }
     let until = *backing.plugin_awaited.get_or_insert(now) + PLUGIN_SECONDS;

@@ -284,6 +284,7 @@ fn ask(view: &View, query: Query) -> Result<Value, Decision> {
     use backstay_sdk::step::Content;
     match view.ask(query) {
         Err(Stop::Ask(queries)) => Err(Decision::Observe(queries)),
+        Err(Stop::Wait(wait)) => Err(Decision::Wait(wait)),
         Err(Stop::Fail(failure)) => Err(Decision::Fail(failure)),
         Ok(Err(error)) => Ok(json!({"error": format!("{error:?}")})),
         Ok(Ok(content)) => Ok(match content {

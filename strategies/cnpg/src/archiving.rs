@@ -160,7 +160,8 @@ pub(crate) fn pods(names: &Names) -> Selection {
     }
 }
 
-/// Whether every instance of the Cluster runs the plugin: until then the operator refuses a backup by it, for good.
+/// Whether every instance of the Cluster is ready and runs the plugin: without it the operator refuses a backup for good,
+/// and where no instance is ready it looks again after a while only.
 ///
 /// # Errors
 /// A question, or a wait for what cannot be read.
@@ -171,25 +172,31 @@ pub(crate) fn in_place(look: &Look<'_>, names: &Names) -> Result<bool, Stop> {
         .flat_map(|l| &l.items)
         .filter(|pod| is_instance(pod) && !crate::cluster::deleting(pod))
         .peekable();
-    Ok(instances.peek().is_some() && instances.all(has_sidecar))
+    Ok(instances.peek().is_some() && instances.all(|pod| has_sidecar(pod) && is_ready(pod)))
 }
 
 fn is_instance(pod: &Value) -> bool {
     match text(pod, "/metadata/labels/cnpg.io~1podRole") {
-        "" => containers(pod, "/spec/containers").any(|c| c["name"] == "postgres"),
+        "" => entries(pod, "/spec/containers").any(|c| c["name"] == "postgres"),
         role => role == "instance",
     }
 }
 
+/// Whether a pod is ready; one that does not say is taken for it.
+fn is_ready(pod: &Value) -> bool {
+    entries(pod, "/status/conditions").all(|c| c["type"] != "Ready" || c["status"] != "False")
+}
+
 fn has_sidecar(pod: &Value) -> bool {
-    let named = |at| containers(pod, at).any(|c| c["name"] == SIDECAR);
-    let started = |at| containers(pod, at).filter(|c| c["name"] == SIDECAR).all(|c| c["started"] != false);
+    let named = |at| entries(pod, at).any(|c| c["name"] == SIDECAR);
+    let started = |at| entries(pod, at).filter(|c| c["name"] == SIDECAR).all(|c| c["started"] != false);
     (named("/spec/containers") || named("/spec/initContainers"))
         && started("/status/containerStatuses")
         && started("/status/initContainerStatuses")
 }
 
-fn containers<'a>(pod: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
+/// The entries of a list in a pod.
+fn entries<'a>(pod: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
     pod.pointer(at).and_then(Value::as_array).into_iter().flatten()
 }
 
@@ -281,6 +288,8 @@ mod tests {
         pod["status"] = json!({"initContainerStatuses": [{"name": SIDECAR, "started": false}]});
         assert!(!has_sidecar(&pod));
         pod["status"]["initContainerStatuses"][0]["started"] = json!(true);
-        assert!(has_sidecar(&pod));
+        assert!(has_sidecar(&pod) && is_ready(&pod));
+        pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+        assert!(!is_ready(&pod));
     }
 }

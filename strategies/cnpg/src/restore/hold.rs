@@ -93,7 +93,7 @@ pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
             Err(look.wait_or(pending, || Failure::new("ReleaseSuspended", message)))
         }
         State::Awake(release) => {
-            in_time(look.late())?;
+            in_time(run, look.deadline())?;
             if !still_open(run, memory)? {
                 return Ok(Turn::Go(Stage::Gate));
             }
@@ -117,7 +117,9 @@ pub(crate) fn patch(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     }
     let hold = hold(run, &look, plan)?;
     // What the release lacks is the better reason.
-    in_time(look.late() && !matches!(hold, Hold::Behind))?;
+    if !matches!(hold, Hold::Behind) {
+        in_time(run, look.deadline())?;
+    }
     match hold {
         Hold::Fast => {
             plan.drain_limit = Some(run.request.now + DRAIN_SECONDS);

@@ -14,11 +14,14 @@ use crate::release::State;
 use crate::run::{Run, Turn};
 use crate::stage::Stage;
 
+/// No recovery is faster.
+const RECOVERY_SECONDS: i64 = 60;
+
 /// Is the target fit?
 pub(crate) fn fit(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
-    in_time(look.late())?;
+    in_time(run, look.deadline())?;
     Fitness::examine(run, &look)?;
     Ok(Turn::Go(Stage::Gate))
 }
@@ -27,7 +30,7 @@ pub(crate) fn fit(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
 pub(crate) fn gate(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
-    in_time(look.late())?;
+    in_time(run, look.deadline())?;
     let fitness = Fitness::examine(run, &look)?;
     match &fitness.proof {
         Proof::Pending(cause) => return closed(run, memory, &fitness, cause),
@@ -122,10 +125,17 @@ fn lost(name: &str) -> Failure {
     )
 }
 
-/// A restore that is late before it has deleted anything must not begin to.
-pub(super) fn in_time(late: bool) -> Result<(), Failure> {
-    let message = "the restore is out of time (options.restoreTimeoutSeconds), and has deleted nothing; begin a new one";
-    if late { Err(Failure::new("RestoreTimedOut", message)) } else { Ok(()) }
+/// A restore that is late before it has deleted anything must not begin to; nor one whose time will be over before any
+/// database can have recovered. `until` is when its time is over.
+pub(super) fn in_time(run: &Run<'_>, until: i64) -> Result<(), Failure> {
+    if run.request.now + RECOVERY_SECONDS <= until {
+        return Ok(());
+    }
+    let message = format!(
+        "less than {RECOVERY_SECONDS} seconds are left of options.restoreTimeoutSeconds, in which no database recovers; \
+         nothing has been deleted; begin a new restore with more time"
+    );
+    Err(Failure::new("RestoreTimedOut", message))
 }
 
 /// The gate again, for a plan that was stored and not begun: between two wakes a backup can go.

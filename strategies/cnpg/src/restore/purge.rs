@@ -33,7 +33,9 @@ pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         return Ok(Turn::Go(Stage::Resume));
     }
     not_cancelled(run)?;
-    in_time(!plan.purged && run.request.now >= plan.limit)?;
+    if !plan.purged {
+        in_time(run, plan.limit)?;
+    }
     if let Some(turn) = keep_hold(run, &look, plan)? {
         return Ok(turn);
     }

@@ -10,6 +10,7 @@ use super::{RECHECK_SECONDS, condition};
 use crate::archiving;
 use crate::cluster::{Cluster, deleting, uid};
 use crate::memory::Memory;
+use crate::names::Names;
 use crate::plan::{Plan, Volume};
 use crate::recovery_log::{self, SIGNATURE, Verdict};
 use crate::release::State;
@@ -39,7 +40,11 @@ pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
         && !plan.target_asked
         && let Verdict::Unreachable(pod) = recovery_log::verdict(&look, run.view, run.names, !late)?
     {
-        return to_the_end(run, memory, &pod);
+        // A source that lives on may commit any moment: then the operator's own next try reaches the target, and the end of
+        // the archive is another state than the backup's.
+        if source_is_gone(run, &look)? || run.request.now >= plan.limit - plan.timeout / 2 {
+            return to_the_end(run, memory, &pod);
+        }
     }
     if late {
         return expire(run, &look, plan);
@@ -102,10 +107,22 @@ pub(super) fn conditions(plan: &Plan) -> Vec<Condition> {
             "RecoveredToEndOfArchive",
             true,
             "NothingAfterBackup",
-            "nothing was written to the archive after the backup, so that its end is the state of the backup",
+            "nothing had been written to the archive after the backup when its end was recovered to; what a source that \
+             lives on commits while a copy recovers may be in it",
         ));
     }
     conditions
+}
+
+/// Whether nobody writes to the archive that is recovered from: in place its database has been deleted, and a copy's
+/// source has no archive any more.
+fn source_is_gone(run: &Run<'_>, look: &Look<'_>) -> Result<bool, Stop> {
+    let Some(backup) = &run.request.backup else { return Ok(false) };
+    if backup.application_name == run.request.application.name {
+        return Ok(true);
+    }
+    let source = Names::named(&run.names.namespace, &backup.application_name);
+    Ok(look.live(&source.store())?.object().is_none())
 }
 
 /// PostgreSQL refuses a target that no later commit follows. For the backup's own target that proves that the end of the

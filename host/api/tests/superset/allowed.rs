@@ -94,6 +94,7 @@ pub(crate) const ALLOWED: &[Allowed] = &[
         Added,
         "strategy of the time of the backup (R9)",
     ),
+    allow("backups", ".status.privateData", "property", Added, "what is kept out of tenants' reach"),
     allow("backups", ".status.run", "property", Added, "the run that cleans up"),
     allow("plans", ".status.anchor", "property", Added, "slots count from here (R1)"),
     allow("plans", ".status.schedule", "property", Added, "the schedule that the anchor belongs to (R1)"),
@@ -116,6 +117,15 @@ pub(crate) const ALLOWED: &[Allowed] = &[
     allow(POD_TEMPLATES, ".spec.dialect", "property", Added, "optional field of pod strategies"),
     allow("jobs", ".spec.requireArtifact", "property", Added, "optional field of the Job strategy"),
     allow("altinities", ".spec.shards", "property", Added, "optional field of the Altinity strategy"),
+    // ---- archives ------------------------------------------------------------------------------------------------
+    allow("cnpgs", ".spec.dialect", "property", Added, "optional field of all our strategies"),
+    allow(
+        "cnpgs",
+        ".spec.template.barmanObjectStore*",
+        "x-kubernetes-map-type",
+        Narrower,
+        "a reference of one field, of which nobody can apply a part",
+    ),
     allow(
         "jobs",
         ".status.conditions",

@@ -28,8 +28,11 @@ fn ours(file: &str) -> Value {
     serde_saphyr::from_str(&text).unwrap()
 }
 
-const STRATEGIES: [&str; 2] =
-    ["strategy.backups.cozystack.io_altinities.yaml", "strategy.backups.cozystack.io_jobs.yaml"];
+const STRATEGIES: [&str; 3] = [
+    "strategy.backups.cozystack.io_altinities.yaml",
+    "strategy.backups.cozystack.io_cnpgs.yaml",
+    "strategy.backups.cozystack.io_jobs.yaml",
+];
 const CORE: [&str; 5] = [
     "backups.cozystack.io_backupclasses.yaml",
     "backups.cozystack.io_backupjobs.yaml",

@@ -27,6 +27,7 @@ pub(crate) struct Run<'a> {
 
 /// What a stage comes to.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
 pub(crate) enum Turn {
     /// There is nothing more to do in it.
     Go(Stage),

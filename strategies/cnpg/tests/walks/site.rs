@@ -36,6 +36,8 @@ pub(crate) struct Data {
 pub(crate) struct Helm {
     values: Json,
     manifests: BTreeMap<(String, String), Json>,
+    /// When somebody insisted on an upgrade last.
+    forced: Option<String>,
 }
 
 /// All that is no object.
@@ -86,8 +88,14 @@ impl Site {
             return;
         }
         let values = chart::with_defaults(&release["spec"]["values"]);
+        let annotation = |name: &str| release["metadata"]["annotations"][name].as_str().map(str::to_owned);
+        let forced = annotation("reconcile.fluxcd.io/forceAt")
+            .filter(|at| annotation("reconcile.fluxcd.io/requestedAt").as_ref() == Some(at));
         let last = self.helm.entry(app.into()).or_default();
-        if last.values == values {
+        let told_to = forced.is_some() && forced != last.forced;
+        last.forced = forced.or(last.forced.take());
+        // What has been deleted since is not missed: only other values, or somebody who insists, make an upgrade.
+        if last.values == values && !told_to {
             return say_ready(world, &reference, Ok(()));
         }
         let rendered = chart::render(app, &values);
@@ -123,15 +131,16 @@ impl Site {
             applied.insert(key, manifest.clone());
         }
         if outcome.is_err() {
-            // The next try compares with what was there before this one.
-            self.helm.insert(app.into(), last);
+            // The next try comes, and compares with what was there before this one.
+            self.helm.insert(app.into(), Helm { values: Json::Null, ..last });
             return outcome;
         }
         for (kind, name) in last.manifests.keys().filter(|k| !applied.contains_key(*k)) {
             let api_version = if kind == "Cluster" { CNPG } else { BARMAN };
             world.remove(&object(api_version, kind, name));
         }
-        self.helm.insert(app.into(), Helm { values: values.clone(), manifests: applied });
+        self.helm
+            .insert(app.into(), Helm { values: values.clone(), manifests: applied, forced: last.forced });
         Ok(())
     }
 

@@ -215,6 +215,8 @@ struct End {
     made: Option<Backup>,
     /// Somebody else has suspended the release.
     held: bool,
+    /// Somebody changed what the run worked with.
+    meddled: bool,
 }
 
 impl Run<'_> {
@@ -312,8 +314,16 @@ impl Run<'_> {
                     let left = if done { None } else { drive.left() };
                     let mut site = std::mem::take(&mut shared.site);
                     site.stuck_volumes = false;
-                    let held = shared.watcher.held;
-                    return Ok(End { site, done, left, made, held, world: std::mem::take(&mut drive.world) });
+                    let (held, meddled) = (shared.watcher.held, shared.watcher.meddled);
+                    return Ok(End {
+                        site,
+                        done,
+                        left,
+                        made,
+                        held,
+                        meddled,
+                        world: std::mem::take(&mut drive.world),
+                    });
                 }
             };
             drive.world.advance(pause);
@@ -363,7 +373,7 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
     if calm && !end.done && reachable && scene.is_possible() {
         return Err(run.wrong("nothing disturbed the run, and it did not end well"));
     }
-    let End { mut world, mut site, done, left, made, held } = end;
+    let End { mut world, mut site, done, left, made, held, meddled } = end;
     if let (Mode::Backup, Some(made)) = (scene.mode, made) {
         // The Backup is deleted again, and with it what the operator has of it, and nothing else.
         let before = world.all(crate::chart::CNPG, "Backup").count();
@@ -381,6 +391,11 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
         return Ok(run.walked);
     }
     let apps: &[&str] = if scene.copy { &[SOURCE, COPY] } else { &[SOURCE] };
+    // Whether retention has left what is to be restored.
+    let kept = backup.as_ref().is_some_and(|b| {
+        let name = b.metadata.get("cnpg.io/backup-name").map_or("", String::as_str);
+        world.get(&crate::chart::object(crate::chart::CNPG, "Backup", name)).is_some()
+    });
     if let Some(left) = left {
         // The next restore of this target finds what this one left behind.
         let mut request = scene.request(Mode::Restore, "run-2", &uid(2), backup);
@@ -391,7 +406,22 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
         if calm {
             site.settle(&mut world, apps);
         }
-        run.drive(rng, (world, site), request, step(), asked, held, !calm)?;
+        let end = run.drive(rng, (world, site), request, step(), asked, held, !calm)?;
+        if calm && !end.done && !meddled && kept && reachable && scene.is_possible() {
+            return Err(run.wrong("nothing disturbed the second restore, and it did not end well"));
+        }
+        return Ok(run.walked);
+    }
+    if done && rng.chance(20) {
+        // The same once more: the values that it writes are there already.
+        site.settle(&mut world, apps);
+        let mut request = scene.request(Mode::Restore, "run-5", &uid(5), backup.clone());
+        request.options = Some(options.clone());
+        let again = Rng::of(rng.below(u64::MAX));
+        let end = run.drive(again, (world, site), request, step(), asked, held, false)?;
+        if !end.done && !meddled && kept && scene.is_possible() {
+            return Err(run.wrong("nothing disturbed the restore that was repeated, and it did not end well"));
+        }
         return Ok(run.walked);
     }
     if done && !scene.copy && rng.chance(30) {

@@ -14,6 +14,8 @@ use crate::site::Site;
 pub(crate) const PASSWORD: &str = "s3cret-of-anna";
 pub(crate) const SOURCE: &str = "orders";
 pub(crate) const COPY: &str = "orders-copy";
+/// The BackupJob that a restore is of.
+const FIRST: &str = "nightly";
 const PATH: &str = "s3://tenant-a/orders/";
 
 /// Who set the archive up.
@@ -36,6 +38,10 @@ pub(crate) struct Scene {
     pub(crate) suspended_before: bool,
     pub(crate) without_release: bool,
     pub(crate) without_keys: bool,
+    /// The strategy names no Secret: access by role.
+    pub(crate) by_role: bool,
+    /// Retention has removed the backup before the restore begins.
+    pub(crate) pruned: bool,
     pub(crate) options: Json,
     /// Seconds that the host's clock is ahead.
     pub(crate) skew: i64,
@@ -73,6 +79,8 @@ impl Scene {
             suspended_before: rng.chance(8),
             without_release: rng.chance(3),
             without_keys: rng.chance(4),
+            by_role: mode == Mode::Restore && rng.chance(4),
+            pruned: rng.chance(5),
             options,
             skew: *rng.pick(&[0, 0, 0, 3600, -3600]),
         }
@@ -89,7 +97,7 @@ impl Scene {
         let leaves =
             self.managed != Managed::SystemBucket || self.copy || self.options["leaveSystemBucket"] == true;
         let made = self.mode == Mode::Backup || (in_time && leaves && !self.without_release);
-        made && !self.without_keys && !self.suspended_before
+        made && !self.without_keys && !self.by_role && !self.pruned && !self.suspended_before
     }
 
     /// The world to begin in, and the Backup to restore.
@@ -116,6 +124,9 @@ impl Scene {
         }
         if self.without_keys {
             world.remove(&chart::object("v1", "Secret", "archive-keys"));
+        }
+        if self.pruned && self.mode == Mode::Restore {
+            site.retention(&mut world);
         }
         site.told.clear();
         (world, site, backup)
@@ -150,7 +161,7 @@ impl Scene {
         let (mut world, mut site) = self.installed();
         site.busy = self.busy;
         site.settle(&mut world, &[SOURCE]);
-        let request = self.request(Mode::Backup, "nightly", "11111111-0000-4000-8000-000000000001", None);
+        let request = self.request(Mode::Backup, FIRST, "11111111-0000-4000-8000-000000000001", None);
         let descriptor = crate::descriptor();
         let mut drive = Drive::new(descriptor, request, world, step());
         let turn = drive.run(|world| {
@@ -187,6 +198,14 @@ impl Scene {
             Mode::Cleanup => "Backup",
         };
         let app = if mode == Mode::Restore { self.app() } else { SOURCE };
+        let mut store = json!({
+            "destinationPath": "s3://{{ .Parameters.bucket }}/orders/",
+            "endpointURL": "https://s3.example",
+            "wal": {"compression": "gzip"},
+        });
+        if !self.by_role || name == FIRST {
+            store["s3Credentials"] = json!({"secretRef": {"name": "archive-keys"}});
+        }
         Request {
             mode,
             run: ObjectRef {
@@ -200,12 +219,7 @@ impl Scene {
             deadline: 0,
             now: 0,
             strategy_kind: GroupKind { group: "strategy.backups.cozystack.io".into(), kind: "CNPG".into() },
-            strategy: Some(json!({"template": {"barmanObjectStore": {
-                "destinationPath": "s3://{{ .Parameters.bucket }}/orders/",
-                "endpointURL": "https://s3.example",
-                "s3Credentials": {"secretRef": {"name": "archive-keys"}},
-                "wal": {"compression": "gzip"},
-            }}})),
+            strategy: Some(json!({"template": {"barmanObjectStore": store}})),
             parameters: [("bucket".to_owned(), NAMESPACE.to_owned())].into(),
             options: None,
             application: chart::application(app),

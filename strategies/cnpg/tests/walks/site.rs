@@ -382,11 +382,24 @@ impl Site {
 
     /// Retention removes the oldest base backup, and the Backup that made it.
     pub(crate) fn retention(&mut self, world: &mut World) {
-        for archive in self.archives.values_mut() {
-            if !archive.bases.is_empty() {
-                let (_, name) = archive.bases.remove(0);
-                world.remove(&object(CNPG, "Backup", &name));
-                self.told.push(format!("retention removes {name}"));
+        for ((path, server), archive) in &mut self.archives {
+            if archive.bases.is_empty() {
+                continue;
+            }
+            let (_, name) = archive.bases.remove(0);
+            world.remove(&object(CNPG, "Backup", &name));
+            self.told.push(format!("retention removes {name}"));
+            let stores: Vec<Json> = world.all(BARMAN, "ObjectStore").cloned().collect();
+            let of_archive = |s: &&Json| place(text(s, "/spec/configuration/destinationPath")) == *path;
+            for store in stores.iter().filter(of_archive) {
+                let reference = object(BARMAN, "ObjectStore", text(store, "/metadata/name"));
+                let window = archive
+                    .bases
+                    .first()
+                    .map(|(first, _)| json!({"firstRecoverabilityPoint": rfc3339(*first)}));
+                world.edit(&reference, |s| {
+                    s["status"]["serverRecoveryWindow"][server.as_str()] = json!(window)
+                });
             }
         }
     }

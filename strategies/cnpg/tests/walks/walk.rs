@@ -171,6 +171,7 @@ impl Shared {
                 "asks for more space in the application"
             }
             5 => {
+                watcher.pruned = true;
                 self.site.retention(world);
                 "has short retention"
             }
@@ -374,6 +375,13 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
         return Err(run.wrong("nothing disturbed the run, and it did not end well"));
     }
     let End { mut world, mut site, done, left, made, held, meddled } = end;
+    if let (Mode::Backup, Some(_), true) = (scene.mode, &made, rng.chance(30)) {
+        // A BackupJob of the same name, made anew, is a backup of its own.
+        let request = scene.request(Mode::Backup, "run-1", &uid(6), None);
+        let rng = Rng::of(rng.below(u64::MAX));
+        run.drive(rng, (world, site), request, step(), Asked::Backup, held, true)?;
+        return Ok(run.walked);
+    }
     if let (Mode::Backup, Some(made)) = (scene.mode, made) {
         // The Backup is deleted again, and with it what the operator has of it, and nothing else.
         let before = world.all(crate::chart::CNPG, "Backup").count();

@@ -33,6 +33,13 @@ pub(crate) struct Watcher {
     cluster: Option<Json>,
     volumes: BTreeSet<String>,
     suspended: bool,
+    /// When the run began, in the cluster's time, and how long it may wait before it deletes.
+    began: i64,
+    limit: i64,
+    /// An earlier restore has deleted already.
+    is_stranded: bool,
+    /// Retention was at work during the run.
+    pub(crate) pruned: bool,
     /// The stored checkpoint, as text.
     pub(crate) stored: String,
     /// Clusters that the run's deletes reached.
@@ -74,6 +81,10 @@ impl Watcher {
             volumes: of_app.filter_map(|v| uid(v).map(str::to_owned)).collect(),
             cluster: found,
             suspended: world.get(&release(app)).is_some_and(|r| r["spec"]["suspend"] == true),
+            began: world.now(),
+            limit: scene.options["restoreTimeoutSeconds"].as_i64().unwrap_or(1800),
+            is_stranded: request.inherited.is_some(),
+            pruned: false,
             stored: String::new(),
             deleted: BTreeSet::new(),
             held: false,
@@ -138,6 +149,14 @@ impl Watcher {
             && self.cluster.as_ref().and_then(uid) != Some(&delete.uid)
         {
             return Err("the Cluster that this restore recovered is deleted".into());
+        }
+        if self.deleted.is_empty() && !self.is_stranded && world.now() > self.began + self.limit {
+            return Err(format!("the Cluster is deleted {} s after the beginning", world.now() - self.began));
+        }
+        let archive = self.source.as_ref().and_then(|s| site.archives.get(s));
+        let first = archive.and_then(|a| a.bases.first()).map(|(stop, _)| *stop);
+        if !self.pruned && !self.is_stranded && first.is_none_or(|stop| stop > self.moments.1) {
+            return Err("the Cluster is deleted, and nothing in the archive can be recovered".into());
         }
         if world.get(&release(self.app)).is_some() {
             let values = values(world, self.app);

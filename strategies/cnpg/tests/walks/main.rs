@@ -1,7 +1,8 @@
 //! Seeded walks through everything that can happen to a run of the strategy, over a model of those it works with: the
 //! application's API, Helm and the chart, the operator, its plugin and the archive.
 //!
-//! `CNPG_WALK=<seed>` walks one again and prints what happened; `CNPG_WALKS=<n>` sets how many there are.
+//! `CNPG_WALK=<seed>` walks one again and prints what happened; `CNPG_WALKS=<n>` sets how many there are, and
+//! `CNPG_WALKS_WRONG=<n>` after how many that went wrong it is enough.
 
 mod chart;
 mod native;
@@ -47,18 +48,22 @@ fn number(name: &str) -> Option<u64> {
 
 /// Walks all seeds, on every core.
 fn walks(seeds: std::ops::Range<u64>, step: fn() -> StepFn<'static>) -> (Vec<Walked>, Vec<Wrong>) {
-    let next = AtomicU64::new(seeds.start);
+    let (next, went_wrong) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
+    let enough = number("CNPG_WALKS_WRONG").unwrap_or(40);
     let threads = thread::available_parallelism().map_or(2, usize::from);
     let one = || {
         let (mut walked, mut wrong) = (Vec::new(), Vec::new());
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end || wrong.len() > 20 {
+            if seed >= seeds.end || went_wrong.load(Ordering::Relaxed) >= enough {
                 return (walked, wrong);
             }
             match walk(seed, step) {
                 Ok(w) => walked.push(w),
-                Err(w) => wrong.push(w),
+                Err(w) => {
+                    went_wrong.fetch_add(1, Ordering::Relaxed);
+                    wrong.push(w);
+                }
             }
         }
     };

@@ -42,6 +42,8 @@ pub(crate) struct Watcher {
     pub(crate) pruned: bool,
     /// The stored checkpoint, as text.
     pub(crate) stored: String,
+    /// The run has resumed the release.
+    resumed: bool,
     /// Clusters that the run's deletes reached.
     pub(crate) deleted: BTreeSet<String>,
     /// Somebody suspended the release, or it was so in the beginning, and nobody resumed it.
@@ -86,6 +88,7 @@ impl Watcher {
             is_stranded: request.inherited.is_some(),
             pruned: false,
             stored: String::new(),
+            resumed: false,
             deleted: BTreeSet::new(),
             held: false,
             // What an earlier run left is neither as it was, nor to be put back so.
@@ -96,6 +99,9 @@ impl Watcher {
 
     /// An action is about to be carried out.
     pub(crate) fn action(&mut self, world: &World, site: &Site, action: &Action) -> Result<(), String> {
+        if let Action::Patch(patch) = action {
+            self.resumed |= patch.object.kind == "HelmRelease" && patch.body["spec"]["suspend"] == false;
+        }
         let Action::Delete(delete) = action else { return Ok(()) };
         if self.mode != Mode::Restore {
             return Ok(());
@@ -146,7 +152,7 @@ impl Watcher {
             return Err("the Cluster is deleted while the release is awake".into());
         }
         if site.data.get(&delete.uid).is_some_and(|d| d.source.is_some() && d.source == self.source)
-            && self.cluster.as_ref().and_then(uid) != Some(&delete.uid)
+            && (self.resumed || !self.deleted.is_empty())
         {
             return Err("the Cluster that this restore recovered is deleted".into());
         }

@@ -17,14 +17,15 @@ readonly -a USERS=(
 )
 
 make_certificates() {
-  local pki=$STATE/pki user subject file group
+  local pki=$STATE/pki users=("${USERS[@]}") user subject file group
+  ! with_services || users+=("${SERVICE_USERS[@]}")
   mkdir -m 700 "$pki"
   openssl req -x509 "${CERTIFICATE[@]}" -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc \
     -subj /CN=backstay-test-ca -keyout "$pki/ca.key" -out "$pki/ca.crt" 2>/dev/null
 
   make_certificate kube-apiserver /CN=kube-apiserver \
     "subjectAltName=IP:$NODE_ADDRESS,IP:$SERVICE_ADDRESS,IP:127.0.0.1,DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local"
-  for user in "${USERS[@]}"; do
+  for user in "${users[@]}"; do
     read -r file subject group <<<"$user"
     [[ $group == - ]] && subject=/CN=$subject || subject=/O=$group/CN=$subject
     make_certificate "$file" "$subject" extendedKeyUsage=clientAuth
@@ -35,6 +36,15 @@ make_certificates() {
   # The two that people and tests use have a plain place.
   mv "$pki/admin.kubeconfig" "$STATE/kubeconfig"
   mv "$pki/backstay.kubeconfig" "$STATE/backstay.kubeconfig"
+  [[ -z $VOLUME_OWNER ]] || give_to_controller_manager "$VOLUME_OWNER"
+}
+
+# give_to_controller_manager UID: the files that it reads, and the folders on the way to them.
+give_to_controller_manager() {
+  local pki=$STATE/pki
+  chmod 711 "$STATE" "$pki"
+  chown "$1" "$pki/kube-controller-manager.kubeconfig" "$pki/service-account.key" "$pki/ca.key"
+  install -d -o "$1" -g "$1" "$STATE/volumes"
 }
 
 # make_certificate NAME SUBJECT EXTENSION

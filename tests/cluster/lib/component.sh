@@ -1,8 +1,29 @@
 # shellcheck shell=bash
 # The programs of the cluster and their flags. Each is started by one function, in the order of up.sh. To add one
-# (kube-proxy, a DNS server), write its function here and its line there.
+# write its function here and its line there. What not every cluster has is in services.sh.
 
 readonly -a COMPONENTS=(etcd containerd kube-apiserver kube-controller-manager kube-scheduler kubelet)
+# components: prints those of this cluster, with the programs that its user added.
+components() {
+  printf '%s\n' "${COMPONENTS[@]}"
+  ! with_services || printf '%s\n' "${SERVICE_COMPONENTS[@]}"
+  [[ ! -d $STATE/programs ]] || ls "$STATE/programs"
+}
+
+# start_program NAME PROGRAM ARGS…: a program of the cluster's user, which ends with the cluster. It sees the state folder
+# as /run/backstay. Does nothing if it runs already.
+start_program() {
+  [[ $# -ge 2 ]] || die "start: give the program a name, and say which it is"
+  local name=$1 program=$2
+  shift 2
+  [[ $name =~ ^[a-z0-9][-a-z0-9]*$ ]] || die "start $name: use only a-z, 0-9 and -"
+  lock "$NAME"
+  if component_pid "$name" >/dev/null; then return; fi
+  mkdir -p "$STATE/programs"
+  cp "$program" "$STATE/programs/$name" # where it lies may be covered inside
+  start "$name" "/run/backstay/programs/$name" "$@"
+}
+
 readonly PKI=/run/backstay/pki CONFIG=/run/backstay/config
 
 # start NAME CMD…: a program of the cluster, with its output in log/NAME.log and its number (inside) in pids/NAME.
@@ -53,7 +74,10 @@ start_kube_apiserver() {
 readonly -a UNHURRIED=(--kube-api-qps=2000 --kube-api-burst=4000 --leader-elect=false --secure-port=0)
 
 start_kube_controller_manager() {
-  start kube-controller-manager kube-controller-manager --kubeconfig="$PKI/kube-controller-manager.kubeconfig" \
+  local as=()
+  # The volumes that it makes belong to its own user.
+  [[ -z $VOLUME_OWNER ]] || as=(setpriv --reuid "$VOLUME_OWNER" --regid "$VOLUME_OWNER" --clear-groups)
+  start kube-controller-manager "${as[@]}" kube-controller-manager --kubeconfig="$PKI/kube-controller-manager.kubeconfig" \
     "${UNHURRIED[@]}" --concurrent-job-syncs=20 \
     --root-ca-file="$PKI/ca.crt" --service-account-private-key-file="$PKI/service-account.key" \
     --cluster-signing-cert-file="$PKI/ca.crt" --cluster-signing-key-file="$PKI/ca.key" \

@@ -31,7 +31,7 @@ check_given_cluster() {
 
 healthy() {
   local component
-  for component in "${COMPONENTS[@]}"; do
+  for component in $(components); do
     component_pid "$component" >/dev/null || return 1
   done
   { admin get --raw /readyz && node_ready; } >/dev/null 2>&1
@@ -40,7 +40,7 @@ healthy() {
 status() {
   if uses_given_cluster; then check_given_cluster; return; fi
   local component pid memory
-  for component in "${COMPONENTS[@]}"; do
+  for component in $(components); do
     if pid=$(machine_pid "$component"); then
       memory=$(awk '/^VmRSS/ {print int($2 / 1024)}' "/proc/$pid/status")
       printf '%-24s process %-8s %4s MiB\n' "$component" "$pid" "$memory"

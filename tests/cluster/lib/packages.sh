@@ -17,6 +17,7 @@ install_packages() {
   for entry in "${PACKAGES[@]}"; do
     command -v "${entry% *}" >/dev/null || missing+=("${entry#* }")
   done
+  [[ -z ${WITH_SERVICES:-} ]] || command -v nft >/dev/null || missing+=(nftables)
   has_static_busybox || missing+=(busybox-static)
   [[ ${#missing[@]} -gt 0 ]] || return 0
   say "installing Debian packages: ${missing[*]}"

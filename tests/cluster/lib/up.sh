@@ -6,10 +6,14 @@ up() {
   require_root
   install_packages
   build
+  [[ -z $WITH_SERVICES ]] || build_services
   lock "$NAME"
   if healthy; then
     [[ -e $STATE/audit || ${BACKSTAY_AUDIT:-0} != 1 ]] ||
       die "cluster $NAME is up without an audit log: take it down first"
+    [[ -z $WITH_SERVICES ]] || with_services || die "cluster $NAME is up without services: take it down first"
+    [[ -z $VOLUME_OWNER || $(stat --format %u "$STATE/volumes") == "$VOLUME_OWNER" ]] ||
+      die "cluster $NAME is up with volumes of another user: take it down first"
     say "cluster $NAME is up already"
   else
     remove_cluster # whatever is left of an earlier one
@@ -26,6 +30,7 @@ start_cluster() {
   chmod 700 "$STATE"
   cp -r "$HERE/config" "$STATE/config" # the checkout may lie under a path that is covered inside
   [[ ${BACKSTAY_AUDIT:-0} != 1 ]] || touch "$STATE/audit"
+  [[ -z $WITH_SERVICES ]] || mkdir "$STATE/services"
   ln -s "$BUILD/bin" "$STATE/bin"
   make_certificates
   create_cgroups
@@ -41,6 +46,7 @@ start_cluster() {
   start_kube_scheduler
   start_kubelet
   wait_for 30 "objects applied" kube-apiserver -- admin apply -f "$HERE/config/objects.yaml"
+  ! with_services || start_services
   wait_for 90 "node ready" kubelet containerd kube-apiserver -- node_ready
   wait_for 60 "service account of namespace default" kube-controller-manager kube-apiserver -- \
     admin get serviceaccount default

@@ -4,6 +4,7 @@
 //! against the cluster that `tests/run` starts. A test that cannot reach one says so, and fails where `CI` is set.
 
 pub mod bad_inputs;
+pub mod chart;
 mod client;
 pub mod controller;
 pub mod faults;

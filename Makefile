@@ -30,6 +30,7 @@ lint: ## Formatting, clippy and shell scripts
 	shellcheck tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run .ci/run
 	@for patch in tests/mutants/*.patch; do git apply --check "$$patch" || { echo "lint: $$patch does not apply any more" >&2; exit 1; }; done
 	cd tests/cluster && shellcheck cluster lib/*.sh lib/init
+	cd tests/cnpg && shellcheck -x build up e2e crds lib/*.sh
 
 .PHONY: install-test
 install-test: components ## Install the controller in a cluster of its own, by the commands of docs/operations
@@ -57,6 +58,14 @@ faults: build ## Play every fault plan; BACKSTAY_FAULT_PLAN='…' replays one
 mutants: build ## Put defects of the reference back, one at a time: a fault plan must catch each
 	@$(CLUSTER) up
 	@tests/mutants/run
+
+.PHONY: e2e-cnpg
+e2e-cnpg: components ## Back up, destroy and restore real PostgreSQL: CloudNativePG, its plugin and S3
+	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) POSTGRES_CHART=$(dir $(BACKSTAY))postgres-chart tests/cnpg/e2e
+
+.PHONY: cnpg-cluster
+cnpg-cluster: build ## Start a test cluster with CloudNativePG (stop it with: tests/cluster/cluster down --name cnpg)
+	@POSTGRES_CHART=$(dir $(BACKSTAY))postgres-chart tests/cnpg/up
 
 .PHONY: cluster
 cluster: ## Start the test cluster (stop it with: tests/cluster/cluster down)

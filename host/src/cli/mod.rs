@@ -20,7 +20,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the controller.
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Print the CustomResourceDefinitions, for kubectl apply --server-side -f -
     Crds(crds::CrdsArgs),
     /// Look at a strategy component, with the engine and limits of the controller.

@@ -62,7 +62,9 @@ pub(super) async fn result(
 ) -> Result<Result<Option<PodResult>, ReadError>, Halt> {
     let name = reference(name, scene).name;
     let api = Api::<Job>::namespaced(scene.ctx.client.clone(), scene.run.namespace());
-    let found = match scene.ctx.caches.job(scene.run.namespace(), &name) {
+    // What a watch shows may be behind: now and then the Job itself is read.
+    let due = scene.ctx.runs.job_read_due(&scene.run.uid, scene.ctx.settings.recheck);
+    let found = match scene.ctx.caches.job(scene.run.namespace(), &name).filter(|_| !due) {
         Some(found) => found.as_ref().clone(),
         None => match patiently(|| api.get(&name)).await {
             Ok(found) => found,

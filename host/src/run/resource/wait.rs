@@ -20,10 +20,11 @@ const AT_ONCE: Duration = Duration::from_millis(200);
 pub(super) fn wait(wait: Wait, scene: &Scene<'_>, seen: &Seen) -> Result<Halt, Halt> {
     let mut wanted = Vec::with_capacity(wait.watch.len());
     let mut unwatched = wait.watch.is_empty();
+    let mut net = Duration::MAX;
     for watch in &wait.watch {
         match watch {
-            // Jobs of runs are watched anyway.
-            Watch::Pod(_) => {}
+            // Jobs of runs are watched anyway; the net under that watch is that of pod strategies.
+            Watch::Pod(_) => net = scene.ctx.settings.recheck,
             Watch::Object(object) => match of_object(object, scene, seen)? {
                 Some(interest) => wanted.push(interest),
                 None => unwatched = true,
@@ -42,7 +43,7 @@ pub(super) fn wait(wait: Wait, scene: &Scene<'_>, seen: &Seen) -> Result<Halt, H
     Ok(Halt::Paused {
         reason: wait.reason,
         message: wait.message,
-        recheck: recheck.min(Duration::from_secs(left)),
+        recheck: recheck.min(net).min(Duration::from_secs(left)),
     })
 }
 

@@ -10,9 +10,9 @@ mod trouble;
 use std::collections::BTreeMap;
 
 use backstay_core::contract::{
-    Action, ActionResult, Answer, Artifact, Backup, CancelCause, Cancellation, Checkpoint, Condition,
-    Content, Descriptor, Event, Failure, GroupKind, Inherited, Json, ObjectRef, Outcome, PodResult, Query,
-    ReadError, Request, StepResult, View, Wait, WriteError,
+    Action, ActionResult, Answer, Backup, CancelCause, Cancellation, Checkpoint, Condition, Content,
+    Descriptor, Event, Failure, GroupKind, Inherited, Json, ObjectRef, Outcome, PodResult, Query, ReadError,
+    Request, StepResult, View, Wait, WriteError,
 };
 use backstay_core::resource::{Breach, Next, Pins, Wake};
 
@@ -486,7 +486,7 @@ impl<'a> Drive<'a> {
             application_name: request.application.name.clone(),
             taken_at: outcome.taken_at.unwrap_or_else(|| self.world.now()),
             metadata,
-            artifact: outcome.artifact.as_ref().map(Artifact::clone),
+            artifact: outcome.artifact.clone(),
             underlying_resources: outcome.underlying_resources.clone(),
             private_data: outcome.private_data.clone(),
         }

@@ -68,8 +68,16 @@ impl ResourceStrategy for Steps {
             && memory.acting
         {
             memory.acting = false;
-            let again = matches!(result.value, Err(WriteError::Conflict(_) | WriteError::NotFound))
-                && matches!(program.get(memory.at), Some(Instruction::Delete { uid: None, .. }));
+            let again = match (&result.value, program.get(memory.at)) {
+                (
+                    Err(WriteError::Conflict(_) | WriteError::NotFound),
+                    Some(Instruction::Delete { uid: None, .. }),
+                ) => true,
+                (Err(WriteError::Conflict(_)), Some(Instruction::Patch { resource_version: None, .. })) => {
+                    true
+                }
+                _ => false,
+            };
             if let (Err(error), Some(Instruction::RunPod { name, .. })) =
                 (&result.value, program.get(memory.at))
             {

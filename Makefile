@@ -55,7 +55,7 @@ faults: build ## Play every fault plan; BACKSTAY_FAULT_PLAN='…' replays one
 	  cargo test --workspace --locked --test faults -- --nocapture every_fault_plan
 
 .PHONY: mutants
-mutants: build ## Put defects of the reference back, one at a time: a fault plan must catch each
+mutants: build ## Put defects of the reference back, one at a time: a fault plan or a walk must catch each
 	@$(CLUSTER) up
 	@tests/mutants/run
 

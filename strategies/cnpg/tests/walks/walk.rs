@@ -1,6 +1,7 @@
 //! One walk: wakes of a run, everybody else in between, and troubles at any moment, all by chance of one seed.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
@@ -28,8 +29,10 @@ pub(crate) struct Wrong {
 }
 
 /// What a walk came to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Walked {
+    /// Stages, conditions, and reasons of failures.
+    pub(crate) seen: BTreeSet<String>,
     pub(crate) wakes: u64,
     pub(crate) calls: u64,
     pub(crate) troubles: u64,
@@ -284,6 +287,11 @@ impl Run<'_> {
                     return Err(self.wrong(format!("a rule of the contract is broken: {rule}")));
                 }
             };
+            self.walked.seen.extend(drive.checkpoint().map(|c| c.stage.clone()));
+            self.walked.seen.extend(drive.conditions().keys().cloned());
+            if let Turn::Failed(failure) = &turn {
+                self.walked.seen.insert(failure.reason.clone());
+            }
             if let Some(what) = shared.wrong.take() {
                 return Err(self.wrong(what));
             }

@@ -1,5 +1,8 @@
 //! The pages about CNPG say what the code does.
 
+// Functions that tests share are not seen as tests by the lint.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

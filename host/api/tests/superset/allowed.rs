@@ -114,13 +114,12 @@ pub(crate) const ALLOWED: &[Allowed] = &[
         "optional field of pod strategies",
     ),
     allow(POD_TEMPLATES, ".spec.backoffLimit", "property", Added, "optional field of pod strategies"),
-    allow(POD_TEMPLATES, ".spec.dialect", "property", Added, "optional field of pod strategies"),
     allow("jobs", ".spec.requireArtifact", "property", Added, "optional field of the Job strategy"),
     allow("altinities", ".spec.shards", "property", Added, "optional field of the Altinity strategy"),
     // ---- archives ------------------------------------------------------------------------------------------------
-    allow("cnpgs", ".spec.dialect", "property", Added, "optional field of all our strategies"),
+    allow("", ".spec.dialect", "property", Added, "optional field of all our strategies"),
     allow(
-        "cnpgs",
+        "",
         ".spec.template.barmanObjectStore*",
         "x-kubernetes-map-type",
         Narrower,

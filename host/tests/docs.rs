@@ -129,6 +129,7 @@ fn the_metrics_are_those_that_are_served() {
     metrics.run_ended("BackupJob", "Succeeded", "BackupCompleted", 1.0);
     metrics.called("job", "render", "ok", 0.001);
     metrics.slot("Fired");
+    metrics.projected("platform", None);
     let text = metrics.text();
     let mut rows: BTreeMap<String, String> = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

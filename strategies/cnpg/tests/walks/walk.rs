@@ -31,7 +31,7 @@ pub(crate) struct Wrong {
 /// What a walk came to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Walked {
-    /// Stages, conditions, and reasons of failures.
+    /// Stages, conditions, and reasons of waits and failures.
     pub(crate) seen: BTreeSet<String>,
     pub(crate) wakes: u64,
     pub(crate) calls: u64,
@@ -210,6 +210,14 @@ struct Run<'w> {
     walked: Walked,
 }
 
+/// How a run goes.
+struct How {
+    asked: Asked,
+    /// Somebody else has suspended the release.
+    held: bool,
+    disturbed: bool,
+}
+
 /// How the run ended.
 struct End {
     world: World,
@@ -230,10 +238,9 @@ impl Run<'_> {
         (world, mut site): (World, Site),
         request: Request,
         step: StepFn<'static>,
-        asked: Asked,
-        held: bool,
-        disturbed: bool,
+        how: How,
     ) -> Result<End, Wrong> {
+        let How { asked, held, disturbed } = how;
         let mut rng = rng;
         let app = if request.mode == Mode::Restore { self.scene.app() } else { SOURCE };
         site.stuck_volumes = disturbed && rng.chance(2);
@@ -289,8 +296,14 @@ impl Run<'_> {
             };
             self.walked.seen.extend(drive.checkpoint().map(|c| c.stage.clone()));
             self.walked.seen.extend(drive.conditions().keys().cloned());
-            if let Turn::Failed(failure) = &turn {
-                self.walked.seen.insert(failure.reason.clone());
+            match &turn {
+                Turn::Failed(failure) => {
+                    self.walked.seen.insert(failure.reason.clone());
+                }
+                Turn::Waits(wait) => {
+                    self.walked.seen.insert(wait.reason.clone());
+                }
+                Turn::Done(_) | Turn::Crashed => {}
             }
             if let Some(what) = shared.wrong.take() {
                 return Err(self.wrong(what));
@@ -377,7 +390,13 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
         Asked::Time(at) => in_archive(at),
         Asked::Backup | Asked::Latest => true,
     };
-    let end = run.drive(first, (world, site), request, step(), asked, scene.suspended_before, !calm)?;
+    let end = run.drive(
+        first,
+        (world, site),
+        request,
+        step(),
+        How { asked, held: scene.suspended_before, disturbed: !calm },
+    )?;
     run.walked.done = end.done;
     if calm && !end.done && reachable && scene.is_possible() {
         return Err(run.wrong("nothing disturbed the run, and it did not end well"));
@@ -387,7 +406,7 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
         // A BackupJob of the same name, made anew, is a backup of its own.
         let request = scene.request(Mode::Backup, "run-1", &uid(6), None);
         let rng = Rng::of(rng.below(u64::MAX));
-        run.drive(rng, (world, site), request, step(), Asked::Backup, held, true)?;
+        run.drive(rng, (world, site), request, step(), How { asked: Asked::Backup, held, disturbed: true })?;
         return Ok(run.walked);
     }
     if let (Mode::Backup, Some(made)) = (scene.mode, made) {
@@ -395,7 +414,13 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
         let before = world.all(crate::chart::CNPG, "Backup").count();
         let cleanup = scene.request(Mode::Cleanup, "run-1", &uid(3), Some(made.clone()));
         let rng = Rng::of(rng.below(u64::MAX));
-        let end = run.drive(rng, (world, site), cleanup, step(), Asked::Backup, held, true)?;
+        let end = run.drive(
+            rng,
+            (world, site),
+            cleanup,
+            step(),
+            How { asked: Asked::Backup, held, disturbed: true },
+        )?;
         let name = made.metadata.get("cnpg.io/backup-name").cloned().unwrap_or_default();
         let left = end.world.get(&crate::chart::object(crate::chart::CNPG, "Backup", &name)).is_some();
         if end.done && (left || end.world.all(crate::chart::CNPG, "Backup").count() + 1 < before) {
@@ -422,7 +447,7 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
         if calm {
             site.settle(&mut world, apps);
         }
-        let end = run.drive(rng, (world, site), request, step(), asked, held, !calm)?;
+        let end = run.drive(rng, (world, site), request, step(), How { asked, held, disturbed: !calm })?;
         if calm && !end.done && !meddled && kept && reachable && scene.is_possible() {
             return Err(run.wrong("nothing disturbed the second restore, and it did not end well"));
         }
@@ -434,7 +459,7 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
         let mut request = scene.request(Mode::Restore, "run-5", &uid(5), backup.clone());
         request.options = Some(options.clone());
         let again = Rng::of(rng.below(u64::MAX));
-        let end = run.drive(again, (world, site), request, step(), asked, held, false)?;
+        let end = run.drive(again, (world, site), request, step(), How { asked, held, disturbed: false })?;
         if !end.done && !meddled && kept && scene.is_possible() {
             return Err(run.wrong("nothing disturbed the restore that was repeated, and it did not end well"));
         }
@@ -446,7 +471,13 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
         let request = scene.request(Mode::Backup, "after", &uid(4), None);
         let undisturbed = Rng::of(rng.below(u64::MAX));
         let usable = world.get(&cluster(SOURCE)).is_some() && !scene.without_keys;
-        let end = run.drive(undisturbed, (world, site), request, step(), Asked::Backup, held, false)?;
+        let end = run.drive(
+            undisturbed,
+            (world, site),
+            request,
+            step(),
+            How { asked: Asked::Backup, held, disturbed: false },
+        )?;
         if usable && !end.done {
             return Err(run.wrong("after the restore no backup can be made"));
         }

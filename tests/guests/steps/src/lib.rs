@@ -68,16 +68,13 @@ impl ResourceStrategy for Steps {
             && memory.acting
         {
             memory.acting = false;
-            let again = match (&result.value, program.get(memory.at)) {
+            let again = matches!(
+                (&result.value, program.get(memory.at)),
                 (
                     Err(WriteError::Conflict(_) | WriteError::NotFound),
                     Some(Instruction::Delete { uid: None, .. }),
-                ) => true,
-                (Err(WriteError::Conflict(_)), Some(Instruction::Patch { resource_version: None, .. })) => {
-                    true
-                }
-                _ => false,
-            };
+                ) | (Err(WriteError::Conflict(_)), Some(Instruction::Patch { resource_version: None, .. }),)
+            );
             if let (Err(error), Some(Instruction::RunPod { name, .. })) =
                 (&result.value, program.get(memory.at))
             {
@@ -139,8 +136,7 @@ fn run(
     mut memory: Memory,
 ) -> Result<Step, Stop> {
     let (mut conditions, mut events) = (Vec::new(), Vec::new());
-    loop {
-        let Some(instruction) = program.get(memory.at) else { break };
+    while let Some(instruction) = program.get(memory.at) {
         let decision = match instruction {
             Instruction::Stage(name) => {
                 memory.stage.clone_from(name);
@@ -169,7 +165,7 @@ fn run(
                 let found = object.named(request);
                 let query = GetQuery { object: found.clone(), live: false, fields: Vec::new() };
                 match ask(view, Query::Get(query)) {
-                    Err(observe) => Some(observe),
+                    Err(observe) => Some(*observe),
                     Ok(answer) if answer["object"].pointer(at).and_then(Value::as_str) == Some(equals) => {
                         None
                     }
@@ -197,7 +193,7 @@ fn run(
             }
             asking if asking.query(request).is_some() => {
                 match ask(view, asking.query(request).unwrap_or(NEVER)) {
-                    Err(observe) => Some(observe),
+                    Err(observe) => Some(*observe),
                     Ok(answer) => {
                         if asking.is_pending(&answer) {
                             Some(Decision::Wait(Wait {
@@ -221,7 +217,7 @@ fn run(
             Instruction::Delete { object, uid: None, own } => {
                 let found = GetQuery { object: object.named(request), live: true, fields: Vec::new() };
                 match ask(view, Query::Get(found)) {
-                    Err(observe) => Some(observe),
+                    Err(observe) => Some(*observe),
                     Ok(answer) => match answer["object"]["metadata"]["uid"]
                         .as_str()
                         .filter(|_| !own || is_own(&answer, request))
@@ -288,12 +284,12 @@ fn end(
 }
 
 /// The answer as JSON, or the question.
-fn ask(view: &View, query: Query) -> Result<Value, Decision> {
+fn ask(view: &View, query: Query) -> Result<Value, Box<Decision>> {
     use backstay_sdk::step::Content;
     match view.ask(query) {
-        Err(Stop::Ask(queries)) => Err(Decision::Observe(queries)),
-        Err(Stop::Wait(wait)) => Err(Decision::Wait(wait)),
-        Err(Stop::Fail(failure)) => Err(Decision::Fail(failure)),
+        Err(Stop::Ask(queries)) => Err(Box::new(Decision::Observe(queries))),
+        Err(Stop::Wait(wait)) => Err(Box::new(Decision::Wait(wait))),
+        Err(Stop::Fail(failure)) => Err(Box::new(Decision::Fail(failure))),
         Ok(Err(error)) => Ok(json!({"error": format!("{error:?}")})),
         Ok(Ok(content)) => Ok(match content {
             Content::Object(object) => json!({"object": object}),

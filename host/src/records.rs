@@ -154,9 +154,15 @@ pub async fn private(backup: &Backup, ctx: &Context) -> Result<Option<Json>, Hal
 /// # Errors
 /// The API server's.
 pub async fn drop_private(backup: &Backup, ctx: &Context) -> Result<(), ApiError> {
-    match backup.status.as_ref().and_then(|s| s.private_data.as_deref()) {
-        Some(name) => delete(name, ctx).await,
-        None => Ok(()),
+    let Some(name) = backup.status.as_ref().and_then(|s| s.private_data.as_deref()) else { return Ok(()) };
+    let Some(secret) = read(name, ctx).await? else { return Ok(()) };
+    // A status that names another's record does not get at it.
+    match PrivateData::from_secret(&secret, &backup.namespace().unwrap_or_default()) {
+        Ok(_) => delete(name, ctx).await,
+        Err(error) => {
+            tracing::warn!(backup = %backup.name_any(), %error, "private data of a deleted backup left alone");
+            Ok(())
+        }
     }
 }
 

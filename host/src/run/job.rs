@@ -142,7 +142,7 @@ pub(super) async fn submit(
 
 /// Asks the component for the pod, and judges the answer.
 async fn render(run: &Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<PodRun, Halt> {
-    let request = request::request(run, pinned, &mut None, ctx).await?;
+    let request = request::request(run, pinned, &mut request::Known::default(), ctx).await?;
     let application = match run.mode {
         Mode::Cleanup => None,
         Mode::Backup | Mode::Restore => Some(application(run, pinned, ctx).await?),

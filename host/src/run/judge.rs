@@ -24,7 +24,7 @@ pub(super) async fn judge(
     result: PodResult,
     ctx: &Arc<Context>,
 ) -> Result<Outcome, Halt> {
-    let request = request::request(run, pinned, &mut None, ctx).await?;
+    let request = request::request(run, pinned, &mut request::Known::default(), ctx).await?;
     let component = pinned.component.clone();
     let name = component.descriptor().name.clone();
     // Of a pod that is gone there is only what was said of it while it was there.

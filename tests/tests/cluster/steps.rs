@@ -552,7 +552,7 @@ async fn private_data_comes_back_on_restore_stays_out_of_the_namespace_and_goes_
 
 #[tokio::test]
 async fn private_data_is_not_told_to_a_backup_that_merely_names_it() {
-    let program = json!({"private": {"password": "hush"}, "backup": [], "restore": []});
+    let program = json!({"private": {"password": "hush"}, "backup": [], "restore": [], "cleanup": []});
     let Some(victim) = world("steps_victim", program.clone()).await else { return };
     let run = victim.backup("b").await.metadata.uid.unwrap();
     victim.backup_succeeds("b").await;
@@ -565,6 +565,10 @@ async fn private_data_is_not_told_to_a_backup_that_merely_names_it() {
     let (phase, reason, message) = w.restore_ends("r").await;
     assert_eq!((phase.as_str(), reason.as_str()), ("Failed", "CheckpointCorrupt"));
     assert!(message.contains("another namespace") && !message.contains("hush"), "{message}");
+    // Nor does it take it along when it goes.
+    w.delete::<Backup>("b").await;
+    w.event("b", "CleanupFailed").await;
+    assert_eq!(records(&victim, "private", &run).await, [format!("private-{run}")]);
 }
 
 #[tokio::test]

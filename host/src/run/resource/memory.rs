@@ -4,8 +4,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use backstay_core::contract::{Inherited, Json, ObjectRef};
+use backstay_core::contract::{Inherited, ObjectRef};
 use backstay_core::resource::Stored;
+
+use crate::run::request::Known;
 
 /// By uid of the run.
 #[derive(Default)]
@@ -18,8 +20,8 @@ pub(super) struct Memory {
     pub checkpoint: Option<Option<(Stored, String)>>,
     /// What an earlier run left on the target; `None` before it has been looked for.
     pub inherited: Option<Option<Inherited>>,
-    /// Private data of the Backup; `None` before it has been looked for.
-    pub private: Option<Option<Json>>,
+    /// The Backup.
+    pub backup: Known,
     /// Resource versions that this run's writes have left, by object. A cache that is behind one of them is not read.
     pub written: HashMap<ObjectRef, String>,
 }

@@ -93,7 +93,7 @@ async fn wake(
 
 /// What the guest is told of the run.
 async fn told(run: &Run, pinned: &Pinned, memory: &mut Memory, ctx: &Arc<Context>) -> Result<Request, Halt> {
-    let mut request = request::request(run, pinned, &mut memory.private, ctx).await?;
+    let mut request = request::request(run, pinned, &mut memory.backup, ctx).await?;
     request.cancelled = undo::cancellation(run, ctx);
     if memory.inherited.is_none() && run.mode == backstay_core::contract::Mode::Restore {
         let component = &pinned.component.descriptor().name;

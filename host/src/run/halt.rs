@@ -167,6 +167,7 @@ pub(super) async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Arc<C
     if let Err(error) = resource::strand(run, ctx).await {
         let attempt = ctx.runs.failed(&run.uid);
         tracing::warn!(run = %run.title(), attempt, error = %api_error::chain(&error), "record for the next restore not kept, will try again");
+        ctx.runs.distrust(&run.uid);
         return Action::requeue(retry::backoff(attempt));
     }
     let mut message = message.to_owned();

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{Condition, Event, Outcome, Request, StepResult};
 use backstay_core::resource::{Breach, Next, Stored, Wake};
+use kube::core::Status;
 
 pub use end::collect;
 pub(super) use end::{over, settle, strand};
@@ -106,9 +107,23 @@ async fn told(run: &Run, pinned: &Pinned, memory: &mut Memory, ctx: &Arc<Context
 /// The checkpoint as it is stored.
 async fn stored(run: &Run, memory: &mut Memory, ctx: &Context) -> Result<Option<Stored>, Halt> {
     if memory.checkpoint.is_none() {
-        memory.checkpoint = Some(records::checkpoint(&run.uid, ctx).await?);
+        let found = records::checkpoint(&run.uid, ctx).await?;
+        // An old list can show a run that is over as one that goes on, and its checkpoint is gone: it would begin anew.
+        is_current(run, ctx).await?;
+        memory.checkpoint = Some(found);
     }
     Ok(memory.checkpoint.iter().flatten().map(|(stored, _)| stored.clone()).next())
+}
+
+/// Whether the run is as it was seen, by the API server's own word.
+async fn is_current(run: &Run, ctx: &Context) -> Result<(), Halt> {
+    let doing = || format!("reading {}", run.title());
+    let now = run.read_again(&ctx.client).await.map_err(|e| ApiError::new(doing(), e))?;
+    if now.is_some_and(|now| now.resource_version == run.resource_version) {
+        return Ok(());
+    }
+    let changed = Status::failure("it has changed since it was seen", "Conflict").with_code(409);
+    Err(ApiError::new(doing(), kube::Error::Api(changed.boxed())).into())
 }
 
 async fn step(

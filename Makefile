@@ -18,11 +18,11 @@ demo: components ## Back up, destroy, restore and compare real files on a real K
 	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/demo/demo
 
 .PHONY: test
-test: ## Every test: units, components in wasmtime, a real API server, real pods
+test: toolchain ## Every test: units, components in wasmtime, a real API server, real pods
 	@tests/run
 
 .PHONY: lint
-lint: ## Formatting, clippy and shell scripts
+lint: toolchain ## Formatting, clippy and shell scripts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@command -v shellcheck >/dev/null || { apt-get update -qq && apt-get install -y -qq shellcheck; } >/dev/null || \
@@ -45,7 +45,7 @@ generate: components ## Write the generated files: deploy/crds, docs/operations/
 	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/generate
 
 .PHONY: bench
-bench: ## Every figure, side by side in one run: rendering beside Go's, runs beside bare Jobs
+bench: toolchain ## Every figure, side by side in one run: rendering beside Go's, runs beside bare Jobs
 	@tests/bench/run
 
 .PHONY: faults
@@ -80,8 +80,17 @@ clean: ## Stop the test cluster and remove what was built in the checkout
 	-@$(CLUSTER) down
 	cargo clean
 
+# A toolchain that was there before is left by rustup as it is: what it lacks of rust-toolchain.toml is added here.
+.PHONY: toolchain
+toolchain: # the target of guests, rustfmt and clippy, where rustup looks after the toolchain
+	@! command -v rustup >/dev/null || { \
+	  { rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown; } && \
+	  for part in rustfmt clippy; do \
+	    rustup component list --installed | grep -q "^$$part" || rustup component add "$$part" || exit 1; \
+	  done; }
+
 .PHONY: build
-build: # the programs, with the same features as the tests, so that nothing heavy is built twice
+build: toolchain # the programs, with the same features as the tests, so that nothing heavy is built twice
 	cargo build --workspace --locked
 
 .PHONY: components

@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::context::Context;
 use crate::credentials::{self, Projected};
 use crate::discovery::Discovery;
-use crate::events::Events;
+use crate::events::events;
 use crate::interests::Interests;
 use crate::metrics::Metrics;
 use crate::queues::{Inboxes, Queues};
@@ -66,8 +66,9 @@ pub async fn run(
     let registry = Registry::load(engine, &settings.components)?;
     let (caches, writers) = Caches::new(&registry);
     let (queues, inboxes) = Queues::new(&registry);
+    let (events, mut poster) = events(client.clone());
     let ctx = Arc::new(Context {
-        events: Events::new(client.clone()),
+        events,
         registry,
         caches,
         queues,
@@ -90,7 +91,11 @@ pub async fn run(
     let http = http::serve(ctx.clone(), ready.clone()).await.map_err(ControllerError::Http)?;
     let watches = tokio::spawn(watches::run(writers, ctx.clone()));
     let work = async {
-        ctx.caches.filled().await;
+        tokio::select! {
+            () = ctx.caches.filled() => {}
+            // Told to stop before anything was begun, perhaps because the API server does not answer.
+            () = shutdown.clone() => return,
+        }
         resume(&ctx);
         ready.store(true, Ordering::Relaxed);
         tracing::info!(
@@ -100,11 +105,15 @@ pub async fn run(
             strategies = %ctx.registry.kinds(),
             "controller ready"
         );
-        workers(inboxes, &ctx, shutdown.clone()).await;
+        tokio::select! {
+            () = workers(inboxes, &ctx, shutdown.clone()) => {}
+            // Ends only with the context, which is held here.
+            () = poster.post() => {}
+        }
+        poster.finish().await;
     };
     let result = tokio::select! {
         () = work => Ok(()),
-        () = shutdown.clone().then(|()| async { ctx.caches.filled().await; std::future::pending().await }) => Ok(()),
         _ = watches => Err(ControllerError::Ended("the watches")),
         _ = http => Err(ControllerError::Ended("the HTTP server")),
     };

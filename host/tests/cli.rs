@@ -1,8 +1,13 @@
 //! The command line on a real component: what an author and an administrator see.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::process::{Command, Output, Stdio};
+use std::sync::{LazyLock, mpsc};
+use std::time::{Duration, Instant};
+
+/// How long the program may take to start and to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The Job component, built once for all tests of this file.
 static JOB: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -131,4 +136,31 @@ fn run_without_components_folder_says_how_to_give_one() {
         .expect("the program runs");
     let text = complaint(&output);
     assert!(text.contains("--components"), "{text}");
+}
+
+#[test]
+fn run_without_an_api_server_stops_when_it_is_told_to() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-components");
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_backstay"))
+        .args(["run", "--http-bind", "127.0.0.1:0", "--components"])
+        .arg(&folder)
+        .env("KUBECONFIG", data("kubeconfig.yaml"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let (told, lines) = mpsc::channel();
+    let log = BufReader::new(program.stderr.take().expect("a log"));
+    std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| told.send(line)));
+    let deadline = Instant::now() + PATIENCE;
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let mut log = std::iter::from_fn(|| lines.recv_timeout(left()).ok());
+    assert!(log.any(|line| line.contains("watch interrupted")), "no API server answers there");
+    assert!(Command::new("kill").arg(program.id().to_string()).status().expect("kill runs").success());
+    let stopped = log.any(|line| line.contains("controller stopped"));
+    if !stopped {
+        program.kill().expect("a process of ours");
+    }
+    let ended = program.wait().expect("a process of ours");
+    assert!(stopped && ended.success(), "it goes on, or ends badly: {ended}");
 }

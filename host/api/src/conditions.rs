@@ -150,8 +150,6 @@ reasons! {
     JOB_LOST = "JobLost";
     /// The Job failed.
     JOB_FAILED = "JobFailed";
-    /// The Job was created.
-    JOB_CREATED = "JobCreated";
 
     // ---- the Backup --------------------------------------------------------------------------------------------
     /// The strategy reported where the data is.

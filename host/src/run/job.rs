@@ -100,7 +100,6 @@ async fn create(run: &Run, pinned: &Pinned, name: &str, ctx: &Arc<Context>) -> R
     let api = Api::<Job>::namespaced(ctx.client.clone(), run.namespace());
     match submit(&api, &build(&spec, &pod_run), ctx).await {
         Ok(job) => {
-            ctx.events.normal(run.reference(), reasons::JOB_CREATED, &format!("created Job {name:?}"));
             for finding in &pod_run.findings {
                 let note = format!("{}: {}", finding.at, finding.message);
                 ctx.events.warning(run.reference(), reasons::TEMPLATE_WARNING, &note);

@@ -170,7 +170,6 @@ async fn events_and_status_tell_the_same_story() {
     w.backup("nightly").await;
     let done: BackupJob = w.backup_succeeds("nightly").await;
     assert_eq!(ready(&done.status.expect("a status").conditions).1, "BackupCompleted");
-    w.event("nightly", "JobCreated").await;
     w.event("nightly", "BackupCompleted").await;
     let refused = w
         .api::<BackupJob>()

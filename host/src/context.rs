@@ -15,6 +15,7 @@ use crate::discovery::Discovery;
 use crate::events::Events;
 use crate::interests::Interests;
 use crate::metrics::Metrics;
+use crate::precedence::Precedence;
 use crate::queues::Queues;
 use crate::registry::Registry;
 use crate::revisions::Revisions;
@@ -35,6 +36,8 @@ pub struct Context {
     pub queues: Queues,
     /// What we wrote ourselves.
     pub runs: Runs,
+    /// Recording goes before beginning.
+    pub precedence: Precedence,
     /// Who may act on which application.
     pub turns: SharedTurns,
     /// Strategy revisions.

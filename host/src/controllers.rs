@@ -27,6 +27,7 @@ use crate::discovery::Discovery;
 use crate::events::events;
 use crate::interests::Interests;
 use crate::metrics::Metrics;
+use crate::precedence::Precedence;
 use crate::queues::{Inboxes, Queues};
 use crate::registry::{Registry, RegistryError};
 use crate::revisions::Revisions;
@@ -73,6 +74,7 @@ pub async fn run(
         caches,
         queues,
         runs: Runs::default(),
+        precedence: Precedence::default(),
         turns: SharedTurns::default(),
         revisions: Revisions::default(),
         discovery: Discovery::default(),
@@ -150,27 +152,37 @@ async fn workers(
             strategy::reconcile(resource.clone(), object, ctx)
         }))
     });
-    let backup_jobs = |inbox| {
-        work(inbox, ctx.caches.backup_jobs.clone(), ctx, until(), |job, ctx| async move {
-            run::reconcile(Run::from(job.as_ref()), ctx).await
+    let backup_jobs = |inbox, told| {
+        work(inbox, ctx.caches.backup_jobs.clone(), ctx, until(), move |job, ctx| async move {
+            look_at(Run::from(job.as_ref()), told, ctx).await
         })
     };
-    let restore_jobs = |inbox| {
-        work(inbox, ctx.caches.restore_jobs.clone(), ctx, until(), |job, ctx| async move {
-            run::reconcile(Run::from(job.as_ref()), ctx).await
+    let restore_jobs = |inbox, told| {
+        work(inbox, ctx.caches.restore_jobs.clone(), ctx, until(), move |job, ctx| async move {
+            look_at(Run::from(job.as_ref()), told, ctx).await
         })
     };
     tokio::join!(
-        backup_jobs(inboxes.backup_jobs),
-        backup_jobs(inboxes.begun_backup_jobs),
-        restore_jobs(inboxes.restore_jobs),
-        restore_jobs(inboxes.begun_restore_jobs),
+        backup_jobs(inboxes.backup_jobs, false),
+        backup_jobs(inboxes.begun_backup_jobs, true),
+        restore_jobs(inboxes.restore_jobs, false),
+        restore_jobs(inboxes.begun_restore_jobs, true),
         work(inboxes.backups, ctx.caches.backups.clone(), ctx, until(), backup::reconcile),
         work(inboxes.plans, ctx.caches.plans.clone(), ctx, until(), plan::reconcile),
         futures::future::join_all(strategies),
         collect(ctx, until()),
         credentials::keep(ctx, until()),
     );
+}
+
+/// Looks at a run. One whose Job has something to tell goes before those that have not begun.
+async fn look_at(mut run: Run, told: bool, ctx: Arc<Context>) -> Action {
+    let _recording = told.then(|| ctx.precedence.recording());
+    if !told && run.status.run.is_none() && !run.is_over() {
+        ctx.precedence.quiet().await;
+        run = ctx.caches.run(&run).unwrap_or(run);
+    }
+    run::reconcile(run, ctx.clone()).await
 }
 
 /// Now and then, deletes the strategy revisions that nothing names any more, and the records of runs that are over.

@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::telemetry::{self, LogFormat};
+use crate::client::{PATIENCE, client};
 use crate::controllers;
 use crate::settings::Settings;
 
@@ -130,9 +131,9 @@ impl RunArgs {
                 ..EngineConfig::default()
             })
             .context("the component engine cannot be started")?;
-            let client = kube::Client::try_default().await.context(
-                "no way to a Kubernetes cluster: set KUBECONFIG, or run in a pod with a ServiceAccount",
-            )?;
+            let no_way = "no way to a Kubernetes cluster: set KUBECONFIG, or run in a pod with a ServiceAccount";
+            let config = kube::Config::infer().await.context(no_way)?;
+            let client = client(config, PATIENCE).context(no_way)?;
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
             let shutdown = async move {

@@ -150,6 +150,12 @@ impl Caches {
             || self.backups.find(|b| is(&b.metadata)).is_some()
     }
 
+    /// Whether there is a RestoreJob of this uid, whatever became of it.
+    #[must_use]
+    pub fn has_restore(&self, uid: &str) -> bool {
+        self.restore_jobs.find(|j| j.metadata.uid.as_deref() == Some(uid)).is_some()
+    }
+
     /// Whether there is a Backup that the run of this uid made.
     #[must_use]
     pub fn has_backup_of(&self, run_uid: &str) -> bool {

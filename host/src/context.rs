@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use backstay_core::contract::Mode;
 use backstay_engine::{CallError, Called};
-use kube::Client;
+use kube::{Client, ResourceExt};
 use tokio::sync::Semaphore;
 
 use crate::accounts::Accounts;
@@ -44,6 +45,8 @@ pub struct Context {
     pub revisions: Revisions,
     /// Kinds of applications.
     pub discovery: Discovery,
+    /// This process, among those that may write the same checkpoint.
+    pub writer: String,
     /// Who asks the API server for what components want.
     pub accounts: Accounts,
     /// What waiting runs watch.
@@ -68,9 +71,43 @@ impl Context {
     /// A run has ended or is going away: its turn passes on, and whoever waited for it is looked at.
     pub fn finished(&self, run: &Run) {
         self.runs.ended(&run.uid);
+        self.gives_way(run);
+    }
+
+    /// A run has no use for its turn now, or does not wait for it any more: it passes on, and whoever waited for it is
+    /// looked at.
+    pub fn gives_way(&self, run: &Run) {
         for claim in self.turns.release(&run.uid) {
-            self.queues.wake(&self.caches, &claim.run_uid);
+            let is = |meta: &kube::core::ObjectMeta| meta.uid.as_deref() == Some(&claim.run_uid);
+            match claim.mode {
+                Mode::Backup | Mode::Restore => self.queues.wake(&self.caches, &claim.run_uid),
+                Mode::Cleanup => {
+                    if let Some(backup) = self.caches.backups.find(|b| is(&b.metadata)) {
+                        self.queues.backup(&backup.namespace().unwrap_or_default(), &backup.name_any());
+                    }
+                }
+            }
         }
+    }
+
+    /// A text as tenants may read it: without the platform's secret key, which pods may have got and can print.
+    #[must_use]
+    pub fn withheld(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        if let Some(credentials) = self.projected.last() {
+            credentials.redact(&mut text);
+        }
+        text
+    }
+
+    /// Posts an Event on a run: something went its way.
+    pub fn note(&self, run: &Run, reason: &str, note: &str) {
+        self.events.normal(run.reference(), reason, &self.withheld(note));
+    }
+
+    /// Posts an Event on a run: something a person may have to act on.
+    pub fn warn(&self, run: &Run, reason: &str, note: &str) {
+        self.events.warning(run.reference(), reason, &self.withheld(note));
     }
 
     /// Calls a component off the async threads, and counts the call.

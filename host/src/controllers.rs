@@ -3,22 +3,24 @@
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::Future;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use backstay_api::{Backup, finalizers};
 use backstay_core::contract::GroupKind;
+use backstay_core::retry;
 use backstay_engine::Engine;
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::{FutureExt, StreamExt};
 use kube::runtime::controller::{Action, Config, ReconcileRequest, applier};
 use kube::runtime::reflector::Store;
-use kube::{Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::Semaphore;
 
 use crate::accounts::Accounts;
-use crate::api_error::chain;
+use crate::api_error::{ApiError, chain};
 use crate::caches::Caches;
 use crate::clock::Clock;
 use crate::context::Context;
@@ -78,6 +80,7 @@ pub async fn run(
         turns: SharedTurns::default(),
         revisions: Revisions::default(),
         discovery: Discovery::default(),
+        writer: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
         accounts: Accounts::new(client.clone(), &settings.namespace),
         interests: Interests::default(),
         memories: Memories::default(),
@@ -94,11 +97,10 @@ pub async fn run(
     let watches = tokio::spawn(watches::run(writers, ctx.clone()));
     let work = async {
         tokio::select! {
-            () = ctx.caches.filled() => {}
+            () = ctx.caches.filled().then(|()| resume(&ctx)) => {}
             // Told to stop before anything was begun, perhaps because the API server does not answer.
             () = shutdown.clone() => return,
         }
-        resume(&ctx);
         ready.store(true, Ordering::Relaxed);
         tracing::info!(
             backup_jobs = ctx.caches.backup_jobs.len(),
@@ -123,19 +125,53 @@ pub async fn run(
     result
 }
 
-/// Runs that had begun hold their turns, before anybody asks for one.
-fn resume(ctx: &Context) {
-    for job in ctx.caches.backup_jobs.state() {
-        hold(&Run::from(job.as_ref()), ctx);
+/// Runs that had begun hold their turns, and those that waited for one keep their place, before anybody asks.
+async fn resume(ctx: &Context) {
+    let mut runs: Vec<Run> =
+        ctx.caches.backup_jobs.state().iter().map(|job| Run::from(job.as_ref())).collect();
+    runs.extend(ctx.caches.restore_jobs.state().iter().map(|job| Run::from(job.as_ref())));
+    runs.retain(|run| !run.status.is_terminal() && (!run.deleting || run.undoes));
+    for run in &runs {
+        take_up(run, ctx).await;
     }
-    for job in ctx.caches.restore_jobs.state() {
-        hold(&Run::from(job.as_ref()), ctx);
+    // Of Backups a watch shows the metadata only.
+    for shown in ctx.caches.backups.state() {
+        let finalized = shown.finalizers().iter().any(|f| finalizers::is_ours(f));
+        if finalized && shown.metadata.deletion_timestamp.is_some() {
+            let api = Api::<Backup>::namespaced(ctx.client.clone(), &shown.namespace().unwrap_or_default());
+            let name = shown.name_any();
+            let doing = || format!("reading Backup {name:?}");
+            let read = || async { api.get_opt(&name).await.map_err(|e| ApiError::new(doing(), e)) };
+            if let Some(backup) = until_answered(read).await {
+                take_up(&Run::from(&backup), ctx).await;
+            }
+        }
     }
 }
 
-fn hold(run: &Run, ctx: &Context) {
-    if !run.status.is_terminal() && run.status.run.is_some() && (!run.deleting || run.undoes) {
+async fn take_up(run: &Run, ctx: &Context) {
+    if run.status.run.is_some() {
         ctx.turns.hold(run);
+    } else if let Some((application, strategy)) = until_answered(|| run::waiting_turn(run, ctx)).await {
+        ctx.turns.wait(run, &application, &strategy);
+    }
+}
+
+/// Asks until there is an answer: without it nobody knows whose turn it is.
+async fn until_answered<T, F>(ask: impl Fn() -> F) -> T
+where
+    F: Future<Output = Result<T, ApiError>>,
+{
+    let mut attempt = 0;
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => {
+                attempt += 1;
+                tracing::warn!(attempt, error = %chain(&error), "turns not known yet, will try again");
+                tokio::time::sleep(retry::backoff(attempt)).await;
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use backstay_core::turns::Target;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, PartialObjectMeta, PostParams, Preconditions};
 use kube::{Api, ResourceExt};
 
 use crate::api_error::{ApiError, class, is_not_found};
@@ -53,7 +53,8 @@ pub async fn checkpoint(run_uid: &str, ctx: &Context) -> Result<Option<(Stored, 
 }
 
 /// Writes a checkpoint over the one that was read or written at `version`, or as the first; returns its own version. That
-/// nobody else has written one meanwhile is the fence between two controllers.
+/// nobody else has written one meanwhile is the fence between two controllers: one that differs in its writer alone is
+/// another's. Writing what is stored already costs a call and changes nothing, and is a fence all the same.
 ///
 /// # Errors
 /// The API server's; a conflict means that another controller is at work, and that the run has to be looked at anew.
@@ -113,12 +114,19 @@ pub async fn keep(kept: &Kept, target: &Target, ctx: &Context) -> Result<(), Hal
     put(&kept.to_secret(&ctx.settings.namespace, target), ctx).await
 }
 
-/// A run on the target is done: what was left there is of no use any more.
+/// A run on the target is done: what earlier ones left there is of no use any more, kept or not yet kept. The checkpoint
+/// of the run itself stays.
 ///
 /// # Errors
 /// The API server's.
-pub async fn drop_kept(component: &str, target: &Target, ctx: &Context) -> Result<(), ApiError> {
-    delete(&kept_name(component, target), ctx).await
+pub async fn settle(run_uid: &str, component: &str, target: &Target, ctx: &Context) -> Result<(), ApiError> {
+    let left = format!("{}={}", labels::LEFT_ON, kept_name(component, target));
+    for record in list(&left, ctx).await? {
+        if record.name_any() != checkpoint_name(run_uid) {
+            delete_exactly(&record, ctx).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Keeps the private data of the Backup that a run makes; returns the name to put into the Backup's status.
@@ -149,7 +157,8 @@ pub async fn private(backup: &Backup, ctx: &Context) -> Result<Option<Json>, Hal
     Ok(Some(private.map_err(|e| corrupt(&e))?.data))
 }
 
-/// Deletes the private data of a Backup, if it has any: the last thing before its finalizer goes.
+/// Deletes the private data of a Backup, if it has any. Its finalizer is gone by then: nobody asks for the data again, and
+/// what is not deleted is collected.
 ///
 /// # Errors
 /// The API server's.
@@ -198,32 +207,70 @@ async fn delete(name: &str, ctx: &Context) -> Result<(), ApiError> {
     }
 }
 
+async fn list(selector: &str, ctx: &Context) -> Result<Vec<PartialObjectMeta<Secret>>, ApiError> {
+    let params = ListParams::default().labels(selector);
+    let all = secrets(ctx).list_metadata(&params).await;
+    Ok(all.map_err(|e| ApiError::new("listing records of runs", e))?.items)
+}
+
+/// Deletes the record that was listed, and none that has its name now; returns whether it did.
+async fn delete_exactly(record: &PartialObjectMeta<Secret>, ctx: &Context) -> Result<bool, ApiError> {
+    let exactly = Preconditions { uid: record.metadata.uid.clone(), resource_version: None };
+    let params = DeleteParams { preconditions: Some(exactly), ..DeleteParams::default() };
+    match secrets(ctx).delete(&record.name_any(), &params).await {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(class(&error), Class::NotFound | Class::Conflict) => Ok(false),
+        Err(error) => Err(ApiError::new(format!("deleting {}", title(ctx, &record.name_any())), error)),
+    }
+}
+
 /// Deletes records that nothing needs any more: checkpoints of runs that have ended or are gone, private data of Backups
-/// that are gone. A controller that died at the end of a run leaves one behind.
+/// that are gone. A controller that died at the end of a run leaves one behind. The checkpoint of a restore that is gone
+/// without an end, its finalizer removed by hand, is kept for the next restore of its target first.
 ///
 /// # Errors
 /// The API server's.
 pub async fn collect(ctx: &Context) -> Result<usize, ApiError> {
-    let params = ListParams::default().labels(&format!("{} in (checkpoint,private)", labels::RECORD));
-    let all =
-        secrets(ctx).list_metadata(&params).await.map_err(|e| ApiError::new("listing records of runs", e))?;
     let mut collected = 0;
-    for record in all.items {
+    for record in list(&format!("{} in (checkpoint,private)", labels::RECORD), ctx).await? {
         let made = record.metadata.creation_timestamp.as_ref().map_or(ctx.clock.now(), |t| t.0);
         let run_uid = record.labels().get(labels::RUN_UID).cloned().unwrap_or_default();
         let young = ctx.clock.now().duration_since(made) < YOUNG;
         if young || ctx.caches.is_unfinished(&run_uid) || ctx.caches.has_backup_of(&run_uid) {
             continue;
         }
-        let exactly = Preconditions { uid: record.metadata.uid.clone(), resource_version: None };
-        let params = DeleteParams { preconditions: Some(exactly), ..DeleteParams::default() };
-        match secrets(ctx).delete(&record.name_any(), &params).await {
-            Ok(_) => collected += 1,
-            Err(error) if matches!(class(&error), Class::NotFound | Class::Conflict) => {}
-            Err(error) => {
-                return Err(ApiError::new(format!("deleting {}", title(ctx, &record.name_any())), error));
-            }
+        let is_left = record.labels().contains_key(labels::LEFT_ON);
+        if is_left && !ctx.caches.has_restore(&run_uid) && !strand(&run_uid, ctx).await? {
+            continue;
         }
+        collected += usize::from(delete_exactly(&record, ctx).await?);
     }
     Ok(collected)
+}
+
+/// Keeps what a restore that is gone has left on its target, unless a later one has left something there. Returns whether
+/// its checkpoint may go.
+async fn strand(run_uid: &str, ctx: &Context) -> Result<bool, ApiError> {
+    let told = |error: &dyn std::fmt::Display| {
+        tracing::error!(run_uid, %error, "what a restore left is not kept for the next one, look at its checkpoint");
+        Ok(false)
+    };
+    let left = match checkpoint(run_uid, ctx).await {
+        Ok(left) => left.and_then(|(stored, _)| stored.kept()),
+        Err(Halt::Api(error)) => return Err(error),
+        Err(Halt::Fail { message, .. }) => return told(&message),
+        Err(_) => None,
+    };
+    let Some((kept, target)) = left else { return Ok(true) };
+    let there = read(&kept_name(&kept.left.component.name, &target), ctx).await?;
+    let newer = |there: &Kept| there.left.stage_since >= kept.left.stage_since;
+    if there.is_some_and(|there| Kept::from_secret(&there).is_ok_and(|there| newer(&there))) {
+        return Ok(true);
+    }
+    match keep(&kept, &target, ctx).await {
+        Ok(()) => Ok(true),
+        Err(Halt::Api(error)) => Err(error),
+        Err(Halt::Fail { message, .. }) => told(&message),
+        Err(_) => Ok(false),
+    }
 }

@@ -27,6 +27,8 @@ struct Entry {
     failures: u32,
     /// Held by whoever looks at the run.
     lock: Arc<tokio::sync::Mutex<()>>,
+    /// Until when it is left alone, although its own writes lead back to it.
+    rests_until: Option<Instant>,
     /// When the Job was last read from the API server rather than from a watch.
     job_read: Option<Instant>,
 }
@@ -119,6 +121,18 @@ impl Runs {
         let entry = entries.entry(uid.to_owned()).or_default();
         entry.failures = entry.failures.saturating_add(1);
         entry.failures
+    }
+
+    /// Leaves a run alone for a while.
+    pub fn rest(&self, uid: &str, how_long: Duration) {
+        self.entries().entry(uid.to_owned()).or_default().rests_until = Some(Instant::now() + how_long);
+    }
+
+    /// For how long a run is still to be left alone.
+    #[must_use]
+    pub fn resting(&self, uid: &str) -> Option<Duration> {
+        let until = self.entries().get(uid)?.rests_until?;
+        Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 
     /// Whether it is time to read the run's Job from the API server, as a net under the watch. The first time is one

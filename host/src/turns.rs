@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use backstay_api::{RunRecord, TypedRef};
-use backstay_core::contract::GroupKind;
+use backstay_core::contract::{GroupKind, Mode};
 use backstay_core::strategy_kind::strategy_kind;
 use backstay_core::turns::{Claim, Target, Turns};
 
@@ -37,6 +37,11 @@ impl SharedTurns {
         }
     }
 
+    /// Notes that a run which has not begun waited for its turn on `application` before this process started.
+    pub fn wait(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) {
+        self.turns().wait(&target(run, application), claim(run, strategy));
+    }
+
     /// Gives back what a run holds; returns the runs to look at now.
     pub fn release(&self, uid: &str) -> Vec<Claim> {
         self.turns().release(uid)
@@ -57,6 +62,9 @@ fn claim(run: &Run, strategy: &GroupKind) -> Claim {
         run: run.title(),
         mode: run.mode,
         strategy: strategy.clone(),
-        created: run.created,
+        created: match (run.mode, run.deleted_at) {
+            (Mode::Cleanup, Some(deleted)) => deleted.as_second(),
+            _ => run.created,
+        },
     }
 }

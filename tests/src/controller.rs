@@ -8,6 +8,7 @@ use backstay::settings::Settings;
 use backstay_core::credentials::Projection;
 use backstay_core::resource::rbac;
 use backstay_engine::{Engine, EngineConfig};
+use backstay_testing::Features;
 use jiff::SignedDuration;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -78,7 +79,7 @@ fn root() -> PathBuf {
 pub async fn install(client: &Client, engine: &Engine) -> PathBuf {
     let folder = components();
     let (mut crds, mut grants) = (backstay_api::crds(), Vec::new());
-    for file in ["altinity.wasm", "broken.wasm", "job.wasm", "scrubber.wasm", "steps.wasm"] {
+    for file in ["altinity.wasm", "broken.wasm", "job.wasm", "keeper.wasm", "scrubber.wasm", "steps.wasm"] {
         let component = engine.load_file(&folder.join(file)).expect("the component loads");
         for purge in [false, true] {
             for object in rbac(component.descriptor(), NAMESPACE, purge) {
@@ -194,14 +195,16 @@ fn log() -> std::fs::File {
 fn components() -> PathBuf {
     let folder = backstay_testing::target_dir().join("test-components");
     std::fs::create_dir_all(&folder).expect("the folder can be made");
-    for (dir, file) in [
-        ("strategies/altinity", "altinity.wasm"),
-        ("strategies/job", "job.wasm"),
-        ("tests/guests/broken", "broken.wasm"),
-        ("tests/guests/cleanup", "scrubber.wasm"),
-        ("tests/guests/steps", "steps.wasm"),
+    for (dir, features, file) in [
+        ("strategies/altinity", &[][..], "altinity.wasm"),
+        ("strategies/job", &[], "job.wasm"),
+        ("tests/guests/broken", &[], "broken.wasm"),
+        ("tests/guests/cleanup", &[], "scrubber.wasm"),
+        ("tests/guests/steps", &["keeper".to_owned()], "keeper.wasm"),
+        ("tests/guests/steps", &[], "steps.wasm"),
     ] {
-        let bytes = backstay_testing::build(&root().join(dir)).expect("the strategy builds");
+        let features = Features { on: features.to_vec(), ..Features::default() };
+        let bytes = backstay_testing::build_with(&root().join(dir), &features).expect("the strategy builds");
         std::fs::write(folder.join(file), bytes).expect("the component can be written");
     }
     folder

@@ -107,7 +107,7 @@ pub struct BackupJobStatus {
     /// Generation of the BackupJob that the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Since when the run has been waiting for the thing that its `Ready` condition names, before it began.
+    /// Since when the run has been waiting for the thing that its `Ready` condition names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "field::time")]
     pub waiting_since: Option<Time>,

@@ -16,6 +16,8 @@ pub const MANAGED_BY_BACKUPS: &str = "cozystack-backups";
 
 /// What a Secret of the controller's namespace keeps of a run: `checkpoint`, `kept` or `private`.
 pub const RECORD: &str = "backstay.dev/record";
+/// On those that tell the next restore of a target what was left on it: the name of the one that it finds.
+pub const LEFT_ON: &str = "backstay.dev/left-on";
 
 /// Values of the mode label.
 pub mod mode {

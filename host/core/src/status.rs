@@ -64,15 +64,15 @@ impl RunStatus {
         self.conditions.iter().find(|c| c.type_ == types::READY)
     }
 
-    /// The run waits before it has begun, or has begun and waits for something out of the ordinary. The wait is counted
-    /// from the moment its reason first shows.
+    /// The run waits for something that it lacks, before it has begun or after. The wait is counted from the moment its
+    /// reason first shows, until the run goes on.
     pub fn wait(&mut self, reason: &str, message: &str, now: Timestamp) {
         let same = self.ready().is_some_and(|c| c.reason == reason);
         if self.run.is_none() {
             self.phase = Some(phase::PENDING.to_owned());
-            if !same || self.waiting_since.is_none() {
-                self.waiting_since = Some(seconds(now));
-            }
+        }
+        if !same || self.waiting_since.is_none() {
+            self.waiting_since = Some(seconds(now));
         }
         self.set(types::READY, Some(false), reason, message, now);
         self.set(types::RECONCILING, Some(true), reason, message, now);
@@ -106,8 +106,14 @@ impl RunStatus {
 
     /// The run goes its ordinary way.
     pub fn running(&mut self, message: &str, now: Timestamp) {
-        self.set(types::READY, Some(false), reasons::RUNNING, message, now);
-        self.set(types::RECONCILING, Some(true), reasons::RUNNING, message, now);
+        self.paused(reasons::RUNNING, message, now);
+    }
+
+    /// The run goes its ordinary way, which is a wait of its strategy's own: that one says itself for how long.
+    pub fn paused(&mut self, reason: &str, message: &str, now: Timestamp) {
+        self.waiting_since = None;
+        self.set(types::READY, Some(false), reason, message, now);
+        self.set(types::RECONCILING, Some(true), reason, message, now);
     }
 
     /// The run ended well.
@@ -278,6 +284,19 @@ mod tests {
         status.wait(reasons::STRATEGY_NOT_READY, "m", at(200));
         assert_eq!(status.waited(reasons::STRATEGY_NOT_READY, at(260)).as_secs(), 60);
         assert_eq!(status.waited(reasons::BACKUP_CLASS_NOT_FOUND, at(260)).as_secs(), 0);
+    }
+
+    #[test]
+    fn a_run_that_has_begun_counts_its_waits_too_until_it_goes_on() {
+        let mut status = RunStatus::default();
+        status.begin(RunRecord::default(), at(100));
+        status.wait(reasons::COMPONENT_MISSING, "gone", at(200));
+        assert_eq!(status.phase.as_deref(), Some("Running"));
+        assert_eq!(status.waited(reasons::COMPONENT_MISSING, at(260)).as_secs(), 60);
+        status.running("back", at(300));
+        assert_eq!(status.waiting_since, None);
+        status.wait(reasons::COMPONENT_MISSING, "gone again", at(400));
+        assert_eq!(status.waited(reasons::COMPONENT_MISSING, at(410)).as_secs(), 10);
     }
 
     #[test]

@@ -1,15 +1,20 @@
 //! Who may act on an application now (decisions.md 5).
 //!
 //! A restore excludes every other run on its target; two backups of one application with the same strategy kind take
-//! turns. The later one waits, in order of creation. This is a plain table: the shell keeps one behind a lock, claims
-//! before a run begins, releases when it ends, and fills it from the runs that had begun when it starts.
+//! turns. The later one waits, in order of creation. A clean-up touches stored data of one Backup and not the application:
+//! only restores exclude it, so that one that waits or fails for long holds up no backup and no other clean-up.
+//!
+//! This is a plain table: the shell keeps one behind a lock, claims before a run begins, releases when it ends, and fills
+//! it when it starts, from the runs that had begun and those that were waiting.
 
 use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::contract::{GroupKind, Mode};
 
 /// The application acted on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Target {
     /// Its namespace.
     pub namespace: String,
@@ -30,7 +35,7 @@ pub struct Claim {
     pub mode: Mode,
     /// By which strategy kind.
     pub strategy: GroupKind,
-    /// When its object was created, in seconds; with the uid the order of turns.
+    /// When its object was created, or for a clean-up deleted, in seconds; with the uid the order of turns.
     pub created: i64,
 }
 
@@ -39,7 +44,8 @@ impl Claim {
         self.run_uid != other.run_uid
             && match (self.mode, other.mode) {
                 (Mode::Restore, _) | (_, Mode::Restore) => true,
-                _ => self.strategy == other.strategy,
+                (Mode::Backup, Mode::Backup) => self.strategy == other.strategy,
+                (Mode::Cleanup, _) | (_, Mode::Cleanup) => false,
             }
     }
 
@@ -100,6 +106,14 @@ impl Turns {
         queue.waiting.retain(|w| w.run_uid != claim.run_uid);
         if !queue.holders.iter().any(|h| h.run_uid == claim.run_uid) {
             queue.holders.push(claim);
+        }
+    }
+
+    /// Notes a run that waited before: no later one overtakes it, even if that one asks first.
+    pub fn wait(&mut self, target: &Target, claim: Claim) {
+        let queue = self.0.entry(target.clone()).or_default();
+        if !queue.holders.iter().chain(&queue.waiting).any(|c| c.run_uid == claim.run_uid) {
+            queue.waiting.push(claim);
         }
     }
 
@@ -171,6 +185,43 @@ mod tests {
         assert_eq!(woken, ["b2", "b3"]);
         assert_eq!(turns.claim(&target(), &claim("b3", Mode::Backup, "Job", 3)).unwrap_err().run_uid, "b2");
         turns.claim(&target(), &claim("b2", Mode::Backup, "Job", 2)).unwrap();
+    }
+
+    #[test]
+    fn f20_a_clean_up_and_a_restore_exclude_each_other_and_backups_go_on_beside_a_clean_up() {
+        let mut turns = Turns::default();
+        turns.claim(&target(), &claim("c", Mode::Cleanup, "Job", 1)).unwrap();
+        turns.claim(&target(), &claim("b", Mode::Backup, "Job", 2)).unwrap();
+        turns.claim(&target(), &claim("c2", Mode::Cleanup, "Job", 3)).unwrap();
+        assert_eq!(turns.claim(&target(), &claim("r", Mode::Restore, "Job", 4)).unwrap_err().run_uid, "c");
+        // Nor does one that comes after the restore begin before it.
+        assert_eq!(turns.claim(&target(), &claim("c3", Mode::Cleanup, "Job", 5)).unwrap_err().run_uid, "r");
+        for uid in ["b", "c", "c2"] {
+            turns.release(uid);
+        }
+        turns.claim(&target(), &claim("r", Mode::Restore, "Job", 4)).unwrap();
+        assert_eq!(turns.claim(&target(), &claim("c", Mode::Cleanup, "Job", 1)).unwrap_err().run_uid, "r");
+    }
+
+    #[test]
+    fn f20_turns_go_in_order_of_creation_after_a_restart_whoever_asks_first() {
+        let mut turns = Turns::default();
+        turns.wait(&target(), claim("b3", Mode::Backup, "Job", 3));
+        turns.wait(&target(), claim("b2", Mode::Backup, "Job", 2));
+        assert_eq!(turns.claim(&target(), &claim("b3", Mode::Backup, "Job", 3)).unwrap_err().run_uid, "b2");
+        turns.claim(&target(), &claim("b2", Mode::Backup, "Job", 2)).unwrap();
+        // One that holds its turn does not wait for it.
+        turns.wait(&target(), claim("b2", Mode::Backup, "Job", 2));
+        assert_eq!(turns.release("b2").len(), 1);
+    }
+
+    #[test]
+    fn a_run_that_gives_up_waiting_holds_nobody_up() {
+        let mut turns = Turns::default();
+        turns.wait(&target(), claim("b2", Mode::Backup, "Job", 2));
+        assert!(turns.claim(&target(), &claim("b3", Mode::Backup, "Job", 3)).is_err());
+        assert_eq!(turns.release("b2")[0].run_uid, "b3");
+        turns.claim(&target(), &claim("b3", Mode::Backup, "Job", 3)).unwrap();
     }
 
     #[test]

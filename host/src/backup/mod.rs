@@ -66,8 +66,8 @@ async fn handle(namespace: &str, name: &str, ctx: &Arc<Context>) -> Result<Actio
                 }
                 // Nothing of ours to clean up: stored data stays where it is.
                 Served::By(_) | Served::Foreign => {
-                    crate::records::drop_private(&backup, ctx).await?;
                     crate::finalizer::remove(&run, &ctx.client).await?;
+                    run::forget_private(&backup, ctx).await;
                     Ok(Action::await_change())
                 }
             }
@@ -91,6 +91,8 @@ fn restored_by(run: &Run, ctx: &Context) -> bool {
 
 async fn waits_for_component(run: &mut Run, backup: &Backup, ctx: &Arc<Context>) -> Result<Action, ApiError> {
     debug_assert_eq!(run.mode, Mode::Cleanup);
+    // It may have begun before the component went: nobody is held up by what nobody can go on with.
+    ctx.gives_way(run);
     let message = format!(
         "strategy Kind {:?} is not served by any loaded component (served: {}), so nothing can clean up after this Backup; supply its component, or remove the finalizer {:?} to delete the Backup without",
         backup.spec.strategy_ref.kind,
@@ -100,7 +102,7 @@ async fn waits_for_component(run: &mut Run, backup: &Backup, ctx: &Arc<Context>)
     run.status.set(types::READY, Some(false), reasons::COMPONENT_MISSING, &message, ctx.clock.now());
     let doing = format!("writing the status of {}", run.title());
     if ctx.runs.write(run, &ctx.client).await.map_err(|e| ApiError::new(doing, e))? {
-        ctx.events.warning(run.reference(), reasons::COMPONENT_MISSING, &message);
+        ctx.warn(run, reasons::COMPONENT_MISSING, &message);
     }
     Ok(Action::requeue(RECHECK))
 }

@@ -6,12 +6,12 @@ use backstay_api::conditions::{reasons, types};
 use backstay_api::{ComponentPin, RunRecord};
 use backstay_core::contract::Mode;
 use backstay_core::status::seconds;
-use backstay_engine::World;
 use jiff::SignedDuration;
 
 use super::halt::Halt;
 use super::object::Run;
 use super::resolve::Inputs;
+use super::resource;
 use crate::api_error::ApiError;
 use crate::context::Context;
 
@@ -22,8 +22,8 @@ pub(super) async fn begin(run: &mut Run, inputs: Inputs, ctx: &Arc<Context>) -> 
     let descriptor = inputs.component.descriptor();
     let longest = SignedDuration::from_secs(i64::from(descriptor.longest_run));
     let deadline = now.saturating_add(ctx.settings.run_deadline.min(longest)).unwrap_or(now);
-    if descriptor.traits.cancel && inputs.component.world() == World::Resource && run.mode != Mode::Cleanup {
-        // Before anything is made that may have to be undone.
+    if resource::holds_on(run.mode, &inputs.component) {
+        // Before anything is made that may have to be undone, or told to the next run.
         let before = run.resource_version.clone();
         run.resource_version = crate::finalizer::add_undo(run, &ctx.client).await?;
         if run.resource_version != before {

@@ -9,7 +9,7 @@ use backstay_core::retry::{self, Class};
 use kube::runtime::controller::Action;
 
 use super::object::Run;
-use super::resource;
+use super::{expire, resource};
 use crate::api_error::{self, ApiError};
 use crate::context::Context;
 
@@ -64,6 +64,16 @@ impl Halt {
     pub(super) fn wait(reason: &'static str, message: impl Into<String>) -> Self {
         Self::Wait { reason, message: message.into(), bounded: true, give_up: None }
     }
+
+    /// Whether a run that stopped for this is not to hold up those that come after it: it is not ours, or has not begun and
+    /// waits for something else than its turn.
+    fn gives_way(&self, run: &Run) -> bool {
+        match self {
+            Self::Leave => true,
+            Self::Wait { reason, .. } => run.status.run.is_none() && *reason != reasons::TARGET_BUSY,
+            _ => false,
+        }
+    }
 }
 
 impl From<ApiError> for Halt {
@@ -75,6 +85,9 @@ impl From<ApiError> for Halt {
 /// Writes down why the run stopped here, and says when it is looked at again.
 pub(super) async fn settle(run: &mut Run, halt: Halt, ctx: &Arc<Context>) -> Action {
     let now = ctx.clock.now();
+    if halt.gives_way(run) {
+        ctx.gives_way(run);
+    }
     match halt {
         Halt::Leave if run.status.run.is_none() && run.status.waiting_since.is_some() => {
             // It waited for its class before that said whose it is.
@@ -83,20 +96,26 @@ pub(super) async fn settle(run: &mut Run, halt: Halt, ctx: &Arc<Context>) -> Act
         }
         Halt::Leave => Action::await_change(),
         Halt::Running { message, recheck } => {
-            run.status.running(&message, now);
+            run.status.running(&ctx.withheld(&message), now);
             let next = recheck.min(until_end(run, now, ctx));
             write_then(run, ctx, Action::requeue(next)).await
         }
         Halt::Paused { reason, message, recheck } => {
+            let message = ctx.withheld(&message);
             if run.status.ready().is_none_or(|c| c.reason != reason) {
-                ctx.events.normal(run.reference(), &reason, &message);
+                ctx.note(run, &reason, &message);
             }
-            run.status.wait(&reason, &message, now);
+            run.status.paused(&reason, &message, now);
             let next = recheck.min(until_end(run, now, ctx));
             write_then(run, ctx, Action::requeue(next)).await
         }
         Halt::Wait { reason, message, bounded, give_up } => {
+            let message = ctx.withheld(&message);
             let limit = ctx.settings.wait_deadline;
+            if run.is_late(now) && must_end(run, now, ctx) {
+                let message = format!("the run's deadline has passed: {message}");
+                return fail(run, reasons::RUN_DEADLINE_EXCEEDED, &message, ctx).await;
+            }
             if bounded && run.status.waited(reason, now) >= limit {
                 let (reason, message) = give_up.unwrap_or_else(|| {
                     (
@@ -107,11 +126,12 @@ pub(super) async fn settle(run: &mut Run, halt: Halt, ctx: &Arc<Context>) -> Act
                 return fail(run, reason, &message, ctx).await;
             }
             if run.status.ready().is_none_or(|c| c.reason != reason) {
-                ctx.events.normal(run.reference(), reason, &message);
+                ctx.note(run, reason, &message);
             }
             run.status.wait(reason, &message, now);
             let limit = Duration::try_from(limit).unwrap_or_default().max(Duration::from_secs(1));
-            write_then(run, ctx, Action::requeue(RECHECK_WAIT.min(limit))).await
+            let next = RECHECK_WAIT.min(limit).min(until_end(run, now, ctx));
+            write_then(run, ctx, Action::requeue(next)).await
         }
         Halt::Fail { reason, message } => fail(run, &reason, &message, ctx).await,
         Halt::Api(error) => retry_later(run, &error, ctx).await,
@@ -141,18 +161,19 @@ async fn retry_later(run: &mut Run, error: &ApiError, ctx: &Arc<Context>) -> Act
         Class::RetryVisible | Class::NotFound | Class::AlreadyExists => retry::backoff(attempt),
     };
     tracing::warn!(run = %run.title(), attempt, delay_ms = delay.as_millis(), error = %cause, "call failed, will try again");
-    if run.is_late(now) && resource::must_end(run, ctx).is_none_or(|end| now >= end) {
+    if run.is_late(now) && must_end(run, now, ctx) {
         let reason = error.past_deadline.unwrap_or(reasons::RUN_DEADLINE_EXCEEDED);
         let message = format!("the run's deadline has passed while waiting for the API server: {cause}");
         return fail(run, reason, &message, ctx).await;
     }
     if class == Class::RetryVisible || attempt >= VISIBLE {
         let reason = reasons::WAITING_FOR_API;
-        if run.status.waited(reason, now) >= ctx.settings.wait_deadline {
+        // A run that has begun has its deadline.
+        if run.status.run.is_none() && run.status.waited(reason, now) >= ctx.settings.wait_deadline {
             let message = format!("gave up waiting for the API server: {cause}");
             return fail(run, reasons::WAIT_DEADLINE_EXCEEDED, &message, ctx).await;
         }
-        run.status.wait(reason, &cause, now);
+        run.status.wait(reason, &ctx.withheld(&cause), now);
         return write_then(run, ctx, Action::requeue(delay)).await;
     }
     Action::requeue(delay)
@@ -161,28 +182,32 @@ async fn retry_later(run: &mut Run, error: &ApiError, ctx: &Arc<Context>) -> Act
 /// Ends the run badly. A clean-up does not end: the Backup stays, and it begins anew after a while.
 pub(super) async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Arc<Context>) -> Action {
     let now = ctx.clock.now();
+    let message = &ctx.withheld(message);
     if run.mode == Mode::Cleanup {
         return super::record::cleanup_failed(run, reason, message, ctx).await;
     }
     if let Err(error) = resource::strand(run, ctx).await {
-        let attempt = ctx.runs.failed(&run.uid);
-        tracing::warn!(run = %run.title(), attempt, error = %api_error::chain(&error), "record for the next restore not kept, will try again");
-        ctx.runs.distrust(&run.uid);
-        return Action::requeue(retry::backoff(attempt));
+        return again(run, &error, "record for the next restore not kept, will try again", ctx);
     }
-    let mut message = message.to_owned();
-    if let Some(credentials) = ctx.projected.last() {
-        credentials.redact(&mut message);
+    if let Err(error) = expire::stop_unfinished(run, ctx).await {
+        return again(run, &error, "jobs of the failed run not stopped, will try again", ctx);
     }
-    let message = message.as_str();
     run.status.fail(reason, message, now);
     if let Err(again) = write(run, ctx).await {
         return again;
     }
-    ctx.events.warning(run.reference(), reason, message);
+    ctx.warn(run, reason, message);
     tracing::info!(run = %run.title(), reason, message, "run failed");
     ctx.metrics.run_ended(&run.object.kind, "Failed", reason, run.seconds());
     super::over(run, ctx).await
+}
+
+/// What has to be done before a run ends could not be: it is read again and tried again.
+fn again(run: &Run, error: &ApiError, what: &'static str, ctx: &Context) -> Action {
+    let attempt = ctx.runs.failed(&run.uid);
+    tracing::warn!(run = %run.title(), attempt, error = %api_error::chain(error), "{what}");
+    ctx.runs.distrust(&run.uid);
+    Action::requeue(retry::backoff(attempt))
 }
 
 /// Writes the status, then does as `then` says; if that fails the run is looked at again soon, and nothing else is done
@@ -215,9 +240,18 @@ pub(super) async fn nothing_to_undo(run: &Run, ctx: &Arc<Context>) -> Result<(),
     Err(Action::requeue(retry::backoff(attempt)))
 }
 
-/// A run that is being deleted: gives back its turn and takes our finalizer off, if it has one (the Go implementation
-/// puts it on every RestoreJob).
+/// A run that is being deleted: leaves to the next one what that has to know, gives back its turn and takes our finalizer
+/// off, if it has one (the Go implementation puts it on every RestoreJob).
 pub(super) async fn let_go(run: &Run, ctx: &Arc<Context>) -> Action {
+    if !run.status.is_terminal() {
+        if let Err(error) = resource::strand(run, ctx).await {
+            return again(run, &error, "record for the next restore not kept, will try again", ctx);
+        }
+        // They go with the run too, by garbage collection, but not before somebody else's finalizer is off.
+        if let Err(error) = expire::stop_unfinished(run, ctx).await {
+            return again(run, &error, "jobs of the deleted run not stopped, will try again", ctx);
+        }
+    }
     ctx.finished(run);
     resource::over(run, ctx).await;
     if !run.finalized && !run.undoes {
@@ -225,12 +259,7 @@ pub(super) async fn let_go(run: &Run, ctx: &Arc<Context>) -> Action {
     }
     match crate::finalizer::remove(run, &ctx.client).await {
         Ok(()) => Action::await_change(),
-        Err(error) => {
-            let attempt = ctx.runs.failed(&run.uid);
-            tracing::warn!(run = %run.title(), attempt, error = %api_error::chain(&error), "finalizer not removed, will try again");
-            ctx.runs.distrust(&run.uid);
-            Action::requeue(retry::backoff(attempt))
-        }
+        Err(error) => again(run, &error, "finalizer not removed, will try again", ctx),
     }
 }
 
@@ -240,6 +269,11 @@ pub(super) fn in_words(duration: jiff::SignedDuration) -> String {
         seconds if seconds >= 60 && seconds % 60 == 0 => format!("{} minutes", seconds / 60),
         seconds => format!("{seconds} seconds"),
     }
+}
+
+/// Whether a run that is late has used up the time to undo what it has begun, too.
+fn must_end(run: &Run, now: jiff::Timestamp, ctx: &Context) -> bool {
+    resource::must_end(run, ctx).is_none_or(|end| now >= end)
 }
 
 /// How long until the run's deadline; past it, until the time to undo what it has begun is over.

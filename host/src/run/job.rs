@@ -100,10 +100,7 @@ async fn create(run: &Run, pinned: &Pinned, name: &str, ctx: &Arc<Context>) -> R
     let api = Api::<Job>::namespaced(ctx.client.clone(), run.namespace());
     match submit(&api, &build(&spec, &pod_run), ctx).await {
         Ok(job) => {
-            for finding in &pod_run.findings {
-                let note = format!("{}: {}", finding.at, finding.message);
-                ctx.events.warning(run.reference(), reasons::TEMPLATE_WARNING, &note);
-            }
+            warn_of(&pod_run, run, ctx);
             tracing::info!(run = %run.title(), job = name, "job created");
             Ok(job)
         }
@@ -118,6 +115,13 @@ async fn create(run: &Run, pinned: &Pinned, name: &str, ctx: &Arc<Context>) -> R
         Err(error) => {
             Err(ApiError::new(format!("creating {title}"), error).refused_as(reasons::INVALID_JOB).into())
         }
+    }
+}
+
+/// Tells the warnings of rendering a pod run that has been started.
+pub(super) fn warn_of(pod_run: &PodRun, run: &Run, ctx: &Context) {
+    for finding in &pod_run.findings {
+        ctx.warn(run, reasons::TEMPLATE_WARNING, &format!("{}: {}", finding.at, finding.message));
     }
 }
 
@@ -273,7 +277,7 @@ pub(super) fn last_trouble(run: &Run) -> Option<String> {
 }
 
 /// Deletes exactly this Job, with its pods.
-pub(super) async fn stop(run: &Run, job: &Job, ctx: &Arc<Context>) -> Result<(), Halt> {
+pub(super) async fn stop(run: &Run, job: &Job, ctx: &Arc<Context>) -> Result<(), ApiError> {
     let api = Api::<Job>::namespaced(ctx.client.clone(), run.namespace());
     let params = DeleteParams {
         preconditions: Some(Preconditions { uid: job.metadata.uid.clone(), resource_version: None }),
@@ -283,8 +287,7 @@ pub(super) async fn stop(run: &Run, job: &Job, ctx: &Arc<Context>) -> Result<(),
         Ok(_) => Ok(()),
         Err(error) if matches!(class(&error), Class::NotFound | Class::Conflict) => Ok(()),
         Err(error) => {
-            Err(ApiError::new(format!("stopping Job \"{}/{}\"", run.namespace(), job.name_any()), error)
-                .into())
+            Err(ApiError::new(format!("stopping Job \"{}/{}\"", run.namespace(), job.name_any()), error))
         }
     }
 }

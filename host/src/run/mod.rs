@@ -28,6 +28,8 @@ use tokio::sync::OwnedMutexGuard;
 
 pub use halt::Halt;
 pub use object::Run;
+pub use record::forget_private;
+pub use resolve::waiting_turn;
 pub use resource::{Memories, collect};
 
 use crate::context::Context;
@@ -48,12 +50,15 @@ pub async fn reconcile(mut seen: Run, ctx: Arc<Context>) -> Action {
         }
     };
     let over_already = run.is_over();
-    if run.deleting && run.mode != Mode::Cleanup && (over_already || !resource::may_undo(&run)) {
+    if run.deleting && run.mode != Mode::Cleanup && (over_already || !resource::may_undo(&run, &ctx)) {
         // Nothing is created for a run that is going away (F10); its Job goes with it, by garbage collection.
         return halt::let_go(&run, &ctx).await;
     }
     if over_already {
         return over(&run, &ctx).await;
+    }
+    if let Some(rest) = ctx.runs.resting(&run.uid) {
+        return Action::requeue(rest);
     }
     match advance(&mut run, &ctx).await {
         Ok(()) => over(&run, &ctx).await,
@@ -128,6 +133,7 @@ async fn pod(run: &mut Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<(), H
 /// A run that is steps on resources.
 async fn steps(run: &mut Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<(), Halt> {
     let outcome = resource::advance(run, pinned, ctx).await?;
+    expire::stop_unfinished(run, ctx).await?;
     match (run.mode, outcome) {
         (Mode::Backup, _) if run.deleting => Err(Halt::fail(
             reasons::DELETING,
@@ -138,9 +144,6 @@ async fn steps(run: &mut Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<(),
             resource::settle(run, &pinned.component.descriptor().name, ctx).await?;
             record::restored(run, ctx).await
         }
-        (Mode::Cleanup, _) => {
-            resource::over(run, ctx).await;
-            record::cleaned(run, ctx).await
-        }
+        (Mode::Cleanup, _) => record::cleaned(run, ctx).await,
     }
 }

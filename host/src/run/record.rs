@@ -15,9 +15,9 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::halt::Halt;
-use super::job;
 use super::object::{Asked, Run};
 use super::pinned::Pinned;
+use super::{expire, job};
 use crate::api_error::{ApiError, chain, class};
 use crate::context::Context;
 use crate::manager;
@@ -107,7 +107,7 @@ async fn ensure_backup(
                 let note = format!(
                     "{title} exists and is not of this run; it is left alone and this run's Backup gets another name"
                 );
-                ctx.events.warning(run.reference(), reasons::BACKUP_NAME_TAKEN, &note);
+                ctx.warn(run, reasons::BACKUP_NAME_TAKEN, &note);
             }
             // It went away in between: look again.
             None => return Err(unrecorded(format!("creating {title}"), error)),
@@ -176,45 +176,63 @@ async fn ended_well(run: &mut Run, backup: Option<LocalRef>, ctx: &Arc<Context>)
         return Err(error.late_as(reasons::ARTIFACT_NOT_RECORDED).into());
     }
     let reason = run.status.ready().map(|c| c.reason.clone()).unwrap_or_default();
-    ctx.events.normal(run.reference(), &reason, message);
+    ctx.note(run, &reason, message);
     ctx.metrics.run_ended(&run.object.kind, "Succeeded", &reason, run.seconds());
     tracing::info!(run = %run.title(), seconds = run.seconds(), "run succeeded");
     Ok(())
 }
 
-/// A clean-up ended well: the Backup may go.
+/// A clean-up ended well: the Backup may go. What the controller keeps of it is deleted only then: as long as the finalizer
+/// is there the clean-up can be asked for again, and needs it.
 pub(super) async fn cleaned(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Halt> {
-    ctx.events.normal(run.reference(), reasons::CLEANUP_COMPLETED, "the clean-up is complete");
-    if let Asked::Cleanup(backup) = &run.asked {
-        records::drop_private(backup, ctx).await?;
-    }
     crate::finalizer::remove(run, &ctx.client).await?;
     run.finalized = false;
+    ctx.note(run, reasons::CLEANUP_COMPLETED, "the clean-up is complete");
     tracing::info!(run = %run.title(), "cleanup succeeded");
+    if let Asked::Cleanup(backup) = &run.asked {
+        forget_private(backup, ctx).await;
+    }
     Ok(())
 }
 
-/// A clean-up failed: the Backup stays, says why, and the next attempt begins anew with a Job of its own.
+/// Deletes what a strategy kept of a Backup whose finalizer is gone. What cannot be deleted now is collected later.
+pub async fn forget_private(backup: &Backup, ctx: &Context) {
+    if let Err(error) = records::drop_private(backup, ctx).await {
+        tracing::warn!(backup = %backup.name_any(), error = %chain(&error), "private data of a deleted backup not deleted, will be collected");
+    }
+}
+
+/// A clean-up failed: the Backup stays, says why, and the next attempt begins anew with a Job of its own. Until then it has
+/// no turn: it can fail for as long as nobody mends its cause.
 pub(super) async fn cleanup_failed(run: &mut Run, reason: &str, message: &str, ctx: &Arc<Context>) -> Action {
     debug_assert_eq!(run.mode, Mode::Cleanup);
     let now = ctx.clock.now();
     let text =
         format!("cleanup failed ({reason}), and is tried again{}: {message}", crate::finalizer::way_out());
-    ctx.events.warning(run.reference(), reasons::CLEANUP_FAILED, &text);
+    ctx.warn(run, reasons::CLEANUP_FAILED, &text);
     tracing::warn!(run = %run.title(), reason, message, "cleanup failed, will try again");
     if let Some(record) = run.status.run.as_ref().and_then(|r| r.job.clone())
         && let Some(found) = ctx.caches.job(run.namespace(), &record.name)
         && found.metadata.uid.as_deref() == Some(&record.uid)
-        && let Err(Halt::Api(error)) = job::stop(run, &found, ctx).await
+        && let Err(error) = job::stop(run, &found, ctx).await
     {
         tracing::warn!(run = %run.title(), error = %chain(&error), "job of the failed cleanup not removed");
+        return Action::requeue(CLEANUP_REST);
+    }
+    if let Err(error) = expire::clear_failed(run, ctx).await {
+        tracing::warn!(run = %run.title(), error = %chain(&error), "jobs of the failed cleanup not removed");
         return Action::requeue(CLEANUP_REST);
     }
     run.status.run = None;
     run.status.set(types::READY, Some(false), reasons::CLEANUP_FAILED, &text, now);
     if let Err(error) = ctx.runs.write(run, &ctx.client).await {
+        // What is stored says that it goes on: then it does.
         tracing::warn!(run = %run.title(), error = %chain(&error), "status not written");
         ctx.runs.distrust(&run.uid);
+        return Action::requeue(CLEANUP_REST);
     }
+    ctx.interests.forget(&run.uid);
+    ctx.runs.rest(&run.uid, CLEANUP_REST);
+    ctx.gives_way(run);
     Action::requeue(CLEANUP_REST)
 }

@@ -76,13 +76,38 @@ pub(super) async fn inputs(run: &Run, ctx: &Arc<Context>) -> Result<Inputs, Halt
             of_backup(run, backup, backup.spec.application_ref.clone(), None, ctx).await?
         }
     };
-    if run.mode != Mode::Cleanup
-        && let Err(before) = ctx.turns.claim(run, &inputs.application, &inputs.kind)
-    {
+    if let Err(before) = ctx.turns.claim(run, &inputs.application, &inputs.kind) {
         let message = format!("waiting for {} to finish with {}", before.run, title(&inputs.application_ref));
         return Err(Halt::Wait { reason: reasons::TARGET_BUSY, message, bounded: false, give_up: None });
     }
     Ok(inputs)
+}
+
+/// The application that a run which has not begun wants its turn on, and its strategy kind, as far as they can be told now;
+/// `None` for one that does not wait for a turn.
+///
+/// # Errors
+/// The API server's.
+pub async fn waiting_turn(run: &Run, ctx: &Context) -> Result<Option<(TypedRef, GroupKind)>, ApiError> {
+    let waits = |c: &backstay_api::Condition| c.reason == reasons::TARGET_BUSY;
+    if run.status.run.is_some() || !run.status.ready().is_some_and(waits) {
+        return Ok(None);
+    }
+    let (application, strategy) = match &run.asked {
+        Asked::Backup(spec) => {
+            let Ok((strategy, _)) = class_entry(&spec.backup_class_name, &spec.application_ref, ctx) else {
+                return Ok(None);
+            };
+            (spec.application_ref.clone(), strategy)
+        }
+        Asked::Restore(spec) => {
+            let Some(backup) = find_backup(run, &spec.backup_ref.name, ctx).await? else { return Ok(None) };
+            let target = restore_target(&backup.spec.application_ref, spec.target_application_ref.as_ref());
+            (target, backup.spec.strategy_ref)
+        }
+        Asked::Cleanup(backup) => (backup.spec.application_ref.clone(), backup.spec.strategy_ref.clone()),
+    };
+    Ok(strategy_kind(&strategy).map(|kind| (application, kind)))
 }
 
 /// The entry of a BackupClass for the application: the strategy it names, and its parameters.
@@ -123,7 +148,7 @@ fn nobodys(run: &Run, whose: &str, ctx: &Context) -> Halt {
         run.object.kind,
         backstay_api::STRATEGY_GROUP
     );
-    ctx.events.warning(run.reference(), reasons::NO_STRATEGY_GROUP, &note);
+    ctx.warn(run, reasons::NO_STRATEGY_GROUP, &note);
     Halt::Leave
 }
 
@@ -195,14 +220,16 @@ async fn current_strategy(
     Ok(Revision { kind: kind.clone(), name: strategy.name.clone(), spec, parameters })
 }
 
+/// The Backup that a RestoreJob names.
+async fn find_backup(run: &Run, name: &str, ctx: &Context) -> Result<Option<Backup>, ApiError> {
+    let api = Api::<Backup>::namespaced(ctx.client.clone(), run.namespace());
+    let doing = || format!("reading Backup \"{}/{name}\"", run.namespace());
+    api.get_opt(name).await.map_err(|e| ApiError::new(doing(), e))
+}
+
 /// The Backup that a RestoreJob names, if it can be restored from.
 async fn backup(run: &Run, name: &str, ctx: &Context) -> Result<Backup, Halt> {
-    let api = Api::<Backup>::namespaced(ctx.client.clone(), run.namespace());
-    let found = api
-        .get_opt(name)
-        .await
-        .map_err(|e| ApiError::new(format!("reading Backup \"{}/{name}\"", run.namespace()), e))?;
-    let Some(backup) = found else {
+    let Some(backup) = find_backup(run, name, ctx).await? else {
         let message = format!(
             "failed to get Backup: \"{}/{name}\" not found; name an existing Backup of this namespace in spec.backupRef",
             run.namespace()
@@ -234,7 +261,7 @@ async fn backup(run: &Run, name: &str, ctx: &Context) -> Result<Backup, Halt> {
         Some(phase::READY) => Ok(backup),
         _ => {
             let note = format!("Backup {name:?} has no phase; it is restored all the same");
-            ctx.events.warning(run.reference(), reasons::BACKUP_PHASE_UNKNOWN, &note);
+            ctx.warn(run, reasons::BACKUP_PHASE_UNKNOWN, &note);
             Ok(backup)
         }
     }
@@ -258,6 +285,9 @@ async fn of_backup(
     if !able {
         let unfit = Unfit::Mode { loaded: descriptor.name.clone(), mode: run.mode.as_str() };
         return Err(Halt::fail(reasons::COMPONENT_MISSING, unfit.to_string()));
+    }
+    if run.mode == Mode::Restore {
+        can_act_on(&backup.spec.application_ref, &kind, &component)?;
     }
     let status = backup.status.clone().unwrap_or_default();
     let pin = status.component.as_ref().map(|p: &ComponentPin| Pin {
@@ -309,6 +339,24 @@ async fn of_backup(
     })
 }
 
+/// The kind of an application, if the component's strategies act on it.
+fn can_act_on(application: &TypedRef, kind: &GroupKind, component: &Component) -> Result<GroupKind, Halt> {
+    let gate = component.descriptor().serves(kind).map(|k| k.applications.as_slice()).unwrap_or_default();
+    let wanted = GroupKind { group: application.group().to_owned(), kind: application.kind.clone() };
+    if gate.is_empty() || gate.contains(&wanted) {
+        return Ok(wanted);
+    }
+    let able: Vec<_> = gate.iter().map(ToString::to_string).collect();
+    Err(Halt::fail(
+        reasons::APPLICATION_MISMATCH,
+        format!(
+            "{} strategies cannot act on an application of kind {wanted}; they act on: {}",
+            kind.kind,
+            able.join(", ")
+        ),
+    ))
+}
+
 /// How the API server serves the application's kind, if the component can act on it.
 async fn application_ref(
     run: &Run,
@@ -317,20 +365,7 @@ async fn application_ref(
     component: &Component,
     ctx: &Context,
 ) -> Result<ObjectRef, Halt> {
-    let descriptor = component.descriptor();
-    let gate = descriptor.serves(kind).map(|k| k.applications.as_slice()).unwrap_or_default();
-    let wanted = GroupKind { group: application.group().to_owned(), kind: application.kind.clone() };
-    if !gate.is_empty() && !gate.contains(&wanted) {
-        let able: Vec<_> = gate.iter().map(ToString::to_string).collect();
-        return Err(Halt::fail(
-            reasons::APPLICATION_MISMATCH,
-            format!(
-                "{} strategies cannot act on an application of kind {wanted}; they act on: {}",
-                kind.kind,
-                able.join(", ")
-            ),
-        ));
-    }
+    let wanted = can_act_on(application, kind, component)?;
     let found = ctx
         .discovery
         .kind(&ctx.client, application)

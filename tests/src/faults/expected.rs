@@ -55,6 +55,7 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
             check(free, "nothing holds the BackupJob");
             check(count("Job") == (1, 0) && count("Backup") == (1, 0), "one Job and one Backup were made");
             check(found.jobs.iter().all(|j| end(j).is_some_and(|e| e.succeeded)), "the Job has completed");
+            check(found.jobs.iter().all(ttl), "the Job goes by itself some time");
             let left = ["ConfigMap copy", "ConfigMap theirs"];
             let left = left.iter().all(|title| snapshot.objects.contains_key(*title));
             check(left && count("ConfigMap").1 == 2, "a ConfigMap that was made, and another, are deleted");

@@ -72,6 +72,18 @@ async fn a_clean_up_that_fails_keeps_the_backup_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_clean_up_that_fails_does_not_tell_the_secret_key_that_its_pod_printed() {
+    let Some(w) = World::new("clean3").await else { return };
+    scrubbed_backup(&w, r#"[ "$MODE" != cleanup ] || { echo "refused: the platform's key"; exit 7; }; printf '{"artifact":{"uri":"s3://b/k"}}' > /dev/termination-log"#).await;
+    w.delete::<Backup>("nightly").await;
+    let note = w.event("nightly", "CleanupFailed").await;
+    assert!(note.contains("[credential withheld]") && !note.contains("platform's key"), "{note}");
+    let said =
+        serde_json::to_string(&w.get_backup("nightly").await.status.map(|s| s.conditions)).expect("JSON");
+    assert!(said.contains("[credential withheld]") && !said.contains("platform's key"), "{said}");
+}
+
+#[tokio::test]
 async fn a_backup_that_is_being_restored_goes_when_the_restore_has_ended() {
     let Some(w) = World::new("inuse").await else { return };
     w.script("if [ {{ .Mode }} = restore ]; then sleep 5; fi").await;

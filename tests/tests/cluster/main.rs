@@ -4,12 +4,15 @@
 mod altinity;
 mod backups;
 mod bad_inputs;
+mod endings;
 mod inputs;
 mod jobs;
 mod plans;
+mod pods;
 mod program;
 mod restores;
 mod results;
 mod steps;
 mod strategies;
+mod turns;
 mod waits;

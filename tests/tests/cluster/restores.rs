@@ -189,3 +189,19 @@ async fn a_finished_restore_with_a_finalizer_of_the_go_implementation_can_be_del
     w.delete::<RestoreJob>("back").await;
     w.until_gone::<RestoreJob>("back").await;
 }
+
+#[tokio::test]
+async fn a_restore_is_refused_where_the_strategy_does_not_know_the_kind_of_its_source() {
+    let Some(w) = World::new("source").await else { return };
+    let strategy =
+        json!({"apiGroup": "strategy.backups.cozystack.io", "kind": "Altinity", "name": w.namespace});
+    w.create::<Backup>(json!({"metadata": {"name": "odd"}, "spec": {"strategyRef": strategy,
+        "applicationRef": {"kind": "Redis", "name": "cache"}, "takenAt": "2026-01-01T00:00:00Z"}}))
+        .await;
+    w.create::<RestoreJob>(json!({"metadata": {"name": "back"}, "spec": {"backupRef": {"name": "odd"},
+        "targetApplicationRef": {"kind": "ClickHouse", "name": "store"}}}))
+        .await;
+    let (phase, reason, message) = w.restore_ends("back").await;
+    assert_eq!((phase.as_str(), reason.as_str()), ("Failed", "ApplicationMismatch"), "{message}");
+    assert!(message.contains("Redis") && message.contains("ClickHouse"), "{message}");
+}

@@ -13,33 +13,45 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 /// A world whose class leads to a program.
-async fn world(test: &str, program: Value) -> Option<World> {
+pub(crate) async fn world(test: &str, program: Value) -> Option<World> {
+    world_of("Steps", test, program).await
+}
+
+/// The same for another kind of the same guest.
+pub(crate) async fn world_of(kind: &str, test: &str, program: Value) -> Option<World> {
     let w = World::new(test).await?;
-    rewrite(&w, program).await;
-    w.class(json!({"apiGroup": "test.backstay.dev", "kind": "Steps", "name": w.namespace}), json!({})).await;
+    rewrite_of(kind, &w, program).await;
+    w.class(json!({"apiGroup": "test.backstay.dev", "kind": kind, "name": w.namespace}), json!({})).await;
     Some(w)
 }
 
-async fn rewrite(w: &World, program: Value) {
-    let gvk = GroupVersionKind::gvk("test.backstay.dev", "v1", "Steps");
-    let resource = ApiResource::from_gvk_with_plural(&gvk, "steps");
+/// Another program from now on.
+pub(crate) async fn rewrite(w: &World, program: Value) {
+    rewrite_of("Steps", w, program).await;
+}
+
+/// The same for another kind of the same guest.
+pub(crate) async fn rewrite_of(kind: &str, w: &World, program: Value) {
+    let gvk = GroupVersionKind::gvk("test.backstay.dev", "v1", kind);
+    let plural = if kind == "Keep" { "keeps" } else { "steps" };
+    let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
     let api: Api<DynamicObject> = Api::all_with(w.client.clone(), &resource);
-    let object = json!({"apiVersion": "test.backstay.dev/v1", "kind": "Steps", "metadata": {"name": w.namespace},
+    let object = json!({"apiVersion": "test.backstay.dev/v1", "kind": kind, "metadata": {"name": w.namespace},
         "spec": program});
     let params = PatchParams::apply("test").force();
     api.patch(&w.namespace, &params, &Patch::Apply(&object)).await.expect("a program");
 }
 
-fn config_map(name: &str) -> Value {
+pub(crate) fn config_map(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "name": name})
 }
 
-async fn make(w: &World, name: &str, data: Value) -> ConfigMap {
+pub(crate) async fn make(w: &World, name: &str, data: Value) -> ConfigMap {
     w.create(json!({"metadata": {"name": name}, "data": data})).await
 }
 
 /// What the guest has seen in a backup that succeeded.
-async fn seen(w: &World, backup: &str) -> Vec<Value> {
+pub(crate) async fn seen(w: &World, backup: &str) -> Vec<Value> {
     w.backup_succeeds(backup).await;
     let status = w.get_backup(backup).await.status.expect("a status");
     let resources = status.underlying_resources.expect("what the guest has seen");
@@ -54,11 +66,40 @@ async fn backup(test: &str, program: Value) -> Option<(World, Vec<Value>)> {
     Some((w, seen))
 }
 
-async fn records(w: &World, what: &str, run_uid: &str) -> Vec<String> {
+pub(crate) async fn records(w: &World, what: &str, run_uid: &str) -> Vec<String> {
     let labels = format!("backstay.dev/record={what},backstay.dev/run-uid={run_uid}");
     let api: Api<Secret> = Api::namespaced(w.client.clone(), "backstay-system");
     let list = api.list(&ListParams::default().labels(&labels)).await.expect("a list");
     list.items.iter().map(ResourceExt::name_any).collect()
+}
+
+/// Waits until a record is gone: it goes after the object that it is about.
+pub(crate) async fn until_no_record(w: &World, name: &str) {
+    let api: Api<Secret> = Api::namespaced(w.client.clone(), "backstay-system");
+    let gone = kube::runtime::wait::await_condition(api, name, |s: Option<&Secret>| s.is_none());
+    let outcome = tokio::time::timeout(Duration::from_secs(30), gone).await;
+    outcome.unwrap_or_else(|_| panic!("{name} is not gone in time")).expect("a watch");
+}
+
+/// Waits until a restore waits for a reason.
+pub(crate) async fn restore_waits(w: &World, name: &str, reason: &str) {
+    w.until::<RestoreJob>(name, &format!("waiting with {reason}"), |j| {
+        j.status.as_ref().is_some_and(|s| ready(&s.conditions).1 == reason)
+    })
+    .await;
+}
+
+/// Waits until a Backup says this of its clean-up.
+pub(crate) async fn cleanup_says(w: &World, name: &str, reason: &str) {
+    w.until::<Backup>(name, &format!("saying {reason}"), |b| {
+        b.status.as_ref().is_some_and(|s| ready(&s.conditions).1 == reason)
+    })
+    .await;
+}
+
+/// Waits for a ConfigMap `flag`, in a program.
+pub(crate) fn until_flag() -> Value {
+    json!({"until": {"object": config_map("flag"), "at": "/data/ready", "equals": "yes", "waitSeconds": 600, "watch": "object"}})
 }
 
 #[tokio::test]
@@ -385,6 +426,7 @@ async fn run_pod_runs_a_pod_as_a_job_of_the_run_and_pod_answers_its_end() {
     )
     .await;
     let Some((w, seen)) = found else { return };
+    assert_eq!((&seen[0]["done"]["name"], &seen[0]["done"]["managed"]), (&json!("b-copy"), &json!(false)));
     assert_eq!(seen[1]["pod"]["succeeded"], true);
     assert_eq!(seen[1]["pod"]["data"], json!({"of": "copy"}));
     assert!(seen[1]["pod"]["messages"][0].as_str().unwrap().contains("s3://b/k"), "{}", seen[1]);
@@ -491,10 +533,7 @@ async fn the_checkpoint_is_kept_where_tenants_cannot_read_while_the_run_goes_on_
     assert_eq!(records(&w, "checkpoint", &run).await, [format!("checkpoint-{run}")]);
     make(&w, "flag", json!({"ready": "yes"})).await;
     w.backup_succeeds("b").await;
-    let api: Api<Secret> = Api::namespaced(w.client.clone(), "backstay-system");
-    let name = format!("checkpoint-{run}");
-    let gone = kube::runtime::wait::await_condition(api, &name, |s: Option<&Secret>| s.is_none());
-    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("the checkpoint goes").expect("a watch");
+    until_no_record(&w, &format!("checkpoint-{run}")).await;
 }
 
 #[tokio::test]
@@ -547,7 +586,7 @@ async fn private_data_comes_back_on_restore_stays_out_of_the_namespace_and_goes_
     assert!(seen.message.contains("{\"private\":{\"password\":\"hush\"}}"), "{}", seen.message);
     w.delete::<Backup>("b").await;
     w.until_gone::<Backup>("b").await;
-    assert_eq!(records(&w, "private", &run).await, Vec::<String>::new());
+    until_no_record(&w, &format!("private-{run}")).await;
 }
 
 #[tokio::test]

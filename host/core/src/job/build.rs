@@ -54,8 +54,7 @@ pub fn build(spec: &JobSpec<'_>, pod_run: &PodRun) -> Json {
         *restart = "Never".into();
     }
 
-    let note = PodRunNote { data: pod_run.data.clone(), log_lines: pod_run.log_lines };
-    annotations.insert(POD_RUN_ANNOTATION.to_owned(), note.to_text());
+    annotations.insert(POD_RUN_ANNOTATION.to_owned(), PodRunNote::of_run(pod_run).to_text());
 
     let deadline = pod_run.active_deadline.map_or(spec.seconds_left, |d| i64::from(d).min(spec.seconds_left));
     json!({

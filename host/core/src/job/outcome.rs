@@ -5,9 +5,9 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod as KubePod};
 use serde::{Deserialize, Serialize};
 
 use super::trouble::disruption;
-use crate::contract::{Container, Json, Pod, PodResult, Timestamp};
+use crate::contract::{Container, Json, Pod, PodResult, PodRun, Timestamp};
 
-/// Annotation of the Job that carries a [`PodRunNote`] until the run's status has it.
+/// Annotation of the Job that carries a [`PodRunNote`] until the run's status has it, or for a guest that keeps no record.
 pub const POD_RUN_ANNOTATION: &str = "backstay.dev/pod-run";
 /// Pods in a result.
 const PODS: usize = 4;
@@ -27,6 +27,12 @@ pub struct PodRunNote {
 }
 
 impl PodRunNote {
+    /// What has to be remembered of this pod run.
+    #[must_use]
+    pub fn of_run(pod_run: &PodRun) -> Self {
+        Self { data: pod_run.data.clone(), log_lines: pod_run.log_lines }
+    }
+
     /// As text.
     #[must_use]
     pub fn to_text(&self) -> String {

@@ -11,7 +11,9 @@ mod wake;
 pub use access::{Grants, Owner, Pins, Reach, Verb};
 pub use fields::{merge_patch, projected};
 pub use rbac::rbac;
-pub use record::{Kept, PrivateData, RecordError, Stored, checkpoint_name, kept_name, private_name};
+pub use record::{
+    Kept, PrivateData, RecordError, Stored, Stranded, checkpoint_name, kept_name, private_name,
+};
 pub use wake::{Next, Wake};
 
 /// A guest broke a rule of the contract: the run ends, and the message names the rule.

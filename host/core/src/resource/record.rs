@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::contract::{Checkpoint, Inherited, Json, ObjectRef, Timestamp};
+use crate::job::PodRunNote;
 use crate::turns::Target;
 
 /// Key of the one entry of such a Secret.
@@ -35,6 +36,25 @@ pub struct Stored {
     pub stage_since: Timestamp,
     /// What the guest remembers.
     pub data: Json,
+    /// What is remembered of the pod runs that the run has asked for, by name. Their Jobs stand where tenants may write.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pods: BTreeMap<String, PodRunNote>,
+    /// Data may be gone: what the checkpoint is kept for if the run ends other than well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stranded: Option<Stranded>,
+    /// The process that wrote it: an equal checkpoint of another process is that one's, which is then at work.
+    #[serde(default)]
+    pub writer: String,
+}
+
+/// What a restore leaves behind where it ends midway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stranded {
+    /// What was being restored.
+    pub target: Target,
+    /// Uid of the Backup that it was restored from.
+    pub backup_uid: String,
 }
 
 impl Stored {
@@ -47,7 +67,18 @@ impl Stored {
     /// The Secret that keeps it.
     #[must_use]
     pub fn to_secret(&self, namespace: &str) -> Secret {
-        secret(namespace, checkpoint_name(&self.run_uid), "checkpoint", &self.run_uid, self)
+        let mut secret = secret(namespace, checkpoint_name(&self.run_uid), "checkpoint", &self.run_uid, self);
+        if let Some(stranded) = &self.stranded {
+            mark(&mut secret, &self.component.name, &stranded.target);
+        }
+        secret
+    }
+
+    /// What the next run on the same target is to find, if this one ends here other than well.
+    #[must_use]
+    pub fn kept(self) -> Option<(Kept, Target)> {
+        let Stranded { target, backup_uid } = self.stranded.clone()?;
+        Some((Kept { backup_uid, left: self }, target))
     }
 
     /// Reads it back.
@@ -89,7 +120,10 @@ impl Kept {
     /// The Secret that keeps it.
     #[must_use]
     pub fn to_secret(&self, namespace: &str, target: &Target) -> Secret {
-        secret(namespace, kept_name(&self.left.component.name, target), "kept", &self.left.run_uid, self)
+        let component = &self.left.component.name;
+        let mut secret = secret(namespace, kept_name(component, target), "kept", &self.left.run_uid, self);
+        mark(&mut secret, component, target);
+        secret
     }
 
     /// Reads it back.
@@ -169,6 +203,12 @@ pub fn kept_name(component: &str, target: &Target) -> String {
     format!("kept-{hex}")
 }
 
+/// Marks a record by what it says is left on a target.
+fn mark(secret: &mut Secret, component: &str, target: &Target) {
+    let name = kept_name(component, target);
+    secret.metadata.labels.get_or_insert_default().insert(labels::LEFT_ON.to_owned(), name);
+}
+
 fn secret<T: Serialize>(namespace: &str, name: String, what: &str, run_uid: &str, content: &T) -> Secret {
     // Plain data: serialising it cannot fail.
     let text = serde_json::to_vec(content).unwrap_or_default();
@@ -211,6 +251,9 @@ mod tests {
             stage: "purge".into(),
             stage_since: 7,
             data: json!({"old": "x"}),
+            pods: BTreeMap::new(),
+            stranded: Some(Stranded { target: target("orders"), backup_uid: "b1".into() }),
+            writer: "w1".into(),
         }
     }
 
@@ -232,7 +275,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_found_by_its_target_and_told_as_inherited() {
-        let kept = Kept { backup_uid: "b1".into(), left: stored() };
+        let (kept, target_) = stored().kept().unwrap();
+        assert_eq!(target_, target("orders"));
         let secret = kept.to_secret("backstay-system", &target("orders"));
         assert_eq!(secret.metadata.name, Some(kept_name("copier", &target("orders"))));
         assert_ne!(secret.metadata.name, Some(kept_name("copier", &target("other"))));

@@ -135,10 +135,16 @@ impl Wake {
         self.results = results;
     }
 
-    /// The checkpoint, and since when the run is in its stage, if it has not been written yet.
+    /// The checkpoint, and since when the run is in its stage.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<(&Checkpoint, Timestamp)> {
+        self.checkpoint.as_ref().map(|c| (c, self.stage_since))
+    }
+
+    /// The same, if it has not been written yet.
     #[must_use]
     pub fn unwritten(&self) -> Option<(&Checkpoint, Timestamp)> {
-        self.checkpoint.as_ref().filter(|_| self.unwritten).map(|c| (c, self.stage_since))
+        self.checkpoint().filter(|_| self.unwritten)
     }
 
     /// The checkpoint has been written.

@@ -10,9 +10,10 @@ use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use tokio::time::Instant;
 
+use super::patience;
 use crate::api_error::{chain, class};
 
-/// How long a call is tried again before the guest is told that it is not to be had.
+/// How long a call is tried again before the guest is told that it is not to be had, where the wake has that much left.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How the API server serves a kind, by what the component declared.
@@ -34,10 +35,14 @@ pub(super) async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T, ku
 where
     F: Future<Output = Result<T, kube::Error>>,
 {
-    let until = Instant::now() + PATIENCE;
-    let mut attempt = 0;
+    let until = Instant::now() + patience::left(PATIENCE);
+    let (mut attempt, mut failed) = (0, None::<Instant>);
     loop {
-        let error = match call().await {
+        let done = call().await;
+        if let Some(before) = failed.replace(Instant::now()) {
+            patience::spend(before.elapsed());
+        }
+        let error = match done {
             Err(error) if matches!(class(&error), Class::Retry { .. }) => error,
             done => return done,
         };
@@ -63,7 +68,7 @@ where
     F: Future<Output = Result<T, kube::Error>>,
     G: Future<Output = Result<T, kube::Error>>,
 {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + patience::left(PATIENCE);
     let mut attempt = 0;
     loop {
         let error = match patiently(&mut make).await {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use backstay_core::contract::Mode;
-use backstay_core::resource::Kept;
+use backstay_core::resource::Stored;
 use backstay_engine::World;
 
+use super::memory::Memory;
 use super::scene::target;
 use super::stored;
 use crate::api_error::{ApiError, chain};
@@ -15,30 +16,23 @@ use crate::run::Halt;
 use crate::run::object::Run;
 
 /// A restore ends other than well: where data may be gone, its checkpoint is kept for the next run on the same target.
-/// Done before the end is written down.
+/// Done before the end is written down, or the run let go.
 ///
 /// # Errors
 /// The API server's: then the run has not ended.
 pub(in crate::run) async fn strand(run: &Run, ctx: &Arc<Context>) -> Result<(), ApiError> {
-    let Some(component) = component(run, ctx) else { return Ok(()) };
-    if run.mode != Mode::Restore {
+    if run.mode != Mode::Restore || run.status.run.is_none() || is_pod(run, ctx) {
         return Ok(());
     }
     let mut memory = ctx.memories.take(&run.uid);
     let left = stored(run, &mut memory, ctx).await;
     ctx.memories.put(&run.uid, memory);
     let left = match left {
-        Ok(Some(left)) => left,
+        Ok(left) => left,
         Err(Halt::Api(error)) => return Err(error),
-        Ok(None) | Err(_) => return Ok(()),
+        Err(_) => return Ok(()),
     };
-    let stages = &component.descriptor().stages;
-    if !stages.iter().any(|s| s.mode == run.mode && s.name == left.stage && s.keeps_checkpoint) {
-        return Ok(());
-    }
-    let Ok(target) = target(run) else { return Ok(()) };
-    let backup_uid = run.status.run.as_ref().and_then(|r| r.backup_uid.clone()).unwrap_or_default();
-    let kept = Kept { backup_uid, left };
+    let Some((kept, target)) = left.and_then(Stored::kept) else { return Ok(()) };
     tracing::warn!(run = %run.title(), stage = %kept.left.stage, "restore ended midway, its record is kept for the next one");
     match records::keep(&kept, &target, ctx).await {
         Err(Halt::Api(error)) => Err(error),
@@ -51,12 +45,25 @@ pub(in crate::run) async fn strand(run: &Run, ctx: &Arc<Context>) -> Result<(), 
     }
 }
 
-/// A restore was done: what an earlier one left on the target is settled.
+/// A restore was done: what it and earlier ones left on the target is settled.
 ///
 /// # Errors
-/// The API server's.
+/// The API server's; a conflict where another controller is at work.
 pub(in crate::run) async fn settle(run: &Run, component: &str, ctx: &Arc<Context>) -> Result<(), Halt> {
-    Ok(records::drop_kept(component, &target(run)?, ctx).await?)
+    let mut memory = ctx.memories.take(&run.uid);
+    let settled = settle_own(run, &mut memory, ctx).await;
+    ctx.memories.put(&run.uid, memory);
+    settled?;
+    Ok(records::settle(&run.uid, component, &target(run)?, ctx).await?)
+}
+
+/// From now on the checkpoint of the run is nothing that it leaves behind: where it outlives its run, nobody is told of it.
+async fn settle_own(run: &Run, memory: &mut Memory, ctx: &Arc<Context>) -> Result<(), Halt> {
+    let Some(left) = stored(run, memory, ctx).await?.filter(|left| left.stranded.is_some()) else {
+        return Ok(());
+    };
+    let settled = Stored { stranded: None, writer: ctx.writer.clone(), ..left };
+    Ok(memory.write(settled, ctx).await?)
 }
 
 /// The end is written down: clears away what is of no use any more. What cannot be cleared away now is collected later.
@@ -78,8 +85,18 @@ pub async fn collect(ctx: &Context) -> Result<usize, ApiError> {
     records::collect(ctx).await
 }
 
-/// The component of the run, if it is one of this world and loaded.
-fn component<'a>(run: &Run, ctx: &'a Context) -> Option<&'a backstay_engine::Component> {
+/// Whether the run is one of the other world, by what is loaded.
+fn is_pod(run: &Run, ctx: &Context) -> bool {
+    component(run, ctx).is_some_and(|c| c.world() == World::Pod)
+}
+
+/// Whether the run may have asked for pods: what is known of it says so, or nothing is known.
+pub(in crate::run) fn may_have_pods(run: &Run, ctx: &Context) -> bool {
+    run.status.run.is_some() && !is_pod(run, ctx) && ctx.memories.has_pods(&run.uid).unwrap_or(true)
+}
+
+/// The component of the run, if it is loaded.
+pub(super) fn component<'a>(run: &Run, ctx: &'a Context) -> Option<&'a backstay_engine::Component> {
     let name = &run.status.run.as_ref()?.component.as_ref()?.name;
-    ctx.registry.iter().find(|c| c.descriptor().name == *name && c.world() == World::Resource)
+    ctx.registry.iter().find(|c| c.descriptor().name == *name)
 }

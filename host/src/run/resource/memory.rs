@@ -5,8 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use backstay_core::contract::{Inherited, ObjectRef};
+use backstay_core::job::PodRunNote;
 use backstay_core::resource::Stored;
 
+use crate::api_error::ApiError;
+use crate::context::Context;
+use crate::records;
 use crate::run::request::Known;
 
 /// By uid of the run.
@@ -26,7 +30,38 @@ pub(super) struct Memory {
     pub written: HashMap<ObjectRef, String>,
 }
 
+impl Memory {
+    /// The checkpoint that is stored, as far as that is known.
+    pub(super) fn stored(&self) -> Option<&Stored> {
+        self.checkpoint.iter().flatten().map(|(stored, _)| stored).next()
+    }
+
+    /// Writes a checkpoint over the one that is known.
+    ///
+    /// # Errors
+    /// The API server's; then what is stored is read anew before the next step.
+    pub(super) async fn write(&mut self, stored: Stored, ctx: &Context) -> Result<(), ApiError> {
+        // From here on what is stored is known again only when the answer comes.
+        let before = self.checkpoint.take().flatten().map(|(_, version)| version);
+        let version = records::write_checkpoint(&stored, before.as_deref(), ctx).await?;
+        self.checkpoint = Some(Some((stored, version)));
+        Ok(())
+    }
+
+    /// What is on record of a pod run of this name; none if it was not asked for. A guest without any checkpoint has no
+    /// record, and what its Job says is all there is.
+    pub(super) fn pod(&self, name: &str) -> Option<PodRunNote> {
+        self.stored().map(|stored| stored.pods.get(name).cloned().unwrap_or_default())
+    }
+}
+
 impl Memories {
+    /// Whether the run has asked for pods, as far as that is known.
+    pub(super) fn has_pods(&self, run_uid: &str) -> Option<bool> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(run_uid)?.stored().map(|stored| !stored.pods.is_empty())
+    }
+
     /// Takes out what is known of a run. Whoever does so holds the run's lock.
     pub(super) fn take(&self, run_uid: &str) -> Memory {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

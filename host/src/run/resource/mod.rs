@@ -2,13 +2,16 @@
 //!
 //! [`advance`] is one wake. What must survive is written before it counts: the conditions, then the checkpoint, then what
 //! the decision asks for. So a process that dies anywhere begins the wake anew with the last checkpoint, and the guest
-//! looks whether it has acted already.
+//! looks whether it has acted already. A process that lost its lease and does not know it is stopped by the same write: no
+//! act goes without one, so it cannot act on a checkpoint that another process has written since. Only what a guest does
+//! before it has remembered anything is not fenced.
 
 mod act;
 mod api;
 mod end;
 mod memory;
 mod observe;
+mod patience;
 mod pods;
 mod scene;
 mod undo;
@@ -17,14 +20,14 @@ mod wait;
 use std::sync::Arc;
 
 use backstay_api::conditions::reasons;
-use backstay_core::contract::{Condition, Event, Outcome, Request, StepResult};
-use backstay_core::resource::{Breach, Next, Stored, Wake};
+use backstay_core::contract::{Condition, Event, Mode, Outcome, Request, Stage, StepResult};
+use backstay_core::resource::{Breach, Next, Stored, Stranded, Wake};
 use kube::core::Status;
 
 pub use end::collect;
-pub(super) use end::{over, settle, strand};
+pub(super) use end::{may_have_pods, over, settle, strand};
 pub use memory::Memories;
-pub(super) use undo::{may_undo, must_end, undone_in_time};
+pub(super) use undo::{holds_on, may_undo, must_end, undone_in_time};
 
 use super::halt::Halt;
 use super::object::Run;
@@ -49,9 +52,8 @@ pub(super) async fn advance(
     pinned: &Pinned,
     ctx: &Arc<Context>,
 ) -> Result<Option<Outcome>, Halt> {
-    undo::in_time(run, ctx)?;
     let mut memory = ctx.memories.take(&run.uid);
-    let done = wake(run, pinned, &mut memory, ctx).await;
+    let done = patience::limited(wake(run, pinned, &mut memory, ctx)).await;
     ctx.memories.put(&run.uid, memory);
     done
 }
@@ -62,18 +64,24 @@ async fn wake(
     memory: &mut Memory,
     ctx: &Arc<Context>,
 ) -> Result<Option<Outcome>, Halt> {
-    let request = told(run, pinned, memory, ctx).await?;
+    undo::in_time(run, ctx)?;
+    let mut request = told(run, pinned, memory, ctx).await?;
     let stored = stored(run, memory, ctx).await?;
     let since = stored.as_ref().map_or(request.started_at, |s| s.stage_since);
     let mut wake = Wake::new(stored.map(|s| s.checkpoint()), since, request.now);
     let pins = scene::pins(run, pinned, &request);
     let mut seen = Seen::default();
     loop {
+        // A wake can take minutes where calls are tried again: the run may have to end meanwhile.
+        still_there(run, ctx)?;
+        undo::in_time(run, ctx)?;
+        undone_in_time(run, ctx)?;
+        request.cancelled = undo::cancellation(run, ctx);
         let step = step(pinned, &request, &wake, ctx).await?;
         say(run, &step.conditions, &step.events, ctx).await?;
         let next = wake.take(step.checkpoint, step.decision)?;
         if !matches!(next, Next::Read(_)) {
-            remember(run, pinned, &mut wake, memory, ctx).await?;
+            remember(run, pinned, &mut wake, &next, memory, ctx).await?;
         }
         let scene = Scene::new(run, pinned, &request, &pins, ctx);
         match next {
@@ -85,7 +93,7 @@ async fn wake(
                 let results = act::act(actions, &scene, memory, &seen).await?;
                 wake.acted(results);
             }
-            Next::Wait(wait) => return Err(wait::wait(wait, &scene, &seen)?),
+            Next::Wait(wait) => return Err(wait::wait(wait, &scene, memory, &seen)?),
             Next::Done(outcome) => return Ok(outcome),
             Next::Fail(failure) => return Err(job::refused(failure)),
         }
@@ -95,8 +103,7 @@ async fn wake(
 /// What the guest is told of the run.
 async fn told(run: &Run, pinned: &Pinned, memory: &mut Memory, ctx: &Arc<Context>) -> Result<Request, Halt> {
     let mut request = request::request(run, pinned, &mut memory.backup, ctx).await?;
-    request.cancelled = undo::cancellation(run, ctx);
-    if memory.inherited.is_none() && run.mode == backstay_core::contract::Mode::Restore {
+    if memory.inherited.is_none() && run.mode == Mode::Restore {
         let component = &pinned.component.descriptor().name;
         memory.inherited = Some(records::inherited(component, &scene::target(run)?, ctx).await?);
     }
@@ -122,8 +129,20 @@ async fn is_current(run: &Run, ctx: &Context) -> Result<(), Halt> {
     if now.is_some_and(|now| now.resource_version == run.resource_version) {
         return Ok(());
     }
+    Err(changed(doing()))
+}
+
+fn changed(doing: String) -> Halt {
     let changed = Status::failure("it has changed since it was seen", "Conflict").with_code(409);
-    Err(ApiError::new(doing(), kube::Error::Api(changed.boxed())).into())
+    ApiError::new(doing, kube::Error::Api(changed.boxed())).into()
+}
+
+/// Whether the run is still not being deleted, as far as a watch shows; one that is begins a new wake, or none.
+fn still_there(run: &Run, ctx: &Context) -> Result<(), Halt> {
+    match ctx.caches.run(run) {
+        Some(now) if now.deleting && !run.deleting => Err(changed(format!("going on with {}", run.title()))),
+        _ => Ok(()),
+    }
 }
 
 async fn step(
@@ -147,13 +166,8 @@ async fn say(
     ctx: &Arc<Context>,
 ) -> Result<(), Halt> {
     let now = ctx.clock.now();
-    let credentials = ctx.projected.last();
     for c in conditions {
-        let mut message = c.message.clone();
-        if let Some(credentials) = &credentials {
-            credentials.redact(&mut message);
-        }
-        run.status.set(&c.type_, c.status, &c.reason, &message, now);
+        run.status.set(&c.type_, c.status, &c.reason, &ctx.withheld(&c.message), now);
     }
     if !conditions.is_empty() {
         let doing = format!("writing the conditions of {}", run.title());
@@ -161,22 +175,30 @@ async fn say(
     }
     for event in events {
         match event.warning {
-            true => ctx.events.warning(run.reference(), &event.reason, &event.message),
-            false => ctx.events.normal(run.reference(), &event.reason, &event.message),
+            true => ctx.warn(run, &event.reason, &event.message),
+            false => ctx.note(run, &event.reason, &event.message),
         }
     }
     Ok(())
 }
 
-/// Writes the checkpoint, if there is one to write.
+/// Writes the checkpoint, if there is one to write; before an act in any case, as the fence.
 async fn remember(
     run: &Run,
     pinned: &Pinned,
     wake: &mut Wake,
+    next: &Next,
     memory: &mut Memory,
     ctx: &Context,
 ) -> Result<(), Halt> {
-    let Some((checkpoint, since)) = wake.unwritten() else { return Ok(()) };
+    let acts = matches!(next, Next::Act(_));
+    let Some((checkpoint, since)) = wake.checkpoint().filter(|_| acts || wake.unwritten().is_some()) else {
+        return Ok(());
+    };
+    let mut pods = memory.stored().map(|stored| stored.pods.clone()).unwrap_or_default();
+    if let Next::Act(actions) = next {
+        pods::note(actions, &mut pods, run, ctx);
+    }
     let stored = Stored {
         run: run.object.clone(),
         run_uid: run.uid.clone(),
@@ -184,14 +206,23 @@ async fn remember(
         stage: checkpoint.stage.clone(),
         stage_since: since,
         data: checkpoint.data.clone(),
+        pods,
+        stranded: stranded(run, pinned, &checkpoint.stage)?,
+        writer: ctx.writer.clone(),
     };
-    let before = memory.checkpoint.iter().flatten().map(|(_, version)| version.as_str()).next();
-    // From here on what is stored is known again only when the answer comes.
-    let written = records::write_checkpoint(&stored, before, ctx).await;
-    memory.checkpoint = None;
-    let version = written.map_err(|e| e.late_as(reasons::RUN_DEADLINE_EXCEEDED))?;
-    tracing::debug!(run = %run.title(), stage = %stored.stage, "checkpoint written");
-    memory.checkpoint = Some(Some((stored, version)));
+    memory.write(stored, ctx).await.map_err(|e| e.late_as(reasons::RUN_DEADLINE_EXCEEDED))?;
+    tracing::debug!(run = %run.title(), stage = %checkpoint.stage, "checkpoint written");
     wake.written();
     Ok(())
+}
+
+/// What the run leaves behind if it ends in this stage other than well.
+fn stranded(run: &Run, pinned: &Pinned, stage: &str) -> Result<Option<Stranded>, Halt> {
+    let stages = &pinned.component.descriptor().stages;
+    let keeps = |s: &Stage| s.mode == run.mode && s.name == stage && s.keeps_checkpoint;
+    if run.mode != Mode::Restore || !stages.iter().any(keeps) {
+        return Ok(None);
+    }
+    let backup_uid = pinned.record.backup_uid.clone().unwrap_or_default();
+    Ok(Some(Stranded { target: scene::target(run)?, backup_uid }))
 }

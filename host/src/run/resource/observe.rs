@@ -52,7 +52,7 @@ pub(super) async fn answer(
             Query::List(list) => objects(list, scene, memory, seen).await?.map(Content::Objects),
             Query::Log(log) => self::log(log, scene).await?.map(Content::Log),
             Query::SecretKeys(secret) => keys(secret, scene).await?.map(Content::SecretKeys),
-            Query::Pod(name) => pods::result(name, scene).await?.map(Content::Pod),
+            Query::Pod(name) => pods::result(name, scene, memory).await?.map(Content::Pod),
         };
         answers.push(Answer { query, value: fitting(value, seen) });
     }

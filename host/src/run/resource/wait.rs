@@ -6,9 +6,10 @@ use backstay_core::contract::{ObjectRef, Selection, Wait, Watch};
 use backstay_core::resource::Verb;
 
 use super::api::resource;
+use super::memory::Memory;
 use super::observe::Seen;
 use super::scene::Scene;
-use crate::interests::{Interest, Versions, Which};
+use crate::interests::{Interest, Versions, Which, is_older};
 use crate::run::Halt;
 
 /// To this a recheck is stretched while every watch goes on.
@@ -17,7 +18,7 @@ const STRETCHED: Duration = Duration::from_secs(60);
 const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// Takes up the watches; returns the halt that says what the run waits for.
-pub(super) fn wait(wait: Wait, scene: &Scene<'_>, seen: &Seen) -> Result<Halt, Halt> {
+pub(super) fn wait(wait: Wait, scene: &Scene<'_>, memory: &Memory, seen: &Seen) -> Result<Halt, Halt> {
     let mut wanted = Vec::with_capacity(wait.watch.len());
     let mut unwatched = wait.watch.is_empty();
     let mut net = Duration::MAX;
@@ -25,7 +26,7 @@ pub(super) fn wait(wait: Wait, scene: &Scene<'_>, seen: &Seen) -> Result<Halt, H
         match watch {
             // Jobs of runs are watched anyway; the net under that watch is that of pod strategies.
             Watch::Pod(_) => net = scene.ctx.settings.recheck,
-            Watch::Object(object) => match of_object(object, scene, seen)? {
+            Watch::Object(object) => match of_object(object, scene, memory, seen)? {
                 Some(interest) => wanted.push(interest),
                 None => unwatched = true,
             },
@@ -51,6 +52,7 @@ pub(super) fn wait(wait: Wait, scene: &Scene<'_>, seen: &Seen) -> Result<Halt, H
 fn of_object(
     object: &ObjectRef,
     scene: &Scene<'_>,
+    memory: &Memory,
     seen: &Seen,
 ) -> Result<Option<(Interest, Option<Versions>)>, Halt> {
     let reach =
@@ -66,11 +68,26 @@ fn of_object(
         namespace: object.namespace.clone(),
         which: Which::Named(object.name.clone()),
     };
-    let read = seen
-        .objects
-        .get(object)
-        .map(|version| version.iter().map(|version| (object.name.clone(), version.clone())).collect());
+    let read = last_seen(object, memory, seen)
+        .map(|version| version.into_iter().map(|version| (object.name.clone(), version)).collect());
     Ok(Some((interest, read)))
+}
+
+/// The version of an object that the guest was shown last, by a read, in a list, or as the result of its own write; `None`
+/// within for one that was not there.
+fn last_seen(object: &ObjectRef, memory: &Memory, seen: &Seen) -> Option<Option<String>> {
+    let of_kind = |s: &Selection| {
+        s.api_version == object.api_version && s.kind == object.kind && s.namespace == object.namespace
+    };
+    let listed = || seen.lists.iter().find_map(|(s, items)| items.get(&object.name).filter(|_| of_kind(s)));
+    let read = seen.objects.get(object).cloned().or_else(|| listed().cloned().map(Some));
+    let written = memory.written.get(object);
+    match (read, written) {
+        // Read before the write.
+        (Some(Some(read)), Some(written)) if is_older(&read, written) => Some(Some(written.clone())),
+        (None, Some(written)) => Some(Some(written.clone())),
+        (read, _) => read,
+    }
 }
 
 fn of_selection(

@@ -10,9 +10,14 @@ use backstay_sdk::step::{
     Action, Apply, Create, Decision, Delete, GetQuery, ListQuery, LogQuery, Patch, Propagation, Query,
     RunPod, Selection, Step, Stop, View, Wait, Watch, WriteError,
 };
-use backstay_sdk::{Descriptor, Deserialize, Event, NamespacedName, ObjectRef, Serialize, Value, json};
+use backstay_sdk::{
+    Descriptor, Deserialize, Event, Finding, NamespacedName, ObjectRef, Serialize, Value, json,
+};
 
 use program::{Instruction, Object, StepsSpec, Watched};
+
+/// Whether this is the guest that does not ask to undo anything.
+const KEEPER: bool = cfg!(feature = "keeper");
 
 /// Does what the spec says.
 #[derive(Debug)]
@@ -31,11 +36,15 @@ struct Memory {
 }
 
 impl Strategy for Steps {
-    const NAME: &'static str = "steps";
+    const NAME: &'static str = if KEEPER { "keeper" } else { "steps" };
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const KIND: Kind = Kind { group: "test.backstay.dev", version: "v1", kind: "Steps", plural: "steps" };
+    const KIND: Kind = if KEEPER {
+        Kind { group: "test.backstay.dev", version: "v1", kind: "Keep", plural: "keeps" }
+    } else {
+        Kind { group: "test.backstay.dev", version: "v1", kind: "Steps", plural: "steps" }
+    };
     const TRAITS: Traits =
-        Traits { restore: true, cleanup: true, cancel: true, strategy_on_restore: true, ..Traits::NONE };
+        Traits { restore: true, cleanup: true, cancel: !KEEPER, strategy_on_restore: true, ..Traits::NONE };
     const LONGEST_RUN: u32 = 3600;
     type Spec = StepsSpec;
 
@@ -428,11 +437,12 @@ fn action(instruction: &Instruction, request: &Request<StepsSpec>) -> Action {
             body: with.clone(),
         }),
         Instruction::Delete { object, uid: Some(uid), .. } => delete(object, uid, request),
-        Instruction::RunPod { name, script, node } => Action::RunPod(RunPod {
+        Instruction::RunPod { name, script, node, warning } => Action::RunPod(RunPod {
             name: name.clone(),
             spec: PodRun {
                 backoff_limit: 0,
                 data: Some(json!({"of": name})),
+                findings: warning.iter().map(|w| Finding::warning("/strategy/script", w)).collect(),
                 ..PodRun::new(
                     json!({"spec": {"terminationGracePeriodSeconds": 0, "nodeName": node, "containers": [{"name": "main",
                     "image": "localhost/backstay-tools:1", "command": ["/bin/sh", "-euc", script]}]}}),

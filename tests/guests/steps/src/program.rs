@@ -107,6 +107,7 @@ pub enum Instruction {
         name: String,
         script: String,
         node: Option<String>,
+        warning: Option<String>,
     },
     /// Waits until a field of an object is this.
     Until {

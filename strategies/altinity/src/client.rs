@@ -11,7 +11,7 @@ use crate::spec::AltinitySpec;
 use crate::{GROUP, KIND};
 
 /// What `parse` is handed back: what of the run only `render` knew.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "backstay_sdk::serde")]
 pub(crate) struct Told {
     /// The archive that the pod was told to write, if its template asks for one.
@@ -21,9 +21,23 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    pub(crate) fn of(ended: &PodResult) -> Self {
-        let data = ended.data.clone().and_then(|data| serde_json::from_value(data).ok());
-        data.unwrap_or_default()
+    /// What `render` left.
+    ///
+    /// # Errors
+    /// `RunDataUnreadable` where there is none, or not in this form: a Backup made without it would not know its archive, nor
+    /// that shards are missing in it.
+    pub(crate) fn of(ended: &PodResult) -> Result<Self, Failure> {
+        let data = ended.data.clone().unwrap_or_default();
+        serde_json::from_value(data).map_err(|error| {
+            Failure::new(
+                "RunDataUnreadable",
+                format!(
+                    "what the run was begun with cannot be read by version {} of this component: {error}; which archive \
+                     was written is in the log of the pod; create a new run",
+                    env!("CARGO_PKG_VERSION")
+                ),
+            )
+        })
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn outcome(request: &Request<AltinitySpec>, ended: &PodResult) -> Res
     if request.mode != Mode::Backup {
         return Ok(outcome);
     }
-    let told = Told::of(ended);
+    let told = Told::of(ended)?;
     let reported = outcome.metadata.remove(REPORTED);
     match reported.filter(|name| archive::is_archive(name)).or(told.archive) {
         Some(archive) => {

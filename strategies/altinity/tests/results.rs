@@ -112,6 +112,16 @@ fn case_8_without_any_message_there_is_still_a_text() {
 }
 
 #[test]
+fn what_the_run_was_begun_with_is_not_guessed_where_it_cannot_be_read() {
+    for data in ["", "data: {archive: 5, shards: 2}", "data: {archive: a}", "data: [1]"] {
+        let ended = format!("{COMPLETE}\n{data}");
+        let failure = altinity().backup().strategy(NAMED).application(APPLICATION).failed(&ended);
+        assert_eq!(failure.reason, "RunDataUnreadable", "{data}");
+        assert!(failure.message.contains("create a new run"), "{}", failure.message);
+    }
+}
+
+#[test]
 fn a_restore_leaves_nothing_but_its_success() {
     let outcome = altinity().restore(MONDAY).strategy(NAMED).application(APPLICATION).parsed(COMPLETE);
     assert_eq!(outcome, Outcome::default());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::http::{Answer, Request};
@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) next: Ends,
     pub(super) started: Vec<String>,
     pub(super) refused: usize,
+    /// How far its clock is ahead of the one of this machine.
+    pub(super) ahead: SignedDuration,
     actions: Vec<Action>,
     store: BTreeMap<String, Archive>,
     local: BTreeSet<String>,
@@ -41,6 +43,7 @@ impl Default for State {
             next: Ends::Well,
             started: Vec::new(),
             refused: 0,
+            ahead: SignedDuration::ZERO,
             actions: Vec::new(),
             store: BTreeMap::new(),
             local: BTreeSet::new(),
@@ -69,11 +72,12 @@ struct Action {
 
 const IN_PROGRESS: &str = "in progress";
 
-fn now() -> String {
-    Timestamp::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
-}
-
 impl State {
+    /// The time by its clock, in the form of the tool: without a zone, and no finer than seconds.
+    fn now(&self) -> String {
+        (Timestamp::now() + self.ahead).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
     pub(super) fn answer(&mut self, request: &Request) -> Answer {
         if request.authorization != format!("Basic {}", base64(&format!("{USER}:{PASSWORD}"))) {
             return (401, "Unauthorized".to_owned());
@@ -83,6 +87,7 @@ impl State {
             ("GET", ["backup", "status"]) if !self.ready => (503, "not yet".to_owned()),
             ("GET", ["backup", "status"]) => (200, String::new()),
             ("GET", ["backup", "actions"]) => (200, lines(self.actions.iter().map(row))),
+            ("POST", ["backup", "actions"]) => self.act(&request.body),
             ("GET", ["backup", "list", "remote"]) => (200, lines(self.store.iter().map(listed))),
             ("POST", ["backup", "create_remote"]) => match request.query.strip_prefix("name=") {
                 Some(name) => self.begin("create_remote", name),
@@ -108,7 +113,7 @@ impl State {
         self.actions.push(Action {
             operation: operation.to_owned(),
             archive: archive.to_owned(),
-            start: now(),
+            start: self.now(),
             finish: String::new(),
             status: IN_PROGRESS,
             error: String::new(),
@@ -122,6 +127,28 @@ impl State {
         (200, told.to_string())
     }
 
+    /// As much of the commands as clients use: `kill NAME` of a command that is not there is on the list ever after, as one
+    /// that failed.
+    fn act(&mut self, body: &str) -> Answer {
+        let row: Value = serde_json::from_str(body).unwrap_or_default();
+        let command = row["command"].as_str().unwrap_or_default();
+        let Some(name) = command.strip_prefix("kill ") else {
+            return (400, r#"{"error":"unknown command"}"#.to_owned());
+        };
+        let error = format!("command `{name}` not found");
+        let now = self.now();
+        self.actions.push(Action {
+            operation: "kill".to_owned(),
+            archive: name.to_owned(),
+            start: now.clone(),
+            finish: now,
+            status: "error",
+            error: error.clone(),
+            data: String::new(),
+        });
+        (500, json!({ "error": error }).to_string())
+    }
+
     pub(super) fn is_busy(&self) -> bool {
         self.actions.iter().any(|a| a.status == IN_PROGRESS)
     }
@@ -130,7 +157,7 @@ impl State {
         self.actions.push(Action {
             operation: "watch".to_owned(),
             archive: String::new(),
-            start: now(),
+            start: self.now(),
             finish: String::new(),
             status: IN_PROGRESS,
             error: String::new(),
@@ -140,19 +167,28 @@ impl State {
 
     /// Ends what is in progress.
     pub(super) fn end(&mut self, ends: Ends) {
+        let now = self.now();
         let Some(action) = self.actions.iter_mut().find(|a| a.status == IN_PROGRESS) else { return };
-        action.finish = now();
+        action.finish = now;
         (action.status, action.error) = match ends {
             Ends::Held => return,
             Ends::Cancelled => ("cancel", "context canceled".to_owned()),
             Ends::InError(text) => ("error", text),
             Ends::Well => ("success", String::new()),
         };
+        let name = action.archive.clone();
         if action.status != "success" {
+            // What the tool has on the data volume by then stays there.
+            if action.operation == "create_remote" {
+                self.local.insert(name);
+            }
             return;
         }
-        let name = action.archive.clone();
         match action.operation.as_str() {
+            "create_remote" if self.local.contains(&name) => {
+                action.status = "error";
+                action.error = format!("'{name}' already exists on local storage");
+            }
             "create_remote" if self.store.contains_key(&name) => {
                 action.status = "error";
                 action.error = format!("'{name}' already exists on remote storage");
@@ -184,7 +220,7 @@ impl State {
     }
 
     pub(super) fn store(&mut self, archive: &str, data: &str) {
-        self.store.insert(archive.to_owned(), Archive { created: now(), data: Some(data.to_owned()) });
+        self.store.insert(archive.to_owned(), Archive { created: self.now(), data: Some(data.to_owned()) });
     }
 
     pub(super) fn forget_archives(&mut self) {
@@ -193,6 +229,11 @@ impl State {
 
     pub(super) fn archives(&self) -> Vec<String> {
         self.store.keys().cloned().collect()
+    }
+
+    pub(super) fn marks(&self, word: &str) -> Vec<String> {
+        let kills = self.actions.iter().filter(|a| a.operation == "kill");
+        kills.filter(|a| a.archive.starts_with(&format!("{word}-"))).map(|a| a.archive.clone()).collect()
     }
 
     pub(super) fn local_copies(&self) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! As much of HTTP as a client of the sidecar needs.
 
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ pub(super) struct Request {
     pub(super) query: String,
     /// The header `Authorization`.
     pub(super) authorization: String,
+    /// The header `Host`.
+    pub(super) host: String,
+    pub(super) body: String,
 }
 
 /// An answer: status and body.
@@ -51,17 +54,22 @@ fn read(reader: &mut impl BufRead) -> Option<Request> {
     let mut words = line.split_whitespace();
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let mut length = Some(0);
     let mut request =
         Request { method, path: path.to_owned(), query: query.to_owned(), ..Request::default() };
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
-        match line.trim_end().split_once(": ") {
-            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
-                value.clone_into(&mut request.authorization);
-            }
-            Some(_) => {}
-            None => return line.trim_end().is_empty().then_some(request),
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            let length = length.filter(|_| line.trim_end().is_empty())?;
+            reader.take(length).read_to_string(&mut request.body).ok()?;
+            return (request.body.len() as u64 == length).then_some(request);
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "authorization" => value.clone_into(&mut request.authorization),
+            "host" => value.clone_into(&mut request.host),
+            "content-length" => length = value.parse().ok(),
+            _ => {}
         }
     }
 }

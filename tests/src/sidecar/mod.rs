@@ -1,55 +1,79 @@
 //! A stand-in for the HTTP interface of the clickhouse-backup sidecar: what its clients see of it, and its failures.
 //!
 //! There is no ClickHouse behind it: the database is one text, an archive is what that text was. It is served by threads of
-//! the test's own process, on all addresses; in the test cluster's network pods find it at [`Sidecar::address`].
+//! the test's own process, on all addresses; in the test cluster's network pods find it at [`HOST`], and at a port of
+//! which several may be served: a request goes to the one that its header `Host` names.
 
 mod actions;
 mod http;
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use actions::Ends;
 use actions::State;
+use jiff::SignedDuration;
 
 /// Where pods of the test cluster find what is served by a test.
-const HOST: &str = "10.99.0.1";
+pub const HOST: &str = "10.99.0.1";
 /// The user of the interface.
 pub const USER: &str = "backup";
 /// Its password.
 pub const PASSWORD: &str = "a password: with \"quotes\" & %s";
 
+type Served = Arc<Mutex<BTreeMap<String, Arc<Mutex<State>>>>>;
+
 /// A sidecar with its store, until the test ends.
 #[derive(Clone, Debug)]
 pub struct Sidecar {
     state: Arc<Mutex<State>>,
+    /// All that are served at the port.
+    served: Served,
     port: u16,
 }
 
 impl Sidecar {
-    /// Starts one that is ready, with an empty store.
+    /// Starts one that is ready, with an empty store, for requests to a host of this name.
     ///
     /// # Panics
     /// When no port can be had.
     #[must_use]
-    pub fn start() -> Self {
+    pub fn start(host: &str) -> Self {
         let listener = TcpListener::bind("0.0.0.0:0").expect("a port can be had");
         let port = listener.local_addr().expect("it has an address").port();
-        let state = Arc::new(Mutex::new(State::default()));
-        let served = Arc::clone(&state);
+        let served = Served::default();
+        let of_host = Arc::clone(&served);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let state = Arc::clone(&served);
-                std::thread::spawn(move || http::serve(stream, |request| lock(&state).answer(request)));
+                let served = Arc::clone(&of_host);
+                std::thread::spawn(move || http::serve(stream, |request| answer(&served, request)));
             }
         });
-        Self { state, port }
+        Self::named(host, served, port)
     }
 
-    /// Host and port, as pods see it.
+    /// Another one at the same port, with a database and a store of its own.
     #[must_use]
-    pub fn address(&self) -> String {
-        format!("{HOST}:{}", self.port)
+    pub fn another(&self, host: &str) -> Self {
+        Self::named(host, Arc::clone(&self.served), self.port)
+    }
+
+    fn named(host: &str, served: Served, port: u16) -> Self {
+        let state = Arc::new(Mutex::new(State::default()));
+        lock(&served).insert(format!("{host}:{port}"), Arc::clone(&state));
+        Self { state, served, port }
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sets how far its clock is ahead of the one of this machine.
+    pub fn set_ahead(&self, ahead: SignedDuration) {
+        lock(&self.state).ahead = ahead;
     }
 
     /// What the database holds.
@@ -123,6 +147,12 @@ impl Sidecar {
         lock(&self.state).local_copies()
     }
 
+    /// The marks of this word that runs have left in the list of actions.
+    #[must_use]
+    pub fn marks(&self, word: &str) -> Vec<String> {
+        lock(&self.state).marks(word)
+    }
+
     /// The operations that were started, in order, as `create_remote NAME`; those before a restart too.
     #[must_use]
     pub fn started(&self) -> Vec<String> {
@@ -130,6 +160,14 @@ impl Sidecar {
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn answer(served: &Served, request: &http::Request) -> http::Answer {
+    let state = lock(served).get(&request.host).cloned();
+    match state {
+        Some(state) => lock(&state).answer(request),
+        None => (421, format!("nothing is served here for {}", request.host)),
+    }
+}
+
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,11 +3,14 @@
 
 mod stage;
 
+use std::time::Duration;
+
 use backstay_api::{Backup, BackupClass, BackupJob, RestoreJob};
-use backstay_tests::ready;
 use backstay_tests::sidecar::Ends;
+use backstay_tests::{RUN_DEADLINE, ready, script_spec};
+use jiff::SignedDuration;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch};
 use kube::{Api, ResourceExt};
@@ -123,7 +126,6 @@ async fn case_10_13_16_and_22_the_older_of_two_backups_is_restored_after_its_cla
     assert_eq!(controller(&job.metadata), ("RestoreJob".into(), restore.uid().expect("a uid")));
     assert_eq!(job.labels()["altinity.strategy.backups.cozystack.io/mode"], "restore");
     assert_eq!(env(&job, "SOURCE"), "events");
-    assert_eq!(env(&job, "API"), stage.sidecar.address());
 }
 
 #[tokio::test]
@@ -131,8 +133,10 @@ async fn case_11_and_12_a_target_of_which_only_the_name_is_given_is_of_the_kind_
     let Some(stage) = Stage::new("alt11").await else { return };
     let w = &stage.world;
     stage.sidecar.write("rows");
-    stage.saved("nightly").await;
-    stage.application("copy", json!({})).await;
+    let archive = stage.saved("nightly").await;
+    stage.sidecar.write("rows of later");
+    let copy = stage.beside("copy").await;
+    copy.store(&archive, "rows");
     w.create::<RestoreJob>(json!({"metadata": {"name": "back"}, "spec": {"backupRef": {"name": "nightly"},
         "targetApplicationRef": {"kind": "", "name": "copy"}}}))
         .await;
@@ -142,6 +146,10 @@ async fn case_11_and_12_a_target_of_which_only_the_name_is_given_is_of_the_kind_
     let pod = serde_json::to_string(&job.spec).expect("JSON");
     assert_eq!(env(&job, "SOURCE"), "events");
     assert!(pod.contains("clickhouse-copy-backup-api-auth"), "{pod}");
+    // The copy's sidecar was asked, and the source's was not.
+    assert_eq!((copy.data().as_str(), copy.started()), ("rows", vec![format!("restore_remote {archive}")]));
+    assert_eq!(stage.sidecar.data(), "rows of later");
+    assert_eq!(stage.sidecar.started(), [format!("create_remote {archive}")]);
 }
 
 #[tokio::test]
@@ -172,7 +180,7 @@ async fn a_backup_of_the_reference_is_restored_from_the_newest_archive_that_is_n
     ] {
         stage.sidecar.store(archive, data);
     }
-    let metadata = json!({"altinity.strategy.backups.cozystack.io/parameter/api": stage.sidecar.address(),
+    let metadata = json!({"altinity.strategy.backups.cozystack.io/parameter/port": stage.sidecar.port().to_string(),
         "altinity.strategy.backups.cozystack.io/parameter/tick": "1"});
     w.create::<Backup>(json!({"metadata": {"name": "old"}, "spec": {
         "applicationRef": {"kind": "ClickHouse", "name": "events"}, "takenAt": "2026-01-02T02:03:00Z",
@@ -196,19 +204,34 @@ async fn case_17_a_strategy_that_is_missing_is_waited_for_and_then_named() {
 }
 
 #[tokio::test]
-async fn case_20_a_run_that_has_ended_is_not_touched_again() {
+async fn case_20_a_run_that_has_ended_is_not_touched_again_and_nothing_is_projected_for_it() {
     let Some(stage) = Stage::new("alt20").await else { return };
     let w = &stage.world;
     stage.saved("first").await;
+    w.restore("back", "first").await;
+    w.restore_ends("back").await;
     let ended = w.api::<BackupJob>().get("first").await.expect("it is there").status;
-    w.delete::<Job>("first-backup").await;
-    w.until_gone::<Job>("first-backup").await;
+    let restored = w.api::<RestoreJob>().get("back").await.expect("it is there").status;
+    for job in ["first-backup", "back-restore"] {
+        w.delete::<Job>(job).await;
+        w.until_gone::<Job>(job).await;
+    }
+    w.delete::<Secret>("cozy-backups-creds").await;
     let touch = Patch::Merge(json!({"metadata": {"annotations": {"touched": "yes"}}}));
     w.api::<BackupJob>().patch("first", &Default::default(), &touch).await.expect("it is accepted");
-    // What a controller would have done about it, it has done before it is through with a later run.
-    stage.saved("second").await;
+    w.api::<RestoreJob>().patch("back", &Default::default(), &touch).await.expect("it is accepted");
+    // What a controller would have done about it, it has done before it is through with a later run: one of a strategy that
+    // needs no credentials, which would bring the Secret back.
+    w.strategy(script_spec("true")).await;
+    w.class(w.strategy_ref(), json!({})).await;
+    w.backup("second").await;
+    w.backup_succeeds("second").await;
+    w.restore("later", "second").await;
+    w.restore_ends("later").await;
+    assert!(w.api::<Secret>().get_opt("cozy-backups-creds").await.expect("an answer").is_none());
     assert_eq!(w.api::<BackupJob>().get("first").await.expect("it is there").status, ended);
-    assert_eq!(w.jobs().await, ["second-backup"]);
+    assert_eq!(w.api::<RestoreJob>().get("back").await.expect("it is there").status, restored);
+    assert_eq!(w.jobs().await, ["later-restore", "second-backup"]);
     assert_eq!(stage.sidecar.started().len(), 2);
 }
 
@@ -274,9 +297,7 @@ async fn case_26_a_pod_that_was_killed_midway_is_followed_by_one_that_finds_its_
     stage.sidecar.next_ends(Ends::Held);
     let run = stage.backup("nightly").await;
     stage.sidecar_until("at the archive", |s| s.is_busy()).await;
-    let first = w.pods("nightly-backup").await.remove(0).name_any();
-    let at_once = DeleteParams::default().grace_period(0);
-    w.api::<Pod>().delete(&first, &at_once).await.expect("deletion is accepted");
+    stage.kill_pod("nightly-backup").await;
     w.until::<Job>("nightly-backup", "on its second pod", |job| {
         job.status.as_ref().is_some_and(|s| s.failed == Some(1) && s.ready == Some(1))
     })
@@ -288,26 +309,111 @@ async fn case_26_a_pod_that_was_killed_midway_is_followed_by_one_that_finds_its_
     assert_eq!(stage.archive("nightly").await, archive);
 }
 
+/// Whatever the sidecar's clock says: far ahead, as in a zone east of UTC, and far behind.
+const SKEWS: [(&str, i64); 3] = [("equal", 0), ("ahead", 2), ("behind", -2)];
+
 #[tokio::test]
-async fn a_restore_whose_pod_was_killed_midway_is_not_done_twice() {
+async fn a_restore_whose_pod_was_killed_midway_is_not_done_twice_whatever_the_sidecars_clock_says() {
     let Some(stage) = Stage::new("altback").await else { return };
     let w = &stage.world;
     stage.sidecar.write("rows");
     let archive = stage.saved("nightly").await;
+    for (skew, hours) in SKEWS {
+        stage.sidecar.set_ahead(SignedDuration::from_hours(hours));
+        let before = stage.sidecar.started().len();
+        stage.sidecar.next_ends(Ends::Held);
+        w.restore(skew, "nightly").await;
+        stage.sidecar_until("at the restore", |s| s.is_busy()).await;
+        let job = format!("{skew}-restore");
+        stage.kill_pod(&job).await;
+        // The second pod finds it in progress in one turn, and ended in the next.
+        if hours > 0 {
+            stage.sidecar.end_held(Ends::Well);
+        }
+        w.until::<Job>(&job, "on its second pod", |job| {
+            job.status.as_ref().is_some_and(|s| s.failed == Some(1) && s.active.or(s.succeeded) == Some(1))
+        })
+        .await;
+        stage.sidecar.end_held(Ends::Well);
+        let (phase, _, message) = w.restore_ends(skew).await;
+        assert_eq!(phase, "Succeeded", "{skew}: {message}");
+        assert_eq!(stage.sidecar.started()[before..], [format!("restore_remote {archive}")], "{skew}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_restored_is_not_taken_for_this_ones_whatever_the_sidecars_clock_says() {
+    let Some(stage) = Stage::new("altagain").await else { return };
+    let w = &stage.world;
+    stage.sidecar.write("rows");
+    let archive = stage.saved("nightly").await;
+    for (skew, hours) in SKEWS {
+        stage.sidecar.set_ahead(SignedDuration::from_hours(hours));
+        stage.sidecar.write("lost");
+        w.restore(skew, "nightly").await;
+        let (phase, _, message) = w.restore_ends(skew).await;
+        assert_eq!(
+            (phase.as_str(), stage.sidecar.data().as_str()),
+            ("Succeeded", "rows"),
+            "{skew}: {message}"
+        );
+    }
+    let begun: Vec<_> =
+        stage.sidecar.started().into_iter().filter(|s| s.starts_with("restore_remote")).collect();
+    assert_eq!(begun, vec![format!("restore_remote {archive}"); SKEWS.len()]);
+}
+
+#[tokio::test]
+async fn a_restore_that_goes_on_without_its_run_is_joined_by_the_next_one() {
+    let Some(stage) = Stage::new("altjoin").await else { return };
+    let w = &stage.world;
+    stage.sidecar.write("rows");
+    let archive = stage.saved("nightly").await;
     stage.sidecar.next_ends(Ends::Held);
-    w.restore("back", "nightly").await;
+    w.restore("left", "nightly").await;
     stage.sidecar_until("at the restore", |s| s.is_busy()).await;
-    let first = w.pods("back-restore").await.remove(0).name_any();
-    let at_once = DeleteParams::default().grace_period(0);
-    w.api::<Pod>().delete(&first, &at_once).await.expect("deletion is accepted");
-    w.until::<Job>("back-restore", "on its second pod", |job| {
-        job.status.as_ref().is_some_and(|s| s.failed == Some(1) && s.ready == Some(1))
-    })
-    .await;
+    w.delete::<RestoreJob>("left").await;
+    w.until_gone::<RestoreJob>("left").await;
+    w.restore("next", "nightly").await;
+    stage.sidecar_until("joined", |s| s.marks("join").len() == 1).await;
+    // Also for its second pod it is the run's own.
+    stage.kill_pod("next-restore").await;
     stage.sidecar.end_held(Ends::Well);
-    let (phase, _, message) = w.restore_ends("back").await;
+    let (phase, _, message) = w.restore_ends("next").await;
     assert_eq!(phase, "Succeeded", "{message}");
     assert_eq!(stage.sidecar.started()[1..], [format!("restore_remote {archive}")]);
+}
+
+#[tokio::test]
+async fn a_restore_that_failed_or_was_forgotten_is_not_begun_again_by_the_runs_next_pod() {
+    let Some(stage) = Stage::new("altonce").await else { return };
+    let w = &stage.world;
+    stage.sidecar.write("rows");
+    let archive = stage.saved("nightly").await;
+    stage.sidecar.next_ends(Ends::InError("no space left".to_owned()));
+    w.restore("failed", "nightly").await;
+    let (phase, _, message) = w.restore_ends("failed").await;
+    assert_eq!(phase, "Failed");
+    assert!(message.contains("no space left"), "{message}");
+    stage.sidecar.next_ends(Ends::Held);
+    w.restore("forgotten", "nightly").await;
+    stage.sidecar_until("at the restore", |s| s.is_busy()).await;
+    stage.sidecar.restart(false);
+    let (phase, _, message) = w.restore_ends("forgotten").await;
+    assert_eq!(phase, "Failed");
+    assert!(message.contains("look what is in the tables"), "{message}");
+    assert_eq!(stage.sidecar.started()[1..], vec![format!("restore_remote {archive}"); 2]);
+}
+
+#[tokio::test]
+async fn a_backup_is_tried_again_after_an_error_of_the_tool() {
+    let Some(stage) = Stage::new("alttwice").await else { return };
+    stage.sidecar.write("rows");
+    stage.sidecar.next_ends(Ends::InError("timeout of the store".to_owned()));
+    let archive = stage.saved("nightly").await;
+    assert_eq!(stage.sidecar.started(), vec![format!("create_remote {archive}"); 2]);
+    assert_eq!(stage.sidecar.archives(), [archive]);
+    assert_eq!(stage.sidecar.local_copies(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -352,7 +458,8 @@ async fn a_sidecar_that_is_never_ready_ends_the_run_and_is_told_with_a_remedy() 
     let Some(stage) = Stage::with("altnever", no_retry).await else { return };
     stage.sidecar.set_ready(false);
     stage.backup("nightly").await;
-    let (_, message) = stage.world.backup_fails("nightly").await;
+    // 25 looks take their time.
+    let (_, message) = stage.world.backup_fails_within(Duration::from_secs(120), "nightly").await;
     assert!(message.contains("is not ready after") && message.contains("spec.backup.enabled"), "{message}");
     assert_eq!(stage.sidecar.started(), Vec::<String>::new());
 }
@@ -398,6 +505,36 @@ async fn case_28_a_gap_in_the_name_of_the_secret_ends_the_run_before_anything_is
 }
 
 #[tokio::test]
+async fn case_9_other_conditions_of_a_job_do_not_end_a_run() {
+    let Some(stage) = Stage::new("alt9").await else { return };
+    let w = &stage.world;
+    stage.sidecar.next_ends(Ends::Held);
+    stage.backup("nightly").await;
+    stage.sidecar_until("at the archive", |s| s.is_busy()).await;
+    // A suspended Job has a condition that is true, and once it goes on the same one, that is not.
+    for (suspended, status) in [(true, "True"), (false, "False")] {
+        let suspend = Patch::Merge(json!({"spec": {"suspend": suspended}}));
+        w.api::<Job>().patch("nightly-backup", &Default::default(), &suspend).await.expect("it is accepted");
+        w.until::<Job>("nightly-backup", "suspended, or not", |job| {
+            let conditions = job.status.iter().flat_map(|s| s.conditions.iter().flatten());
+            conditions.into_iter().any(|c| c.type_ == "Suspended" && c.status == status)
+        })
+        .await;
+        // By the time that a later run has ended, the Job's condition has been seen.
+        let name = format!("later-{suspended}");
+        w.class(w.strategy_ref(), json!({})).await;
+        w.strategy(script_spec("true")).await;
+        w.backup(&name).await;
+        w.backup_succeeds(&name).await;
+        let run = w.api::<BackupJob>().get("nightly").await.expect("it is there").status.expect("a status");
+        assert_eq!(run.phase.as_deref(), Some("Running"), "{run:?}");
+    }
+    stage.sidecar.end_held(Ends::Well);
+    w.backup_succeeds("nightly").await;
+    assert_eq!(stage.sidecar.started().len(), 1);
+}
+
+#[tokio::test]
 async fn case_25_a_deadline_of_the_strategy_stops_a_client_that_waits() {
     let Some(stage) = Stage::with("alt25", |spec| spec["activeDeadlineSeconds"] = json!(8)).await else {
         return;
@@ -406,6 +543,34 @@ async fn case_25_a_deadline_of_the_strategy_stops_a_client_that_waits() {
     stage.backup("nightly").await;
     let (_, message) = stage.world.backup_fails("nightly").await;
     assert!(message.contains("DeadlineExceeded"), "{message}");
+}
+
+#[tokio::test]
+async fn case_25_a_run_out_of_time_takes_its_job_along_and_leaves_a_later_namesake_alone() {
+    let Some(stage) = Stage::new("alt25run").await else { return };
+    let w = &stage.world;
+    stage.sidecar.next_ends(Ends::Held);
+    stage.backup("nightly").await;
+    stage.sidecar_until("at the archive", |s| s.is_busy()).await;
+    // The Job's own deadline, by which Kubernetes would end it, is far away: it is for the run to stop it.
+    let later = Patch::Merge(json!({"spec": {"activeDeadlineSeconds": 3600}}));
+    w.api::<Job>().patch("nightly-backup", &Default::default(), &later).await.expect("it is accepted");
+    let patience = Duration::try_from(RUN_DEADLINE).expect("positive") + Duration::from_secs(90);
+    let (reason, message) = w.backup_fails_within(patience, "nightly").await;
+    assert_eq!(reason, "RunDeadlineExceeded", "{message}");
+    assert!(message.contains("its Job was stopped"), "{message}");
+    w.until_gone::<Job>("nightly-backup").await;
+    stage.sidecar.end_held(Ends::Well);
+
+    let namesake: Job = w
+        .create(json!({"metadata": {"name": "nightly-backup"}, "spec": {"suspend": true, "template": {"spec": {
+            "restartPolicy": "Never", "containers": [{"name": "c", "image": "localhost/backstay-tools:1"}]}}}}))
+        .await;
+    let touch = Patch::Merge(json!({"metadata": {"annotations": {"touched": "yes"}}}));
+    w.api::<BackupJob>().patch("nightly", &Default::default(), &touch).await.expect("it is accepted");
+    stage.saved("later").await;
+    let after = w.api::<Job>().get("nightly-backup").await.expect("it is there");
+    assert_eq!((after.uid(), after.metadata.deletion_timestamp), (namesake.uid(), None));
 }
 
 #[tokio::test]

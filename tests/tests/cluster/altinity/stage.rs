@@ -7,12 +7,12 @@ use std::time::Duration;
 use backstay_api::{BackupClass, BackupJob};
 use backstay_tests::World;
 use backstay_tests::controller::{CREDENTIALS, apply};
-use backstay_tests::sidecar::{PASSWORD, Sidecar, USER};
-use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
+use backstay_tests::sidecar::{HOST, PASSWORD, Sidecar, USER};
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::runtime::wait::await_condition;
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -35,13 +35,21 @@ impl Stage {
 
     /// The same with a strategy whose spec is changed.
     pub(super) async fn with(test: &str, change: impl FnOnce(&mut Value)) -> Option<Self> {
-        let stage = Self { world: World::new(test).await?, sidecar: Sidecar::start() };
+        let world = World::new(test).await?;
+        let sidecar = Sidecar::start(&host("events", &world.namespace));
+        let stage = Self { world, sidecar };
         stage.application("events", json!({})).await;
-        let mut spec = example();
+        let mut spec = example(&stage.world.namespace);
         change(&mut spec);
         stage.strategy(spec).await;
         stage.class(json!({"kind": "ClickHouse"})).await;
         Some(stage)
+    }
+
+    /// Another application, with a sidecar of its own.
+    pub(super) async fn beside(&self, name: &str) -> Sidecar {
+        self.application(name, json!({})).await;
+        self.sidecar.another(&host(name, &self.world.namespace))
     }
 
     /// An application, with the Secret that its chart would make for its sidecar.
@@ -84,13 +92,13 @@ impl Stage {
         api.patch(name, &params, &Patch::Apply(&object)).await.expect("a strategy");
     }
 
-    /// Applies the class of this world: the strategy for this application, with the sidecar's address.
+    /// Applies the class of this world: the strategy for this application, with the port of the sidecars.
     pub(super) async fn class(&self, application: Value) {
         let name = &self.world.namespace;
         let class = json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupClass",
             "metadata": {"name": name}, "spec": {"strategies": [{
                 "application": application, "strategyRef": self.strategy_ref(),
-                "parameters": {"api": self.sidecar.address(), "tick": "1", "looks": "25"}}]}});
+                "parameters": {"port": self.sidecar.port().to_string(), "tick": "1", "looks": "25"}}]}});
         let api: Api<BackupClass> = Api::all(self.world.client.clone());
         api.patch(name, &PatchParams::apply("test").force(), &Patch::Apply(&class)).await.expect("a class");
     }
@@ -133,6 +141,13 @@ impl Stage {
         archive.cloned().unwrap_or_else(|| panic!("no archive in {metadata:?}"))
     }
 
+    /// Kills the pod of a Job, without giving it time.
+    pub(super) async fn kill_pod(&self, job: &str) {
+        let pod = self.world.pods(job).await.remove(0).name_any();
+        let at_once = DeleteParams::default().grace_period(0);
+        self.world.api::<Pod>().delete(&pod, &at_once).await.expect("deletion is accepted");
+    }
+
     /// Waits until the sidecar is as wanted.
     pub(super) async fn sidecar_until(&self, what: &str, wanted: impl Fn(&Sidecar) -> bool) {
         let deadline = Instant::now() + PATIENCE;
@@ -144,14 +159,23 @@ impl Stage {
     }
 }
 
-/// The spec of the example's strategy, with the image that the test cluster has.
-fn example() -> Value {
+/// The name by which the operator of ClickHouse makes the first pod of an application known.
+fn host(application: &str, namespace: &str) -> String {
+    format!("chi-clickhouse-{application}-clickhouse-0-0.{namespace}.svc")
+}
+
+/// The spec of the example's strategy, with the image that the test cluster has. Names of sidecars lead to this process,
+/// which the cluster's DNS would do for real ones.
+fn example(namespace: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/altinity/strategy.yaml");
     let text = std::fs::read_to_string(path).expect("the example is there");
     let strategy: Value = serde_saphyr::from_str(&text).expect("the example is YAML");
     let mut spec = strategy["spec"].clone();
-    spec["template"]["spec"]["containers"][0]["image"] = json!("localhost/backstay-tools:1");
-    spec["template"]["spec"]["terminationGracePeriodSeconds"] = json!(0);
+    let pod = &mut spec["template"]["spec"];
+    pod["containers"][0]["image"] = json!("localhost/backstay-tools:1");
+    pod["terminationGracePeriodSeconds"] = json!(0);
+    let hosts = ["events", "copy", "wide"].map(|application| host(application, namespace));
+    pod["hostAliases"] = json!([{"ip": HOST, "hostnames": hosts}]);
     spec
 }
 

@@ -4,7 +4,7 @@
 use backstay_api::labels;
 
 use super::{Breach, fields};
-use crate::contract::{Access, Descriptor, Guard, Json, ObjectRef, Pairs, Scope, Verbs};
+use crate::contract::{Access, Descriptor, Guard, Json, ObjectRef, Pairs, Request, Scope, Verbs};
 
 /// What may be done with an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,23 @@ pub struct Pins {
 }
 
 impl Pins {
+    /// The pins of the run that a call is made for. On restore and cleanup it also owns what was made for its Backup.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        let namespace = request.run.namespace.clone().unwrap_or_default();
+        let made_for_backup = request.backup.as_ref().map(|backup| match &backup.run_uid {
+            Some(uid) => Owner::Run(uid.clone()),
+            None => Owner::Legacy { namespace: namespace.clone(), name: backup.name.clone() },
+        });
+        Self {
+            run_uid: request.run_uid.clone(),
+            application: request.application.clone(),
+            owners: [Owner::Run(request.run_uid.clone())].into_iter().chain(made_for_backup).collect(),
+            namespaces: request.namespaces.clone(),
+            namespace,
+        }
+    }
+
     fn target_namespace(&self) -> &str {
         self.application.namespace.as_deref().unwrap_or(&self.namespace)
     }
@@ -280,6 +297,7 @@ fn stripped(verb: Verb, manifest: &Json) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::{Backup, GroupKind, Mode};
     use serde_json::json;
 
     fn access(kind: &str, verbs: Verbs) -> Access {
@@ -328,6 +346,50 @@ mod tests {
             ],
             namespaces: [("store".to_owned(), "renamed".to_owned())].into(),
         }
+    }
+
+    #[test]
+    fn a_run_with_a_backup_owns_what_was_made_for_that_too() {
+        let object = |kind: &str, name: &str| ObjectRef {
+            api_version: "v1".into(),
+            kind: kind.into(),
+            namespace: Some("tenant-a".into()),
+            name: name.into(),
+        };
+        let request = |backup_of: Option<Option<&str>>| Request {
+            mode: Mode::Restore,
+            run: object("RestoreJob", "back"),
+            run_uid: "u1".into(),
+            started_at: 0,
+            deadline: 0,
+            now: 0,
+            strategy_kind: GroupKind::default(),
+            strategy: None,
+            parameters: Pairs::new(),
+            options: None,
+            application: object("Postgres", "orders"),
+            backup: backup_of.map(|run_uid| Backup {
+                name: "nightly".into(),
+                uid: "b1".into(),
+                run_uid: run_uid.map(Into::into),
+                component_version: None,
+                application: GroupKind::default(),
+                application_name: "orders".into(),
+                taken_at: 0,
+                metadata: Pairs::new(),
+                artifact: None,
+                underlying_resources: None,
+                private_data: None,
+            }),
+            namespaces: Pairs::new(),
+            inherited: None,
+            cancelled: None,
+        };
+        let (own, made) = (Owner::Run("u1".into()), Owner::Run("u0".into()));
+        let legacy = Owner::Legacy { namespace: "tenant-a".into(), name: "nightly".into() };
+        assert_eq!(Pins::of(&request(None)).owners, [own.clone()]);
+        assert_eq!(Pins::of(&request(Some(Some("u0")))).owners, [own.clone(), made]);
+        assert_eq!(Pins::of(&request(Some(None))).owners, [own, legacy]);
     }
 
     fn get() -> Verbs {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{Condition, Event, Mode, Outcome, Request, Stage, StepResult};
-use backstay_core::resource::{Breach, Next, Stored, Stranded, Wake};
+use backstay_core::resource::{Breach, Next, Pins, Stored, Stranded, Wake};
 use kube::core::Status;
 
 pub use end::collect;
@@ -69,7 +69,7 @@ async fn wake(
     let stored = stored(run, memory, ctx).await?;
     let since = stored.as_ref().map_or(request.started_at, |s| s.stage_since);
     let mut wake = Wake::new(stored.map(|s| s.checkpoint()), since, request.now);
-    let pins = scene::pins(run, pinned, &request);
+    let pins = Pins::of(&request);
     let mut seen = Seen::default();
     loop {
         // A wake can take minutes where calls are tried again: the run may have to end meanwhile.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use backstay_api::TypedRef;
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{Access, GroupKind, Request, Scope, Verbs};
-use backstay_core::resource::{Grants, Owner, Pins};
+use backstay_core::resource::{Grants, Pins};
 use backstay_core::turns::Target;
 use kube::Client;
 
@@ -62,24 +62,6 @@ impl<'a> Scene<'a> {
             fields: Vec::new(),
             guards: Vec::new(),
         })
-    }
-}
-
-/// What the run is pinned to.
-pub(super) fn pins(run: &Run, pinned: &Pinned, request: &Request) -> Pins {
-    let mut owners = vec![Owner::Run(run.uid.clone())];
-    if let Some(backup) = &request.backup {
-        owners.push(match &backup.run_uid {
-            Some(uid) => Owner::Run(uid.clone()),
-            None => Owner::Legacy { namespace: run.namespace().to_owned(), name: backup.name.clone() },
-        });
-    }
-    Pins {
-        namespace: run.namespace().to_owned(),
-        run_uid: run.uid.clone(),
-        application: pinned.application.clone(),
-        owners,
-        namespaces: request.namespaces.clone(),
     }
 }
 

@@ -18,7 +18,7 @@ use backstay_core::resource::{Breach, Next, Pins, Wake};
 
 use crate::fixture;
 use crate::world::{Key, World};
-use rules::{Rules, named, pins, seen_live};
+use rules::{Rules, named, seen_live};
 pub use trouble::{Moment, Trouble};
 
 /// How long a run that is out of time or deleted has for its undoing, unless a test says otherwise.
@@ -87,7 +87,7 @@ impl<'a> Drive<'a> {
             stage_since: world.now(),
             world,
             descriptor,
-            pins: pins(&request),
+            pins: Pins::of(&request),
             request,
             step,
             disturb: Box::new(|_, _| Trouble::None),

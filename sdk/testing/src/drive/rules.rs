@@ -5,32 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use backstay_core::contract::{
-    Action, Answer, Content, Delete, Descriptor, Json, Mode, ObjectRef, Query, Request, Watch,
-};
-use backstay_core::resource::{Grants, Owner, Pins, Reach, Verb};
+use backstay_core::contract::{Action, Answer, Content, Delete, Descriptor, Json, ObjectRef, Query, Watch};
+use backstay_core::resource::{Grants, Pins, Reach, Verb};
 
 use super::Broken;
 use crate::world::{Key, uid};
-
-/// What a run is pinned to.
-pub(super) fn pins(request: &Request) -> Pins {
-    let namespace = request.run.namespace.clone().unwrap_or_default();
-    let owner = match (request.mode, &request.backup) {
-        (Mode::Cleanup, Some(backup)) => match &backup.run_uid {
-            Some(uid) => Owner::Run(uid.clone()),
-            None => Owner::Legacy { namespace: namespace.clone(), name: backup.name.clone() },
-        },
-        _ => Owner::Run(request.run_uid.clone()),
-    };
-    Pins {
-        namespace,
-        run_uid: request.run_uid.clone(),
-        application: request.application.clone(),
-        owners: vec![owner],
-        namespaces: request.namespaces.clone(),
-    }
-}
 
 /// What the accesses of a component allow in one run.
 pub(super) struct Rules<'r> {

@@ -11,7 +11,7 @@ STRATEGIES := altinity cnpg job
 
 .PHONY: help
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
 demo: components ## Back up, destroy, restore and compare real files on a real Kubernetes
@@ -82,7 +82,10 @@ clean: ## Stop the test cluster and remove what was built in the checkout
 
 # A toolchain that was there before is left by rustup as it is: what it lacks of rust-toolchain.toml is added here.
 .PHONY: toolchain
-toolchain: # the target of guests, rustfmt and clippy, where rustup looks after the toolchain
+toolchain: # a C compiler and strip, by apt; the target of guests, rustfmt and clippy, where rustup looks after the toolchain
+	@{ command -v cc && command -v strip; } >/dev/null || { \
+	  echo "installing gcc, libc6-dev and binutils" >&2; apt-get update -qq && apt-get install -y -qq gcc libc6-dev binutils; } >/dev/null || \
+	  { echo "toolchain: a C compiler or strip is missing: apt-get install gcc libc6-dev binutils" >&2; exit 1; }
 	@! command -v rustup >/dev/null || { \
 	  { rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown; } && \
 	  for part in rustfmt clippy; do \

@@ -10,6 +10,7 @@ pub mod controller;
 pub mod faults;
 pub mod node;
 pub mod sidecar;
+pub mod webhook;
 mod world;
 
 pub use client::administrator;

@@ -78,6 +78,8 @@ pub struct Given {
     /// Instead: no class.
     #[serde(default)]
     pub no_class: bool,
+    /// A validating webhook that denies every Job of the namespace with this text.
+    pub denies_jobs: Option<String>,
     /// Whatever else there is. `apiVersion` may be left out; a `status` is written after the object, and `owner`, as a
     /// [`Target`] is written, becomes its controller.
     #[serde(default)]
@@ -182,6 +184,8 @@ pub enum Check {
     Gone(Vec<Target>),
     /// These are not there.
     Absent(Vec<Target>),
+    /// This text stands in no BackupJob, RestoreJob, Backup and Event of the namespace.
+    Nowhere(String),
     /// Nobody has written to these since they were given: they have the resource version that they had.
     Untouched(Vec<Target>),
 }

@@ -30,7 +30,7 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), backstay_tests::webhook::Trouble> {
     tracing_subscriber::fmt().with_ansi(false).init();
     let arguments = Arguments::parse();
     let kubeconfig = Kubeconfig::read_from(arguments.kubeconfig)?;

@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -16,14 +15,10 @@ use axum::routing::{get, post};
 use kube::api::{DynamicObject, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::server::TlsStream;
+use tokio::net::TcpListener;
 
 use super::{RELEASE_PREFIX, helm_release};
+use crate::webhook;
 
 /// Serves `/write` until the listener fails; `/ready` answers from then on.
 ///
@@ -34,43 +29,12 @@ pub async fn serve(
     address: SocketAddr,
     certificate: &Path,
     key: &Path,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, PrivateKeyDer::from_pem_file(key)?)?;
-    let listener =
-        Tls { listener: TcpListener::bind(address).await?, acceptor: TlsAcceptor::from(Arc::new(config)) };
+) -> Result<(), webhook::Trouble> {
     let router = Router::new()
         .route("/write", post(review))
         .route("/ready", get(|| async { "ready\n" }))
         .with_state(client);
-    axum::serve(listener, router).await?;
-    Ok(())
-}
-
-struct Tls {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-}
-
-impl axum::serve::Listener for Tls {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
-            match self.acceptor.accept(stream).await {
-                Ok(stream) => return (stream, address),
-                Err(error) => tracing::warn!(%error, "a connection that does not speak TLS"),
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
+    webhook::serve(TcpListener::bind(address).await?, certificate, key, router).await
 }
 
 async fn review(State(client): State<Client>, body: Bytes) -> impl IntoResponse {

@@ -9,7 +9,7 @@ use kube::runtime::wait::await_condition;
 use serde_json::Value;
 
 use super::Seen;
-use super::objects::{json, object, placed, title};
+use super::objects::{find, json, object, placed, title};
 use super::stage::Stage;
 
 impl Stage<'_> {
@@ -33,6 +33,7 @@ impl Stage<'_> {
                 }
                 Ok(())
             }
+            Check::Nowhere(text) => self.nowhere(text).await,
             Check::Untouched(targets) => {
                 for target in targets {
                     self.untouched(target).await?;
@@ -122,6 +123,21 @@ impl Stage<'_> {
                 Some(part) => Err(format!("the answer does not say {part:?}: {message}")),
             };
         }
+    }
+
+    async fn nowhere(&self, text: &str) -> Result<(), String> {
+        for word in ["BackupJob", "RestoreJob", "Backup", "Event"] {
+            let api = find(word)?.api(&self.world.client, self.namespace());
+            for object in api.list(&ListParams::default()).await.map_err(|e| e.to_string())? {
+                let object = json(&object);
+                // As JSON would write it, without the quotes around.
+                let written = Value::from(text).to_string();
+                if object.to_string().contains(written.trim_matches('"')) {
+                    return Err(format!("{text:?} stands in {word}: {object}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn gone(&self, target: &Target) -> Result<(), String> {

@@ -30,7 +30,7 @@ const fn kind(
 const BACKUPS: &str = "backups.cozystack.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 
-const KINDS: [Kind; 20] = [
+const KINDS: [Kind; 23] = [
     kind("BackupJob", BACKUPS, "v1alpha1", "backupjobs", false),
     kind("RestoreJob", BACKUPS, "v1alpha1", "restorejobs", false),
     kind("Backup", BACKUPS, "v1alpha1", "backups", false),
@@ -39,6 +39,9 @@ const KINDS: [Kind; 20] = [
     Kind { kind: "Job", ..kind("JobStrategy", "strategy.backups.cozystack.io", "v1alpha1", "jobs", true) },
     kind("Broken", "test.backstay.dev", "v1", "brokens", true),
     kind("Scrub", "test.backstay.dev", "v1", "scrubs", true),
+    kind("Altinity", "strategy.backups.cozystack.io", "v1alpha1", "altinities", true),
+    kind("ClickHouse", "apps.cozystack.io", "v1alpha1", "clickhouses", false),
+    kind("Event", "events.k8s.io", "v1", "events", false),
     kind("Redis", "apps.cozystack.io", "v1alpha1", "redises", false),
     kind("Job", "batch", "v1", "jobs", false),
     kind("ConfigMap", "", "v1", "configmaps", false),

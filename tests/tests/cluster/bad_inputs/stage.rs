@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use backstay_tests::bad_inputs::{Action, Given, PodOf, Target};
-use backstay_tests::{World, script_spec};
+use backstay_tests::{World, script_spec, webhook};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{
@@ -58,6 +58,15 @@ impl<'a> Stage<'a> {
             merge(&mut entry, given.class.as_ref().unwrap_or(&json!({})));
             let class = json!({"kind": "BackupClass", "metadata": {"name": namespace}, "spec": {"strategies": [entry]}});
             self.create(&class).await?;
+        }
+        if let Some(says) = &given.denies_jobs {
+            let client = webhook::denying(says.clone()).await.map_err(|e| e.to_string())?;
+            self.create(&json!({"kind": "ValidatingWebhookConfiguration", "metadata": {"name": namespace}, "webhooks": [{
+                "name": "deny.example.org", "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail",
+                "clientConfig": client,
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "rules": [{"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["jobs"]}]}]}))
+                .await?;
         }
         for object in &given.objects {
             self.create(object).await?;
@@ -201,7 +210,10 @@ impl<'a> Stage<'a> {
         for target in std::mem::take(&mut self.made) {
             let Ok(kind) = find(&target.kind) else { continue };
             let disturbs = kind.cluster
-                && !matches!(target.kind.as_str(), "BackupClass" | "JobStrategy" | "Broken" | "Scrub");
+                && !matches!(
+                    target.kind.as_str(),
+                    "BackupClass" | "Altinity" | "JobStrategy" | "Broken" | "Scrub"
+                );
             if disturbs {
                 let api = kind.api(&self.world.client, self.namespace());
                 let _ = api.delete(&target.name, &DeleteParams::background()).await;

@@ -10,6 +10,7 @@ pub mod caches;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod component_limits;
 pub mod context;
 pub mod controllers;
 pub mod credentials;

@@ -6,6 +6,8 @@ use backstay_core::component::{Served, serving};
 use backstay_core::contract::GroupKind;
 use backstay_engine::{Component, Engine, LoadError};
 
+use crate::component_limits::{self, LimitsError};
+
 /// Why the components of a folder cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -27,6 +29,9 @@ pub enum RegistryError {
         /// Why.
         source: Box<LoadError>,
     },
+    /// What is allowed to it cannot be.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
     /// It wants to restore into other namespaces, and nobody is asked yet whether a run may.
     #[error(
         "component {name:?} names an option for the target namespace of a restore ({option:?}), which this version of the controller does not serve: use a version of the component without it"
@@ -54,7 +59,7 @@ pub enum RegistryError {
 pub struct Registry(Vec<Component>);
 
 impl Registry {
-    /// Loads every `.wasm` file of a folder, in order of names. A folder without any gives an empty registry.
+    /// Loads every `.wasm` file of a folder, in order of names, each under the limits that are given beside it. A folder without any gives an empty registry.
     ///
     /// # Errors
     /// The first file that cannot be loaded: an operator who put it there wants to know before anything runs.
@@ -73,7 +78,7 @@ impl Registry {
             let component = engine
                 .load_file(&path)
                 .map_err(|source| RegistryError::Load { path: path.clone(), source: Box::new(source) })?;
-            registry.add(component)?;
+            registry.add(component_limits::apply(component, &path)?)?;
         }
         Ok(registry)
     }

@@ -131,7 +131,8 @@ impl RunArgs {
                 ..EngineConfig::default()
             })
             .context("the component engine cannot be started")?;
-            let no_way = "no way to a Kubernetes cluster: set KUBECONFIG, or run in a pod with a ServiceAccount";
+            let no_way =
+                "no way to a Kubernetes cluster: set KUBECONFIG, or run in a pod with a ServiceAccount";
             let config = kube::Config::infer().await.context(no_way)?;
             let client = client(config, PATIENCE).context(no_way)?;
             let mut terminate = signal(SignalKind::terminate())?;

@@ -387,7 +387,7 @@ mod tests {
         };
         let (own, made) = (Owner::Run("u1".into()), Owner::Run("u0".into()));
         let legacy = Owner::Legacy { namespace: "tenant-a".into(), name: "nightly".into() };
-        assert_eq!(Pins::of(&request(None)).owners, [own.clone()]);
+        assert_eq!(Pins::of(&request(None)).owners, std::slice::from_ref(&own));
         assert_eq!(Pins::of(&request(Some(Some("u0")))).owners, [own.clone(), made]);
         assert_eq!(Pins::of(&request(Some(None))).owners, [own, legacy]);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use backstay_core::contract::{Json, PodResult};
 use backstay_core::job::{End, pod_result};
+use futures::AsyncReadExt as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, LogParams};
@@ -16,8 +17,10 @@ use super::object::Run;
 use crate::api_error::ApiError;
 use crate::context::Context;
 
-/// Bytes of one container's log.
-const LOG_BYTES: i64 = 64 * 1024;
+/// Bytes of one container's log that are kept: its last ones.
+const LOG_BYTES: usize = 64 * 1024;
+/// Bytes of a log that are read: more than 200 lines of a container runtime, which are of 16 KiB at most.
+const READ_BYTES: u64 = 4 << 20;
 /// Pods whose logs are read: as many as a result holds.
 const PODS: usize = 4;
 
@@ -77,10 +80,9 @@ async fn logs(run: &Run, pods: &[Arc<Pod>], lines: u32, ctx: &Context) -> HashMa
             let params = LogParams {
                 container: Some(container.name.clone()),
                 tail_lines: Some(i64::from(lines)),
-                limit_bytes: Some(LOG_BYTES),
                 ..LogParams::default()
             };
-            match api.logs(&pod.name_any(), &params).await {
+            match tail(&api, &pod.name_any(), &params).await {
                 Ok(text) => {
                     logs.insert((pod.name_any(), container.name.clone()), text);
                 }
@@ -92,4 +94,32 @@ async fn logs(run: &Run, pods: &[Arc<Pod>], lines: u32, ctx: &Context) -> HashMa
         }
     }
     logs
+}
+
+/// The end of a log, at most 64 KiB. The API server's own bound on bytes keeps the beginning of the lines asked for, and may
+/// end within a character.
+pub(super) async fn tail(api: &Api<Pod>, pod: &str, params: &LogParams) -> Result<String, kube::Error> {
+    let mut bytes = Vec::new();
+    let log = api.log_stream(pod, params).await?;
+    log.take(READ_BYTES).read_to_end(&mut bytes).await.map_err(kube::Error::ReadEvents)?;
+    Ok(last(&bytes, LOG_BYTES))
+}
+
+/// The last `limit` bytes as text, from the beginning of a character.
+fn last(bytes: &[u8], limit: usize) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let from = text.len().saturating_sub(limit);
+    text[text.ceil_char_boundary(from)..].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_is_kept_whole_characters_only() {
+        assert_eq!(last(b"abc", 5), "abc");
+        assert_eq!(last("aäöü".as_bytes(), 3), "ü");
+        assert_eq!(last(b"a\xffb", 64), "a\u{fffd}b");
+    }
 }

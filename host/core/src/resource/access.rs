@@ -117,7 +117,7 @@ impl Pins {
     /// Whether the run owns an object, by its labels.
     #[must_use]
     pub fn own(&self, object: &Json) -> bool {
-        let label = |key: &str| object["metadata"]["labels"].get(key).and_then(Json::as_str);
+        let label = |key: &str| label(object, key);
         self.owners.iter().any(|owner| match owner {
             Owner::Run(uid) => !uid.is_empty() && label(labels::RUN_UID) == Some(uid),
             Owner::Legacy { namespace, name } => {
@@ -127,22 +127,76 @@ impl Pins {
         })
     }
 
+    /// Whether a write that sets `set` marks an object that is there, and that the run does not own, as somebody's own:
+    /// what a run owns it may delete, so only what it makes gets a mark.
+    #[must_use]
+    pub fn marks(&self, set: &Json, before: &Json) -> bool {
+        let foreign = |mark: &str| label(set, mark).is_some() && label(set, mark) != label(before, mark);
+        !self.own(before) && MARKS.into_iter().any(foreign)
+    }
+
+    /// `value` with the words in it replaced, in one pass: what a word stands for is a tenant's to choose, and is text.
     fn in_words(&self, value: &str) -> String {
-        value
-            .replace("{namespace}", &self.namespace)
-            .replace("{run-uid}", &self.run_uid)
-            .replace("{application}", &self.application.name)
-            .replace("{target-namespace}", self.target_namespace())
+        let mut text = String::new();
+        let mut rest = value;
+        while let Some(next) = rest.chars().next() {
+            let word = WORDS.into_iter().find(|word| rest.starts_with(word));
+            match word {
+                Some("{namespace}") => text.push_str(&self.namespace),
+                Some("{run-uid}") => text.push_str(&self.run_uid),
+                Some("{application}") => text.push_str(&self.application.name),
+                Some(_) => text.push_str(self.target_namespace()),
+                None => text.push(next),
+            }
+            rest = &rest[word.map_or(next.len_utf8(), str::len)..];
+        }
+        text
     }
 
     fn holds(&self, guard: &Guard, object: &Json) -> bool {
         let Some(found) = object.pointer(&guard.at).and_then(Json::as_str) else { return false };
-        let wanted = self.in_words(&guard.value);
-        match wanted.strip_suffix('*') {
-            Some(beginning) => found.starts_with(beginning),
-            None => found == wanted,
+        // The component's own `*`, and not one in the name of an application.
+        match guard.value.strip_suffix('*') {
+            Some(beginning) => found.starts_with(&self.in_words(beginning)),
+            None => found == self.in_words(&guard.value),
         }
     }
+}
+
+/// Words in the value of a guard that tie an object to the run or its application.
+const WORDS: [&str; 4] = ["{namespace}", "{run-uid}", "{application}", "{target-namespace}"];
+
+/// Labels that say whose an object is.
+const MARKS: [&str; 3] = [labels::RUN_UID, labels::OWNED_BY_NAME, labels::OWNED_BY_NAMESPACE];
+
+fn label<'a>(object: &'a Json, key: &str) -> Option<&'a str> {
+    object["metadata"]["labels"].get(key).and_then(Json::as_str)
+}
+
+/// Whether a write that sets `set` says whose the object is.
+#[must_use]
+pub fn has_marks(set: &Json) -> bool {
+    MARKS.iter().any(|mark| label(set, mark).is_some())
+}
+
+/// The first access outside the namespaces of run and target that no guard ties to the tenant: it needs an
+/// administrator's word.
+#[must_use]
+pub fn unguarded(descriptor: &Descriptor) -> Option<&Access> {
+    let ties = |guard: &Guard| WORDS.iter().any(|word| guard.value.contains(word));
+    descriptor
+        .access
+        .iter()
+        .find(|a| matches!(a.scope, Scope::Cluster | Scope::Named(_)) && !a.guards.iter().any(ties))
+}
+
+/// What the accesses say of a write that the component declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// It may be made.
+    Yes,
+    /// The object as it is is hidden from the accesses that allow such a write: to the component it is not there.
+    Hidden,
 }
 
 /// A component's accesses in one run.
@@ -235,7 +289,7 @@ impl<'a> Reach<'a> {
     /// Whether what is there has to be read before it is changed, because a guard says something about it.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        self.accesses.iter().all(|a| !a.guards.is_empty())
+        self.accesses.iter().any(|a| !a.guards.is_empty())
     }
 
     /// Whether the guards of some access hold for an object. One for which they do not is not shown.
@@ -244,25 +298,38 @@ impl<'a> Reach<'a> {
         self.accesses.iter().any(|a| self.holds(a, object))
     }
 
-    /// Checks what an object would become: `set` is the part that is written, `whole` the object with it.
+    /// Checks a write: `set` is the part that is written, `before` the object as it is, if it is there, and `after` as it
+    /// would become. One access has to allow all of it.
     ///
     /// # Errors
-    /// No access allows all of it.
-    pub fn allows(&self, verb: Verb, set: &Json, whole: &Json) -> Result<(), Breach> {
+    /// No access does, whatever is there.
+    pub fn allows(
+        &self,
+        verb: Verb,
+        set: &Json,
+        before: Option<&Json>,
+        after: &Json,
+    ) -> Result<Allowed, Breach> {
+        let mut hidden = false;
         let mut why = String::new();
         for access in &self.accesses {
-            let outside = if access.fields.is_empty() {
-                None
-            } else {
-                fields::outside(&stripped(verb, set), &access.fields)
+            let outside = match verb {
+                Verb::Apply | Verb::Patch if !access.fields.is_empty() => {
+                    fields::outside(&stripped(verb, set), &access.fields)
+                }
+                _ => None,
             };
             match outside {
                 Some(at) => why = format!("it sets {at}, which is not among the declared fields"),
-                None if !self.holds(access, whole) => "a declared guard does not hold".clone_into(&mut why),
-                None => return Ok(()),
+                None if before.is_some_and(|before| !self.holds(access, before)) => hidden = true,
+                None if !self.holds(access, after) => "a declared guard does not hold".clone_into(&mut why),
+                None => return Ok(Allowed::Yes),
             }
         }
-        let (kind, name) = (&self.access().kind, whole["metadata"]["name"].as_str().unwrap_or_default());
+        if hidden {
+            return Ok(Allowed::Hidden);
+        }
+        let (kind, name) = (&self.access().kind, after["metadata"]["name"].as_str().unwrap_or_default());
         Err(Breach::undeclared(format!(
             "{} of {kind} {name:?} is not in the component's descriptor: {why}",
             verb.as_str()
@@ -470,10 +537,99 @@ mod tests {
         let (d, p) = (descriptor(vec![patching]), pins());
         let reach = Grants::new(&d, &p).reach(Verb::Patch, "v1", "Pod", Some("tenant-a")).unwrap();
         let of = |name: &str| json!({"metadata": {"name": "p"}, "spec": {"of": name, "suspend": true}});
-        assert_eq!(reach.allows(Verb::Patch, &json!({"spec": {"suspend": true}}), &of("orders")), Ok(()));
-        let breach = reach.allows(Verb::Patch, &json!({"spec": {"size": 1}}), &of("orders")).unwrap_err();
+        let before = of("orders");
+        let judge = |set: Json, after: &Json| reach.allows(Verb::Patch, &set, Some(&before), after);
+        assert_eq!(judge(json!({"spec": {"suspend": true}}), &of("orders")), Ok(Allowed::Yes));
+        let breach = judge(json!({"spec": {"size": 1}}), &of("orders")).unwrap_err();
         assert!(breach.message.contains("/spec/size"), "{breach}");
-        assert!(reach.allows(Verb::Patch, &json!({"spec": {"suspend": true}}), &of("other")).is_err());
+        assert!(judge(json!({"spec": {"suspend": true}}), &of("other")).is_err());
+    }
+
+    #[test]
+    fn the_access_that_allows_a_write_is_the_one_whose_guards_hold_before_and_after_it() {
+        let patching = |field: &str, guards| Access {
+            fields: vec![field.into()],
+            guards,
+            ..access("Pod", Verbs { patch: true, ..Verbs::default() })
+        };
+        let tied = vec![Guard { at: "/spec/of".into(), value: "{application}".into() }];
+        let (d, p) = (
+            descriptor(vec![patching("/metadata/annotations", Vec::new()), patching("/spec", tied)]),
+            pins(),
+        );
+        let reach = Grants::new(&d, &p).reach(Verb::Patch, "v1", "Pod", Some("tenant-a")).unwrap();
+        assert!(reach.is_guarded());
+        let (ours, theirs) = (json!({"spec": {"of": "orders"}}), json!({"spec": {"of": "other"}}));
+        let set = json!({"spec": {"of": "orders"}});
+        assert_eq!(reach.allows(Verb::Patch, &set, Some(&ours), &ours), Ok(Allowed::Yes));
+        assert_eq!(
+            reach.allows(Verb::Patch, &set, Some(&theirs), &ours),
+            Ok(Allowed::Hidden),
+            "to take it over"
+        );
+        assert!(reach.allows(Verb::Patch, &set, Some(&ours), &theirs).is_err(), "to give it away");
+        let note = json!({"metadata": {"annotations": {"a": "b"}}});
+        assert_eq!(reach.allows(Verb::Patch, &note, Some(&theirs), &theirs), Ok(Allowed::Yes));
+    }
+
+    #[test]
+    fn fields_bind_apply_and_patch_and_not_create() {
+        let verbs = Verbs { create: true, apply: true, ..Verbs::default() };
+        let (d, p) =
+            (descriptor(vec![Access { fields: vec!["/spec".into()], ..access("Pod", verbs) }]), pins());
+        let set = json!({"metadata": {"name": "p", "annotations": {"a": "b"}}});
+        let judge = |verb| {
+            let reach = Grants::new(&d, &p).reach(verb, "v1", "Pod", Some("tenant-a")).unwrap();
+            reach.allows(verb, &set, None, &set)
+        };
+        assert_eq!(judge(Verb::Create), Ok(Allowed::Yes));
+        assert!(judge(Verb::Apply).is_err());
+    }
+
+    #[test]
+    fn what_a_word_of_a_guard_stands_for_is_text() {
+        let mut p = pins();
+        let guard = |value: &str| Guard { at: "/metadata/name".into(), value: value.into() };
+        let named = |name: &str| json!({"metadata": {"name": name}});
+        p.application.name = "*".into();
+        assert!(!p.holds(&guard("{application}"), &named("other")));
+        assert!(p.holds(&guard("{application}"), &named("*")));
+        p.application.name = "{run-uid}".into();
+        p.namespace = "{application}".into();
+        assert!(p.holds(&guard("{namespace}-{application}-x*"), &named("{application}-{run-uid}-xy")));
+        assert!(!p.holds(&guard("{application}"), &named("u1")));
+    }
+
+    #[test]
+    fn only_what_a_run_makes_or_owns_gets_a_mark() {
+        let p = pins();
+        let with = |marks: Json| json!({"metadata": {"labels": marks}});
+        let (run, name) = ("backstay.dev/run-uid", "backups.cozystack.io/owned-by.BackupJobName");
+        let namespace = "backups.cozystack.io/owned-by.BackupJobNamespace";
+        let theirs = with(json!({"a": "b", namespace: "tenant-a"}));
+        for mark in [json!({run: "u1"}), json!({run: "another"}), json!({name: "j"})] {
+            assert!(p.marks(&with(mark.clone()), &theirs), "{mark}");
+            assert!(has_marks(&with(mark)));
+        }
+        assert!(!p.marks(&with(json!({"a": "c", namespace: "tenant-a"})), &theirs));
+        assert!(!p.marks(&with(json!({run: "u1"})), &with(json!({run: "u1"}))));
+        assert!(!has_marks(&with(json!({"a": "c"}))));
+    }
+
+    #[test]
+    fn outside_the_tenants_namespaces_an_access_needs_a_guard_that_ties() {
+        let guarded = |scope, value: &str| Access {
+            scope,
+            guards: vec![Guard { at: "/metadata/name".into(), value: value.into() }],
+            ..access("Pod", get())
+        };
+        let named = || Scope::Named("store".into());
+        assert_eq!(unguarded(&descriptor(vec![access("Pod", get())])), None);
+        assert_eq!(unguarded(&descriptor(vec![guarded(named(), "{namespace}.*")])), None);
+        assert!(unguarded(&descriptor(vec![guarded(named(), "copy-*")])).is_some());
+        assert!(
+            unguarded(&descriptor(vec![Access { scope: Scope::Cluster, ..access("Node", get()) }])).is_some()
+        );
     }
 
     #[test]
@@ -488,10 +644,14 @@ mod tests {
         let manifest = json!({"apiVersion": "db.example.org/v1", "kind": "Cluster", "metadata": {"name": "c",
             "namespace": "tenant-a", "resourceVersion": "7", "labels": {"backstay.dev/run-uid": "u1"}},
             "spec": {"plugins": []}});
-        assert_eq!(reach.allows(Verb::Apply, &manifest, &manifest), Ok(()));
+        assert_eq!(reach.allows(Verb::Apply, &manifest, None, &manifest), Ok(Allowed::Yes));
         let more = json!({"metadata": {"name": "c", "annotations": {"a": "b"}}, "spec": {"plugins": []}});
         assert!(
-            reach.allows(Verb::Apply, &more, &more).unwrap_err().message.contains("/metadata/annotations/a")
+            reach
+                .allows(Verb::Apply, &more, None, &more)
+                .unwrap_err()
+                .message
+                .contains("/metadata/annotations/a")
         );
     }
 
@@ -504,7 +664,7 @@ mod tests {
         let (d, p) = (descriptor(vec![patching]), pins());
         let reach = Grants::new(&d, &p).reach(Verb::Patch, "v1", "Pod", Some("tenant-a")).unwrap();
         let marking = json!({"metadata": {"labels": {"backstay.dev/run-uid": "u1"}}});
-        let breach = reach.allows(Verb::Patch, &marking, &json!({})).unwrap_err();
+        let breach = reach.allows(Verb::Patch, &marking, None, &json!({})).unwrap_err();
         assert!(breach.message.contains("run-uid"), "{breach}");
     }
 
@@ -516,8 +676,9 @@ mod tests {
         };
         let (d, p) = (descriptor(vec![patching("/spec/a"), patching("/spec/b")]), pins());
         let reach = Grants::new(&d, &p).reach(Verb::Patch, "v1", "Pod", Some("tenant-a")).unwrap();
-        assert_eq!(reach.allows(Verb::Patch, &json!({"spec": {"b": 1}}), &json!({})), Ok(()));
-        assert!(reach.allows(Verb::Patch, &json!({"spec": {"c": 1}}), &json!({})).is_err());
+        let judge = |set: Json| reach.allows(Verb::Patch, &set, None, &json!({}));
+        assert_eq!(judge(json!({"spec": {"b": 1}})), Ok(Allowed::Yes));
+        assert!(judge(json!({"spec": {"c": 1}})).is_err());
     }
 
     #[test]

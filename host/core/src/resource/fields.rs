@@ -28,21 +28,32 @@ pub fn projected(object: &Json, fields: &[String]) -> Json {
     if fields.is_empty() {
         return object.clone();
     }
+    let mut kept = identity(object);
+    for pointer in fields {
+        if let Some(value) = object.pointer(pointer) {
+            put(&mut kept, pointer, value.clone());
+        }
+    }
+    kept
+}
+
+/// Which object it is, and which version of it: `apiVersion`, `kind`, and of its metadata what the API server sets.
+#[must_use]
+pub fn identity(object: &Json) -> Json {
     let mut kept = Json::Null;
-    let identity = [
-        "name",
-        "namespace",
-        "uid",
-        "resourceVersion",
-        "generation",
-        "creationTimestamp",
-        "deletionTimestamp",
-    ];
-    let always = ["/apiVersion".to_owned(), "/kind".to_owned()];
-    let identity = identity.iter().map(|field| format!("/metadata/{field}"));
-    for pointer in always.into_iter().chain(identity).chain(fields.iter().cloned()) {
-        if let Some(value) = object.pointer(&pointer) {
-            put(&mut kept, &pointer, value.clone());
+    for pointer in [
+        "/apiVersion",
+        "/kind",
+        "/metadata/name",
+        "/metadata/namespace",
+        "/metadata/uid",
+        "/metadata/resourceVersion",
+        "/metadata/generation",
+        "/metadata/creationTimestamp",
+        "/metadata/deletionTimestamp",
+    ] {
+        if let Some(value) = object.pointer(pointer) {
+            put(&mut kept, pointer, value.clone());
         }
     }
     kept

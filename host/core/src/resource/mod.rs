@@ -3,13 +3,15 @@
 //! Nothing here reads or writes anything. The shell asks these modules before it does what a guest wants.
 
 mod access;
+mod conditions;
 mod fields;
 mod rbac;
 mod record;
 mod wake;
 
-pub use access::{Grants, Owner, Pins, Reach, Verb};
-pub use fields::{merge_patch, projected};
+pub use access::{Allowed, Grants, Owner, Pins, Reach, Verb, has_marks, unguarded};
+pub use conditions::room_for;
+pub use fields::{identity, merge_patch, projected};
 pub use rbac::rbac;
 pub use record::{
     Kept, PrivateData, RecordError, Stored, Stranded, checkpoint_name, kept_name, private_name,

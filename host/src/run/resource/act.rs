@@ -4,21 +4,28 @@ use backstay_api::labels;
 use backstay_core::contract::{
     Action, ActionResult, Apply, Create, Delete, Json, ObjectRef, Patch, Propagation, WriteError,
 };
-use backstay_core::resource::{Breach, Reach, Verb, merge_patch};
+use backstay_core::resource::{Allowed, Breach, Reach, Verb, has_marks, identity, merge_patch};
 use backstay_core::retry::Class;
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch as Body, PatchParams, PostParams, Preconditions};
 use serde_json::json;
 
-use super::api::{Made, api, make_or_find, named_in, patiently, resource, shown, write_error};
-use super::memory::Memory;
-use super::observe::{Seen, is_own};
+use super::api::{
+    Made, api, is_unserved, make_or_find, named_in, over_what_was_judged, patiently, resource, shown, size,
+    write_error,
+};
+use super::memory::{Memory, Written};
+use super::observe::Seen;
 use super::pods;
 use super::scene::Scene;
 use crate::api_error::class;
 use crate::run::Halt;
 
 type Done = Result<Option<Json>, WriteError>;
+
+/// Bytes of the objects in the results of an act together: within what the contract lets a call take, beside the answers of
+/// a wake.
+const RESULTS: usize = 1 << 20;
 
 /// Does them in order, and none after the first that fails.
 pub(super) async fn act(
@@ -30,20 +37,51 @@ pub(super) async fn act(
     let mut results = Vec::with_capacity(actions.len());
     let mut failed = false;
     for action in actions {
-        let (object, value) = if failed {
-            (subject(&action, scene)?, Err(WriteError::NotTried))
+        let object = subject(&action, scene)?;
+        let value = if failed {
+            Err(WriteError::NotTried)
         } else {
-            one(action, scene, seen).await?
+            let deleting = match &action {
+                Action::Delete(delete) => Some(delete.uid.clone()),
+                _ => None,
+            };
+            let value = one(action, &object, scene, seen).await?;
+            if let Some(left) = left(&value, deleting) {
+                memory.written.insert(object.clone(), left);
+            }
+            value
         };
-        if let Ok(Some(written)) = &value
-            && let Some(version) = written["metadata"]["resourceVersion"].as_str()
-        {
-            memory.written.insert(object.clone(), version.to_owned());
-        }
         failed |= value.is_err();
         results.push(ActionResult { object, value });
     }
+    fit(&mut results);
     Ok(results)
+}
+
+/// What a write has left, where it may have left something.
+fn left(done: &Done, deleting: Option<String>) -> Option<Written> {
+    match (done, deleting) {
+        (Ok(_), Some(uid)) => Some(Written::Deleted(uid)),
+        (Ok(Some(written)), None) => {
+            written["metadata"]["resourceVersion"].as_str().map(|version| Written::At(version.to_owned()))
+        }
+        (Err(WriteError::Unavailable(_)), _) => Some(Written::Unknown),
+        _ => None,
+    }
+}
+
+/// What does not fit into a call beside everything else is cut down to which object it is.
+fn fit(results: &mut [ActionResult]) {
+    let mut bytes = 0;
+    for result in results {
+        let (Ok(Some(object)) | Err(WriteError::AlreadyExists(object))) = &mut result.value else { continue };
+        bytes += size(object);
+        if bytes > RESULTS {
+            bytes -= size(object);
+            *object = identity(object);
+            bytes += size(object);
+        }
+    }
 }
 
 fn subject(action: &Action, scene: &Scene<'_>) -> Result<ObjectRef, Breach> {
@@ -60,16 +98,14 @@ fn subject(action: &Action, scene: &Scene<'_>) -> Result<ObjectRef, Breach> {
     }
 }
 
-async fn one(action: Action, scene: &Scene<'_>, seen: &Seen) -> Result<(ObjectRef, Done), Halt> {
-    let object = subject(&action, scene)?;
-    let done = match action {
-        Action::Create(create) => self::create(create, &object, scene).await?,
-        Action::Apply(apply) => self::apply(apply, &object, scene).await?,
-        Action::Patch(patch) => self::patch(patch, &object, scene).await?,
-        Action::Delete(delete) => self::delete(delete, scene, seen).await?,
-        Action::RunPod(run) => pods::start(run, scene).await?,
-    };
-    Ok((object, done))
+async fn one(action: Action, object: &ObjectRef, scene: &Scene<'_>, seen: &Seen) -> Result<Done, Halt> {
+    match action {
+        Action::Create(create) => self::create(create, object, scene).await,
+        Action::Apply(apply) => self::apply(apply, object, scene).await,
+        Action::Patch(patch) => self::patch(patch, object, scene).await,
+        Action::Delete(delete) => self::delete(delete, scene, seen).await,
+        Action::RunPod(run) => pods::start(run, scene).await,
+    }
 }
 
 fn reach<'a>(verb: Verb, object: &ObjectRef, scene: &Scene<'a>) -> Result<Reach<'a>, Breach> {
@@ -99,7 +135,7 @@ async fn create(create: Create, object: &ObjectRef, scene: &Scene<'_>) -> Result
         return Ok(Err(WriteError::Invalid("metadata.labels of the manifest is no object".to_owned())));
     };
     marks[labels::RUN_UID] = json!(scene.run.uid);
-    reach.allows(verb, &manifest, &manifest)?;
+    reach.allows(verb, &manifest, None, &manifest)?;
     if create.dry_run && is_aggregated(object, scene).await? {
         let why = "the kind is served by an aggregated API, which may carry a dry run out";
         return Ok(Err(WriteError::Invalid(why.to_owned())));
@@ -116,7 +152,12 @@ async fn create(create: Create, object: &ObjectRef, scene: &Scene<'_>) -> Result
         Ok(Made::Found(there)) => {
             let there = shown(&there, reach.access());
             let ours = there["metadata"]["labels"][labels::RUN_UID] == json!(scene.run.uid);
-            if ours { Ok(Some(there)) } else { Err(WriteError::AlreadyExists(there)) }
+            match (reach.shows(&there), ours) {
+                (true, true) => Ok(Some(there)),
+                (true, false) => Err(WriteError::AlreadyExists(there)),
+                // That the name is taken is no secret; what has it is.
+                (false, _) => Err(WriteError::AlreadyExists(identity(&there))),
+            }
         }
         Err(error) => Err(write_error(&error)),
     })
@@ -135,86 +176,94 @@ async fn is_aggregated(object: &ObjectRef, scene: &Scene<'_>) -> Result<bool, Ha
     })?)
 }
 
-/// The object as it is, where a guard says something about it: `Null` if none does or if it is not there. `Err` answers
-/// the guest.
-async fn present(object: &ObjectRef, reach: &Reach<'_>, scene: &Scene<'_>) -> Result<Json, WriteError> {
-    if !reach.is_guarded() {
-        return Ok(Json::Null);
-    }
+/// The object as it is; `None` if it is not there. `Err` answers the guest.
+async fn present(
+    object: &ObjectRef,
+    reach: &Reach<'_>,
+    scene: &Scene<'_>,
+) -> Result<Option<Json>, WriteError> {
     let api = of(object, reach, scene);
     match patiently(|| api.get(&object.name)).await {
-        Ok(there) => {
-            let there = shown(&there, reach.access());
-            if reach.shows(&there) { Ok(there) } else { Err(WriteError::NotFound) }
-        }
-        Err(error) if class(&error) == Class::NotFound => Ok(Json::Null),
+        Ok(there) => Ok(Some(shown(&there, reach.access()))),
+        Err(error) if class(&error) == Class::NotFound && !is_unserved(&error) => Ok(None),
         Err(error) => Err(write_error(&error)),
+    }
+}
+
+/// Judges an apply or a patch by the object as it is, and sends it over exactly that one. `set` is what it sets; `send` is
+/// told the resource version to insist on.
+async fn change<F>(
+    verb: Verb,
+    set: &Json,
+    object: &ObjectRef,
+    scene: &Scene<'_>,
+    mut send: impl FnMut(Api<DynamicObject>, Option<String>) -> F,
+) -> Result<Done, Halt>
+where
+    F: Future<Output = Result<DynamicObject, kube::Error>>,
+{
+    let reach = reach(verb, object, scene)?;
+    is_own_mark(verb, set, object, scene)?;
+    let matters = reach.is_guarded() || has_marks(set);
+    let judge = |before: Option<&Json>| {
+        let mut after = before.cloned().unwrap_or_default();
+        merge_patch(&mut after, set);
+        let allowed = reach.allows(verb, set, before, &after)?;
+        Ok(match before {
+            None if matters && verb == Verb::Patch => Err(WriteError::NotFound),
+            _ if allowed == Allowed::Hidden => Err(WriteError::NotFound),
+            Some(before) if scene.pins.marks(set, before) => Err(WriteError::Conflict(format!(
+                "{} {:?} is there already and is not this run's",
+                object.kind, object.name
+            ))),
+            _ => Ok(()),
+        })
+    };
+    let read = || async { if matters { present(object, &reach, scene).await } else { Ok(None) } };
+    let write = |(), version: Option<String>| {
+        let sent = send(of(object, &reach, scene), version);
+        async {
+            match sent.await {
+                Ok(written) => Ok(Some(shown(&written, reach.access()))),
+                Err(error) => Err(write_error(&error)),
+            }
+        }
+    };
+    Ok(over_what_was_judged(read, judge, write).await?)
+}
+
+/// By its mark a run owns what it makes: it sets its own and nobody else's.
+fn is_own_mark(verb: Verb, set: &Json, object: &ObjectRef, scene: &Scene<'_>) -> Result<(), Breach> {
+    let key = labels::RUN_UID;
+    match set["metadata"]["labels"].get(key).filter(|mark| !mark.is_null()) {
+        Some(mark) if *mark != json!(scene.run.uid) => Err(Breach {
+            reason: backstay_api::conditions::reasons::STRATEGY_BAD_ANSWER,
+            message: format!(
+                "{} by step marks {} {:?} with {key}={mark}, which is not the run",
+                verb.as_str(),
+                object.kind,
+                object.name
+            ),
+        }),
+        _ => Ok(()),
     }
 }
 
 async fn apply(apply: Apply, object: &ObjectRef, scene: &Scene<'_>) -> Result<Done, Halt> {
-    let reach = reach(Verb::Apply, object, scene)?;
-    if let Some(mark) = apply.manifest["metadata"]["labels"].get(labels::RUN_UID)
-        && let Some(refused) = not_to_be_marked(mark, object, &reach, scene).await?
-    {
-        return Ok(Err(refused));
-    }
-    let mut whole = match present(object, &reach, scene).await {
-        Ok(there) => there,
-        Err(error) => return Ok(Err(error)),
-    };
-    merge_patch(&mut whole, &apply.manifest);
-    reach.allows(Verb::Apply, &apply.manifest, &whole)?;
     let params = PatchParams { force: apply.force, ..PatchParams::apply(&manager(scene)) };
-    let api = of(object, &reach, scene);
-    let body = Body::Apply(&apply.manifest);
-    Ok(match patiently(|| api.patch(&object.name, &params, &body)).await {
-        Ok(written) => Ok(Some(shown(&written, reach.access()))),
-        Err(error) => Err(write_error(&error)),
-    })
-}
-
-/// By its mark a run owns what it makes, and nothing that was there before: what it owns it may delete.
-async fn not_to_be_marked(
-    mark: &Json,
-    object: &ObjectRef,
-    reach: &Reach<'_>,
-    scene: &Scene<'_>,
-) -> Result<Option<WriteError>, Halt> {
-    if *mark != json!(scene.run.uid) {
-        return Err(Breach {
-            reason: backstay_api::conditions::reasons::STRATEGY_BAD_ANSWER,
-            message: format!(
-                "step marks {} {:?} with {}={mark}, which is not the run",
-                object.kind,
-                object.name,
-                labels::RUN_UID
-            ),
+    change(Verb::Apply, &apply.manifest, object, scene, |api, version| {
+        let manifest = insisting(apply.manifest.clone(), version);
+        let params = &params;
+        async move {
+            let body = Body::Apply(&manifest);
+            patiently(|| api.patch(&object.name, params, &body)).await
         }
-        .into());
-    }
-    let api = of(object, reach, scene);
-    Ok(match patiently(|| api.get(&object.name)).await {
-        Ok(there) if scene.pins.own(&shown(&there, reach.access())) => None,
-        Ok(_) => Some(WriteError::Conflict(format!(
-            "{} {:?} is there already and is not this run's",
-            object.kind, object.name
-        ))),
-        Err(error) if class(&error) == Class::NotFound => None,
-        Err(error) => Some(write_error(&error)),
     })
+    .await
 }
 
 async fn patch(patch: Patch, object: &ObjectRef, scene: &Scene<'_>) -> Result<Done, Halt> {
-    let reach = reach(Verb::Patch, object, scene)?;
-    let mut whole = match present(object, &reach, scene).await {
-        Ok(Json::Null) if reach.is_guarded() => return Ok(Err(WriteError::NotFound)),
-        Ok(there) => there,
-        Err(error) => return Ok(Err(error)),
-    };
-    merge_patch(&mut whole, &patch.body);
-    reach.allows(Verb::Patch, &patch.body, &whole)?;
-    let mut body = patch.body;
+    let mut body = patch.body.clone();
     for (field, precondition) in [("uid", &patch.uid), ("resourceVersion", &patch.resource_version)] {
         let Some(value) = precondition else { continue };
         let Some(meta) = object_at(&mut body, "metadata") else {
@@ -223,45 +272,72 @@ async fn patch(patch: Patch, object: &ObjectRef, scene: &Scene<'_>) -> Result<Do
         meta[field] = json!(value);
     }
     let params = PatchParams { field_manager: Some(manager(scene)), ..PatchParams::default() };
-    let (api, body) = (of(object, &reach, scene), Body::Merge(&body));
-    Ok(match patiently(|| api.patch(&object.name, &params, &body)).await {
-        Ok(written) => Ok(Some(shown(&written, reach.access()))),
-        Err(error) => Err(write_error(&error)),
+    change(Verb::Patch, &patch.body, object, scene, |api, version| {
+        let body = insisting(body.clone(), version);
+        let params = &params;
+        async move {
+            let body = Body::Merge(&body);
+            patiently(|| api.patch(&object.name, params, &body)).await
+        }
     })
+    .await
+}
+
+/// What is written, with a resource version to insist on; one that the guest insists on stays.
+fn insisting(mut set: Json, version: Option<String>) -> Json {
+    if let Some(version) = version
+        && let Some(meta) = object_at(&mut set, "metadata")
+        && meta.get("resourceVersion").is_none_or(Json::is_null)
+    {
+        meta["resourceVersion"] = json!(version);
+    }
+    set
 }
 
 async fn delete(delete: Delete, scene: &Scene<'_>, seen: &Seen) -> Result<Done, Halt> {
     let object = &delete.object;
     let either = reach(Verb::Delete, object, scene).or_else(|_| reach(Verb::Purge, object, scene))?;
-    let own = match seen.live.get(&delete.uid) {
-        Some(own) => *own,
-        None => match is_own(object, &delete.uid, &either, scene).await {
-            Ok(Some(own)) => own,
-            Ok(None) => return Ok(Err(WriteError::NotFound)),
-            Err(error) => return Ok(Err(write_error(&error))),
-        },
-    };
-    let verb = if own && reach(Verb::Delete, object, scene).is_ok() { Verb::Delete } else { Verb::Purge };
-    let reach = reach(verb, object, scene)?;
-    if verb == Verb::Purge {
-        if !seen.live.contains_key(&delete.uid) {
+    let judge = |before: Option<&Json>| {
+        let Some(before) = before.filter(|o| o["metadata"]["uid"].as_str() == Some(delete.uid.as_str()))
+        else {
+            return Ok(Err(WriteError::NotFound));
+        };
+        let own = scene.pins.own(before) && reach(Verb::Delete, object, scene).is_ok();
+        let verb = if own { Verb::Delete } else { Verb::Purge };
+        let reach = reach(verb, object, scene)?;
+        if verb == Verb::Purge && !seen.live.contains(&delete.uid) {
             return Err(Breach {
                 reason: backstay_api::conditions::reasons::STRATEGY_BAD_ANSWER,
                 message: format!(
                     "step deletes {} {:?} with uid {:?}, which is not the run's own and was not read live in this wake",
                     object.kind, object.name, delete.uid
                 ),
-            }
-            .into());
+            });
         }
-        if let Some(refused) = not_granted(object, &reach, scene).await {
-            return Ok(Err(refused));
-        }
+        Ok(if reach.shows(before) { Ok((verb, reach)) } else { Err(WriteError::NotFound) })
+    };
+    let read = || present(object, &either, scene);
+    let write = |(verb, reach), version| remove(&delete, verb, reach, version, scene);
+    Ok(over_what_was_judged(read, judge, write).await?)
+}
+
+async fn remove(
+    delete: &Delete,
+    verb: Verb,
+    reach: Reach<'_>,
+    version: Option<String>,
+    scene: &Scene<'_>,
+) -> Done {
+    let object = &delete.object;
+    if verb == Verb::Purge
+        && let Some(refused) = not_granted(object, &reach, scene).await
+    {
+        return Err(refused);
     }
     let params = DeleteParams {
         preconditions: Some(Preconditions {
             uid: Some(delete.uid.clone()),
-            resource_version: delete.resource_version.clone(),
+            resource_version: delete.resource_version.clone().or(version.filter(|_| reach.is_guarded())),
         }),
         ..match delete.propagation {
             Propagation::Background => DeleteParams::background(),
@@ -270,14 +346,14 @@ async fn delete(delete: Delete, scene: &Scene<'_>, seen: &Seen) -> Result<Done, 
         }
     };
     let api = of(object, &reach, scene);
-    Ok(match patiently(|| api.delete(&object.name, &params)).await {
+    match patiently(|| api.delete(&object.name, &params)).await {
         Ok(_) => {
             tracing::info!(run = %scene.run.title(), component = scene.component(), verb = verb.as_str(), kind = %object.kind,
                 name = %object.name, uid = %delete.uid, "object deleted for a strategy");
             Ok(None)
         }
         Err(error) => Err(write_error(&error)),
-    })
+    }
 }
 
 /// Purging is a grant of its own: besides `delete`, the component's account needs the verb `purge` on the resource, which

@@ -26,8 +26,18 @@ pub(super) struct Memory {
     pub inherited: Option<Option<Inherited>>,
     /// The Backup.
     pub backup: Known,
-    /// Resource versions that this run's writes have left, by object. A cache that is behind one of them is not read.
-    pub written: HashMap<ObjectRef, String>,
+    /// What this run's writes have left, by object. A cache that is behind one of them is not read.
+    pub written: HashMap<ObjectRef, Written>,
+}
+
+/// What a write has left.
+pub(super) enum Written {
+    /// The object at this resource version.
+    At(String),
+    /// The object of this uid is deleted, or being deleted.
+    Deleted(String),
+    /// Nobody knows: the write may have happened.
+    Unknown,
 }
 
 impl Memory {

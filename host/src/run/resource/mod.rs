@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{Condition, Event, Mode, Outcome, Request, Stage, StepResult};
-use backstay_core::resource::{Breach, Next, Pins, Stored, Stranded, Wake};
+use backstay_core::resource::{Breach, Next, Pins, Stored, Stranded, Wake, room_for};
 use kube::core::Status;
 
 pub use end::collect;
@@ -165,6 +165,7 @@ async fn say(
     events: &[Event],
     ctx: &Arc<Context>,
 ) -> Result<(), Halt> {
+    room_for(conditions, &run.status.conditions, run.mode)?;
     let now = ctx.clock.now();
     for c in conditions {
         run.status.set(&c.type_, c.status, &c.reason, &ctx.withheld(&c.message), now);

@@ -1,10 +1,10 @@
 //! The guest's questions, answered: each is checked against what the component declared, then read as the component.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use backstay_core::contract::{
-    Answer, Content, GetQuery, Json, ListQuery, LogQuery, NamespacedName, ObjectList, ObjectRef, Query,
-    ReadError,
+    Answer, Container, Content, GetQuery, Json, ListQuery, LogQuery, NamespacedName, ObjectList, ObjectRef,
+    PodResult, Query, ReadError,
 };
 use backstay_core::resource::{Breach, Reach, Verb, projected};
 use backstay_core::retry::Class;
@@ -12,25 +12,25 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{ListParams, LogParams};
 use kube::{Api, Client, ResourceExt};
 
-use super::api::{api, patiently, read_error, resource, shown, shown_by_watch};
-use super::memory::Memory;
+use super::api::{api, patiently, read_error, resource, shown, shown_by_watch, size};
+use super::memory::{Memory, Written};
 use super::pods;
 use super::scene::Scene;
 use crate::api_error::class;
-use crate::interests::{Interest, Which, is_older};
-use crate::run::Halt;
+use crate::interests::{Interest, Versions, Which, is_older};
+use crate::run::{Halt, evidence};
 
 /// Bytes of one object, and of all answers of a wake together: within what the contract lets a call take.
 const OBJECT: usize = 1 << 20;
-const ANSWERS: usize = 6 << 20;
-/// Bytes of a log.
-const LOG: i64 = 64 * 1024;
+const ANSWERS: usize = 5 << 20;
+/// Objects of a list that are read at a time.
+const PAGE: u32 = 50;
 
 /// What has been read in a wake: what may be purged, and what a wait is compared with.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// Uids read from the API server, and whether the run owns the object.
-    pub live: HashMap<String, bool>,
+    /// Uids of objects that the guest was shown as the API server had them.
+    pub live: HashSet<String>,
     /// Resource versions of single objects, `None` for one that was not there.
     pub objects: HashMap<ObjectRef, Option<String>>,
     /// Resource versions by name of selections: those of lists that were whole.
@@ -61,19 +61,31 @@ pub(super) async fn answer(
 
 /// An answer that goes over the bounds of a call is left out, and the guest is told so.
 fn fitting(value: Result<Content, ReadError>, seen: &mut Seen) -> Result<Content, ReadError> {
-    let size = |json: &Json| serde_json::to_vec(json).map_or(usize::MAX, |text| text.len());
-    let bytes = match &value {
-        Ok(Content::Object(object)) => size(object),
-        Ok(Content::Objects(list)) => list.items.iter().map(size).sum(),
-        Ok(Content::Log(text)) => text.len(),
-        Ok(Content::SecretKeys(_) | Content::Pod(_)) | Err(_) => 0,
+    let (largest, bytes) = match &value {
+        Ok(Content::Object(object)) => (size(object), size(object)),
+        Ok(Content::Objects(list)) => {
+            let sizes = list.items.iter().map(size);
+            (sizes.clone().max().unwrap_or(0), sizes.sum())
+        }
+        Ok(Content::Log(text)) => (0, text.len()),
+        Ok(Content::SecretKeys(keys)) => (0, keys.iter().map(String::len).sum()),
+        Ok(Content::Pod(result)) => (0, result.as_ref().map_or(0, pod_size)),
+        Err(_) => (0, 0),
     };
-    let single = matches!(value, Ok(Content::Object(_)));
-    if single && bytes > OBJECT || seen.bytes + bytes > ANSWERS {
+    if largest > OBJECT || seen.bytes.saturating_add(bytes) > ANSWERS {
         return Err(ReadError::TooLarge);
     }
     seen.bytes += bytes;
     value
+}
+
+fn pod_size(result: &PodResult) -> usize {
+    let containers = |pod: &backstay_core::contract::Pod| -> usize {
+        let of = |c: &Container| c.name.len() + c.reason.len() + c.message.len() + c.log.len();
+        pod.containers.iter().map(of).sum()
+    };
+    let pods = result.pods.iter().map(|p| p.name.len() + p.reason.len() + p.message.len() + containers(p));
+    result.reason.len() + result.message.len() + result.data.as_ref().map_or(0, size) + pods.sum::<usize>()
 }
 
 /// Which client reads an object, and what the component may see of it.
@@ -105,8 +117,7 @@ async fn object(
         let version = json.and_then(|j| j["metadata"]["resourceVersion"].as_str()).map(str::to_owned);
         seen.objects.insert(named.clone(), version);
         if let (true, Some(json)) = (live, json.filter(|json| visible(json))) {
-            let uid = json["metadata"]["uid"].as_str().unwrap_or_default();
-            seen.live.insert(uid.to_owned(), scene.pins.own(json));
+            seen.live.extend(uid(json));
         }
     };
     if !query.live
@@ -149,10 +160,21 @@ fn cached(
     };
     let shown = scene.ctx.interests.shown(&interest)?;
     let object = shown.first();
-    if let Some(written) = memory.written.get(named) {
-        let version = object?.resource_version().unwrap_or_default();
-        if version != *written && (is_older(&version, written) || version.parse::<u64>().is_err()) {
-            return None;
+    match memory.written.get(named) {
+        None => {}
+        Some(Written::Unknown) => return None,
+        Some(Written::Deleted(uid)) => {
+            if object
+                .is_some_and(|o| o.uid().as_ref() == Some(uid) && o.metadata.deletion_timestamp.is_none())
+            {
+                return None;
+            }
+        }
+        Some(Written::At(written)) => {
+            let version = object?.resource_version().unwrap_or_default();
+            if version != *written && (is_older(&version, written) || version.parse::<u64>().is_err()) {
+                return None;
+            }
         }
     }
     Some(object.map(|object| shown_by_watch(object, access)))
@@ -181,39 +203,103 @@ async fn objects(
     // A list is not compared with single writes: a run that has written anything of the kind reads it anew.
     let written = memory.written.keys().any(|o| o.kind == wanted.kind && o.namespace == wanted.namespace);
     let cached = if query.live || written { None } else { scene.ctx.interests.shown(&interest) };
-    let (mut items, mut complete) = match cached {
-        Some(shown) => (shown.iter().map(|o| shown_by_watch(o, access)).collect::<Vec<_>>(), true),
-        None => {
-            let api = api(scene.client.clone(), wanted.namespace.as_deref(), &interest.resource);
-            let params = ListParams::default().labels(&wanted.labels).limit(query.limit);
-            match patiently(|| api.list(&params)).await {
-                Ok(list) => {
-                    let whole = list.metadata.continue_.as_deref().unwrap_or_default().is_empty();
-                    let items: Vec<_> = list.items.iter().map(|o| shown(o, access)).collect();
-                    for object in &items {
-                        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-                        seen.live.insert(uid.to_owned(), scene.pins.own(object));
-                    }
-                    (items, whole)
-                }
+    let room = ANSWERS.saturating_sub(seen.bytes);
+    let mut found = Found::new(query, &reach, room);
+    if let Some(shown) = cached {
+        for object in shown {
+            found.take(shown_by_watch(&object, access));
+        }
+    } else {
+        let api = api(scene.client.clone(), wanted.namespace.as_deref(), &interest.resource);
+        let mut params = ListParams::default().labels(&wanted.labels);
+        loop {
+            params.limit = Some(found.page());
+            let page = match patiently(|| api.list(&params)).await {
+                Ok(page) => page,
                 Err(error) => return Ok(Err(read_error(&error))),
+            };
+            for object in &page.items {
+                found.take(shown(object, access));
+            }
+            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            found.whole = params.continue_token.is_none();
+            if found.whole || found.is_enough() {
+                break;
             }
         }
-    };
-    let name = |object: &Json| object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    if complete {
-        let version = |o: &Json| o["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
-        let versions = items.iter().map(|o| (name(o), version(o))).collect();
-        seen.lists.retain(|(selection, _)| selection != wanted);
-        seen.lists.push((wanted.clone(), versions));
+        seen.live.extend(found.items.iter().take(found.limit()).filter_map(uid));
     }
-    items.retain(|object| reach.shows(object));
-    items.sort_by_key(name);
-    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    complete &= items.len() <= limit;
-    items.truncate(limit);
-    let items = items.iter().map(|object| projected(object, &query.fields)).collect();
-    Ok(Ok(ObjectList { items, complete }))
+    if found.whole {
+        seen.lists.retain(|(selection, _)| selection != wanted);
+        seen.lists.push((wanted.clone(), std::mem::take(&mut found.versions)));
+    }
+    Ok(found.list())
+}
+
+fn uid(object: &Json) -> Option<String> {
+    object["metadata"]["uid"].as_str().map(str::to_owned)
+}
+
+/// What of a list the guest may see, taken in page by page, so that no more is held than it can be told.
+struct Found<'a> {
+    query: &'a ListQuery,
+    reach: &'a Reach<'a>,
+    /// Bytes that may still be told in this wake.
+    room: usize,
+    bytes: usize,
+    too_large: bool,
+    items: Vec<Json>,
+    /// Versions of all that is there, whether the guest may see it or not.
+    versions: Versions,
+    /// Whether that is all that is there.
+    whole: bool,
+}
+
+impl<'a> Found<'a> {
+    fn new(query: &'a ListQuery, reach: &'a Reach<'a>, room: usize) -> Self {
+        let (items, versions) = (Vec::new(), Versions::new());
+        Self { query, reach, room, bytes: 0, too_large: false, items, versions, whole: true }
+    }
+
+    fn limit(&self) -> usize {
+        usize::try_from(self.query.limit).unwrap_or(usize::MAX)
+    }
+
+    /// How many to ask for next: one more than is wanted says whether that is all.
+    fn page(&self) -> u32 {
+        let missing = (self.limit() + 1).saturating_sub(self.items.len());
+        if self.reach.is_guarded() { PAGE } else { PAGE.min(u32::try_from(missing).unwrap_or(PAGE)).max(1) }
+    }
+
+    fn take(&mut self, object: Json) {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        self.versions.insert(text("name"), text("resourceVersion"));
+        if !self.reach.shows(&object) {
+            return;
+        }
+        let object = projected(&object, &self.query.fields);
+        if self.items.len() < self.limit() {
+            let size = size(&object);
+            self.bytes = self.bytes.saturating_add(size);
+            self.too_large |= size > OBJECT || self.bytes > self.room;
+        }
+        self.items.push(object);
+    }
+
+    /// Whether nothing that follows changes the answer.
+    fn is_enough(&self) -> bool {
+        self.too_large || self.items.len() > self.limit()
+    }
+
+    fn list(mut self) -> Result<ObjectList, ReadError> {
+        if self.too_large {
+            return Err(ReadError::TooLarge);
+        }
+        self.items.sort_by_key(|object| object["metadata"]["name"].as_str().unwrap_or_default().to_owned());
+        let complete = self.whole && self.items.len() <= self.limit();
+        self.items.truncate(self.limit());
+        Ok(ObjectList { items: self.items, complete })
+    }
 }
 
 async fn log(query: &LogQuery, scene: &Scene<'_>) -> Result<Result<String, ReadError>, Halt> {
@@ -231,10 +317,9 @@ async fn log(query: &LogQuery, scene: &Scene<'_>) -> Result<Result<String, ReadE
         container: Some(query.container.clone()),
         previous: query.previous,
         tail_lines: Some(i64::from(query.lines.clamp(1, 200))),
-        limit_bytes: Some(LOG),
         ..LogParams::default()
     };
-    match patiently(|| api.logs(&query.pod.name, &params)).await {
+    match patiently(|| evidence::tail(&api, &query.pod.name, &params)).await {
         Ok(text) => Ok(Ok(text)),
         // The pod is there, and its container has written nothing that could be shown yet.
         Err(kube::Error::Api(status)) if status.code == 400 => Ok(Err(ReadError::NotFound)),
@@ -255,25 +340,5 @@ async fn keys(secret: &NamespacedName, scene: &Scene<'_>) -> Result<Result<Vec<S
             Ok(Ok(found.data.unwrap_or_default().into_keys().collect()))
         }
         Err(error) => Ok(Err(read_error(&error))),
-    }
-}
-
-/// For a delete whose object has not been read: whether the run owns it. `None`: it is not there, or another one has its
-/// name.
-pub(super) async fn is_own(
-    named: &ObjectRef,
-    uid: &str,
-    reach: &Reach<'_>,
-    scene: &Scene<'_>,
-) -> Result<Option<bool>, kube::Error> {
-    let api = api(scene.client.clone(), named.namespace.as_deref(), &resource(reach.access()));
-    match patiently(|| api.get(&named.name)).await {
-        Ok(object) => {
-            let object = shown(&object, reach.access());
-            let same = object["metadata"]["uid"].as_str() == Some(uid) && reach.shows(&object);
-            Ok(same.then(|| scene.pins.own(&object)))
-        }
-        Err(error) if class(&error) == Class::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -14,7 +14,7 @@ use backstay_core::contract::{
     Descriptor, Event, Failure, GroupKind, Inherited, Json, ObjectRef, Outcome, PodResult, Query, ReadError,
     Request, StepResult, View, Wait, WriteError,
 };
-use backstay_core::resource::{Breach, Next, Pins, Wake};
+use backstay_core::resource::{Allowed, Breach, Next, Pins, Wake};
 
 use crate::fixture;
 use crate::world::{Key, World};
@@ -339,22 +339,24 @@ impl<'a> Drive<'a> {
             let rules = Rules { descriptor: self.descriptor, pins: &self.pins };
             let current = self.world.get(&object);
             let reach = rules.action(&action, &object, current, live)?;
-            let hidden = match (&reach, current) {
-                (Some((_, reach)), Some(current)) => !reach.shows(current),
-                _ => false,
-            };
-            if let Some((verb, reach)) = reach.filter(|_| !hidden) {
-                let whole = self.world.after(&action, &self.manager());
-                let set = match &action {
-                    Action::Create(create) => &create.manifest,
-                    Action::Apply(apply) => &apply.manifest,
-                    Action::Patch(patch) => &patch.body,
-                    Action::Delete(_) | Action::RunPod(_) => &Json::Null,
-                };
-                if !matches!(action, Action::Delete(_)) {
-                    reach.allows(verb, set, &whole)?;
+            let hidden = match &reach {
+                None => false,
+                Some((verb, reach)) => {
+                    let set = match &action {
+                        Action::Create(create) => Some((&create.manifest, None)),
+                        Action::Apply(apply) => Some((&apply.manifest, current)),
+                        Action::Patch(patch) => Some((&patch.body, current)),
+                        Action::Delete(_) | Action::RunPod(_) => None,
+                    };
+                    match set {
+                        Some((set, before)) => {
+                            let after = self.world.after(&action, &self.manager());
+                            reach.allows(*verb, set, before, &after)? == Allowed::Hidden
+                        }
+                        None => current.is_some_and(|current| !reach.shows(current)),
+                    }
                 }
-            }
+            };
             let value = match &trouble {
                 Trouble::WriteFails(error) => Err(error.clone()),
                 _ if hidden => Err(WriteError::NotFound),

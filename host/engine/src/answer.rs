@@ -151,6 +151,13 @@ impl Answer {
         self.text(text, NAME_BYTES)
     }
 
+    /// The name of an object, namespace or pod: a name that is one segment of a path, as Kubernetes has it, and nothing
+    /// else of a URL.
+    pub(crate) fn segment(&mut self, text: String) -> Result<String, Broken> {
+        is_segment(&text)?;
+        self.name(text)
+    }
+
     /// A message of at most 4 KiB.
     pub(crate) fn message(&mut self, text: String) -> Result<String, Broken> {
         self.text(text, MESSAGE_BYTES)
@@ -210,6 +217,16 @@ impl Answer {
     pub(crate) fn manifest(&mut self, text: String) -> Result<Json, Broken> {
         let json = self.typed_object(text, JSON_BYTES)?;
         has_text(&json, "/metadata/name")?;
+        for field in ["/metadata/name", "/metadata/namespace"] {
+            let name = json.pointer(field).and_then(Json::as_str).unwrap_or_default();
+            is_segment(name).map_err(|_| {
+                let field = field[1..].replace('/', ".");
+                Broken::rule(format!(
+                    "must be an object whose `{field}` can be part of a path, is {}",
+                    shown(name)
+                ))
+            })?;
+        }
         Ok(json)
     }
 
@@ -255,6 +272,11 @@ impl Answer {
     ) -> Result<Vec<U>, Broken> {
         self.list(list, LIST_ENTRIES, read)
     }
+}
+
+fn is_segment(text: &str) -> Result<(), Broken> {
+    let sound = !matches!(text, "." | "..") && !text.contains(['/', '%', '?', '#']);
+    rule(sound, || format!("must be a name without / % ? #, and not . or .., is {}", shown(text)))
 }
 
 fn has_text(json: &Json, pointer: &str) -> Result<(), Broken> {

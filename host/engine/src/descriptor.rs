@@ -71,6 +71,12 @@ fn access(descriptor: &Descriptor, access: &Access) -> Result<(), Broken> {
     version(&access.version).at("version")?;
     kind(&access.kind).at("kind")?;
     plural(&access.plural).at("plural")?;
+    // What may be done with an object is decided by its kind, and which it is by its plural.
+    let core = |name: &str, of: &str| access.group.is_empty() && name == of;
+    rule(core(&access.kind, "Secret") == core(&access.plural, "secrets"), || {
+        format!("must be that of {}, is {:?}: kind Secret has plural secrets", access.kind, access.plural)
+    })
+    .at("plural")?;
     if let Scope::Named(name) = &access.scope {
         rule(descriptor.namespaces.contains_key(name), || {
             format!("must be in `namespaces`, {name:?} is not")
@@ -183,6 +189,8 @@ mod tests {
             ("access[0].scope", |d| d.namespaces.clear()),
             ("access[0].fields", |d| d.access[0].verbs.patch = true),
             ("access[0].group", |d| d.access[0].group = "Apps".into()),
+            ("access[0].plural", |d| d.access[0].plural = "secrets".into()),
+            ("access[0].plural", |d| d.access[0].kind = "Secret".into()),
             ("namespaces[0]", |d| drop(d.namespaces.insert("velero".into(), "Cozy".into()))),
             ("stages[2].name", |d| d.stages.push(stage("gate"))),
             ("longest-run", |d| d.longest_run = 0),

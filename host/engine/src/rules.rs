@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use backstay_core::contract::{
-    Action, Condition, Decision, Descriptor, Diagnostic, Failure, Mode, Outcome, PodResult, PodRun, Request,
-    Severity, StepResult, Wait,
+    Action, Condition, Decision, Descriptor, Diagnostic, Failure, Mode, Outcome, PodResult, PodRun, Query,
+    Request, Severity, StepResult, Wait, Watch,
 };
 
 use crate::answer::{At as _, Broken, rule};
@@ -47,7 +47,13 @@ pub(crate) fn step(descriptor: &Descriptor, request: &Request, answer: &StepResu
 fn decision(request: &Request, decision: &Decision) -> Result<(), Broken> {
     match decision {
         Decision::Observe(queries) => {
-            rule(!queries.is_empty(), || "must ask something; to be called later, wait".into()).at("observe")
+            rule(!queries.is_empty(), || "must ask something; to be called later, wait".into())
+                .at("observe")?;
+            let sound = |query: &Query| match query {
+                Query::Pod(name) => pod_name(name).at("pod"),
+                _ => Ok(()),
+            };
+            queries.iter().enumerate().try_for_each(|(i, q)| sound(q).nth(i)).at("observe")
         }
         Decision::Act(actions) => {
             rule(!actions.is_empty(), || "must do something; to be called later, wait".into()).at("act")?;
@@ -72,16 +78,24 @@ fn wait(request: &Request, wait: &Wait) -> Result<(), Broken> {
     rule(wait.deadline > request.now, || {
         format!("must be later than now ({}), is {}; decide what follows instead", request.now, wait.deadline)
     })
-    .at("deadline")
+    .at("deadline")?;
+    let sound = |watch: &Watch| match watch {
+        Watch::Pod(name) => pod_name(name).at("pod"),
+        _ => Ok(()),
+    };
+    wait.watch.iter().enumerate().try_for_each(|(i, w)| sound(w).nth(i)).at("watch")
+}
+
+/// The name of a pod run.
+fn pod_name(name: &str) -> Result<(), Broken> {
+    rule(is_dns_label(name) && name.len() <= POD_RUN_NAME_BYTES, || {
+        format!("must be a DNS label of at most {POD_RUN_NAME_BYTES} bytes, is {name:?}")
+    })
 }
 
 fn action(action: &Action) -> Result<(), Broken> {
     let Action::RunPod(run) = action else { return Ok(()) };
-    rule(is_dns_label(&run.name) && run.name.len() <= POD_RUN_NAME_BYTES, || {
-        format!("must be a DNS label of at most {POD_RUN_NAME_BYTES} bytes, is {:?}", run.name)
-    })
-    .at("name")
-    .at("run-pod")?;
+    pod_name(&run.name).at("name").at("run-pod")?;
     pod_run(&run.spec).at("spec").at("run-pod")
 }
 
@@ -107,13 +121,33 @@ fn conditions(conditions: &[Condition]) -> Result<(), Broken> {
         let type_ = condition.type_.as_str();
         rule(!HOST_CONDITIONS.contains(&type_), || format!("must not be {type_:?}, which is the host's"))
             .and_then(|()| {
-                let sound = type_.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
-                rule(sound, || format!("must be letters, digits and -_./ only, is {type_:?}"))
+                rule(is_condition_type(type_), || {
+                    format!("must be a word of letters, digits and -_. such as ArchiveReady, a DNS name and / before it or not, is {type_:?}")
+                })
             })
             .and_then(|()| rule(seen.insert(type_), || format!("must be unique, {type_:?} occurs twice")))
             .at("type")
             .nth(i)
     })
+}
+
+/// As the API server has it (`CONDITION_TYPE_PATTERN` of `host/api`): a status with any other type is refused whole.
+fn is_condition_type(text: &str) -> bool {
+    let bounded = |text: &str, inner: fn(u8) -> bool, edge: fn(u8) -> bool| {
+        text.bytes().next().is_some_and(edge)
+            && text.bytes().last().is_some_and(edge)
+            && text.bytes().all(inner)
+    };
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let label =
+        |text: &str| bounded(text, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-', lower);
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    prefix.is_none_or(|prefix| prefix.split('.').all(label))
+        && bounded(name, inner, |b| b.is_ascii_alphanumeric())
 }
 
 /// RFC 1123, as Kubernetes reads it: lower case, digits and dashes, at most 63 bytes.
@@ -124,4 +158,20 @@ pub(crate) fn is_dns_label(text: &str) -> bool {
         && text.bytes().all(inner)
         && !text.starts_with('-')
         && !text.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_of_a_condition_is_one_that_the_api_server_takes() {
+        for sound in ["ArchiveReady", "a", "1", "x.example.org/Ready", "a-b/c_d.e", "A.B-c_D"] {
+            assert!(is_condition_type(sound), "{sound}");
+        }
+        for odd in ["", "-x", "x-", "a/b/c", "/a", "a/", "A/b", "a..b/c", "-a/b", "a b", "a/-b", "ä", "a_b/c"]
+        {
+            assert!(!is_condition_type(odd), "{odd}");
+        }
+    }
 }

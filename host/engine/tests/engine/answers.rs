@@ -165,7 +165,33 @@ fn an_answer_that_breaks_a_rule_names_field_and_rule() {
             step(json!({"observe": [{"log": {"pod": {"namespace": "n", "name": "p"}, "container": "c"}}]})),
             "`decision.observe[0].lines` must be 1 to 200, is 0",
         ),
+        (
+            "step",
+            step(
+                json!({"observe": [{"log": {"pod": {"namespace": "n", "name": "p/exec?command=sh"}, "container": "c", "lines": 1}}]}),
+            ),
+            "`decision.observe[0].log.pod.name` must be a name without / % ? #",
+        ),
+        (
+            "step",
+            step(
+                json!({"observe": [{"get": {"object": {"api-version": "v1", "kind": "Pod", "namespace": "..", "name": "p"}}}]}),
+            ),
+            "`decision.observe[0].get.object.namespace` must be a name without / % ? #",
+        ),
+        (
+            "step",
+            step(json!({"observe": [{"pod": "../other"}]})),
+            "`decision.observe[0].pod` must be a DNS label of at most 16 bytes",
+        ),
         ("step", step(json!({"act": []})), "`decision.act` must do something"),
+        (
+            "step",
+            step(
+                json!({"act": [{"create": {"manifest": r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web/status"}}"#}}]}),
+            ),
+            "`decision.act[0].create.manifest` must be an object whose `metadata.name` can be part of a path",
+        ),
         (
             "step",
             step(json!({"act": vec![json!({"run-pod": {"name": "a", "spec": {"template": "{}"}}}); 17]})),
@@ -205,6 +231,7 @@ fn an_answer_that_breaks_a_rule_names_field_and_rule() {
             wait(json!({"watch": vec![json!({"pod": "a"}); 17]})),
             "`decision.wait.watch` has 17 entries where 16 are allowed",
         ),
+        ("step", wait(json!({"watch": [{"pod": "A"}]})), "`decision.wait.watch[0].pod` must be a DNS label"),
         ("step", step(json!({"done": null})), "`decision.done` needs an outcome in mode backup"),
         ("step", step(json!({"fail": {"reason": "-"}})), "`decision.fail.reason` must match"),
     ];

@@ -99,8 +99,8 @@ impl Lift for w::ObjectRef {
         Ok(c::ObjectRef {
             api_version: answer.name(self.api_version).at("api-version")?,
             kind: answer.name(self.kind).at("kind")?,
-            namespace: self.namespace.map(|n| answer.name(n)).transpose().at("namespace")?,
-            name: answer.name(self.name).at("name")?,
+            namespace: self.namespace.map(|n| answer.segment(n)).transpose().at("namespace")?,
+            name: answer.segment(self.name).at("name")?,
         })
     }
 }
@@ -110,8 +110,8 @@ impl Lift for w::NamespacedName {
 
     fn lift(self, answer: &mut Answer) -> Result<c::NamespacedName, Broken> {
         Ok(c::NamespacedName {
-            namespace: answer.name(self.namespace).at("namespace")?,
-            name: answer.name(self.name).at("name")?,
+            namespace: answer.segment(self.namespace).at("namespace")?,
+            name: answer.segment(self.name).at("name")?,
         })
     }
 }
@@ -123,7 +123,7 @@ impl Lift for w::Selection {
         Ok(c::Selection {
             api_version: answer.name(self.api_version).at("api-version")?,
             kind: answer.name(self.kind).at("kind")?,
-            namespace: self.namespace.map(|n| answer.name(n)).transpose().at("namespace")?,
+            namespace: self.namespace.map(|n| answer.segment(n)).transpose().at("namespace")?,
             labels: answer.message(self.labels).at("labels")?,
         })
     }

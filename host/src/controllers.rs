@@ -66,7 +66,7 @@ pub async fn run(
     settings: Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ControllerError> {
-    let registry = Registry::load(engine, &settings.components)?;
+    let registry = Registry::load(engine, &settings.components, &settings.unguarded)?;
     let (caches, writers) = Caches::new(&registry);
     let (queues, inboxes) = Queues::new(&registry);
     let (events, mut poster) = events(client.clone());

@@ -1,9 +1,11 @@
 //! The components that are loaded, and which of them serves a strategy kind.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use backstay_core::component::{Served, serving};
-use backstay_core::contract::GroupKind;
+use backstay_core::contract::{GroupKind, Scope};
+use backstay_core::resource::unguarded;
 use backstay_engine::{Component, Engine, LoadError};
 
 use crate::component_limits::{self, LimitsError};
@@ -42,6 +44,28 @@ pub enum RegistryError {
         /// The option.
         option: String,
     },
+    /// Two of them have one name: they would share an account, a field manager, and what runs leave behind.
+    #[error("{first:?} and {second:?} are both component {name:?}: remove one of the files")]
+    SameName {
+        /// The name.
+        name: String,
+        /// The one.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// It asks for objects outside the namespaces of run and target that nothing ties to the tenant.
+    #[error(
+        "component {name:?} may {place} touch every {kind}, whosever it is, as no guard of the access names the run or its application: ask its author for one, or say that it is not needed with --allow-unguarded {name}"
+    )]
+    Unguarded {
+        /// Name of the component.
+        name: String,
+        /// Kind of the objects.
+        kind: GroupKind,
+        /// Where they are.
+        place: String,
+    },
     /// Two of them serve one kind.
     #[error("components {first:?} and {second:?} both serve {kind}: remove one of the files")]
     Twice {
@@ -59,11 +83,13 @@ pub enum RegistryError {
 pub struct Registry(Vec<Component>);
 
 impl Registry {
-    /// Loads every `.wasm` file of a folder, in order of names, each under the limits that are given beside it. A folder without any gives an empty registry.
+    /// Loads every `.wasm` file of a folder, in order of names, each under the limits that are given beside it. A folder
+    /// without any gives an empty registry. Accesses of the components named `unguarded` that nothing ties to a tenant are
+    /// an administrator's choice.
     ///
     /// # Errors
     /// The first file that cannot be loaded: an operator who put it there wants to know before anything runs.
-    pub fn load(engine: &Engine, folder: &Path) -> Result<Self, RegistryError> {
+    pub fn load(engine: &Engine, folder: &Path, unguarded: &[String]) -> Result<Self, RegistryError> {
         let unreadable = |source| RegistryError::Folder { path: folder.to_owned(), source };
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -74,17 +100,32 @@ impl Registry {
         }
         files.sort();
         let mut registry = Self::default();
+        let mut named: HashMap<String, PathBuf> = HashMap::new();
         for path in files {
             let component = engine
                 .load_file(&path)
                 .map_err(|source| RegistryError::Load { path: path.clone(), source: Box::new(source) })?;
-            registry.add(component_limits::apply(component, &path)?)?;
+            let name = component.descriptor().name.clone();
+            if let Some(first) = named.insert(name.clone(), path.clone()) {
+                return Err(RegistryError::SameName { name, first, second: path });
+            }
+            registry.add(component_limits::apply(component, &path)?, unguarded)?;
         }
         Ok(registry)
     }
 
-    fn add(&mut self, component: Component) -> Result<(), RegistryError> {
+    fn add(&mut self, component: Component, allowed: &[String]) -> Result<(), RegistryError> {
         let descriptor = component.descriptor();
+        if let Some(access) = unguarded(descriptor).filter(|_| !allowed.contains(&descriptor.name)) {
+            return Err(RegistryError::Unguarded {
+                name: descriptor.name.clone(),
+                kind: GroupKind { group: access.group.clone(), kind: access.kind.clone() },
+                place: match &access.scope {
+                    Scope::Named(name) => format!("in namespace {name:?}"),
+                    _ => "cluster-wide".to_owned(),
+                },
+            });
+        }
         if let Some(option) = descriptor.target_namespace_option.clone() {
             return Err(RegistryError::TargetNamespace { name: descriptor.name.clone(), option });
         }

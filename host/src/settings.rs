@@ -12,6 +12,8 @@ use jiff::SignedDuration;
 pub struct Settings {
     /// Folder with the strategy components, one `.wasm` file each.
     pub components: PathBuf,
+    /// Names of components whose objects outside the tenants' namespaces need no guard that ties them to a tenant.
+    pub unguarded: Vec<String>,
     /// Folder for compiled code; none: code is compiled at every start.
     pub code_cache: Option<PathBuf>,
     /// The controller's own namespace, where strategy revisions are kept.
@@ -38,6 +40,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             components: PathBuf::from("/components"),
+            unguarded: Vec::new(),
             code_cache: None,
             namespace: "backstay-system".to_owned(),
             http: None,

@@ -15,6 +15,9 @@ pub(super) struct CrdsArgs {
     /// Also print the CRDs of the strategy kinds that the components of this folder serve
     #[arg(long, env = "BACKSTAY_COMPONENTS")]
     components: Option<PathBuf>,
+    /// A component of the folder whose objects outside the tenants' namespaces need no guard; may be given several times
+    #[arg(long = "allow-unguarded", env = "BACKSTAY_ALLOW_UNGUARDED", value_delimiter = ',')]
+    allow_unguarded: Vec<String>,
     /// Write one file a CRD into this folder instead
     #[arg(long)]
     out: Option<PathBuf>,
@@ -25,7 +28,7 @@ impl CrdsArgs {
         let mut crds = backstay_api::crds();
         if let Some(folder) = &self.components {
             let engine = Engine::new(EngineConfig::default())?;
-            for component in Registry::load(&engine, folder)?.iter() {
+            for component in Registry::load(&engine, folder, &self.allow_unguarded)?.iter() {
                 for kind in &component.descriptor().kinds {
                     let crd = strategy_crd(kind).with_context(|| {
                         format!(

@@ -21,6 +21,9 @@ pub(super) struct RunArgs {
     /// Folder with the strategy components, one .wasm file each
     #[arg(long, env = "BACKSTAY_COMPONENTS", default_value = "/components")]
     components: PathBuf,
+    /// Components whose objects outside the tenants' namespaces need no guard, separated by commas or given several times
+    #[arg(long, env = "BACKSTAY_ALLOW_UNGUARDED", value_delimiter = ',')]
+    allow_unguarded: Vec<String>,
     /// Folder for compiled code, readable by this user only; without it components are compiled at every start
     #[arg(long, env = "BACKSTAY_CODE_CACHE")]
     code_cache: Option<PathBuf>,
@@ -112,6 +115,7 @@ impl RunArgs {
         telemetry::start(&self.log, self.log_format).context("--log cannot be read")?;
         let settings = Settings {
             components: self.components,
+            unguarded: self.allow_unguarded,
             code_cache: self.code_cache,
             namespace: self.namespace,
             http: Some(self.http_bind),

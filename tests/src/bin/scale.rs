@@ -251,7 +251,15 @@ impl Bench {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let began = Instant::now();
         let program = Command::new(&self.args.program)
-            .args(["run", "--http-bind", &format!("127.0.0.1:{port}"), "--log", "warn"])
+            .args([
+                "run",
+                "--http-bind",
+                &format!("127.0.0.1:{port}"),
+                "--log",
+                "warn",
+                "--allow-unguarded",
+                controller::UNGUARDED,
+            ])
             .arg("--components")
             .arg(&self.args.components)
             .arg("--code-cache")

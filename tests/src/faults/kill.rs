@@ -33,6 +33,8 @@ impl Theatre {
                 "run",
                 "--http-bind",
                 "127.0.0.1:0",
+                "--allow-unguarded",
+                controller::UNGUARDED,
                 "--recheck",
                 "3s",
                 "--job-ttl",

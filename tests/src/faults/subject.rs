@@ -56,6 +56,7 @@ impl Subject {
                 let client = ClientBuilder::new(real, "default").with_layer(&layer).build();
                 let settings = Settings {
                     components: make.components,
+                    unguarded: vec![crate::controller::UNGUARDED.to_owned()],
                     namespace,
                     wait_deadline: SignedDuration::from_secs(30),
                     run_deadline: make.run_deadline,

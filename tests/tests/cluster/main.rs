@@ -10,6 +10,7 @@ mod jobs;
 mod plans;
 mod pods;
 mod program;
+mod reach;
 mod restores;
 mod results;
 mod steps;

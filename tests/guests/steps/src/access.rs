@@ -44,7 +44,24 @@ pub(crate) fn declared() -> Vec<Access> {
             )
         },
         access("", "Pod", "pods", Verbs { get: true, list: true, logs: true, ..none() }),
-        access("", "Secret", "secrets", Verbs { keys: true, ..none() }),
+        access("", "Secret", "secrets", Verbs { keys: true, create: true, apply: true, ..none() }),
+        // May be read by everybody's run, and written where its name begins with the application's.
+        access(
+            "networking.k8s.io",
+            "NetworkPolicy",
+            "networkpolicies",
+            Verbs { get: true, list: true, ..none() },
+        ),
+        Access {
+            fields: vec!["/metadata/labels".to_owned()],
+            guards: vec![Guard { at: "/metadata/name".to_owned(), value: "{application}-*".to_owned() }],
+            ..access(
+                "networking.k8s.io",
+                "NetworkPolicy",
+                "networkpolicies",
+                Verbs { patch: true, purge: true, ..none() },
+            )
+        },
         // Declared, and not granted in the tests.
         access("apps", "Deployment", "deployments", Verbs { get: true, list: true, create: true, ..none() }),
         // Declared, and known to no API server.

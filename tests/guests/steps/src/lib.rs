@@ -14,7 +14,7 @@ use backstay_sdk::{
     Descriptor, Deserialize, Event, Finding, NamespacedName, ObjectRef, Serialize, Value, json,
 };
 
-use program::{Instruction, Object, StepsSpec, Watched};
+use program::{Dependents, Instruction, Object, StepsSpec, Watched};
 
 /// Whether this is the guest that does not ask to undo anything.
 const KEEPER: bool = cfg!(feature = "keeper");
@@ -91,10 +91,12 @@ impl ResourceStrategy for Steps {
             }
             // What was looked at has changed meanwhile: it is looked at again.
             if !again {
-                memory.saw(match &result.value {
-                    Ok(object) => json!({"done": object}),
-                    Err(error) => json!({"refused": format!("{error:?}")}),
-                });
+                for result in &view.results {
+                    memory.saw(match &result.value {
+                        Ok(object) => json!({"done": object}),
+                        Err(error) => json!({"refused": format!("{error:?}")}),
+                    });
+                }
                 memory.at += 1;
             }
         }
@@ -223,7 +225,10 @@ fn run(
                     }
                 }
             }
-            Instruction::Delete { object, uid: None, own } => {
+            Instruction::All(all) => {
+                Some(Decision::Act(all.iter().map(|one| action(one, request)).collect()))
+            }
+            Instruction::Delete { object, uid: None, own, resource_version, propagation } => {
                 let found = GetQuery { object: object.named(request), live: true, fields: Vec::new() };
                 match ask(view, Query::Get(found)) {
                     Err(observe) => Some(*observe),
@@ -235,7 +240,10 @@ fn run(
                             memory.saw(json!({"done": null}));
                             None
                         }
-                        Some(uid) => Some(Decision::Act(vec![delete(object, uid, request)])),
+                        Some(uid) => {
+                            let version = resource_version.clone();
+                            Some(Decision::Act(vec![delete(object, uid, version, *propagation, request)]))
+                        }
                     },
                 }
             }
@@ -295,13 +303,16 @@ fn end(
 /// The answer as JSON, or the question.
 fn ask(view: &View, query: Query) -> Result<Value, Box<Decision>> {
     use backstay_sdk::step::Content;
-    match view.ask(query) {
+    match view.ask(query.clone()) {
         Err(Stop::Ask(queries)) => Err(Box::new(Decision::Observe(queries))),
         Err(Stop::Wait(wait)) => Err(Box::new(Decision::Wait(wait))),
         Err(Stop::Fail(failure)) => Err(Box::new(Decision::Fail(failure))),
         Ok(Err(error)) => Ok(json!({"error": format!("{error:?}")})),
         Ok(Ok(content)) => Ok(match content {
             Content::Object(object) => json!({"object": object}),
+            Content::Objects(list) if asks_for_fields(&query) => {
+                json!({"items": list.items, "complete": list.complete})
+            }
             Content::Objects(list) => {
                 let names: Vec<_> = list.items.iter().map(|o| o["metadata"]["name"].clone()).collect();
                 json!({"objects": names, "complete": list.complete})
@@ -313,6 +324,10 @@ fn ask(view: &View, query: Query) -> Result<Value, Box<Decision>> {
                 "messages": result.pods.iter().flat_map(|p| &p.containers).map(|c| c.message.clone()).collect::<Vec<_>>()}}),
         }),
     }
+}
+
+fn asks_for_fields(query: &Query) -> bool {
+    matches!(query, Query::List(list) if !list.fields.is_empty())
 }
 
 fn watched(watch: &Watched, object: &ObjectRef, request: &Request<StepsSpec>) -> Vec<Watch> {
@@ -364,7 +379,7 @@ impl Instruction {
             Self::Get { object, live, fields } => {
                 Query::Get(GetQuery { object: object.named(request), live: *live, fields: fields.clone() })
             }
-            Self::List { object, labels, live, limit } => {
+            Self::List { object, labels, live, fields, limit } => {
                 let of = object.named(request);
                 Query::List(ListQuery {
                     objects: Selection {
@@ -374,14 +389,14 @@ impl Instruction {
                         labels: labels.clone(),
                     },
                     live: *live,
-                    fields: Vec::new(),
+                    fields: fields.clone(),
                     limit: *limit,
                 })
             }
-            Self::Log { pod, container } => Query::Log(LogQuery {
+            Self::Log { pod, container, previous } => Query::Log(LogQuery {
                 pod: NamespacedName { namespace: request.namespace().to_owned(), name: pod.clone() },
                 container: container.clone(),
-                previous: false,
+                previous: *previous,
                 lines: 5,
             }),
             Self::Keys { secret } => Query::SecretKeys(NamespacedName {
@@ -409,12 +424,22 @@ fn is_own(answer: &Value, request: &Request<StepsSpec>) -> bool {
     answer["object"]["metadata"]["labels"]["backstay.dev/run-uid"] == json!(request.run_uid)
 }
 
-fn delete(object: &Object, uid: &str, request: &Request<StepsSpec>) -> Action {
+fn delete(
+    object: &Object,
+    uid: &str,
+    resource_version: Option<String>,
+    dependents: Dependents,
+    request: &Request<StepsSpec>,
+) -> Action {
     Action::Delete(Delete {
         object: object.named(request),
         uid: uid.to_owned(),
-        resource_version: None,
-        propagation: Propagation::Background,
+        resource_version,
+        propagation: match dependents {
+            Dependents::Background => Propagation::Background,
+            Dependents::Foreground => Propagation::Foreground,
+            Dependents::Orphan => Propagation::Orphan,
+        },
     })
 }
 
@@ -430,13 +455,15 @@ fn action(instruction: &Instruction, request: &Request<StepsSpec>) -> Action {
             let mark = json!({"metadata": {"labels": {"backstay.dev/run-uid": request.run_uid}}});
             Action::Apply(Apply { manifest: object.manifest(&mark, request), force: *force })
         }
-        Instruction::Patch { object, with, resource_version } => Action::Patch(Patch {
+        Instruction::Patch { object, with, resource_version, uid } => Action::Patch(Patch {
             object: object.named(request),
-            uid: None,
+            uid: uid.clone(),
             resource_version: resource_version.clone(),
             body: with.clone(),
         }),
-        Instruction::Delete { object, uid: Some(uid), .. } => delete(object, uid, request),
+        Instruction::Delete { object, uid: Some(uid), resource_version, propagation, .. } => {
+            delete(object, uid, resource_version.clone(), *propagation, request)
+        }
         Instruction::RunPod { name, script, node, warning } => Action::RunPod(RunPod {
             name: name.clone(),
             spec: PodRun {

@@ -58,11 +58,15 @@ pub enum Instruction {
         labels: String,
         #[serde(default)]
         live: bool,
+        #[serde(default)]
+        fields: Vec<String>,
         limit: u32,
     },
     Log {
         pod: String,
         container: String,
+        #[serde(default)]
+        previous: bool,
     },
     Keys {
         secret: String,
@@ -94,6 +98,7 @@ pub enum Instruction {
         object: Object,
         with: Value,
         resource_version: Option<String>,
+        uid: Option<String>,
     },
     /// Deletes the object of this uid, unlooked at; without one, looks first, and deletes what is there, or only what is the
     /// run's own.
@@ -102,7 +107,12 @@ pub enum Instruction {
         uid: Option<String>,
         #[serde(default)]
         own: bool,
+        resource_version: Option<String>,
+        #[serde(default)]
+        propagation: Dependents,
     },
+    /// Several things in one act.
+    All(Vec<Instruction>),
     RunPod {
         name: String,
         script: String,
@@ -136,6 +146,17 @@ pub enum Instruction {
     Trap(String),
     /// Asks something new for ever.
     Ask,
+}
+
+/// What happens to dependents of what is deleted.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
+#[allow(missing_docs)]
+pub enum Dependents {
+    #[default]
+    Background,
+    Foreground,
+    Orphan,
 }
 
 /// What a wait watches.

@@ -25,6 +25,10 @@ pub(super) enum Verb {
 }
 
 impl Verb {
+    pub(super) fn writes(self) -> bool {
+        matches!(self, Self::Create | Self::Patch | Self::Delete)
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Get => "get",

@@ -15,6 +15,8 @@ pub struct Seen {
 
 /// Once, and five times.
 const TIMES: [u32; 2] = [1, 5];
+/// More calls of a kind than any run makes.
+const ALWAYS: u32 = 1000;
 
 /// Every plan of a scenario, in a fixed order.
 #[must_use]
@@ -22,17 +24,21 @@ pub fn plans(scenario: Scenario, seen: &Seen) -> Vec<Plan> {
     let mut troubles = Vec::new();
     for (what, number) in &seen.calls {
         let (verb, resource) = what.split_once(' ').unwrap_or((what, ""));
-        if resource == "events" || !concerns(scenario, verb, resource) {
+        if resource == "events" {
+            courtesy(what, &mut troubles);
+            continue;
+        }
+        if !concerns(scenario, verb, resource) {
             continue;
         }
         for nth in 1..=*number {
             let at = Call { what: what.clone(), nth };
             match verb {
-                "create" | "patch" | "delete" => write(&at, verb, &mut troubles),
+                "create" | "patch" | "delete" => write(scenario, &at, verb, &mut troubles),
                 // A list or watch that breaks is made anew: each is struck the first time.
-                "list" | "watch" if nth == 1 => begin_watch(&at, &mut troubles),
+                "list" | "watch" if nth == 1 => begin_watch(scenario, &at, &mut troubles),
                 "list" | "watch" => {}
-                _ => read(&at, &mut troubles),
+                _ => read(scenario, &at, &mut troubles),
             }
         }
     }
@@ -51,8 +57,9 @@ pub fn plans(scenario: Scenario, seen: &Seen) -> Vec<Plan> {
                 Trouble::Break { at: at() },
                 Trouble::Slow { at: at() },
             ]);
-            // An API server does not lose events. Where ours would not be looked at again otherwise, a net is promised.
-            if matches!(resource, "jobs" | "pods") {
+            // An API server does not lose events. Where ours would not be looked at again otherwise, a net is promised:
+            // for Jobs and pods, and for what a run that takes steps waits for.
+            if matches!(resource, "jobs" | "pods" | "configmaps") {
                 troubles.push(Trouble::Lose { at: at() });
             }
         }
@@ -69,6 +76,11 @@ pub fn plans(scenario: Scenario, seen: &Seen) -> Vec<Plan> {
     plans
 }
 
+/// Whether a scenario goes another way through what an earlier one goes through.
+fn adds(scenario: Scenario) -> bool {
+    matches!(scenario, Scenario::Failed | Scenario::Undo | Scenario::Inherited | Scenario::Private)
+}
+
 /// Every list and watch is struck in the first scenario; in the others, those that they are about.
 fn concerns(scenario: Scenario, verb: &str, resource: &str) -> bool {
     if verb != "list" && verb != "watch" {
@@ -76,24 +88,40 @@ fn concerns(scenario: Scenario, verb: &str, resource: &str) -> bool {
     }
     match scenario {
         Scenario::Backup => true,
+        Scenario::Failed => matches!(resource, "pods" | "jobs"),
         Scenario::Restore => matches!(resource, "restorejobs" | "jobs"),
         Scenario::Deletion => matches!(resource, "backups" | "jobs"),
         Scenario::Steps => matches!(resource, "configmaps" | "jobs"),
+        Scenario::Undo => matches!(resource, "configmaps" | "backupjobs"),
+        Scenario::Inherited => resource == "restorejobs",
+        Scenario::Private => resource == "backups",
         Scenario::Plan => matches!(resource, "plans" | "backupjobs"),
     }
 }
 
-fn failing(at: &Call, codes: &[u16], troubles: &mut Vec<Trouble>) {
+/// Posts of Events all fail: nothing may depend on them.
+fn courtesy(what: &str, troubles: &mut Vec<Trouble>) {
+    let at = || Call { what: what.to_owned(), nth: 1 };
+    troubles.extend([
+        Trouble::Answer { at: at(), code: 500, times: ALWAYS },
+        Trouble::Unsent { at: at(), times: ALWAYS },
+    ]);
+}
+
+/// Five times is told from once by how long it lasts: one code of it will do where a scenario adds to another one.
+fn failing(scenario: Scenario, at: &Call, codes: &[u16], troubles: &mut Vec<Trouble>) {
     for times in TIMES {
         for code in codes {
-            troubles.push(Trouble::Answer { at: at.clone(), code: *code, times });
+            if times == 1 || *code == 500 || !adds(scenario) {
+                troubles.push(Trouble::Answer { at: at.clone(), code: *code, times });
+            }
         }
         troubles.push(Trouble::Unsent { at: at.clone(), times });
     }
 }
 
-fn write(at: &Call, verb: &str, troubles: &mut Vec<Trouble>) {
-    failing(at, &[409, 429, 500, 504], troubles);
+fn write(scenario: Scenario, at: &Call, verb: &str, troubles: &mut Vec<Trouble>) {
+    failing(scenario, at, &[409, 429, 500, 504], troubles);
     for times in TIMES {
         troubles.push(Trouble::Lost { at: at.clone(), times });
     }
@@ -110,13 +138,13 @@ fn write(at: &Call, verb: &str, troubles: &mut Vec<Trouble>) {
     }
 }
 
-fn read(at: &Call, troubles: &mut Vec<Trouble>) {
-    failing(at, &[429, 500, 504], troubles);
+fn read(scenario: Scenario, at: &Call, troubles: &mut Vec<Trouble>) {
+    failing(scenario, at, &[429, 500, 504], troubles);
     troubles.push(Trouble::Late { at: at.clone() });
 }
 
-fn begin_watch(at: &Call, troubles: &mut Vec<Trouble>) {
-    failing(at, &[429, 500], troubles);
+fn begin_watch(scenario: Scenario, at: &Call, troubles: &mut Vec<Trouble>) {
+    failing(scenario, at, &[429, 500], troubles);
     troubles.push(Trouble::Late { at: at.clone() });
 }
 

@@ -5,7 +5,8 @@ use backstay_core::job::end;
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::ledger::{Found, Snapshot};
+use super::compare::Snapshot;
+use super::ledger::Found;
 use super::plan::Scenario;
 
 /// What is wrong with the end of an undisturbed run.
@@ -17,6 +18,7 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
         }
     };
     let count = |kind: &str| snapshot.counts.get(kind).copied().unwrap_or_default();
+    check(snapshot.left_over.is_empty(), "no checkpoint of a run that is over is left");
     let phase = |kind: &str| {
         let object = snapshot.objects.iter().find(|(title, _)| title.starts_with(&format!("{kind} ")));
         object.and_then(|(_, o)| o["status"]["phase"].as_str()).unwrap_or_default()
@@ -32,6 +34,14 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
             let bucket =
                 &backup["spec"]["driverMetadata"]["job.strategy.backups.cozystack.io/parameter/bucket"];
             check(bucket == "then", "the Backup has the parameters");
+        }
+        Scenario::Failed => {
+            check(phase("BackupJob") == "Failed", "the BackupJob has Failed");
+            check(count("Job") == (1, 0) && count("Backup") == (0, 0), "one Job was made and no Backup");
+            check(found.jobs.iter().all(|j| end(j).is_some_and(|e| !e.succeeded)), "the Job has failed");
+            check(found.jobs.iter().all(ttl), "the Job goes by itself some time");
+            let said = found.ends().map(|end| end.message).collect::<String>();
+            check(said.contains('3'), "the exit code is told");
         }
         Scenario::Restore => {
             check(phase("RestoreJob") == "Succeeded", "the RestoreJob has Succeeded");
@@ -63,7 +73,41 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
             check(theirs["data"]["a"] == "2", "the ConfigMap that was to be patched is");
             let backup = snapshot.objects.get("Backup nightly").cloned().unwrap_or_default();
             check(backup["status"]["privateData"].is_string(), "the Backup names its private data");
-            check(found.private == [json!({"password": "hush"})], "the private data is kept, once");
+            let [record] = found.records.as_slice() else {
+                check(false, "the private data is kept, once, and nothing else");
+                return wrong;
+            };
+            check(record.what == "private", "what is kept is private data");
+            check(record.content["data"] == json!({"password": "hush"}), "the private data is what it was");
+        }
+        Scenario::Undo => {
+            check(found.backup_jobs.is_empty() && found.backups.is_empty(), "run and Backup are gone");
+            check(count("BackupJob") == (1, 1) && count("Backup") == (0, 0), "no Backup was made");
+            check(count("ConfigMap").1 == 1, "what was made is undone");
+            check(!snapshot.objects.contains_key("ConfigMap half"), "nothing half done is left");
+            check(found.records.is_empty(), "no checkpoint is left");
+        }
+        Scenario::Inherited => {
+            let run =
+                |name: &str| snapshot.objects.get(&format!("RestoreJob {name}")).cloned().unwrap_or_default();
+            let (first, second) = (run("back"), run("again"));
+            check(first["status"]["phase"] == "Failed", "the first restore has failed");
+            check(second["status"]["phase"] == "Succeeded", "the second one has succeeded");
+            let said = second["status"]["conditions"].as_array().into_iter().flatten();
+            let seen = said
+                .filter(|c| c["type"] == "Seen")
+                .filter_map(|c| c["message"].as_str())
+                .collect::<String>();
+            let told = seen.contains("inherited") && seen.contains("<uid of RestoreJob back>");
+            check(told, "it was told what the first one left");
+            check(found.records.is_empty(), "that is settled, and no checkpoint is left");
+            check(count("Secret").0 == count("Secret").1, "all records were deleted");
+            check(snapshot.objects.contains_key("ConfigMap half"), "what the first one made is there");
+        }
+        Scenario::Private => {
+            check(found.backups.is_empty(), "the Backup is gone");
+            check(found.records.is_empty(), "its private data went with it, and no checkpoint is left");
+            check(!snapshot.objects.contains_key("ConfigMap copy"), "it is cleaned up after");
         }
         Scenario::Plan => {
             check(count("BackupJob") == (1, 0), "one BackupJob was made");

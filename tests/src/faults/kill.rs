@@ -4,13 +4,19 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures::future::join_all;
+use futures::{StreamExt, stream};
 use tokio::time::Instant;
 
-use super::ledger::Snapshot;
+use super::compare::Snapshot;
+use super::course::Progress;
+use super::judge::Judge;
 use super::plan::Scenario;
-use super::play::{Judge, TO_THE_END, Theatre};
+use super::play::{TO_THE_END, Theatre};
 use super::stage::Stage;
 use crate::controller;
+
+/// Ends that are judged at once.
+const AT_ONCE: usize = 24;
 
 /// The program; dropping it is a SIGKILL.
 struct Program(Child);
@@ -21,6 +27,21 @@ impl Drop for Program {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// What came of killing the program.
+#[derive(Debug, Default)]
+pub struct Struck {
+    /// What is wrong at the end, a line each.
+    pub wrong: Vec<String>,
+    /// How many runs had not begun when it was killed.
+    pub before: usize,
+    /// How many had begun and not ended.
+    pub midway: usize,
+    /// How many had ended.
+    pub over: usize,
+    /// How long the program takes when it is left alone.
+    pub undisturbed: Duration,
 }
 
 impl Theatre {
@@ -52,63 +73,87 @@ impl Theatre {
         Program(started.unwrap_or_else(|e| panic!("{} does not start: {e}", program.display())))
     }
 
+    /// One of each scenario, with its cue given.
     async fn stages(&self) -> Vec<Stage> {
         let mut stages = Vec::new();
         for scenario in Scenario::ALL {
             let (client, namespace) = (self.client.clone(), self.namespace());
             stages.push(Stage::set(client, &namespace, controller::NAMESPACE, scenario, &self.pins).await);
         }
-        stages
-    }
-
-    /// For each moment: all scenarios are given their cue, the program is started, and killed that long after. What it
-    /// left is the next one's; the last one is left alone. Returns what is then wrong, and how many ends were judged.
-    ///
-    /// # Panics
-    /// When the program cannot be started, or the undisturbed run is wrong.
-    pub async fn kill_at(&self, moments: &[Duration]) -> (Vec<String>, usize) {
-        let undisturbed = self.undisturbed().await;
-        let mut all = Vec::new();
-        for moment in moments {
-            let stages = self.stages().await;
-            for stage in &stages {
-                stage.cue().await;
-            }
-            let program = self.program();
-            tokio::time::sleep_until(Instant::now() + *moment).await;
-            drop(program);
-            all.extend(stages.into_iter().map(|stage| (*moment, stage)));
-        }
-        let program = self.program();
-        let judged = all.iter().map(|(moment, stage)| async {
-            let mut broken = Vec::new();
-            broken.extend(stage.ends(false, TO_THE_END).await.err());
-            let (_, snapshot) =
-                undisturbed.iter().find(|(s, _)| *s == stage.scenario).expect("every scenario has one");
-            self.rest(stage, &Judge::Like(snapshot), &mut broken).await;
-            let about = format!("{}, killed after {} ms", stage.scenario.word(), moment.as_millis());
-            broken.into_iter().map(|line| format!("{about}: {line}")).collect::<Vec<_>>()
-        });
-        let wrong: Vec<String> = join_all(judged).await.into_iter().flatten().collect();
-        drop(program);
-        (wrong, all.len())
-    }
-
-    /// What the program leaves when it is left alone.
-    async fn undisturbed(&self) -> Vec<(Scenario, Snapshot)> {
-        let stages = self.stages().await;
-        let program = self.program();
-        let mut left = Vec::new();
         for stage in &stages {
             stage.cue().await;
         }
-        for stage in &stages {
+        stages
+    }
+
+    /// As often as `moments` says: all scenarios are given their cue, the program is started and killed, each time a little
+    /// later, from the start to beyond the end of a run that is left alone. What it left is the next one's; the last one
+    /// is left alone.
+    ///
+    /// # Panics
+    /// When the program cannot be started, or the undisturbed run is wrong.
+    pub async fn kill_at(&self, moments: u32) -> Struck {
+        let (undisturbed, length) = self.undisturbed().await;
+        let mut struck = Struck { undisturbed: length, ..Struck::default() };
+        let mut all = Vec::new();
+        for nth in 1..=moments {
+            let stages = self.stages().await;
+            let moment = length * nth / (moments - 1).max(1);
+            let program = self.program();
+            let at = Instant::now() + moment;
+            // What others do in a scenario goes on meanwhile.
+            let going = join_all(stages.iter().map(|stage| stage.ends(false, TO_THE_END)));
+            let _ = tokio::time::timeout_at(at, going).await;
+            tokio::time::sleep_until(at).await;
+            drop(program);
+            for stage in stages {
+                match stage.progress().await.expect("what is there can be read") {
+                    Progress::Before => struck.before += 1,
+                    Progress::Midway => struck.midway += 1,
+                    Progress::Over => struck.over += 1,
+                }
+                all.push((moment, stage));
+            }
+        }
+        let program = self.program();
+        let judged = all.iter().map(|(moment, stage)| {
+            let (_, snapshot) =
+                undisturbed.iter().find(|(s, _)| *s == stage.scenario).expect("every scenario has one");
+            async move {
+                let mut broken = Vec::new();
+                broken.extend(stage.ends(false, TO_THE_END).await.err());
+                self.comes_to_rest(stage, &Judge::Like(snapshot), &mut broken).await;
+                let about = format!("{}, killed after {} ms", stage.scenario.word(), moment.as_millis());
+                broken.into_iter().map(|line| format!("{about}: {line}")).collect::<Vec<_>>()
+            }
+        });
+        let judged: Vec<_> = stream::iter(judged).buffer_unordered(AT_ONCE).collect().await;
+        drop(program);
+        struck.wrong = judged.into_iter().flatten().collect();
+        struck
+    }
+
+    /// What the program leaves when it is left alone, and how long it takes from its start.
+    async fn undisturbed(&self) -> (Vec<(Scenario, Snapshot)>, Duration) {
+        let stages = self.stages().await;
+        let began = Instant::now();
+        let program = self.program();
+        let ends = join_all(stages.iter().map(|stage| stage.ends(false, TO_THE_END))).await;
+        let length = began.elapsed();
+        let mut left = Vec::new();
+        for (stage, end) in stages.iter().zip(ends) {
             let mut broken = Vec::new();
-            broken.extend(stage.ends(false, TO_THE_END).await.err());
-            left.push((stage.scenario, self.rest(stage, &Judge::Absolute, &mut broken).await));
+            broken.extend(end.err());
+            left.push((stage.scenario, self.comes_to_rest(stage, &Judge::Absolute, &mut broken).await));
             assert!(broken.is_empty(), "{} is wrong without any trouble: {broken:?}", stage.scenario.word());
         }
         drop(program);
-        left
+        (left, length)
+    }
+
+    async fn comes_to_rest(&self, stage: &Stage, judge: &Judge<'_>, broken: &mut Vec<String>) -> Snapshot {
+        let snapshot = self.rest(stage, judge, || self.census.changed(&stage.namespace), broken).await;
+        broken.extend(stage.touched(&super::plan::Trouble::None).await);
+        snapshot
     }
 }

@@ -1,92 +1,21 @@
-//! What a plan leaves in its namespace, in a form that can be compared with what another one leaves, and the rules that
-//! hold for every one of them.
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+//! What a plan leaves in its namespace, and the rules that hold for every one of them.
 
 use backstay_api::{Backup, BackupJob, Plan, RestoreJob};
-use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::{ListParams, PartialObjectMeta};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::api::ListParams;
 use kube::core::NamespaceResourceScope;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::bystanders;
+use super::census::Census;
+use super::compare::{Snapshot, comparable, replaced};
+use super::plan::Scenario;
 use super::stage::Stage;
-
-/// Objects of one namespace, and how many of each kind were ever made and deleted there.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Snapshot {
-    /// By kind and name, without what differs from one run to the next.
-    pub objects: BTreeMap<String, Value>,
-    /// By kind: made, deleted.
-    pub counts: BTreeMap<String, (usize, usize)>,
-}
-
-/// Counts what is made and deleted, in all namespaces, as the API server's watches tell it.
-#[derive(Clone, Default)]
-pub(super) struct Census(Arc<Mutex<BTreeMap<(String, String), Uids>>>);
-
-#[derive(Default)]
-struct Uids {
-    made: BTreeSet<String>,
-    deleted: BTreeSet<String>,
-}
-
-impl Census {
-    /// Counts, for as long as it is polled.
-    pub(super) async fn take(self, client: Client) {
-        tokio::join!(
-            self.of::<Job>(&client),
-            self.of::<Backup>(&client),
-            self.of::<BackupJob>(&client),
-            self.of::<ControllerRevision>(&client),
-            self.of::<ConfigMap>(&client),
-        );
-    }
-
-    async fn of<K>(&self, client: &Client)
-    where
-        K: Resource<DynamicType = ()> + Clone + Send + Sync + std::fmt::Debug + 'static,
-    {
-        let kind = K::kind(&()).to_string();
-        let stream = watcher(Api::<PartialObjectMeta<K>>::all(client.clone()), Config::default());
-        let note = |object: &PartialObjectMeta<K>, deleted: bool| {
-            let key = (object.namespace().unwrap_or_default(), kind.clone());
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let uids = all.entry(key).or_default();
-            let uid = object.uid().unwrap_or_default();
-            if deleted {
-                uids.deleted.insert(uid.clone());
-            }
-            uids.made.insert(uid);
-        };
-        stream
-            .default_backoff()
-            .map_err(|error| tracing::warn!(%error, "the census lost a watch"))
-            .for_each(|event| {
-                match event {
-                    Ok(Event::Apply(object) | Event::InitApply(object)) => note(&object, false),
-                    Ok(Event::Delete(object)) => note(&object, true),
-                    Ok(Event::Init | Event::InitDone) | Err(()) => {}
-                }
-                futures::future::ready(())
-            })
-            .await;
-    }
-
-    fn counts(&self, namespace: &str) -> BTreeMap<String, (usize, usize)> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = all.iter().filter(|((n, _), _)| n == namespace);
-        here.map(|((_, kind), uids)| (kind.clone(), (uids.made.len(), uids.deleted.len()))).collect()
-    }
-}
 
 /// The objects of a namespace as they are.
 pub(super) struct Found {
@@ -94,23 +23,41 @@ pub(super) struct Found {
     pub restore_jobs: Vec<RestoreJob>,
     pub backups: Vec<Backup>,
     pub jobs: Vec<Job>,
+    /// Their names, of which a part is by chance.
+    pods: Vec<String>,
     plans: Vec<Plan>,
     config_maps: Vec<ConfigMap>,
-    /// What strategies keep of Backups, of the runs of the namespace.
-    pub private: Vec<Value>,
+    /// What is kept of runs of the namespace where tenants cannot see it.
+    pub records: Vec<Record>,
+    secrets: Vec<Secret>,
     revisions: Vec<ControllerRevision>,
     namespace: String,
+    /// Uid of the run that made the Backup which was there from the beginning.
+    run_of_then: String,
+}
+
+/// A checkpoint, private data, or what a stranded restore has left.
+pub(super) struct Record {
+    /// `checkpoint`, `private` or `kept`.
+    pub what: String,
+    /// Uid of its run.
+    run_uid: String,
+    /// Name of its Secret.
+    name: String,
+    /// Its content.
+    pub content: Value,
 }
 
 impl Found {
     /// Lists them.
     pub(super) async fn list(stage: &Stage) -> Result<Self, kube::Error> {
         let (client, namespace) = (&stage.client, stage.namespace.as_str());
-        let (backup_jobs, restore_jobs, backups, jobs, plans, mut config_maps, records, mut revisions) = tokio::try_join!(
+        let (backup_jobs, restore_jobs, backups, jobs, pods, plans, config_maps, secrets, mut revisions) = tokio::try_join!(
             list(client, namespace),
             list(client, namespace),
             list(client, namespace),
             list(client, namespace),
+            list::<Pod>(client, namespace),
             list(client, namespace),
             list(client, namespace),
             list::<Secret>(client, &stage.revisions),
@@ -119,18 +66,24 @@ impl Found {
         let namespace = namespace.to_owned();
         // Their strategy has the name of the namespace.
         revisions.retain(|r| r.name_any().contains(&format!("-{namespace}-")));
-        // Every namespace has this one.
-        config_maps.retain(|c: &ConfigMap| c.name_any() != "kube-root-ca.crt");
-        let private = records.iter().filter_map(|s: &Secret| private_data(s, &namespace)).collect();
+        let (records, secrets): (Vec<_>, Vec<_>) =
+            theirs(secrets).into_iter().partition(|s| s.labels().contains_key("backstay.dev/record"));
         Ok(Self {
-            backup_jobs,
+            backup_jobs: theirs(backup_jobs),
             restore_jobs,
-            backups,
-            jobs,
+            backups: theirs(backups),
+            jobs: theirs(jobs),
+            pods: pods.iter().map(ResourceExt::name_any).collect(),
             plans,
-            config_maps,
-            private,
+            // Every namespace has the one with the certificates.
+            config_maps: theirs(config_maps)
+                .into_iter()
+                .filter(|c: &ConfigMap| c.name_any() != "kube-root-ca.crt")
+                .collect(),
+            records: records.iter().filter_map(|s| Record::of(s, &namespace)).collect(),
+            secrets: secrets.into_iter().filter(|s| s.namespace().as_ref() == Some(&namespace)).collect(),
             revisions,
+            run_of_then: stage.run_of_then.clone(),
             namespace,
         })
     }
@@ -138,10 +91,18 @@ impl Found {
     /// The form that can be compared.
     pub(super) fn snapshot(&self, census: &Census) -> Snapshot {
         let mut words = vec![(self.namespace.clone(), "<namespace>".to_owned())];
-        for revision in &self.revisions {
+        words.push((self.run_of_then.clone(), "<uid of the run of then>".to_owned()));
+        let mut revisions: Vec<_> = self.revisions.iter().collect();
+        revisions.sort_by_cached_key(|r| replaced(&json!(r.data).to_string(), &words));
+        for (number, revision) in revisions.iter().enumerate() {
             // Its name ends in a hash of its content, and the content names the namespace.
-            words.push((revision.name_any(), "<revision>".to_owned()));
+            words.push((revision.name_any(), format!("<revision {number}>")));
         }
+        for record in self.records.iter().filter(|r| r.what == "kept") {
+            // Its name is a hash of the target's.
+            words.push((record.name.clone(), "<kept>".to_owned()));
+        }
+        words.extend(self.pods.iter().map(|pod| (pod.clone(), "<pod>".to_owned())));
         for job in &self.backup_jobs {
             // The one that a Plan made is named by the minute of its slot.
             if let Some(minute) = job.name_any().strip_prefix("hourly-") {
@@ -161,13 +122,56 @@ impl Found {
         collect(&self.plans, &mut all, &mut words);
         collect(&self.config_maps, &mut all, &mut words);
         collect(&self.revisions, &mut all, &mut words);
+        collect(&self.secrets, &mut all, &mut words);
+        let mut left_over = Vec::new();
+        for record in &self.records {
+            let title = format!("Record {} {}", record.what, record.name);
+            if record.what == "checkpoint" && self.is_over(&record.run_uid) {
+                left_over.push(replaced(&title, &words));
+            }
+            all.push((title, record.content.clone()));
+        }
         let objects =
             all.into_iter().map(|(title, object)| (replaced(&title, &words), comparable(object, &words)));
-        Snapshot { objects: objects.collect(), counts: census.counts(&self.namespace) }
+        Snapshot {
+            objects: objects.collect(),
+            counts: census.counts(&self.namespace),
+            left_over,
+            ends: self.ends().map(|end| (end.phase, end.reason)).collect(),
+        }
+    }
+
+    /// Whether a run has ended or is gone.
+    fn is_over(&self, uid: &str) -> bool {
+        let backups = self.backups.iter().map(|b| (b.uid(), None));
+        let mut runs = self.ends().map(|end| (end.uid, end.phase)).chain(backups);
+        runs.all(|(run, phase)| run.as_deref() != Some(uid) || is_terminal(phase.as_deref()))
+    }
+
+    /// How the runs of the namespace have ended, or what they say.
+    pub(super) fn ends(&self) -> impl Iterator<Item = End> {
+        let backups = self.backup_jobs.iter().map(|run| {
+            let status = run.status.clone().unwrap_or_default();
+            (run.name_any(), run.uid(), status.phase, status.conditions)
+        });
+        let restores = self.restore_jobs.iter().map(|run| {
+            let status = run.status.clone().unwrap_or_default();
+            (run.name_any(), run.uid(), status.phase, status.conditions)
+        });
+        let cleanups =
+            self.backups.iter().filter(|b| b.metadata.deletion_timestamp.is_some()).map(|backup| {
+                let status = backup.status.clone().unwrap_or_default();
+                (backup.name_any(), backup.uid(), None, status.conditions)
+            });
+        backups.chain(restores).chain(cleanups).map(|(name, uid, phase, conditions)| {
+            let ready = conditions.iter().find(|c| c.type_ == "Ready");
+            let (reason, message) = ready.map(|c| (c.reason.clone(), c.message.clone())).unwrap_or_default();
+            End { name, uid, phase, reason, message }
+        })
     }
 
     /// The rules that hold whatever went wrong; what is broken of them.
-    pub(super) fn broken_rules(&self) -> Vec<String> {
+    pub(super) fn broken_rules(&self, scenario: Scenario) -> Vec<String> {
         let mut broken = Vec::new();
         for run in &self.backup_jobs {
             let Some(status) = run.status.as_ref().filter(|s| s.phase.as_deref() == Some("Succeeded")) else {
@@ -191,11 +195,26 @@ impl Found {
             }
         }
         for run in &self.restore_jobs {
-            if run.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Succeeded")) {
+            let succeeded = run.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Succeeded"));
+            // That one's strategy runs no pod.
+            if succeeded && scenario != Scenario::Inherited {
                 self.one_completed_job(&run.name_any(), &run.uid().unwrap_or_default(), &mut broken);
             }
         }
         broken
+    }
+
+    /// Jobs of runs that have ended which have not.
+    pub(super) fn unfinished_jobs(&self) -> Vec<String> {
+        let over: Vec<_> = self.ends().filter(|end| is_terminal(end.phase.as_deref())).collect();
+        let mut unfinished = Vec::new();
+        for job in self.jobs.iter().filter(|job| backstay_core::job::end(job).is_none()) {
+            let uid = job.labels().get("backstay.dev/run-uid");
+            if let Some(run) = over.iter().find(|end| end.uid.as_ref() == uid) {
+                unfinished.push(format!("{} has ended, and its Job {} has not", run.name, job.name_any()));
+            }
+        }
+        unfinished
     }
 
     fn one_completed_job(&self, run: &str, uid: &str, broken: &mut Vec<String>) {
@@ -210,13 +229,41 @@ impl Found {
     }
 }
 
-fn private_data(secret: &Secret, namespace: &str) -> Option<Value> {
-    if secret.labels().get("backstay.dev/record").map(String::as_str) != Some("private") {
-        return None;
+/// How a run has ended, or what it says.
+pub(super) struct End {
+    pub name: String,
+    pub uid: Option<String>,
+    /// None of a clean-up, which has none.
+    pub phase: Option<String>,
+    /// Of its condition Ready.
+    pub reason: String,
+    /// Of its condition Ready.
+    pub message: String,
+}
+
+pub(super) fn is_terminal(phase: Option<&str>) -> bool {
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+impl Record {
+    fn of(secret: &Secret, namespace: &str) -> Option<Self> {
+        let label = |key: &str| secret.labels().get(key).cloned();
+        let text = &secret.data.as_ref()?.get("record.json")?.0;
+        let content: Value = serde_json::from_slice(text).ok()?;
+        let what = label("backstay.dev/record")?;
+        let of = match what.as_str() {
+            "private" => &content["namespace"],
+            "kept" => &content["left"]["run"]["namespace"],
+            _ => &content["run"]["namespace"],
+        };
+        let run_uid = label("backstay.dev/run-uid")?;
+        (of == namespace).then(|| Self { what, run_uid, name: secret.name_any(), content })
     }
-    let text = &secret.data.as_ref()?.get("record.json")?.0;
-    let record: Value = serde_json::from_slice(text).ok()?;
-    (record["namespace"] == namespace).then(|| record["data"].clone())
+}
+
+/// Without the bystanders.
+fn theirs<K: Resource>(found: Vec<K>) -> Vec<K> {
+    found.into_iter().filter(|object| !bystanders::is_one(object)).collect()
 }
 
 async fn list<K>(client: &Client, namespace: &str) -> Result<Vec<K>, kube::Error>
@@ -237,85 +284,5 @@ where
         let title = format!("{} {}", K::kind(&()), object.name_any());
         words.push((object.uid().unwrap_or_default(), format!("<uid of {}>", replaced(&title, words))));
         all.push((title, serde_json::to_value(object).unwrap_or_default()));
-    }
-}
-
-fn replaced(text: &str, words: &[(String, String)]) -> String {
-    words.iter().filter(|(word, _)| !word.is_empty()).fold(text.to_owned(), |text, (word, by)| {
-        if text.contains(word.as_str()) { text.replace(word.as_str(), by) } else { text }
-    })
-}
-
-/// Without what differs from one run to the next: names by chance, times, versions.
-fn comparable(value: Value, words: &[(String, String)]) -> Value {
-    match value {
-        Value::String(text) if text.parse::<jiff::Timestamp>().is_ok() => json!("<time>"),
-        Value::String(text) => Value::String(without_delay(replaced(&text, words))),
-        Value::Array(list) => list.into_iter().map(|v| comparable(v, words)).collect(),
-        Value::Object(fields) => {
-            const VOLATILE: [&str; 6] = [
-                "resourceVersion",
-                "managedFields",
-                "creationTimestamp",
-                "generation",
-                "observedGeneration",
-                // How many seconds were left, and what the clock said, when the Job was made.
-                "activeDeadlineSeconds",
-            ];
-            // Whether a slot was recorded at once or found to have fired is all that its reason says.
-            let fired = fields.get("outcome").is_some_and(|o| o == "Fired");
-            let kept = fields.into_iter().filter(|(key, _)| {
-                !VOLATILE.contains(&key.as_str()) && !(fired && (key == "reason" || key == "message"))
-            });
-            kept.map(|(key, v)| (replaced(&key, words), comparable(v, words))).collect()
-        }
-        other => other,
-    }
-}
-
-/// Without how late a slot of a Plan was looked at, which a message says in seconds.
-fn without_delay(text: String) -> String {
-    match text.split_once(" s after its time") {
-        Some((before, after)) => {
-            let before = before.trim_end_matches(|c: char| c.is_ascii_digit());
-            format!("{before}<n> s after its time{after}")
-        }
-        None => text,
-    }
-}
-
-/// What differs, a line each, most telling first.
-pub(super) fn differences(expected: &Snapshot, found: &Snapshot) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (kind, counts) in &expected.counts {
-        let now = found.counts.get(kind).copied().unwrap_or_default();
-        if now != *counts {
-            lines.push(format!("{kind}: (made, deleted) {now:?}, undisturbed {counts:?}"));
-        }
-    }
-    for kind in found.counts.keys().filter(|k| !expected.counts.contains_key(*k)) {
-        lines.push(format!("{kind}: {:?}, undisturbed none", found.counts[kind]));
-    }
-    for title in expected.objects.keys().filter(|t| !found.objects.contains_key(*t)) {
-        lines.push(format!("{title} is missing"));
-    }
-    for (title, object) in &found.objects {
-        match expected.objects.get(title) {
-            None => lines.push(format!("{title} is there, undisturbed it is not")),
-            Some(wanted) => differing(title, wanted, object, &mut lines),
-        }
-    }
-    lines
-}
-
-fn differing(at: &str, wanted: &Value, found: &Value, lines: &mut Vec<String>) {
-    match (wanted, found) {
-        (Value::Object(a), Value::Object(b)) => {
-            for key in a.keys().chain(b.keys().filter(|k| !a.contains_key(*k))) {
-                differing(&format!("{at}.{key}"), &wanted[key], &found[key], lines);
-            }
-        }
-        _ if wanted == found => {}
-        _ => lines.push(format!("{at} is {found}, undisturbed {wanted}")),
     }
 }

@@ -5,18 +5,25 @@
 //! the undisturbed run leaves. Plans are enumerated from what the undisturbed run did, not drawn.
 
 mod asked;
+mod bystanders;
+mod census;
+mod compare;
+mod course;
 mod enumerate;
 mod expected;
+mod judge;
 mod kill;
 mod layer;
 mod ledger;
 mod plan;
 mod play;
+mod programs;
 mod stage;
 mod stream;
 mod subject;
 mod tap;
 
 pub use enumerate::{Seen, plans};
-pub use plan::{Call, Event, NotAPlan, Plan, Scenario, Trouble};
+pub use kill::Struck;
+pub use plan::{Call, Event, NotAPlan, Plan, Scenario, Trouble, UnknownScenario};
 pub use play::{Baseline, Played, Theatre};

@@ -8,32 +8,68 @@ use std::str::FromStr;
 pub enum Scenario {
     /// A BackupJob is created and ends with a Backup.
     Backup,
+    /// A BackupJob whose Job fails.
+    Failed,
     /// A RestoreJob of a Backup whose strategy has changed since.
     Restore,
     /// A Backup whose component cleans up is deleted.
     Deletion,
     /// A BackupJob whose strategy takes steps: it makes, waits, runs a pod and deletes.
     Steps,
+    /// A BackupJob whose strategy takes steps is deleted midway: what it made is undone.
+    Undo,
+    /// A RestoreJob that ends where data may be gone, and the next one on its target, which is told of it.
+    Inherited,
+    /// A Backup with private data is deleted, and its strategy takes steps to clean up.
+    Private,
     /// A Plan that was not looked at for over an hour: one slot is missed, one fires late.
     Plan,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Backup, Self::Restore, Self::Deletion, Self::Steps, Self::Plan];
+    pub const ALL: [Self; 9] = [
+        Self::Backup,
+        Self::Failed,
+        Self::Restore,
+        Self::Deletion,
+        Self::Steps,
+        Self::Undo,
+        Self::Inherited,
+        Self::Private,
+        Self::Plan,
+    ];
+
+    /// The one of this word.
+    ///
+    /// # Errors
+    /// There is none; the error names all that there are.
+    pub fn named(word: &str) -> Result<Self, UnknownScenario> {
+        let known = Self::ALL.into_iter().find(|s| s.word() == word);
+        known.ok_or_else(|| UnknownScenario(word.to_owned()))
+    }
 
     /// Its word in a plan's line.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Backup => "backup",
+            Self::Failed => "failed",
             Self::Restore => "restore",
             Self::Deletion => "deletion",
             Self::Steps => "steps",
+            Self::Undo => "undo",
+            Self::Inherited => "inherited",
+            Self::Private => "private",
             Self::Plan => "plan",
         }
     }
 }
+
+/// A word that is not a scenario's.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no scenario {0:?}; there are: {names}", names = Scenario::ALL.map(Scenario::word).join(", "))]
+pub struct UnknownScenario(String);
 
 /// One call of the API server, as the controller makes it: which kind of call, and which of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -130,6 +166,47 @@ pub enum Trouble {
     },
 }
 
+impl Trouble {
+    /// Its kind, in the words of a plan's line without numbers and place.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::None => "nothing",
+            Self::Answer { .. } => "answer",
+            Self::Unsent { .. } => "unsent",
+            Self::Lost { .. } => "answer lost",
+            Self::Late { .. } => "late",
+            Self::Twice { .. } => "sent twice",
+            Self::Die { stale: false, .. } => "die after",
+            Self::Die { stale: true, .. } => "die after, then stale lists",
+            Self::Taken { .. } => "name taken before",
+            Self::Meddle { .. } => "inputs change after",
+            Self::Lose { .. } => "never arrives",
+            Self::Gap { .. } => "never arrives, watch expires",
+            Self::Break { .. } => "watch breaks before",
+            Self::Slow { .. } => "late event",
+        }
+    }
+
+    /// The call that it strikes; none for one that strikes an event.
+    #[must_use]
+    pub fn call(&self) -> Option<&Call> {
+        match self {
+            Self::Answer { at, .. }
+            | Self::Unsent { at, .. }
+            | Self::Lost { at, .. }
+            | Self::Late { at }
+            | Self::Twice { at }
+            | Self::Die { at, .. }
+            | Self::Taken { at }
+            | Self::Meddle { at } => Some(at),
+            Self::None | Self::Lose { .. } | Self::Gap { .. } | Self::Break { .. } | Self::Slow { .. } => {
+                None
+            }
+        }
+    }
+}
+
 /// A fault plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
@@ -204,7 +281,7 @@ fn parse(line: &str) -> Option<Plan> {
         Some(scenario) => (scenario, true),
         None => (who, false),
     };
-    let scenario = Scenario::ALL.into_iter().find(|s| s.word() == scenario)?;
+    let scenario = Scenario::named(scenario).ok()?;
     let trouble = match place {
         None => (what == "nothing").then_some(Trouble::None)?,
         Some(place) => match place.strip_prefix("event ") {
@@ -284,6 +361,12 @@ mod tests {
                 assert_eq!(plan.to_string().parse::<Plan>().expect("a plan"), plan);
             }
         }
+    }
+
+    #[test]
+    fn a_scenario_that_there_is_not_is_refused_with_those_that_there_are() {
+        let refused = Scenario::named("backups").expect_err("no scenario").to_string();
+        assert!(refused.contains("backup, failed, restore"), "{refused}");
     }
 
     #[test]

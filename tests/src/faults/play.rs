@@ -14,9 +14,10 @@ use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::census::Census;
+use super::compare::Snapshot;
 use super::enumerate::Seen;
-use super::expected;
-use super::ledger::{Census, Found, Snapshot, differences};
+use super::judge::{Judge, is_stated};
 use super::plan::{Plan, Scenario, Trouble};
 use super::stage::{NODE, Stage};
 use super::subject::{Make, Subject};
@@ -28,8 +29,6 @@ use crate::{administrator, controller};
 pub(super) const TO_THE_END: Duration = Duration::from_secs(90);
 /// How long a controller whose run has ended is waited for to die.
 const AFTER_THE_END: Duration = Duration::from_secs(2);
-/// How long after it the last writes may take: a watch that was refused five times is away for half a minute.
-const TO_REST: Duration = Duration::from_secs(40);
 /// How long the watches are waited for before the cue is given all the same.
 const TO_WATCH: Duration = Duration::from_secs(3);
 /// How long a controller that has died stays away, where it comes back with stale lists.
@@ -40,7 +39,7 @@ pub struct Theatre {
     pub(super) client: Client,
     pub(super) make: Make,
     pub(super) pins: Value,
-    census: Census,
+    pub(super) census: Census,
     plays: AtomicUsize,
     born: u64,
 }
@@ -52,16 +51,6 @@ pub struct Baseline {
     pub seen: Seen,
     /// Reads and writes of the API server, without lists, watches, discovery and Events.
     pub traffic: (usize, usize),
-}
-
-/// What the end of a scenario is judged by, beside the rules that always hold.
-pub(super) enum Judge<'a> {
-    /// What the scenario's undisturbed run must leave.
-    Absolute,
-    /// What it did leave.
-    Like(&'a Snapshot),
-    /// Nothing else.
-    Rules,
 }
 
 /// What became of a plan.
@@ -143,45 +132,44 @@ impl Theatre {
         let namespace = self.namespace();
         let stage = Stage::set(self.client.clone(), &namespace, &namespace, plan.scenario, &self.pins).await;
         let tap = Arc::new(Tap::new(&namespace, plan.trouble.clone(), stage.meddling()));
-        let mut subject = Subject::start(&self.make, &tap);
-        let twin = plan.twin.then(|| Subject::start(&self.make, &tap));
+        let start = || Subject::start(&self.make, &tap);
+        let mut subjects = vec![start()];
+        subjects.extend(plan.twin.then(start));
         let _ = tokio::time::timeout(TO_WATCH, tap.all_watched()).await;
         stage.cue().await;
         let mut broken = Vec::new();
-        let ends = stage.ends(stated(&plan.trouble), TO_THE_END);
+        let ends = stage.ends(is_stated(&plan.trouble), TO_THE_END);
         tokio::pin!(ends);
         let dying = matches!(plan.trouble, Trouble::Die { .. });
         let end = tokio::select! {
             end = &mut ends => {
                 // What is done after the end is cut off too: then another one comes, as after any death.
-                if dying && tokio::time::timeout(AFTER_THE_END, dies(&subject, twin.as_ref())).await.is_ok() {
-                    subject = Subject::start(&self.make, &tap);
+                if dying && let Ok(dead) = tokio::time::timeout(AFTER_THE_END, dies(&subjects)).await {
+                    subjects[dead] = start();
                 }
                 end
             }
-            () = dies(&subject, twin.as_ref()), if dying => {
+            dead = dies(&subjects), if dying => {
                 if matches!(plan.trouble, Trouble::Die { stale: true, .. }) {
                     stage.jobs_ended(AWAY).await;
                 }
-                // Whichever of two died, one more comes.
-                subject = Subject::start(&self.make, &tap);
+                // The other one, where there are two, lives on.
+                subjects[dead] = start();
                 ends.await
             }
         };
         broken.extend(end.err());
-        let judge = match baseline {
-            None => Judge::Absolute,
-            Some(_) if stated(&plan.trouble) => Judge::Rules,
-            Some(baseline) => Judge::Like(&baseline.snapshot),
-        };
-        let snapshot = self.rest(&stage, &judge, &mut broken).await;
-        for (path, made) in tap.intruders() {
+        let intruders = tap.intruders();
+        let kinds = intruders.iter().map(|(_, made)| made["kind"].as_str().unwrap_or_default().to_owned());
+        let judge = Judge::of(&plan.trouble, baseline.map(|b| &b.snapshot), kinds.collect());
+        let snapshot = self.rest(&stage, &judge, || tap.written(), &mut broken).await;
+        for (path, made) in intruders {
             if !self.untouched(&path, &made).await {
                 broken.push(format!("what somebody else made was touched: {path}"));
             }
         }
         broken.extend(stage.touched(&plan.trouble).await);
-        drop((subject, twin));
+        drop(subjects);
         Played {
             plan: plan.clone(),
             broken,
@@ -189,36 +177,6 @@ impl Theatre {
             snapshot,
             seen: Seen { calls: tap.calls(), events: tap.events() },
             traffic: tap.traffic(),
-        }
-    }
-
-    /// Waits until what is there is as it has to be, or says what is wrong with it.
-    pub(super) async fn rest(&self, stage: &Stage, judge: &Judge<'_>, broken: &mut Vec<String>) -> Snapshot {
-        let deadline = Instant::now() + TO_REST;
-        let mut every = tokio::time::interval(Duration::from_millis(250));
-        loop {
-            every.tick().await;
-            let found = match Found::list(stage).await {
-                Ok(found) => found,
-                Err(error) => {
-                    broken.push(format!("what is there could not be listed: {error}"));
-                    return Snapshot::default();
-                }
-            };
-            let snapshot = found.snapshot(&self.census);
-            let mut wrong = found.broken_rules();
-            match judge {
-                Judge::Absolute => wrong.extend(expected::wrong(stage.scenario, &found, &snapshot)),
-                Judge::Like(undisturbed) => wrong.extend(differences(undisturbed, &snapshot)),
-                Judge::Rules => {}
-            }
-            if wrong.is_empty() {
-                return snapshot;
-            }
-            if Instant::now() >= deadline {
-                broken.extend(wrong);
-                return snapshot;
-            }
         }
     }
 
@@ -274,26 +232,17 @@ impl Played {
     }
 }
 
-/// Whether a plan may end otherwise than the undisturbed run, as long as the end is stated and no rule is broken.
-fn stated(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::Taken { .. } | Trouble::Answer { code: 422, .. })
+/// Which of them dies.
+async fn dies(subjects: &[Subject]) -> usize {
+    futures::future::select_all(subjects.iter().map(|subject| Box::pin(subject.dies()))).await.1
 }
 
-async fn dies(one: &Subject, other: Option<&Subject>) {
-    match other {
-        None => one.dies().await,
-        Some(other) => {
-            tokio::select! { () = one.dies() => {} () = other.dies() => {} }
-        }
-    }
-}
-
-/// How a Backup names the components that the plans use.
+/// How a Backup names the components that the plans use, by kind of strategy.
 fn pins(engine: &Engine, components: &Path) -> Value {
     let pin = |file: &str| {
         let component = engine.load_file(&components.join(file)).expect("the component loads");
         let descriptor = component.descriptor();
         json!({"name": descriptor.name, "version": descriptor.version, "digest": component.digest()})
     };
-    json!({"job": pin("job.wasm"), "scrubber": pin("scrubber.wasm"), "steps": pin("steps.wasm")})
+    json!({"Job": pin("job.wasm"), "Scrub": pin("scrubber.wasm"), "Steps": pin("steps.wasm")})
 }

@@ -1,30 +1,36 @@
 //! The stage of one plan: a namespace with what the scenario needs, the cue that starts it, and its end.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use backstay_api::{Backup, BackupJob, Plan, RestoreJob, finalizers};
 use backstay_core::contract::GroupKind;
+use backstay_core::resource::PrivateData;
 use backstay_core::revision::Revision;
 use futures::FutureExt;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{GroupVersionKind, NamespaceResourceScope};
-use kube::runtime::wait::await_condition;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::bystanders::Bystanders;
 use super::plan::{Scenario, Trouble};
+use super::programs;
 use super::tap::Meddling;
-use crate::node;
 
 /// The simulated node of all plans.
 pub(super) const NODE: &str = "simulated";
 const GROUP: &str = "strategy.backups.cozystack.io";
+const TEST_GROUP: &str = "test.backstay.dev";
+
+fn job_kind() -> GroupKind {
+    GroupKind { group: GROUP.into(), kind: "Job".into() }
+}
+
+fn test_kind(kind: &str) -> GroupKind {
+    GroupKind { group: TEST_GROUP.into(), kind: kind.into() }
+}
 
 /// See the module.
 pub(super) struct Stage {
@@ -33,26 +39,19 @@ pub(super) struct Stage {
     pub scenario: Scenario,
     /// Where the controller keeps strategy revisions.
     pub revisions: String,
-    /// Resource versions of what nobody of ours may touch, by a word for it.
-    bystanders: BTreeMap<&'static str, String>,
+    /// Uid of the run that made the Backup which is there from the beginning.
+    pub run_of_then: String,
+    /// Resource versions of class and application, which an administrator may touch, and nobody of ours.
+    inputs: Vec<(&'static str, Option<String>)>,
+    bystanders: Bystanders,
 }
 
-fn object<T: DeserializeOwned>(value: Value) -> T {
+pub(super) fn object<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("a valid object")
 }
 
 fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
     ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
-}
-
-/// The spec of a strategy of kind Job. `version` tells a render of now from one of then.
-fn job_spec(version: &str) -> Value {
-    json!({"backoffLimit": 0, "template": {
-        "metadata": {"annotations": {
-            node::MESSAGE: r#"{"artifact":{"uri":"s3://store/{{ .Application.metadata.name }}","sizeBytes":4096}}"#,
-            "example.org/version": version}},
-        "spec": {"nodeName": NODE, "containers": [{"name": "main", "image": "localhost/backstay-tools:1",
-            "args": ["{{ .Mode }}", "{{ .Parameters.bucket }}"]}]}}})
 }
 
 impl Stage {
@@ -64,20 +63,27 @@ impl Stage {
         scenario: Scenario,
         component: &Value,
     ) -> Self {
-        let (namespace, revisions) = (namespace.to_owned(), revisions.to_owned());
-        let mut stage = Self { client, namespace, scenario, revisions, bystanders: BTreeMap::new() };
-        let namespace = &stage.namespace.clone();
         let made: Namespace = object(json!({"metadata": {"name": namespace}}));
-        Api::all(stage.client.clone()).create(&PostParams::default(), &made).await.expect("a namespace");
+        let made = Api::all(client.clone()).create(&PostParams::default(), &made).await.expect("a namespace");
+        let bystanders = Bystanders::plant(&client, namespace).await;
+        let mut stage = Self {
+            client,
+            namespace: namespace.to_owned(),
+            scenario,
+            revisions: revisions.to_owned(),
+            // A uid that nothing else has.
+            run_of_then: made.uid().unwrap_or_default(),
+            inputs: Vec::new(),
+            bystanders,
+        };
         let redis = json!({"apiVersion": "apps.cozystack.io/v1alpha1", "kind": "Redis",
             "metadata": {"name": "cache"}, "spec": {"size": "10Gi"}});
         let redis = stage.applications().create(&PostParams::default(), &object(redis)).await;
-        let version = redis.expect("an application").resource_version();
-        stage.bystanders.insert("application", version.unwrap_or_default());
+        stage.inputs.push(("application", redis.expect("an application").resource_version()));
         stage.strategy().await;
         let strategy = match scenario {
             Scenario::Plan => json!({"apiGroup": "foreign.example.org", "kind": "Other", "name": "x"}),
-            Scenario::Steps => json!({"apiGroup": "test.backstay.dev", "kind": "Steps", "name": namespace}),
+            _ if stage.takes_steps() => json!({"apiGroup": TEST_GROUP, "kind": "Steps", "name": namespace}),
             _ => json!({"apiGroup": GROUP, "kind": "Job", "name": namespace}),
         };
         let class = json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupClass",
@@ -85,36 +91,47 @@ impl Stage {
                 "application": {"apiGroup": "apps.cozystack.io", "kind": "Redis"},
                 "strategyRef": strategy, "parameters": {"bucket": "then"}}]}});
         let class = stage.classes().create(&PostParams::default(), &object(class)).await;
-        let version = class.expect("a class").resource_version();
-        stage.bystanders.insert("class", version.unwrap_or_default());
+        stage.inputs.push(("class", class.expect("a class").resource_version()));
+        if stage.takes_steps() {
+            stage.rights_for_steps().await;
+        }
         match scenario {
-            Scenario::Backup => {}
+            Scenario::Backup | Scenario::Failed | Scenario::Undo => {}
             Scenario::Steps => stage.room_for_steps().await,
-            Scenario::Restore => stage.backup_of_then(component).await,
-            Scenario::Deletion => stage.backup_to_scrub(component).await,
+            Scenario::Restore => stage.backup("nightly", job_kind(), programs::job("then"), component).await,
+            Scenario::Deletion => {
+                stage.backup("nightly", test_kind("Scrub"), programs::scrub(), component).await
+            }
+            Scenario::Inherited => {
+                stage.backup("nightly", test_kind("Steps"), programs::half_way(), component).await;
+                stage.backup("older", test_kind("Steps"), programs::idle(), component).await;
+            }
+            Scenario::Private => stage.backup_with_private_data(component).await,
             Scenario::Plan => stage.plan_not_looked_at().await,
         }
         stage
     }
 
+    /// Whether the strategy of the scenario is one that takes steps.
+    fn takes_steps(&self) -> bool {
+        matches!(self.scenario, Scenario::Steps | Scenario::Undo | Scenario::Inherited | Scenario::Private)
+    }
+
     async fn strategy(&self) {
-        let (resource, object_) = match self.scenario {
-            Scenario::Deletion => (
-                resource("test.backstay.dev", "v1", "Scrub", "scrubs"),
-                json!({"apiVersion": "test.backstay.dev/v1", "kind": "Scrub",
-                    "metadata": {"name": self.namespace}, "spec": scrub_spec()}),
-            ),
-            Scenario::Steps => (
-                resource("test.backstay.dev", "v1", "Steps", "steps"),
-                json!({"apiVersion": "test.backstay.dev/v1", "kind": "Steps",
-                    "metadata": {"name": self.namespace}, "spec": steps_spec()}),
-            ),
-            _ => (
-                resource(GROUP, "v1alpha1", "Job", "jobs"),
-                json!({"apiVersion": format!("{GROUP}/v1alpha1"), "kind": "Job",
-                    "metadata": {"name": self.namespace}, "spec": job_spec("now")}),
-            ),
+        let (group, version, kind, plural, spec) = match self.scenario {
+            Scenario::Deletion => (TEST_GROUP, "v1", "Scrub", "scrubs", programs::scrub()),
+            Scenario::Steps => (TEST_GROUP, "v1", "Steps", "steps", programs::steps()),
+            Scenario::Undo => (TEST_GROUP, "v1", "Steps", "steps", programs::endless()),
+            // Their Backups have pinned others.
+            Scenario::Inherited | Scenario::Private => (TEST_GROUP, "v1", "Steps", "steps", programs::idle()),
+            Scenario::Failed => (GROUP, "v1alpha1", "Job", "jobs", programs::failing_job()),
+            Scenario::Backup | Scenario::Restore | Scenario::Plan => {
+                (GROUP, "v1alpha1", "Job", "jobs", programs::job("now"))
+            }
         };
+        let resource = resource(group, version, kind, plural);
+        let object_ = json!({"apiVersion": resource.api_version, "kind": kind,
+            "metadata": {"name": self.namespace}, "spec": spec});
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
         api.create(&PostParams::default(), &object(object_)).await.expect("a strategy");
     }
@@ -129,7 +146,7 @@ impl Stage {
         Api::namespaced_with(self.client.clone(), &self.namespace, &redises)
     }
 
-    fn api<K>(&self) -> Api<K>
+    pub(super) fn api<K>(&self) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     {
@@ -148,7 +165,7 @@ impl Stage {
     }
 
     /// A Backup in phase Ready, and the strategy as it was when it was made.
-    async fn backup(&self, kind: GroupKind, spec: Value, component: &Value) {
+    async fn backup(&self, name: &str, kind: GroupKind, spec: Value, component: &Value) {
         let revision = Revision {
             kind: kind.clone(),
             name: self.namespace.clone(),
@@ -158,35 +175,47 @@ impl Stage {
         let kept = revision.to_object(&self.revisions);
         let api = Api::namespaced(self.client.clone(), &self.revisions);
         api.create(&PostParams::default(), &kept).await.expect("a revision");
-        let name = revision.object_name();
         self.create::<Backup>(json!({
-            "metadata": {"name": "nightly", "finalizers": [finalizers::CLEANUP], "labels": {
-                "backstay.dev/run-uid": "00000000-0000-0000-0000-000000000001"}},
+            "metadata": {"name": name, "finalizers": [finalizers::CLEANUP],
+                "labels": {"backstay.dev/run-uid": self.run_of_then}},
             "spec": {"applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "cache"},
                 "strategyRef": {"apiGroup": kind.group, "kind": kind.kind, "name": self.namespace},
                 "takenAt": "2026-01-01T00:00:00Z"}}))
             .await;
-        let status = json!({"status": {"phase": "Ready", "strategyRevision": name, "component": component,
-            "artifact": {"uri": "s3://store/cache"}}});
+        let status = json!({"status": {"phase": "Ready", "strategyRevision": revision.object_name(),
+            "component": component[&kind.kind], "artifact": {"uri": "s3://store/cache"}}});
         let api = self.api::<Backup>();
-        api.patch_status("nightly", &PatchParams::default(), &Patch::Merge(status)).await.expect("a status");
+        api.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.expect("a status");
     }
 
-    async fn backup_of_then(&self, component: &Value) {
-        let kind = GroupKind { group: GROUP.into(), kind: "Job".into() };
-        self.backup(kind, job_spec("then"), &component["job"]).await;
+    /// A Backup with private data, and a ConfigMap that its run has made.
+    async fn backup_with_private_data(&self, component: &Value) {
+        let private = PrivateData {
+            namespace: self.namespace.clone(),
+            run_uid: self.run_of_then.clone(),
+            data: json!({"password": "hush"}),
+        };
+        let secret = private.to_secret(&self.revisions);
+        let api = Api::<Secret>::namespaced(self.client.clone(), &self.revisions);
+        api.create(&PostParams::default(), &secret).await.expect("private data");
+        self.create::<ConfigMap>(json!({"metadata": {"name": "copy",
+            "labels": {"backstay.dev/run-uid": self.run_of_then}}}))
+            .await;
+        self.backup("nightly", test_kind("Steps"), programs::cleanup(), component).await;
+        let status = Patch::Merge(json!({"status": {"privateData": secret.name_any()}}));
+        let api = self.api::<Backup>();
+        api.patch_status("nightly", &PatchParams::default(), &status).await.expect("a status");
     }
 
-    async fn backup_to_scrub(&self, component: &Value) {
-        let kind = GroupKind { group: "test.backstay.dev".into(), kind: "Scrub".into() };
-        self.backup(kind, scrub_spec(), &component["scrubber"]).await;
-    }
-
-    /// What is there before a strategy takes its steps, and the rights of its component in this namespace.
+    /// What is there before a strategy takes its steps.
     async fn room_for_steps(&self) {
-        for name in ["theirs", "old"] {
+        for name in ["theirs", "old", "flag"] {
             self.create::<ConfigMap>(json!({"metadata": {"name": name}})).await;
         }
+    }
+
+    /// The rights of the component that takes them, in this namespace.
+    async fn rights_for_steps(&self) {
         for role in ["backstay-strategy-steps", "backstay-strategy-steps-purge"] {
             self.create::<RoleBinding>(json!({"metadata": {"name": role},
                 "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
@@ -218,103 +247,23 @@ impl Stage {
     /// Starts what the controller is to do.
     pub(super) async fn cue(&self) {
         match self.scenario {
-            Scenario::Backup | Scenario::Steps => {
+            Scenario::Backup | Scenario::Failed | Scenario::Steps | Scenario::Undo => {
                 self.create::<BackupJob>(json!({"metadata": {"name": "nightly"}, "spec": {
                     "applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "cache"},
                     "backupClassName": self.namespace}}))
                     .await;
             }
-            Scenario::Restore => {
+            Scenario::Restore | Scenario::Inherited => {
                 let spec = json!({"backupRef": {"name": "nightly"}});
                 self.create::<RestoreJob>(json!({"metadata": {"name": "back"}, "spec": spec})).await;
             }
-            Scenario::Deletion => {
+            Scenario::Deletion | Scenario::Private => {
                 let api = self.api::<Backup>();
                 api.delete("nightly", &DeleteParams::background()).await.expect("deletion is accepted");
             }
             // It has been due for a while.
             Scenario::Plan => {}
         }
-    }
-
-    /// Waits for the end; an error says what there is instead. Where `stated` is enough, a Backup that stays and says
-    /// why has come to its end.
-    pub(super) async fn ends(&self, stated: bool, within: Duration) -> Result<(), String> {
-        let ended = |phase: Option<&String>| phase.is_some_and(|p| p == "Succeeded" || p == "Failed");
-        match self.scenario {
-            Scenario::Backup | Scenario::Steps => {
-                let done = move |job: Option<&BackupJob>| {
-                    job.is_some_and(|j| ended(j.status.as_ref().and_then(|s| s.phase.as_ref())))
-                };
-                self.until("nightly", done, within).await
-            }
-            Scenario::Restore => {
-                let done = move |job: Option<&RestoreJob>| {
-                    job.is_some_and(|j| ended(j.status.as_ref().and_then(|s| s.phase.as_ref())))
-                };
-                self.until("back", done, within).await
-            }
-            Scenario::Deletion => {
-                let done = move |backup: Option<&Backup>| {
-                    backup.is_none_or(|b| {
-                        let conditions = b.status.iter().flat_map(|s| &s.conditions);
-                        stated
-                            && conditions
-                                .into_iter()
-                                .any(|c| c.type_ == "Ready" && c.reason == "CleanupFailed")
-                    })
-                };
-                self.until("nightly", done, within).await
-            }
-            Scenario::Plan => {
-                let done = |plan: Option<&Plan>| {
-                    let counts = plan.and_then(|p| p.status.as_ref()).and_then(|s| s.counts);
-                    counts.is_some_and(|c| c.fired + c.missed >= 2)
-                };
-                self.until("hourly", done, within).await
-            }
-        }
-    }
-
-    async fn until<K>(
-        &self,
-        name: &str,
-        done: impl Fn(Option<&K>) -> bool + Send + 'static,
-        within: Duration,
-    ) -> Result<(), String>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + std::fmt::Debug
-            + DeserializeOwned
-            + Serialize
-            + Send
-            + Sync
-            + 'static,
-    {
-        let wait = await_condition(self.api::<K>(), name, done);
-        match tokio::time::timeout(within, wait).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(format!("its end could not be watched: {error}")),
-            Err(_) => {
-                let found = self.api::<K>().get_opt(name).await;
-                let found = found.map(|f| serde_json::to_value(f).unwrap_or_default());
-                Err(format!("no end after {within:?}: {} {name} is {found:?}", K::kind(&())))
-            }
-        }
-    }
-
-    /// Waits until no Job of the namespace is under way.
-    pub(super) async fn jobs_ended(&self, within: Duration) {
-        let over = |job: &Job| backstay_core::job::end(job).is_some();
-        let all = async {
-            for job in self.api::<Job>().list(&Default::default()).await.map(|l| l.items).unwrap_or_default()
-            {
-                let done = move |found: Option<&Job>| found.is_none_or(over);
-                let _ = await_condition(self.api::<Job>(), &job.name_any(), done).await;
-            }
-        };
-        let _ = tokio::time::timeout(within, all).await;
     }
 
     /// What an administrator does midway: strategy and class say something else, the application is gone.
@@ -346,7 +295,7 @@ impl Stage {
 
     /// What was touched that nobody of ours may touch.
     pub(super) async fn touched(&self, trouble: &Trouble) -> Vec<String> {
-        let mut touched = Vec::new();
+        let mut touched = self.bystanders.touched(&self.client, &self.namespace).await;
         if matches!(trouble, Trouble::Meddle { .. }) {
             return touched;
         }
@@ -354,33 +303,10 @@ impl Stage {
         let application = self.applications().get_opt("cache").await;
         for (what, found) in [("class", class), ("application", application)] {
             let version = found.ok().flatten().and_then(|o| o.resource_version());
-            if version.as_ref() != self.bystanders.get(what) {
+            if !self.inputs.contains(&(what, version)) {
                 touched.push(format!("the {what} was touched"));
             }
         }
         touched
     }
-}
-
-/// Makes two ConfigMaps, deletes one of them and one of somebody else's, changes another, runs a pod meanwhile, and keeps
-/// something to itself.
-fn steps_spec() -> Value {
-    let config_map = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "name": name});
-    json!({"private": {"password": "hush"}, "backup": [
-        {"get": {"object": {"kind": "$application"}}},
-        {"create": {"object": config_map("copy"), "with": {"data": {"a": "1"}}}},
-        {"create": {"object": config_map("passing")}},
-        {"condition": {"type": "Copied", "status": true, "message": "copied"}},
-        {"stage": "later"},
-        {"runPod": {"name": "move", "script": "true", "node": NODE}},
-        {"patch": {"object": config_map("theirs"), "with": {"data": {"a": "2"}}}},
-        {"pod": {"name": "move"}},
-        {"list": {"object": config_map(""), "labels": "backstay.dev/run-uid", "limit": 10, "live": true}},
-        {"delete": {"object": config_map("passing"), "own": true}},
-        {"delete": {"object": config_map("old")}},
-    ]})
-}
-
-fn scrub_spec() -> Value {
-    json!({"image": "localhost/backstay-tools:1", "command": "true", "nodeName": NODE})
 }

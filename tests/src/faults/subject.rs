@@ -18,6 +18,8 @@ use super::tap::{Life, Tap};
 
 /// How soon a controller in trouble looks again at what no event told of; far less than in life, where no test waits.
 const RECHECK: Duration = Duration::from_secs(3);
+/// How long a run has to undo what it has begun: longer than the longest trouble.
+const UNDO: SignedDuration = SignedDuration::from_secs(60);
 /// How long a finished Job of a plan stays.
 const JOB_TTL: SignedDuration = SignedDuration::from_hours(1);
 
@@ -48,7 +50,10 @@ impl Subject {
                 .build()
                 .expect("a runtime");
             runtime.block_on(async {
-                let real = Client::try_from(make.config).expect("a client");
+                // What a call is answered goes to the controller as it is: nothing below the trouble tries again.
+                let mut config = make.config;
+                config.default_retry = false;
+                let real = Client::try_from(config).expect("a client");
                 let real = service_fn(move |request| {
                     let real = real.clone();
                     async move { real.send(request).await }
@@ -60,6 +65,7 @@ impl Subject {
                     namespace,
                     wait_deadline: SignedDuration::from_secs(30),
                     run_deadline: make.run_deadline,
+                    undo_deadline: UNDO,
                     job_ttl: Some(JOB_TTL),
                     recheck,
                     concurrency: 4,

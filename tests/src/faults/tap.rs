@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::asked::Asked;
 use super::plan::{Call, Event, Trouble};
@@ -65,6 +66,8 @@ struct Seen {
     stale: BTreeSet<String>,
     watched: BTreeSet<String>,
     intruders: Vec<(String, Value)>,
+    /// When the last write was asked for.
+    written: Option<Instant>,
 }
 
 impl Tap {
@@ -83,20 +86,15 @@ impl Tap {
         let count = seen.calls.entry(asked.what.clone()).or_default();
         *count += 1;
         let nth = *count;
-        let (at, times) = match &self.trouble {
-            Trouble::Answer { at, times, .. }
-            | Trouble::Unsent { at, times }
-            | Trouble::Lost { at, times } => (at, *times),
-            Trouble::Late { at }
-            | Trouble::Twice { at }
-            | Trouble::Die { at, .. }
-            | Trouble::Taken { at }
-            | Trouble::Meddle { at } => (at, 1),
-            Trouble::None
-            | Trouble::Lose { .. }
-            | Trouble::Gap { .. }
-            | Trouble::Break { .. }
-            | Trouble::Slow { .. } => return None,
+        if asked.verb.writes() && asked.resource != "events" {
+            seen.written = Some(Instant::now());
+        }
+        let at = self.trouble.call()?;
+        let times = match &self.trouble {
+            Trouble::Answer { times, .. } | Trouble::Unsent { times, .. } | Trouble::Lost { times, .. } => {
+                *times
+            }
+            _ => 1,
         };
         let here = at.what == asked.what && (at.nth..at.nth + times).contains(&nth);
         seen.reached |= here;
@@ -179,6 +177,11 @@ impl Tap {
     /// What somebody else made, with its path.
     pub(super) fn intruders(&self) -> Vec<(String, Value)> {
         self.seen().intruders.clone()
+    }
+
+    /// When a controller last asked for a write, done or not; Events apart.
+    pub(super) fn written(&self) -> Option<Instant> {
+        self.seen().written
     }
 
     /// Whether there is no trouble.

@@ -12,15 +12,29 @@ use std::collections::BTreeMap;
 use backstay_tests::faults::{Baseline, Plan, Played, Scenario, Theatre, plans};
 
 /// Plans that are played at once: they mostly wait.
-const AT_ONCE: usize = 24;
-/// Reads and writes of the API server that a run may cost, Events apart.
-const TRAFFIC: [(Scenario, usize, usize); 5] = [
+const AT_ONCE: usize = 32;
+
+/// What is known of the undisturbed run of a scenario, and of the plans that come from it.
+struct Known {
+    scenario: Scenario,
+    /// At least so many plans: fewer mean that something is not seen any more.
+    plans: usize,
+    /// Reads and writes of the API server that it may cost at most, Events apart.
+    traffic: (usize, usize),
+}
+
+/// One of the reads is of a bystander: a Backup of another controller is looked at once.
+const KNOWN: [Known; 9] = [
     // The six of the run and its Backup; a new strategy is validated and kept, and the Job gets its time to live.
-    (Scenario::Backup, 1, 9),
-    (Scenario::Restore, 5, 6),
-    (Scenario::Deletion, 9, 6),
-    (Scenario::Steps, 9, 30),
-    (Scenario::Plan, 1, 3),
+    Known { scenario: Scenario::Backup, plans: 400, traffic: (2, 9) },
+    Known { scenario: Scenario::Failed, plans: 120, traffic: (3, 7) },
+    Known { scenario: Scenario::Restore, plans: 200, traffic: (6, 6) },
+    Known { scenario: Scenario::Deletion, plans: 200, traffic: (10, 6) },
+    Known { scenario: Scenario::Steps, plans: 550, traffic: (10, 31) },
+    Known { scenario: Scenario::Undo, plans: 180, traffic: (8, 15) },
+    Known { scenario: Scenario::Inherited, plans: 350, traffic: (16, 18) },
+    Known { scenario: Scenario::Private, plans: 140, traffic: (10, 9) },
+    Known { scenario: Scenario::Plan, plans: 90, traffic: (2, 3) },
 ];
 
 #[test]
@@ -31,63 +45,88 @@ fn every_fault_plan_ends_as_the_undisturbed_run_does() {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let Some(theatre) = Theatre::open("faults").await else { return };
-        let one: Option<Plan> =
-            std::env::var("BACKSTAY_FAULT_PLAN").ok().map(|line| line.parse().expect("a fault plan"));
-        let only = std::env::var("BACKSTAY_FAULT_SCENARIO").ok();
+        let one: Option<Plan> = std::env::var("BACKSTAY_FAULT_PLAN")
+            .ok()
+            .map(|line| line.parse().unwrap_or_else(|e| panic!("BACKSTAY_FAULT_PLAN: {e}")));
+        let only: Option<Scenario> = std::env::var("BACKSTAY_FAULT_SCENARIO")
+            .ok()
+            .map(|word| Scenario::named(&word).unwrap_or_else(|e| panic!("BACKSTAY_FAULT_SCENARIO: {e}")));
         let first = std::env::var_os("BACKSTAY_FAULT_FIRST").is_some();
+        let Some(theatre) = Theatre::open("faults").await else { return };
         let mut baselines: BTreeMap<Scenario, Baseline> = BTreeMap::new();
-        for scenario in Scenario::ALL {
+        for known in &KNOWN {
+            let scenario = known.scenario;
             if one.as_ref().is_some_and(|plan| plan.scenario != scenario)
-                || only.as_ref().is_some_and(|word| word != scenario.word())
+                || only.is_some_and(|only| only != scenario)
             {
                 continue;
             }
-            match theatre.baseline(scenario).await {
-                Ok(baseline) => baselines.insert(scenario, baseline),
+            let baseline = match theatre.baseline(scenario).await {
+                Ok(baseline) => baseline,
                 Err(played) => panic!("{}", played.told()),
             };
-        }
-        for (scenario, reads, writes) in TRAFFIC {
-            let Some(baseline) = baselines.get(&scenario) else { continue };
-            eprintln!("{:<9} {:?} reads, writes", scenario.word(), baseline.traffic);
+            let ((reads, writes), (most_reads, most_writes)) = (baseline.traffic, known.traffic);
+            eprintln!("{:<9} {reads} reads, {writes} writes", scenario.word());
             assert!(
-                baseline.traffic.0 <= reads && baseline.traffic.1 <= writes,
-                "BROKEN  {} | nothing: {:?} reads and writes, at most {reads} and {writes}; calls: {:?}",
+                reads <= most_reads && writes <= most_writes,
+                "BROKEN  {} | nothing: {reads} reads and {writes} writes, at most {most_reads} and {most_writes}; calls: {:?}",
                 scenario.word(),
-                baseline.traffic,
                 baseline.seen.calls
             );
+            let plans = plans(scenario, &baseline.seen).len();
+            assert!(
+                plans >= known.plans,
+                "{} gives {plans} plans, at least {} are known; seen: {:?}",
+                scenario.word(),
+                known.plans,
+                baseline.seen
+            );
+            baselines.insert(scenario, baseline);
         }
         let all: Vec<Plan> = match one {
             Some(plan) => vec![plan],
             None => baselines.iter().flat_map(|(scenario, b)| plans(*scenario, &b.seen)).collect(),
         };
+        let number = all.len();
         let played = theatre.play_all(all, &baselines, AT_ONCE, first).await;
-        tell(&played);
+        let missed = tell(&played);
         let broken = played.iter().filter(|p| !p.broken.is_empty()).count();
-        let missed = played.iter().filter(|p| !p.reached).count();
-        assert!(
-            missed * 20 <= played.len(),
-            "the places of {missed} plans were not come by: nothing was struck there"
-        );
         assert_eq!(
             broken, 0,
             "plans that broke something; each is printed above with the line that replays it"
         );
+        assert_eq!(played.len(), number, "every plan was played");
+        assert!(missed.is_empty(), "too many plans struck nothing: {}", missed.join("; "));
     });
 }
 
+/// Says what was played, and of each scenario and trouble how many plans did not come by their place; returns those of
+/// which there are too many. An undisturbed run may have had a call more than another one.
 #[allow(clippy::print_stderr)]
-fn tell(played: &[Played]) {
-    for scenario in Scenario::ALL {
-        let of: Vec<_> = played.iter().filter(|p| p.plan.scenario == scenario).collect();
+fn tell(played: &[Played]) -> Vec<String> {
+    let mut too_many = Vec::new();
+    for Known { scenario, .. } in &KNOWN {
+        let of: Vec<_> = played.iter().filter(|p| p.plan.scenario == *scenario).collect();
+        if of.is_empty() {
+            continue;
+        }
         let broken = of.iter().filter(|p| !p.broken.is_empty()).count();
-        let missed = of.iter().filter(|p| !p.reached).count();
-        eprintln!(
-            "{:<9} {:>4} plans, {broken} broken, {missed} whose place was not come by",
-            scenario.word(),
-            of.len()
-        );
+        eprintln!("{:<9} {:>4} plans, {broken} broken", scenario.word(), of.len());
+        let mut troubles: BTreeMap<&str, Vec<&Played>> = BTreeMap::new();
+        for played in of {
+            troubles.entry(played.plan.trouble.kind()).or_default().push(played);
+        }
+        for (trouble, of) in troubles {
+            let missed: Vec<_> = of.iter().filter(|p| !p.reached).map(|p| p.plan.to_string()).collect();
+            if missed.is_empty() {
+                continue;
+            }
+            let told = format!("{} | {trouble}: {} of {}", scenario.word(), missed.len(), of.len());
+            eprintln!("  {told} did not come by their place: {}", missed.join("; "));
+            if missed.len() * 10 > of.len() {
+                too_many.push(told);
+            }
+        }
     }
+    too_many
 }

@@ -1,12 +1,12 @@
 //! The program itself, killed with SIGKILL at 20 moments. Alone in its test binary: it sees every namespace of the cluster.
 
-use std::time::Duration;
-
 use backstay_tests::faults::Theatre;
 
-/// From before it is ready to after all is done, on a machine that is not busy.
+/// From its start to after all is done.
 const MOMENTS: u32 = 20;
-const APART: Duration = Duration::from_millis(160);
+/// How many runs must have been struck before they began, and how many midway, for the moments to mean anything.
+const BEFORE: usize = 9;
+const MIDWAY: usize = 9;
 
 #[test]
 #[allow(clippy::print_stderr)]
@@ -14,9 +14,17 @@ fn a_program_killed_at_any_moment_leaves_nothing_undone_and_nothing_done_twice()
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let Some(theatre) = Theatre::open("kill").await else { return };
-        let moments: Vec<_> = (1..=MOMENTS).map(|n| APART * n).collect();
-        let (wrong, judged) = theatre.kill_at(&moments).await;
-        eprintln!("{} kills, {judged} ends judged, {} broken", moments.len(), wrong.len());
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        let struck = theatre.kill_at(MOMENTS).await;
+        let (before, midway, over) = (struck.before, struck.midway, struck.over);
+        eprintln!(
+            "{MOMENTS} kills, a run left alone takes {} ms: {before} runs had not begun, {midway} were midway, {over} had ended; {} broken",
+            struck.undisturbed.as_millis(),
+            struck.wrong.len()
+        );
+        assert!(struck.wrong.is_empty(), "{}", struck.wrong.join("\n"));
+        assert!(
+            before >= BEFORE && midway >= MIDWAY,
+            "of the runs {before} were struck before they began and {midway} midway, at least {BEFORE} and {MIDWAY} must be"
+        );
     });
 }

@@ -1,0 +1,225 @@
+//! How the end of a plan is judged, and when it has come: what is right must still be so once nobody has written anything
+//! for a while, or what comes late and twice would not be seen.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::census::Count;
+use super::compare::{Snapshot, differences};
+use super::expected;
+use super::ledger::{End, Found, is_terminal};
+use super::plan::{Scenario, Trouble};
+use super::play::Theatre;
+use super::stage::Stage;
+
+/// How long after the end the last writes may take: a watch that was refused five times is away for half a minute.
+const TO_REST: Duration = Duration::from_secs(40);
+/// For so long nobody has written anything when the end is looked at for the last time.
+const QUIET: Duration = Duration::from_secs(2);
+/// How long it may take until nobody writes any more.
+const TO_QUIET: Duration = Duration::from_secs(30);
+
+/// What the end of a scenario is judged by, beside the rules that always hold.
+pub(super) enum Judge<'a> {
+    /// What the scenario's undisturbed run must leave.
+    Absolute,
+    /// What it did leave; checkpoints of runs that are over may be left to be collected.
+    Like(&'a Snapshot),
+    /// The same, and they may not.
+    Just(&'a Snapshot),
+    /// An end that is stated: no more than what it left, but for what somebody else has made, and a reason that fits.
+    Stated {
+        undisturbed: &'a Snapshot,
+        trouble: &'a Trouble,
+        /// Kinds of what somebody else has made.
+        intruders: Vec<String>,
+    },
+}
+
+impl<'a> Judge<'a> {
+    /// The one for a plan with this trouble.
+    pub(super) fn of(
+        trouble: &'a Trouble,
+        undisturbed: Option<&'a Snapshot>,
+        intruders: Vec<String>,
+    ) -> Self {
+        let Some(undisturbed) = undisturbed else { return Self::Absolute };
+        if is_stated(trouble) {
+            return Self::Stated { undisturbed, trouble, intruders };
+        }
+        // Written down where checkpoints are dropped: one that could not be deleted, or whose controller died, is
+        // collected later.
+        let undeleted = trouble.call().is_some_and(|call| call.what == "delete secrets");
+        if undeleted || matches!(trouble, Trouble::Die { .. }) {
+            Self::Like(undisturbed)
+        } else {
+            Self::Just(undisturbed)
+        }
+    }
+
+    fn wrong(&self, scenario: Scenario, found: &Found, snapshot: &Snapshot) -> Vec<String> {
+        match self {
+            Self::Absolute => expected::wrong(scenario, found, snapshot),
+            Self::Like(undisturbed) => differences(undisturbed, &snapshot.collected()),
+            Self::Just(undisturbed) => differences(undisturbed, snapshot),
+            Self::Stated { undisturbed, trouble, intruders } => {
+                let mut wrong = more_than(&undisturbed.counts, &snapshot.counts, intruders);
+                wrong.extend(found.ends().filter_map(|end| reason(&end, undisturbed, trouble)));
+                wrong.extend(found.unfinished_jobs());
+                wrong
+            }
+        }
+    }
+}
+
+/// Whether a plan may end otherwise than the undisturbed run, as long as the end is stated and no rule is broken.
+pub(super) fn is_stated(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Taken { .. } | Trouble::Answer { code: 422, .. })
+}
+
+/// Kinds of which more was made or deleted than in the undisturbed run; an intruder is one more, and stays.
+fn more_than(
+    undisturbed: &BTreeMap<String, Count>,
+    found: &BTreeMap<String, Count>,
+    intruders: &[String],
+) -> Vec<String> {
+    let mut more = Vec::new();
+    for (kind, (made, deleted)) in found {
+        let (most_made, most_deleted) = undisturbed.get(kind).copied().unwrap_or_default();
+        let most_made = most_made + intruders.iter().filter(|i| *i == kind).count();
+        if *made > most_made || *deleted > most_deleted {
+            more.push(format!(
+                "{kind}: (made, deleted) ({made}, {deleted}), at most ({most_made}, {most_deleted})"
+            ));
+        }
+    }
+    more
+}
+
+/// What is wrong with how a run has ended that could not go its ordinary way.
+fn reason(end: &End, undisturbed: &Snapshot, trouble: &Trouble) -> Option<String> {
+    let as_ever = undisturbed.ends.contains(&(end.phase.clone(), end.reason.clone()));
+    let cleanup = end.phase.is_none();
+    if as_ever || !cleanup && !is_terminal(end.phase.as_deref()) {
+        return None;
+    }
+    let reasons = reasons(trouble);
+    let known = if cleanup {
+        reasons.iter().any(|r| end.message.contains(&format!("({r})")))
+    } else {
+        reasons.contains(&end.reason.as_str())
+    };
+    let told = || {
+        format!("{} ended with {}: {}; expected was one of {reasons:?}", end.name, end.reason, end.message)
+    };
+    (!known).then(told)
+}
+
+/// The reasons that fit a trouble.
+fn reasons(trouble: &Trouble) -> &'static [&'static str] {
+    let what = trouble.call().map(|call| call.what.as_str()).unwrap_or_default();
+    match (what, trouble) {
+        ("create jobs", Trouble::Taken { .. }) => &["JobNameConflict", "PodRefused"],
+        ("create jobs", _) => &["InvalidJob", "PodRefused"],
+        ("create controllerrevisions", Trouble::Taken { .. }) => &["StrategySnapshotCorrupt"],
+        ("create secrets", Trouble::Taken { .. }) => &["CheckpointCorrupt"],
+        ("create backups" | "patch backups/status", _) => &["ArtifactNotRecorded"],
+        _ => &["InvalidObject"],
+    }
+}
+
+impl Theatre {
+    /// Waits until what is there is as it has to be and stays so, or says what is wrong with it. `written` tells when
+    /// something was last written.
+    pub(super) async fn rest(
+        &self,
+        stage: &Stage,
+        judge: &Judge<'_>,
+        written: impl Fn() -> Option<Instant>,
+        broken: &mut Vec<String>,
+    ) -> Snapshot {
+        let mut deadline = Instant::now() + TO_REST;
+        let mut every = tokio::time::interval(Duration::from_millis(250));
+        let mut right_since = None;
+        loop {
+            every.tick().await;
+            let found = match Found::list(stage).await {
+                Ok(found) => found,
+                Err(error) => {
+                    broken.push(format!("what is there could not be listed: {error}"));
+                    return Snapshot::default();
+                }
+            };
+            let snapshot = found.snapshot(&self.census);
+            let mut wrong = found.broken_rules(stage.scenario);
+            wrong.extend(judge.wrong(stage.scenario, &found, &snapshot));
+            if wrong.is_empty() {
+                // Right, and it was so before the last quiet began.
+                if right_since.is_some() {
+                    return snapshot;
+                }
+                let now = *right_since.insert(Instant::now());
+                deadline = deadline.max(now + QUIET);
+                if !quiet(now, &written).await {
+                    broken.push(format!("somebody still writes after {TO_QUIET:?}"));
+                    return snapshot;
+                }
+                continue;
+            }
+            if right_since.take().is_some() {
+                wrong.push("it was as it has to be before, and did not stay so".to_owned());
+            }
+            if Instant::now() >= deadline {
+                broken.extend(wrong);
+                return snapshot;
+            }
+        }
+    }
+}
+
+/// Waits until nobody has written anything for a while; whether that came.
+async fn quiet(from: Instant, written: impl Fn() -> Option<Instant>) -> bool {
+    loop {
+        let since = written().map_or(from, |at| at.max(from));
+        if since.elapsed() >= QUIET {
+            return true;
+        }
+        if from.elapsed() >= TO_QUIET {
+            return false;
+        }
+        tokio::time::sleep_until(since + QUIET).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::plan::Call;
+
+    fn counts(of: &[(&str, Count)]) -> BTreeMap<String, Count> {
+        of.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect()
+    }
+
+    #[test]
+    fn more_objects_than_undisturbed_are_told_and_an_intruder_is_not() {
+        let undisturbed = counts(&[("Job", (1, 0))]);
+        assert!(more_than(&undisturbed, &counts(&[("Job", (1, 0))]), &[]).is_empty());
+        assert!(more_than(&undisturbed, &counts(&[("Job", (2, 0))]), &["Job".to_owned()]).is_empty());
+        assert_eq!(more_than(&undisturbed, &counts(&[("Job", (2, 0))]), &[]).len(), 1);
+        assert_eq!(more_than(&undisturbed, &counts(&[("Job", (2, 1))]), &["Job".to_owned()]).len(), 1);
+        assert_eq!(more_than(&undisturbed, &counts(&[("Secret", (1, 1))]), &[]).len(), 1);
+    }
+
+    #[test]
+    fn a_checkpoint_may_be_left_where_its_controller_died_or_could_not_delete_it() {
+        let snapshot = Snapshot::default();
+        let at = |what: &str| Call { what: what.to_owned(), nth: 1 };
+        let judge =
+            |trouble: &Trouble| matches!(Judge::of(trouble, Some(&snapshot), Vec::new()), Judge::Like(_));
+        assert!(judge(&Trouble::Die { at: at("create jobs"), stale: false }));
+        assert!(judge(&Trouble::Answer { at: at("delete secrets"), code: 500, times: 1 }));
+        assert!(!judge(&Trouble::Answer { at: at("create secrets"), code: 500, times: 1 }));
+    }
+}

@@ -1,0 +1,78 @@
+//! What the strategies of the scenarios say.
+
+use serde_json::{Value, json};
+
+use super::stage::NODE;
+use crate::node;
+
+/// The spec of a strategy of kind Job. `version` tells a render of now from one of then.
+pub(super) fn job(version: &str) -> Value {
+    json!({"backoffLimit": 0, "template": {
+        "metadata": {"annotations": {
+            node::MESSAGE: r#"{"artifact":{"uri":"s3://store/{{ .Application.metadata.name }}","sizeBytes":4096}}"#,
+            "example.org/version": version}},
+        "spec": {"nodeName": NODE, "containers": [{"name": "main", "image": "localhost/backstay-tools:1",
+            "args": ["{{ .Mode }}", "{{ .Parameters.bucket }}"]}]}}})
+}
+
+/// The same, but its pods fail.
+pub(super) fn failing_job() -> Value {
+    let mut spec = job("now");
+    let annotations = &mut spec["template"]["metadata"]["annotations"];
+    annotations[node::EXIT_CODE] = json!("3");
+    annotations[node::MESSAGE] = json!("the store is full");
+    spec
+}
+
+fn config_map(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "name": name})
+}
+
+fn until(name: &str, at: &str) -> Value {
+    json!({"until": {"object": config_map(name), "at": at, "equals": "yes", "waitSeconds": 3, "watch": "object"}})
+}
+
+/// Makes two ConfigMaps, waits for a third, deletes one of them and one of somebody else's, changes another, runs a pod
+/// meanwhile, and keeps something to itself.
+pub(super) fn steps() -> Value {
+    json!({"private": {"password": "hush"}, "backup": [
+        {"get": {"object": {"kind": "$application"}}},
+        {"create": {"object": config_map("copy"), "with": {"data": {"a": "1"}}}},
+        {"create": {"object": config_map("passing")}},
+        {"condition": {"type": "Copied", "status": true, "message": "copied"}},
+        {"stage": "later"},
+        until("flag", "/data/ready"),
+        {"runPod": {"name": "move", "script": "true", "node": NODE}},
+        {"patch": {"object": config_map("theirs"), "with": {"data": {"a": "2"}}}},
+        {"pod": {"name": "move"}},
+        {"list": {"object": config_map(""), "labels": "backstay.dev/run-uid", "limit": 10, "live": true}},
+        {"delete": {"object": config_map("passing"), "own": true}},
+        {"delete": {"object": config_map("old")}},
+    ]})
+}
+
+/// Makes a ConfigMap and waits for ever; deletes it when it is to end.
+pub(super) fn endless() -> Value {
+    json!({"backup": [{"create": {"object": config_map("half")}}, until("half", "/data/never")],
+        "undo": [{"delete": {"object": config_map("half"), "own": true}}]})
+}
+
+/// A restore that fails where data may be gone.
+pub(super) fn half_way() -> Value {
+    json!({"backup": [], "restore": [
+        {"stage": "gone"}, {"create": {"object": config_map("half")}}, {"fail": "half way"}]})
+}
+
+/// A restore that has nothing to do.
+pub(super) fn idle() -> Value {
+    json!({"backup": [], "restore": []})
+}
+
+/// Deletes what the Backup's run has made.
+pub(super) fn cleanup() -> Value {
+    json!({"backup": [], "cleanup": [{"delete": {"object": config_map("copy"), "own": false}}]})
+}
+
+pub(super) fn scrub() -> Value {
+    json!({"image": "localhost/backstay-tools:1", "command": "true", "nodeName": NODE})
+}

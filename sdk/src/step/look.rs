@@ -63,7 +63,8 @@ impl<'a> Look<'a> {
         Self { view, now, deadline, patient: false }
     }
 
-    /// The same, for a stage that must not give up early: a write that is refused is tried again until the deadline.
+    /// The same, for a stage that must not give up early: a write that is refused is tried again until the deadline, and so
+    /// is a read of what is too large.
     #[must_use]
     pub fn patient(self) -> Self {
         Self { patient: true, ..self }
@@ -188,11 +189,13 @@ impl<'a> Look<'a> {
                 BLOCKED_SECONDS,
                 Vec::new(),
             ),
-            ReadError::TooLarge => Failure::new(
-                "TooLarge",
-                format!("{what} is larger than a component may read; make it smaller"),
-            )
-            .into(),
+            ReadError::TooLarge => {
+                let message = format!("{what} is larger than a component may read; make it smaller");
+                match self.patient {
+                    true => self.blocked("TooLarge", message, BLOCKED_SECONDS, Vec::new()),
+                    false => Failure::new("TooLarge", message).into(),
+                }
+            }
             ReadError::NotFound | ReadError::NotServed => {
                 Failure::new("NotFound", format!("{what} does not exist")).into()
             }
@@ -316,6 +319,15 @@ mod tests {
         assert_eq!(failure.reason, "Refused");
         let Err(Stop::Wait(wait)) = Look::new(&view, 0, 10).patient().settled() else { panic!() };
         assert_eq!(wait.reason, "Refused");
+    }
+
+    #[test]
+    fn what_is_too_large_ends_the_run_unless_the_stage_is_patient() {
+        let view = view(Some(Err(ReadError::TooLarge)), None);
+        let Err(Stop::Fail(failure)) = Look::new(&view, 0, 10).object(&object()) else { panic!() };
+        assert_eq!(failure.reason, "TooLarge");
+        let Err(Stop::Wait(wait)) = Look::new(&view, 0, 10).patient().object(&object()) else { panic!() };
+        assert_eq!((wait.reason.as_str(), wait.deadline), ("TooLarge", 10));
     }
 
     #[test]

@@ -312,7 +312,10 @@ impl<'a> Drive<'a> {
                 let at = at(list.live, &list.objects.api_version, &list.objects.kind);
                 self.world.answer_list(list, at, sees)
             }
-            Query::Log(log) => self.world.answer_log(log),
+            Query::Log(log) => {
+                self.log(format_args!("get log {}/{}", log.pod.namespace, log.pod.name));
+                self.world.answer_log(log)
+            }
             Query::SecretKeys(secret) => self.world.answer_keys(secret),
             Query::Pod(name) => self.pods.get(name).cloned().map(Content::Pod).ok_or(ReadError::NotFound),
         };
@@ -442,7 +445,7 @@ impl<'a> Drive<'a> {
         &self.events
     }
 
-    /// What happened, a line each: actions, stages, conditions, waits.
+    /// What happened, a line each: actions, stages, conditions, waits, and logs that were read.
     #[must_use]
     pub fn journal(&self) -> &[String] {
         &self.journal

@@ -7,19 +7,19 @@ use crate::cluster::{Cluster, text, uid};
 use crate::names::{BARMAN, CNPG, Names, PLUGIN, SIDECAR, fresh_server_name};
 use crate::rendered::Archive;
 
-/// The name under which a Cluster archives: the one it has, or the one wanted. A Cluster that recovered from the archive
-/// of that very name begins a new history, and so gets a new name.
+/// The name under which a Cluster archives: the one it has, or the one wanted. A recovered Cluster begins a new history,
+/// and whether it was recovered from the archive of the name wanted or a copy of another, there may be an archive of that
+/// name already: so it gets a new one.
 pub(crate) fn server_name(cluster: Cluster<'_>, names: &Names, archive: &Archive) -> String {
     if let Some(in_force) = cluster.server_name() {
         return in_force.to_owned();
     }
     let wanted = archive.server_name.as_deref().unwrap_or(&names.cluster);
-    let recovered_from =
-        cluster.recovered() && (cluster.source_server() == Some(wanted) || cluster.source() == wanted);
-    if recovered_from { fresh_server_name(wanted, cluster.uid()) } else { wanted.to_owned() }
+    if cluster.recovered() { fresh_server_name(wanted, cluster.uid()) } else { wanted.to_owned() }
 }
 
-/// What is still to be applied so that `cluster` archives under `server`; nothing where it does so already.
+/// What is still to be applied so that `cluster` archives under `server`; nothing where it does so already. A store that
+/// has more than is wanted is applied once: what is left of that then is another manager's.
 ///
 /// # Errors
 /// A question, or a wait for what cannot be read.
@@ -32,7 +32,9 @@ pub(crate) fn attach(
 ) -> Result<Vec<Action>, Stop> {
     let mut actions = Vec::new();
     let store = store(names, cluster.uid(), archive);
-    if !matches!(look.object(&names.store())?, Found::Object(found) if holds(found, &store)) {
+    let just_applied = look.has_just_written(&names.store());
+    let held = |found: &Value| has(found, &store) && (just_applied || !has_more(found, &store));
+    if !matches!(look.object(&names.store())?, Found::Object(found) if held(found)) {
         actions.push(Action::Apply(Apply { manifest: store, force: true }));
     }
     if let Some(plugins) = plugins(names, cluster, server) {
@@ -94,17 +96,18 @@ fn store(names: &Names, cluster_uid: &str, archive: &Archive) -> Value {
     })
 }
 
-/// Whether an object has all that is wanted. What it has beside is another manager's, but for the two blocks whose absent
-/// fields mean something.
-fn holds(found: &Value, wanted: &Value) -> bool {
-    let optional = ["/spec/retentionPolicy", "/spec/configuration"];
-    has(found, wanted)
-        && optional.iter().all(|at| match (found.pointer(at), wanted.pointer(at)) {
-            (Some(Value::Object(found)), Some(Value::Object(wanted))) => found.len() == wanted.len(),
-            (found, wanted) => found.is_some() == wanted.is_some(),
-        })
+/// Whether a store has more than is wanted where an absent field means something: what an earlier strategy wanted, which
+/// an apply removes, or another manager's, which stays.
+fn has_more(found: &Value, wanted: &Value) -> bool {
+    ["/spec/retentionPolicy", "/spec/configuration"].iter().any(|at| {
+        match (found.pointer(at), wanted.pointer(at)) {
+            (Some(Value::Object(found)), Some(Value::Object(wanted))) => found.len() > wanted.len(),
+            (found, wanted) => found.is_some() && wanted.is_none(),
+        }
+    })
 }
 
+/// Whether an object has all that is wanted.
 fn has(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
         (Value::Object(found), Value::Object(wanted)) => {
@@ -146,7 +149,8 @@ fn plugins(names: &Names, cluster: Cluster<'_>, server: &str) -> Option<Vec<Valu
 pub(crate) fn instances(names: &Names) -> ListQuery {
     let fields =
         ["/metadata/labels", "/metadata/creationTimestamp", "/metadata/deletionTimestamp", "/status"];
-    let fields = fields.into_iter().chain(["/spec/containers", "/spec/initContainers"]);
+    let fields =
+        fields.into_iter().chain(["/metadata/ownerReferences", "/spec/containers", "/spec/initContainers"]);
     ListQuery { objects: pods(names), live: false, fields: fields.map(str::to_owned).collect(), limit: 100 }
 }
 
@@ -252,9 +256,11 @@ mod tests {
         let mut found = wanted.clone();
         found["metadata"]["resourceVersion"] = json!("7");
         found["status"] = json!({});
-        assert!(holds(&found, &wanted));
+        assert!(has(&found, &wanted) && !has_more(&found, &wanted));
         found["spec"]["configuration"]["endpointURL"] = json!("https://other");
-        assert!(!holds(&found, &wanted));
+        assert!(has_more(&found, &wanted));
+        found["spec"]["configuration"]["destinationPath"] = json!("s3://other/");
+        assert!(!has(&found, &wanted));
     }
 
     #[test]
@@ -272,12 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_recovered_from_the_name_wanted_gets_a_new_one() {
+    fn a_recovered_cluster_gets_a_new_name_whatever_it_was_recovered_from() {
         let recovered = |source: &str| json!({"metadata": {"uid": "u"}, "spec": {"bootstrap": {"recovery": {"source": source}}}});
-        let own = recovered("postgres-orders");
-        assert_ne!(server_name(Cluster(&own), &names(), &archive()), "postgres-orders");
-        let others = recovered("postgres-sales");
-        assert_eq!(server_name(Cluster(&others), &names(), &archive()), "postgres-orders");
+        for source in ["postgres-orders", "postgres-sales"] {
+            let name = server_name(Cluster(&recovered(source)), &names(), &archive());
+            assert_eq!(name, fresh_server_name("postgres-orders", "u"), "recovered from {source}");
+        }
+        let new = json!({"metadata": {"uid": "u"}, "spec": {"bootstrap": {"initdb": {}}}});
+        assert_eq!(server_name(Cluster(&new), &names(), &archive()), "postgres-orders");
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) archive_timeout: i64,
     /// Restore although the operator's backup is gone and nothing shows that the archive still holds one.
     pub(crate) allow_missing_backup: bool,
+    /// Restore although there is no release that would make the Cluster anew.
+    pub(crate) allow_missing_release: bool,
     /// Take the application off the system's bucket, which its chart cannot recover from.
     pub(crate) leave_system_bucket: bool,
 }
@@ -41,6 +43,7 @@ impl Default for Options {
             restore_timeout: 30 * 60,
             archive_timeout: 3 * 60,
             allow_missing_backup: false,
+            allow_missing_release: false,
             leave_system_bucket: false,
         }
     }
@@ -51,6 +54,7 @@ const RECOVERY_TARGET: &str = "recoveryTarget";
 const RESTORE_TIMEOUT: &str = "restoreTimeoutSeconds";
 const ARCHIVE_TIMEOUT: &str = "walArchiveTimeoutSeconds";
 const ALLOW_MISSING: &str = "allowMissingBackup";
+const ALLOW_NO_RELEASE: &str = "allowMissingRelease";
 const LEAVE_BUCKET: &str = "leaveSystemBucket";
 
 impl Options {
@@ -107,6 +111,8 @@ impl Options {
                 limit(value, &mut read.archive_timeout).unwrap_or_else(wrong);
             } else if is(ALLOW_MISSING) {
                 flag(value, &mut read.allow_missing_backup).unwrap_or_else(wrong);
+            } else if is(ALLOW_NO_RELEASE) {
+                flag(value, &mut read.allow_missing_release).unwrap_or_else(wrong);
             } else if is(LEAVE_BUCKET) {
                 flag(value, &mut read.leave_system_bucket).unwrap_or_else(wrong);
             }
@@ -156,9 +162,10 @@ pub(crate) fn schema() -> Value {
                 "type": "string", "enum": ["backup", "latest"],
                 "description": "Without a recoveryTime: the state of the backup (the default), or the end of the archive.",
             },
-            RESTORE_TIMEOUT: seconds("How long the restore may take, 1800 by default."),
+            RESTORE_TIMEOUT: seconds("How long the restore may take once the archive holds the backup, 1800 by default."),
             ARCHIVE_TIMEOUT: seconds("How long the archive may take to hold all of the backup, 180 by default."),
-            ALLOW_MISSING: flag("Restore although the operator's Backup object is gone and nothing shows that the archive still holds a base backup."),
+            ALLOW_MISSING: flag("Restore although the operator's Backup object is gone, or the recovery time is before its end, and nothing shows that the archive still holds a base backup."),
+            ALLOW_NO_RELEASE: flag("Restore although there is no HelmRelease that would make the deleted Cluster anew: somebody else has to."),
             LEAVE_BUCKET: flag("Set useSystemBucket of the target to false, since its chart cannot recover from the system's bucket."),
         },
     })

@@ -4,7 +4,7 @@
 
 use backstay_sdk::{Deserialize, Serialize, Value};
 
-use crate::cluster::{deleting, name, text, uid};
+use crate::cluster::{Cluster, deleting, name, text, uid};
 use crate::rendered::Archive;
 use crate::time::Instant;
 
@@ -32,8 +32,19 @@ pub(crate) struct Plan {
     pub(crate) limit: i64,
     /// How long it may take.
     pub(crate) timeout: i64,
-    /// When what was deleted has to be gone; none before the first delete.
+    /// Whether the stage that deletes was entered, so that what is gone may have been deleted.
+    #[serde(default)]
+    pub(crate) deleting: bool,
+    /// Uids of what a delete was asked for.
+    #[serde(default)]
+    pub(crate) deletes: Vec<String>,
+    /// When what was deleted has to be gone: it starts anew with each object that a delete is asked for. None before the
+    /// first.
     pub(crate) drain_limit: Option<i64>,
+    /// Whether the suspension of the release is somebody else's, which a write of the application is about to lift: whoever
+    /// comes after a crash finds the release awake, and does not see whose it was.
+    #[serde(default)]
+    pub(crate) theirs: bool,
     /// Whether a database has been deleted and is gone: from then on nothing can be put back.
     pub(crate) purged: bool,
     /// Whether a Cluster that nobody planned has been added to the plan, which happens once.
@@ -106,6 +117,25 @@ impl Plan {
     /// Whether this is the Cluster to delete.
     pub(crate) fn has_cluster(&self, cluster: &Value) -> bool {
         self.cluster.as_deref().is_some_and(|planned| planned == uid(cluster))
+    }
+
+    /// Whether this is the Cluster that this restore has caused, and no other.
+    pub(crate) fn has_made(&self, cluster: Cluster<'_>) -> bool {
+        !self.has_cluster(cluster.0) && !cluster.deleting() && cluster.recovers(&self.server, self.target)
+    }
+
+    /// A delete of this is about to be asked for: it has to be gone in `seconds` from now. To ask for the same again gives
+    /// it no more time.
+    pub(crate) fn deletes(&mut self, uid: &str, now: i64, seconds: i64) {
+        if !self.deletes.iter().any(|known| known == uid) {
+            self.deletes.push(uid.to_owned());
+            self.drain_limit = Some(now + seconds);
+        }
+    }
+
+    /// Whether nobody's database has been touched yet: there was no Cluster, and no volume has been deleted.
+    pub(crate) fn is_untouched(&self) -> bool {
+        !self.purged && self.cluster.is_none() && self.deletes.is_empty()
     }
 
     /// Whether anything of the plan has been deleted: then going on is all that is left. Volumes are deleted after their

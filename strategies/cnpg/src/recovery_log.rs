@@ -4,7 +4,7 @@ use backstay_sdk::step::{Content, LogQuery, Look, Query, ReadError, Stop, View};
 use backstay_sdk::{NamespacedName, Value};
 
 use crate::archiving;
-use crate::cluster::{name, text};
+use crate::cluster::{Cluster, deleting, name, text};
 use crate::names::{Names, RECOVERY_CONTAINER};
 
 /// PostgreSQL's own words.
@@ -22,14 +22,43 @@ pub(crate) enum Verdict {
     Unknown { forbidden: bool },
 }
 
-/// What the logs of the newest recovery pods say; `failed` asks only those that have ended badly.
+/// What the logs of the newest recovery pods of this Cluster say.
 ///
 /// # Errors
 /// A question, or a wait for pods that cannot be listed.
-pub(crate) fn verdict(look: &Look<'_>, view: &View, names: &Names, failed: bool) -> Result<Verdict, Stop> {
-    let list = look.list(archiving::instances(names))?;
-    let pods = list.map(|l| l.items.as_slice()).unwrap_or_default();
-    let queries: Vec<LogQuery> = newest(pods, failed).into_iter().map(|pod| log_of(names, pod)).collect();
+pub(crate) fn verdict(
+    look: &Look<'_>,
+    view: &View,
+    names: &Names,
+    cluster: Cluster<'_>,
+) -> Result<Verdict, Stop> {
+    read(look, view, names, &newest(pods(look, names)?, cluster))
+}
+
+/// The same while a recovery may yet get there: only the newest pod counts, and only where it has failed and no other of
+/// this Cluster runs, since the next try may find what this one missed.
+///
+/// # Errors
+/// As [`verdict`].
+pub(crate) fn last_try(
+    look: &Look<'_>,
+    view: &View,
+    names: &Names,
+    cluster: Cluster<'_>,
+) -> Result<Verdict, Stop> {
+    let found = newest(pods(look, names)?, cluster);
+    match found.first() {
+        Some(newest) if found.iter().all(|pod| has_failed(pod)) => read(look, view, names, &[newest]),
+        _ => Ok(Verdict::Unknown { forbidden: false }),
+    }
+}
+
+fn pods<'a>(look: &Look<'a>, names: &Names) -> Result<&'a [Value], Stop> {
+    Ok(look.list(archiving::instances(names))?.map(|l| l.items.as_slice()).unwrap_or_default())
+}
+
+fn read(look: &Look<'_>, view: &View, names: &Names, pods: &[&Value]) -> Result<Verdict, Stop> {
+    let queries: Vec<LogQuery> = pods.iter().map(|pod| log_of(names, pod)).collect();
     look.all(queries.iter().cloned().map(Query::Log))?;
     let mut forbidden = false;
     for query in queries {
@@ -44,16 +73,24 @@ pub(crate) fn verdict(look: &Look<'_>, view: &View, names: &Names, failed: bool)
     Ok(Verdict::Unknown { forbidden })
 }
 
-/// The newest pods in which a recovery runs or ran, newest first.
-fn newest(pods: &[Value], failed: bool) -> Vec<&Value> {
+/// The newest pods in which a recovery of this Cluster runs or ran, newest first. The label that finds them is the name of
+/// the Cluster, which an earlier one had too: what that has left is older than this one, or on its way out.
+fn newest<'a>(pods: &'a [Value], cluster: Cluster<'_>) -> Vec<&'a Value> {
+    // RFC 3339 in UTC with whole seconds, as Kubernetes writes it, sorts as text.
+    let made = |object: &'a Value| text(object, "/metadata/creationTimestamp");
+    let since = text(cluster.0, "/metadata/creationTimestamp");
     let recovery = |pod: &&Value| {
         let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
         containers.into_iter().flatten().any(|c| c["name"] == RECOVERY_CONTAINER)
     };
-    let ended_badly = |pod: &&Value| !failed || has_failed(pod);
-    let mut found: Vec<&Value> = pods.iter().filter(recovery).filter(ended_badly).collect();
-    // RFC 3339 in UTC with whole seconds, as Kubernetes writes it, sorts as text.
-    found.sort_by_key(|pod| std::cmp::Reverse((text(pod, "/metadata/creationTimestamp"), name(pod))));
+    // The operator's Jobs own them; where the Cluster itself does, its uid is the better proof.
+    let of_another = |pod: &Value| {
+        let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+        owners.into_iter().flatten().any(|o| o["kind"] == "Cluster" && o["uid"] != cluster.uid())
+    };
+    let its_own = |pod: &&'a Value| !deleting(pod) && made(pod) >= since && !of_another(pod);
+    let mut found: Vec<&Value> = pods.iter().filter(recovery).filter(its_own).collect();
+    found.sort_by_key(|pod| std::cmp::Reverse((made(pod), name(pod))));
     found.truncate(PODS);
     found
 }
@@ -77,6 +114,11 @@ fn log_of(names: &Names, pod: &Value) -> LogQuery {
 mod tests {
     use super::*;
     use backstay_sdk::json;
+    use backstay_sdk::step::{Answer, ObjectList};
+
+    fn cluster(second: u32) -> Value {
+        json!({"metadata": {"uid": "cluster-2", "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z")}})
+    }
 
     fn pod(name: &str, container: &str, second: u32) -> Value {
         json!({
@@ -89,16 +131,53 @@ mod tests {
     fn the_five_newest_recovery_pods_are_read_newest_first() {
         let mut pods: Vec<Value> = (0..7).map(|i| pod(&format!("r{i}"), RECOVERY_CONTAINER, i)).collect();
         pods.push(pod("ordinary", "postgres", 30));
-        let names: Vec<&str> = newest(&pods, false).into_iter().map(name).collect();
+        let names: Vec<&str> = newest(&pods, Cluster(&cluster(0))).into_iter().map(name).collect();
         assert_eq!(names, ["r6", "r5", "r4", "r3", "r2"]);
     }
 
     #[test]
-    fn a_recovery_that_still_runs_has_not_failed() {
-        let mut running = pod("r", RECOVERY_CONTAINER, 1);
-        running["status"] = json!({"phase": "Running", "containerStatuses": [{"restartCount": 0}]});
-        assert!(newest(&[running.clone()], true).is_empty());
-        running["status"]["containerStatuses"][0]["restartCount"] = json!(1);
-        assert_eq!(newest(&[running], true).len(), 1);
+    fn pods_that_an_earlier_cluster_of_the_name_has_left_are_not_read() {
+        let mut leaving = pod("leaving", RECOVERY_CONTAINER, 12);
+        leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:13Z");
+        let mut of_another = pod("of-another", RECOVERY_CONTAINER, 12);
+        of_another["metadata"]["ownerReferences"] = json!([{"kind": "Cluster", "uid": "earlier"}]);
+        let mut own = pod("own", RECOVERY_CONTAINER, 11);
+        own["metadata"]["ownerReferences"] = json!([{"kind": "Cluster", "uid": "cluster-2"}]);
+        let mut of_a_job = pod("of-a-job", RECOVERY_CONTAINER, 10);
+        of_a_job["metadata"]["ownerReferences"] = json!([{"kind": "Job", "uid": "job"}]);
+        let older = pod("older", RECOVERY_CONTAINER, 9);
+        let pods = [leaving, of_another, own, of_a_job, older];
+        let names: Vec<&str> = newest(&pods, Cluster(&cluster(10))).into_iter().map(name).collect();
+        assert_eq!(names, ["own", "of-a-job"]);
+    }
+
+    #[test]
+    fn while_a_next_try_runs_a_failed_one_proves_nothing() {
+        let phase = |name: &str, second: u32, phase: &str| {
+            let mut pod = pod(name, RECOVERY_CONTAINER, second);
+            pod["status"] = json!({"phase": phase, "containerStatuses": [{"restartCount": 0}]});
+            pod
+        };
+        let says = |name: &str, text: &str| Answer {
+            query: Query::Log(log_of(&Names::named("ns", "orders"), &phase(name, 0, ""))),
+            value: Ok(Content::Log(text.to_owned())),
+        };
+        let verdict = |pods: Vec<Value>| {
+            let names = Names::named("ns", "orders");
+            let list = Answer {
+                query: Query::List(archiving::instances(&names)),
+                value: Ok(Content::Objects(ObjectList { items: pods, complete: true })),
+            };
+            let answers = vec![list, says("r1", SIGNATURE), says("r2", "redo in progress")];
+            let view = View { checkpoint: None, stage_since: 0, answers, results: Vec::new() };
+            last_try(&Look::new(&view, 0, 10), &view, &names, Cluster(&cluster(0))).unwrap()
+        };
+        let unknown = Verdict::Unknown { forbidden: false };
+        let first = phase("r1", 1, "Failed");
+        assert_eq!(verdict(vec![first.clone()]), Verdict::Unreachable("r1".to_owned()));
+        assert_eq!(verdict(vec![first.clone(), phase("r2", 2, "Running")]), unknown);
+        assert_eq!(verdict(vec![first.clone(), phase("r2", 2, "Failed")]), unknown);
+        // An older one that still runs is a try as well.
+        assert_eq!(verdict(vec![first, phase("r0", 0, "Running")]), unknown);
     }
 }

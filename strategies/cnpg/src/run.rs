@@ -44,7 +44,13 @@ pub(crate) fn step(request: &Request<CnpgSpec>, view: &View) -> Result<Step, Sto
     loop {
         match turn {
             Ok(Turn::Go(stage)) => memory.stage = stage,
-            Ok(Turn::End(step)) => return Ok(memory.keep(view, run.once(step))),
+            Ok(Turn::End(step)) => match run.once(&memory, step) {
+                Ok(step) => return Ok(memory.keep(view, step)),
+                Err(stop) => {
+                    turn = Err(stop);
+                    continue;
+                }
+            },
             Err(Stop::Fail(failure)) => match run.instead(&mut memory, failure) {
                 Ok(stage) => memory.stage = stage,
                 Err(failure) => return Ok(memory.keep(view, Step::new(Decision::Fail(failure)))),
@@ -86,25 +92,29 @@ impl<'a> Run<'a> {
         let request = self.request;
         let own = match memory.stage {
             Stage::Check | Stage::Attach | Stage::Request => request.started_at + PREPARE_SECONDS,
+            // How long the gate may be closed is counted there; this is for what cannot be read.
             Stage::Fit | Stage::Gate => {
                 let options = Options::read(request.options.as_ref()).unwrap_or_default();
-                request.started_at + options.restore_timeout
+                let since = self.view.stage_since.max(request.started_at);
+                since + options.restore_timeout + options.archive_timeout
             }
             Stage::Suspend | Stage::Patch => plan.map_or(request.deadline, |p| p.limit),
             Stage::Delete | Stage::Volumes | Stage::Drain => {
-                plan.and_then(|p| p.drain_limit).unwrap_or(request.deadline)
+                plan.map_or(request.deadline, |p| p.drain_limit.unwrap_or(p.limit))
             }
             Stage::Archive => memory.data.archive_until.unwrap_or(request.deadline),
             Stage::Undo => memory.data.undo.as_ref().map_or(request.deadline, |u| u.until),
             Stage::Poll | Stage::Resume | Stage::Recover | Stage::Clean => request.deadline,
         };
-        let deadline = match &request.cancelled {
-            Some(cancelled) => cancelled.deadline,
-            None => own.min(request.deadline),
-        };
+        let deadline = if request.cancelled.is_some() { self.last() } else { own.min(self.last()) };
         let look = Look::new(self.view, request.now, deadline);
         let insists = memory.stage.may_have_deleted() || memory.stage == Stage::Undo;
         if insists { look.patient() } else { look }
+    }
+
+    /// When the host ends the run without asking, or cancels it.
+    pub(crate) fn last(&self) -> i64 {
+        self.request.cancelled.as_ref().map_or(self.request.deadline, |c| c.deadline)
     }
 
     /// What a failure leads to: a restore that has written something and deleted nothing puts it back first.
@@ -127,8 +137,13 @@ impl<'a> Run<'a> {
             memory.data.archive_trouble = Some(failure.message);
             return Ok(Stage::Archive);
         }
-        let deletes_nothing_yet = matches!(memory.stage, Stage::Suspend | Stage::Patch | Stage::Delete);
-        if !deletes_nothing_yet || memory.data.plan.as_ref().is_none_or(|p| p.purged) {
+        let plan = memory.data.plan.as_ref().filter(|p| !p.purged);
+        let may_be_put_back = plan.is_some_and(|plan| match memory.stage {
+            Stage::Suspend | Stage::Patch | Stage::Delete => true,
+            Stage::Volumes | Stage::Drain => plan.is_untouched(),
+            _ => false,
+        });
+        if !may_be_put_back {
             return Err(failure);
         }
         let until = self.request.now + UNDO_SECONDS;
@@ -137,8 +152,8 @@ impl<'a> Run<'a> {
     }
 
     /// The step, unless it does again what has just been done and does not show: then the host is asked to come back, so
-    /// that no two who undo each other's work keep a wake going.
-    fn once(&self, mut step: Step) -> Step {
+    /// that no two who undo each other's work keep a wake going; until the stage's limit.
+    fn once(&self, memory: &Memory, mut step: Step) -> Result<Step, Stop> {
         if let Decision::Act(actions) = &step.decision
             && let Some(object) = actions.first().and_then(object_of)
             && self.view.results.first().is_some_and(|r| r.object == object)
@@ -147,10 +162,14 @@ impl<'a> Run<'a> {
                 "{} {} is not as it was just written; it is looked at again",
                 object.kind, object.name
             );
-            step.decision =
-                Decision::Wait(self.wait("Unsettled", message, Vec::new(), AGAIN_SECONDS, i64::MAX));
+            let look = self.look(memory);
+            let pending = self.wait("Unsettled", message.clone(), Vec::new(), AGAIN_SECONDS, look.deadline());
+            match look.wait_or(pending, || Failure::new("Unsettled", message)) {
+                Stop::Wait(wait) => step.decision = Decision::Wait(wait),
+                stop => return Err(stop),
+            }
         }
-        step
+        Ok(step)
     }
 
     /// A wait until `deadline`, or until the run's.
@@ -162,13 +181,12 @@ impl<'a> Run<'a> {
         recheck_after: u32,
         deadline: i64,
     ) -> Wait {
-        let last = self.request.cancelled.as_ref().map_or(self.request.deadline, |c| c.deadline);
         Wait {
             reason: reason.to_owned(),
             message: message.into(),
             watch,
             recheck_after,
-            deadline: deadline.min(last).max(self.request.now + 1),
+            deadline: deadline.min(self.last()).max(self.request.now + 1),
         }
     }
 }

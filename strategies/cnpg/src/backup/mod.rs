@@ -46,7 +46,10 @@ pub(crate) fn attach(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     backing.server = archiving::server_name(cluster, run.names, &backing.archive);
     let actions = archiving::attach(&look, run.names, cluster, &backing.archive, &backing.server)?;
     if !actions.is_empty() {
-        backing.plugin_awaited = Some(now);
+        // A store alone restarts no instance.
+        if cluster.server_name() != Some(backing.server.as_str()) {
+            backing.plugin_awaited = Some(now);
+        }
         return act(actions);
     }
     // A Cluster that is just getting the plugin restarts its instances one by one.

@@ -57,7 +57,8 @@ pub(crate) fn poll(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let (phase, error) = (phase(backup), text(backup, "/status/error"));
     if phase == "failed" && error.contains(PLUGIN_NOT_THERE) && attempt < ATTEMPTS {
         memory.backing_mut()?.attempt += 1;
-        return act(vec![create(run, attempt + 1)]);
+        // First it goes: whoever comes after a crash makes the second, and does not look for the first.
+        return act(vec![delete(run, backup), create(run, attempt + 1)]);
     }
     let stuck = run.request.started_at + STUCK_SECONDS;
     let at_work = AT_WORK.contains(&phase);
@@ -140,15 +141,19 @@ fn done(run: &Run<'_>, backing: &Backing, backup: &Value) -> Result<Turn, Stop> 
     Ok(Turn::End(Step::done(Some(outcome))))
 }
 
+fn delete(run: &Run<'_>, backup: &Value) -> Action {
+    Action::Delete(Delete {
+        object: run.names.backup(text(backup, "/metadata/name")),
+        uid: uid(backup).to_owned(),
+        resource_version: None,
+        propagation: Propagation::Background,
+    })
+}
+
 /// No Backup will speak of the operator's backup: it goes.
 fn cancelled(run: &Run<'_>, found: Option<&Value>) -> Result<Turn, Stop> {
     match found.filter(|f| !deleting(f)) {
-        Some(backup) => act(vec![Action::Delete(Delete {
-            object: run.names.backup(text(backup, "/metadata/name")),
-            uid: uid(backup).to_owned(),
-            resource_version: None,
-            propagation: Propagation::Background,
-        })]),
+        Some(backup) => act(vec![delete(run, backup)]),
         None => {
             let message =
                 "the run was ended before the operator's backup was complete, and that has been deleted";

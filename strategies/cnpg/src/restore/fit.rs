@@ -54,8 +54,9 @@ impl<'a> Fitness<'a> {
 
         let operators = backup.metadata.get(metadata::BACKUP_NAME).filter(|n| !n.is_empty());
         let operators = operators.map(|name| run.names.backup(name));
-        let questions = [&request.application, &run.names.cluster(), &source.store()].map(Query::live);
-        look.all(questions.into_iter().chain(operators.iter().map(Query::live)))?;
+        let questions = [&request.application, &run.names.cluster(), &source.store(), &run.names.release()];
+        let questions = questions.map(Query::live).into_iter().chain(operators.iter().map(Query::live));
+        look.all(questions.chain([Query::List(volumes(run.names))]))?;
 
         let application = application(run, look)?;
         let parameters =
@@ -89,6 +90,21 @@ impl<'a> Fitness<'a> {
                 return Err(unfit("OperatorMissing", message));
             }
         };
+        let found = look.list(volumes(run.names))?.is_some_and(|l| !l.items.is_empty());
+        let would_be_missed = cluster.is_some() || found;
+        if would_be_missed
+            && !options.allow_missing_release
+            && look.live(&run.names.release())?.object().is_none()
+        {
+            return Err(unfit(
+                "ReleaseMissing",
+                format!(
+                    "there is no HelmRelease {0}, so that nobody would make Cluster {0} anew once it is deleted; deploy \
+                     the application, or set options.allowMissingRelease: true if you make it yourself",
+                    run.names.cluster
+                ),
+            ));
+        }
         let operators = match &operators {
             Some(object) => look.live(object)?.object(),
             None => None,
@@ -96,13 +112,16 @@ impl<'a> Fitness<'a> {
         let first = store.and_then(|s| first_recoverable(s, server));
         let stopped = stopped_at(backup, operators);
         let target = target(&options, stopped, backup)?;
-        too_early(&options, target, first, server)?;
+        let proof = Proof::of(backup, operators, first, target.or(stopped), options.allow_missing_backup);
+        // Of a backup that is lost that is the better reason.
+        if !matches!(proof, Proof::Lost(_)) {
+            reachable(&options, target, first, stopped, server)?;
+        }
         version_and_size(backup, operators, application, cluster, &snapshot)?;
         let snapshot = match passwords {
             true => snapshot,
             false => snapshot.with_passwords_of(&application["spec"]["users"]),
         };
-        let proof = Proof::of(backup, operators, first, target.or(stopped), options.allow_missing_backup);
         let in_place = backup.application_name == request.application.name;
         Ok(Self {
             options,
@@ -213,22 +232,33 @@ fn first_recoverable(store: &Value, server: &str) -> Option<Instant> {
     store["status"]["serverRecoveryWindow"][server]["firstRecoverabilityPoint"].as_str()?.parse().ok()
 }
 
-fn too_early(
+/// That nothing shows that the archive cannot recover the target: its window where the plugin tells it, which no consent
+/// outweighs; else that the backup was whole by then.
+fn reachable(
     options: &Options,
     target: Option<Instant>,
     first: Option<Instant>,
+    stopped: Option<Instant>,
     server: &str,
 ) -> Result<(), Stop> {
-    match (options.target, target, first) {
-        (Target::Time(_), Some(target), Some(first)) if target < first => Err(unfit(
-            "RecoveryTargetTooEarly",
+    let Some(target) = target else { return Ok(()) };
+    let asked = matches!(options.target, Target::Time(_));
+    let cause = match (first, stopped) {
+        (Some(first), _) if target < first => {
+            let what = if asked { "options.recoveryTime" } else { "the end of the backup," };
+            let advice = if asked { "take a later one" } else { "restore another Backup" };
             format!(
-                "options.recoveryTime {target} is before the first time that the archive of {server} can recover, \
-                 {first}; take a later one"
-            ),
-        )),
-        _ => Ok(()),
-    }
+                "{what} {target} is before the first time that the archive of {server} can recover, {first}; {advice}"
+            )
+        }
+        (None, Some(stopped)) if asked && target < stopped && !options.allow_missing_backup => format!(
+            "options.recoveryTime {target} is before the end of the backup, {stopped}, and nothing shows that the \
+             archive of {server} holds an earlier one; take a later time, or an earlier Backup; if you know that it \
+             does, set options.allowMissingBackup: true"
+        ),
+        _ => return Ok(()),
+    };
+    Err(unfit("RecoveryTargetTooEarly", cause))
 }
 
 /// That the target runs the PostgreSQL of the backup, and has room for it.
@@ -314,7 +344,7 @@ fn needed<'a>(backup: &'a Backup, key: &str) -> Result<&'a str, Failure> {
 }
 
 fn unfit(reason: &str, message: impl Into<String>) -> Stop {
-    Failure::new(reason, format!("{}; nothing has been touched", message.into())).into()
+    Failure::new(reason, format!("{}; nothing has been deleted", message.into())).into()
 }
 
 #[cfg(test)]
@@ -335,5 +365,24 @@ mod tests {
         ] {
             assert_eq!(bytes(size), number, "{size}");
         }
+    }
+
+    #[test]
+    fn a_target_that_the_archive_cannot_recover_is_refused() {
+        let at = Instant::from_seconds;
+        let options =
+            |target, allow_missing_backup| Options { target, allow_missing_backup, ..Options::default() };
+        let is = |options: &Options, target, first, stopped| {
+            reachable(options, Some(target), first, stopped, "s").is_ok()
+        };
+        let (backup, consent) = (options(Target::Backup, false), options(Target::Backup, true));
+        assert!(is(&backup, at(20), Some(at(20)), Some(at(19))));
+        assert!(!is(&backup, at(20), Some(at(21)), Some(at(19))), "the window is past the backup");
+        assert!(!is(&consent, at(20), Some(at(21)), Some(at(19))), "consent does not outweigh what is known");
+        let (early, known) = (options(Target::Time(at(10)), false), options(Target::Time(at(10)), true));
+        assert!(is(&early, at(10), Some(at(5)), Some(at(19))), "there is an older base backup");
+        assert!(!is(&early, at(10), None, Some(at(19))), "nothing shows an older base backup");
+        assert!(is(&known, at(10), None, Some(at(19))));
+        assert!(is(&early, at(10), None, None) && is(&early, at(19), None, Some(at(19))));
     }
 }

@@ -13,6 +13,8 @@ pub(crate) enum Proof {
     Whole,
     /// Not yet, or not as far as is known: what is seen.
     Pending(String),
+    /// Nor will it ever, whoever waits: what is seen.
+    Never(String),
     /// The operator's backup is gone, and nothing shows that the archive still holds one.
     Lost(String),
 }
@@ -28,10 +30,8 @@ impl Proof {
         allow_missing: bool,
     ) -> Self {
         let Some(name) = backup.metadata.get(metadata::BACKUP_NAME).filter(|n| !n.is_empty()) else {
-            return Self::Pending(format!(
-                "Backup {} does not say which one of CloudNativePG it is",
-                backup.name
-            ));
+            let seen = format!("Backup {} does not say which one of CloudNativePG it is", backup.name);
+            return Self::Never(seen);
         };
         let Some(operators) = operators else {
             let held = matches!((first, needed), (Some(first), Some(needed)) if first <= needed);
@@ -47,6 +47,7 @@ impl Proof {
                 Self::Pending(format!("Backup {name} of CloudNativePG does not say yet where it ends"))
             }
             "" => Self::Pending(format!("Backup {name} of CloudNativePG has no phase yet")),
+            "failed" => Self::Never(format!("Backup {name} of CloudNativePG has failed")),
             phase => Self::Pending(format!("Backup {name} of CloudNativePG is in phase {phase}")),
         }
     }
@@ -83,11 +84,11 @@ mod tests {
     #[test]
     fn only_a_completed_backup_with_its_last_log_opens_the_gate() {
         assert!(matches!(gate("running", None), Proof::Pending(_)));
-        assert!(matches!(gate("failed", Some("0001")), Proof::Pending(_)));
+        assert!(matches!(gate("failed", Some("0001")), Proof::Never(_)));
         assert!(matches!(gate("completed", None), Proof::Pending(_)));
         assert_eq!(gate("completed", Some("0001")), Proof::Whole);
         let unnamed = Proof::of(&backup(false), None, None, None, true);
-        assert!(matches!(unnamed, Proof::Pending(_)));
+        assert!(matches!(unnamed, Proof::Never(_)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use backstay_sdk::step::{Action, Look, Patch, Query, Step, Stop, Watch};
 use backstay_sdk::{Failure, Value};
 
-use super::prepare::{in_time, planned, still_open};
+use super::prepare::{in_time, planned, still_open, still_whole};
 use super::{RECHECK_SECONDS, not_cancelled, values};
 use crate::cluster::text;
 use crate::memory::Memory;
@@ -34,8 +34,8 @@ pub(super) fn questions(run: &Run<'_>) -> [Query; 2] {
     [Query::live(&run.request.application), Query::live(&run.names.release())]
 }
 
-/// Whether deleting is safe now, by live reads of this wake.
-pub(super) fn hold(run: &Run<'_>, look: &Look<'_>, plan: &Plan) -> Result<Hold, Stop> {
+/// Whether deleting is safe now, by live reads of this wake. The plan remembers whose suspension a write is about to lift.
+pub(super) fn hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Hold, Stop> {
     look.all(questions(run))?;
     let Some(application) = look.live(&run.request.application)?.object() else { return Ok(Hold::Gone) };
     let state = State::of(look.live(&run.names.release())?);
@@ -43,13 +43,16 @@ pub(super) fn hold(run: &Run<'_>, look: &Look<'_>, plan: &Plan) -> Result<Hold, 
     if !values::holds(&application["spec"], &plan.wanted) {
         // To write the application wakes its release, so that it is put to sleep again in the same breath. A suspension
         // that is not ours stays unmarked.
+        plan.theirs |= matches!(state, State::Theirs(_));
         let mut actions = vec![write(run, application, values::patch(application, &plan.wanted))];
-        let by = (!matches!(state, State::Theirs(_))).then_some(uid);
+        let by = (!plan.theirs).then_some(uid);
         actions.extend(state.object().map(|r| release::suspend(run.names, r, by, false)));
         return Ok(Hold::Act(actions));
     }
+    let by = (!plan.theirs).then_some(uid);
+    plan.theirs &= matches!(state, State::Awake(_));
     Ok(match state {
-        State::Awake(release) => Hold::Act(vec![release::suspend(run.names, release, Some(uid), true)]),
+        State::Awake(release) => Hold::Act(vec![release::suspend(run.names, release, by, true)]),
         State::Ours(release) | State::Theirs(release) if !values::release_holds(release, &plan.wanted) => {
             Hold::Behind
         }
@@ -110,11 +113,12 @@ pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
 pub(crate) fn patch(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
-    let plan = memory.plan_mut()?;
     look.all(questions(run))?;
     if let State::Theirs(_) = State::of(look.live(&run.names.release())?) {
         return Ok(Turn::Go(Stage::Suspend));
     }
+    still_whole(run, memory)?;
+    let plan = memory.plan_mut()?;
     let hold = hold(run, &look, plan)?;
     // What the release lacks is the better reason.
     if !matches!(hold, Hold::Behind) {
@@ -122,7 +126,7 @@ pub(crate) fn patch(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     }
     match hold {
         Hold::Fast => {
-            plan.drain_limit = Some(run.request.now + DRAIN_SECONDS);
+            plan.deleting = true;
             Ok(Turn::Go(Stage::Delete))
         }
         Hold::Act(actions) => Ok(Turn::End(planned(plan, Step::act(actions)))),
@@ -138,7 +142,7 @@ pub(super) fn gone(run: &Run<'_>) -> Failure {
 }
 
 /// What a stage that deletes does where deleting is not safe: make it so, or wait.
-pub(super) fn keep_hold(run: &Run<'_>, look: &Look<'_>, plan: &Plan) -> Result<Option<Turn>, Stop> {
+pub(super) fn keep_hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Option<Turn>, Stop> {
     match hold(run, look, plan)? {
         Hold::Fast => Ok(None),
         Hold::Act(actions) => Ok(Some(Turn::End(Step::act(actions)))),

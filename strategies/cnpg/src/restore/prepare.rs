@@ -20,9 +20,8 @@ const RECOVERY_SECONDS: i64 = 60;
 /// Is the target fit?
 pub(crate) fn fit(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
-    let look = run.look(memory);
-    in_time(run, look.deadline())?;
-    Fitness::examine(run, &look)?;
+    let fitness = Fitness::examine(run, &run.look(memory))?;
+    in_time(run, limit(run, &fitness))?;
     Ok(Turn::Go(Stage::Gate))
 }
 
@@ -30,10 +29,17 @@ pub(crate) fn fit(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
 pub(crate) fn gate(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
-    in_time(run, look.deadline())?;
     let fitness = Fitness::examine(run, &look)?;
+    in_time(run, limit(run, &fitness))?;
     match &fitness.proof {
-        Proof::Pending(cause) => return closed(run, memory, &fitness, cause),
+        Proof::Pending(cause) => {
+            let advice = "see the WAL archiving of the source, or raise options.walArchiveTimeoutSeconds";
+            return closed(run, memory, &fitness, cause, advice);
+        }
+        Proof::Never(cause) => {
+            let advice = "no waiting changes that: restore another Backup";
+            return closed(run, memory, &fitness, cause, advice);
+        }
         Proof::Lost(name) => return Err(lost(name).into()),
         Proof::Whole => {}
     }
@@ -70,9 +76,12 @@ pub(crate) fn gate(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         server: fitness.server.to_owned(),
         target: fitness.target,
         target_asked: matches!(fitness.options.target, crate::options::Target::Time(_)),
-        limit: look.deadline(),
+        limit: limit(run, &fitness),
         timeout: fitness.options.restore_timeout,
+        deleting: false,
+        deletes: Vec::new(),
         drain_limit: None,
+        theirs: false,
         purged: false,
         stray: false,
         to_the_end: false,
@@ -93,25 +102,36 @@ fn archiving(run: &Run<'_>, fitness: &Fitness<'_>, by_chart: bool, left: Option<
     Some(Archiving { server, by_chart, archive: fitness.archive.clone() })
 }
 
+/// When the restore is late that is planned now: what came before is not its time.
+fn limit(run: &Run<'_>, fitness: &Fitness<'_>) -> i64 {
+    (run.request.now + fitness.options.restore_timeout).min(run.request.deadline)
+}
+
 /// The gate is closed: wait, for as long as the options say, from when it was first seen closed.
-fn closed(run: &Run<'_>, memory: &mut Memory, fitness: &Fitness<'_>, cause: &str) -> Result<Turn, Stop> {
+fn closed(
+    run: &Run<'_>,
+    memory: &mut Memory,
+    fitness: &Fitness<'_>,
+    cause: &str,
+    advice: &str,
+) -> Result<Turn, Stop> {
     let seconds = fitness.options.archive_timeout;
     let since = *memory.data.gate_closed_since.get_or_insert(run.request.now);
     let until = since + seconds;
     if run.request.now >= until {
         let message = format!(
             "after {seconds} seconds, the archive does not hold all of the backup: {cause}; nothing has been touched; \
-             see the WAL archiving of the source, or raise options.walArchiveTimeoutSeconds"
+             {advice}"
         );
         return Err(Failure::new("WALArchiveTimeout", message).into());
     }
     let backup = run.request.backup.as_ref().and_then(|b| b.metadata.get(metadata::BACKUP_NAME));
     let watch = backup.filter(|n| !n.is_empty()).map(|name| Watch::Object(run.names.backup(name)));
-    let limit = run.look(memory).deadline();
-    let wait =
-        run.wait("WaitingForArchive", cause, watch.into_iter().collect(), RECHECK_SECONDS, until.min(limit));
+    let message = format!("{cause}; {advice}");
+    let watch = watch.into_iter().collect();
+    let wait = run.wait("WaitingForArchive", message.clone(), watch, RECHECK_SECONDS, until);
     let step =
-        Step::wait(wait).with_condition(condition("WALArchiveReady", false, "WaitingForArchive", cause));
+        Step::wait(wait).with_condition(condition("WALArchiveReady", false, "WaitingForArchive", message));
     Ok(Turn::End(step))
 }
 
@@ -120,7 +140,7 @@ fn lost(name: &str) -> Failure {
         "BackupObjectMissing",
         format!(
             "Backup {name} of CloudNativePG is gone, and the archive does not show that it still holds a base backup \
-             that old; nothing has been touched; if you know that it does, set options.allowMissingBackup: true"
+             that old; nothing has been deleted; if you know that it does, set options.allowMissingBackup: true"
         ),
     )
 }
@@ -147,6 +167,22 @@ pub(super) fn still_open(run: &Run<'_>, memory: &mut Memory) -> Result<bool, Sto
     memory.data.plan = None;
     memory.data.gate_closed_since = Some(run.request.now);
     Ok(false)
+}
+
+/// That the backup is still whole in the archive, asked until the first delete: it can go while the release is put to
+/// sleep and the application is written, and what was written is put back then.
+pub(super) fn still_whole(run: &Run<'_>, memory: &Memory) -> Result<(), Stop> {
+    match Fitness::examine(run, &run.look(memory))?.proof {
+        Proof::Whole => Ok(()),
+        Proof::Lost(name) => Err(lost(&name).into()),
+        Proof::Pending(cause) | Proof::Never(cause) => {
+            let message = format!(
+                "the archive does not hold all of the backup any more: {cause}; nothing has been deleted; begin a new \
+                 restore once it does, or of another Backup"
+            );
+            Err(Failure::new("ArchiveIncomplete", message).into())
+        }
+    }
 }
 
 /// What the stored plan says to the user, beside the decision that comes with it.
@@ -180,7 +216,7 @@ pub(super) fn planned(plan: &Plan, step: Step) -> Step {
             "ArchiveInUse",
             format!(
                 "the chart archives under {} (spec.backup.enabled), where a recovered database must not write; it is \
-                 switched off, and the database archives again under a new name once it is healthy",
+                 switched off for good, and the database archives again under a new name once it is healthy",
                 archiving.server
             ),
         ));

@@ -1,12 +1,12 @@
 //! Deleting what the plan names, by uid and only while the release sleeps, until it is gone.
 
-use backstay_sdk::step::{Action, Delete, Propagation, Query, Stop, Watch};
+use backstay_sdk::step::{Action, Delete, Look, Propagation, Query, Stop, Watch};
 use backstay_sdk::{CancelCause, Failure, ObjectRef, Value};
 
 use super::fit::{volume_selection, volumes as volumes_query};
-use super::hold::{keep_hold, questions, until};
+use super::hold::{DRAIN_SECONDS, keep_hold, questions, until};
 use super::not_cancelled;
-use super::prepare::in_time;
+use super::prepare::{in_time, still_whole};
 use crate::archiving;
 use crate::cluster::{deleting, name, uid};
 use crate::memory::Memory;
@@ -35,10 +35,13 @@ pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     if !plan.purged {
         in_time(run, plan.limit)?;
+        still_whole(run, memory)?;
     }
+    let plan = memory.plan_mut()?;
     if let Some(turn) = keep_hold(run, &look, plan)? {
         return Ok(turn);
     }
+    plan.deletes(uid(cluster), run.request.now, DRAIN_SECONDS);
     act(vec![by_uid(run.names.cluster(), cluster)])
 }
 
@@ -47,10 +50,20 @@ pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     let look = run.look(memory);
     let further = [Query::live(&run.names.cluster()), Query::List(volumes_query(run.names))];
     look.all(questions(run).into_iter().chain(further))?;
-    let plan = memory.plan()?;
     let cluster = look.live(&run.names.cluster())?.object();
     let list = look.list(volumes_query(run.names))?;
     let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
+    let plan = memory.plan_mut()?;
+    if plan.cluster.is_none() && !plan.has_begun(cluster, found) {
+        // What was asked for has not come to be: a host may have crashed before.
+        plan.deletes.clear();
+    }
+    if plan.is_untouched() {
+        not_cancelled(run)?;
+        in_time(run, plan.limit)?;
+        still_whole(run, memory)?;
+    }
+    let plan = memory.plan_mut()?;
     let alive: Vec<&Value> = of_plan(run, plan, cluster, found).filter(|v| !deleting(v)).collect();
     if alive.is_empty() {
         return Ok(Turn::Go(Stage::Drain));
@@ -60,15 +73,18 @@ pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     }
     let watch = vec![Watch::Objects(volume_selection(run.names))];
     if run.view.results.iter().any(|r| r.object.kind == "PersistentVolumeClaim") {
-        return until(
-            run,
-            "DeletingVolumes",
-            format!("{} volumes are still to be deleted", alive.len()),
-            watch,
-            run.request.now + 1,
-        );
+        if look.late() {
+            let left: Vec<String> = alive.iter().map(|v| volume_named(v)).collect();
+            return Err(not_gone(run, &look, &left)?.into());
+        }
+        let message = format!("{} volumes are still to be deleted", alive.len());
+        return until(run, "DeletingVolumes", message, watch, run.request.now + 1);
     }
-    act(alive.into_iter().take(AT_ONCE).map(|v| by_uid(run.names.volume(name(v)), v)).collect())
+    let batch: Vec<&Value> = alive.into_iter().take(AT_ONCE).collect();
+    for volume in &batch {
+        plan.deletes(uid(volume), run.request.now, DRAIN_SECONDS);
+    }
+    act(batch.into_iter().map(|v| by_uid(run.names.volume(name(v)), v)).collect())
 }
 
 /// Until all of it is gone: a release that is woken too early meets what is dying.
@@ -90,7 +106,7 @@ pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         if !deleting(volume) {
             return Ok(Turn::Go(Stage::Volumes));
         }
-        left.push(format!("PersistentVolumeClaim {}", name(volume)));
+        left.push(volume_named(volume));
     }
     // The store goes with its Cluster, and could go after Helm has found it there.
     let store = look.live(&run.names.store())?.object();
@@ -113,21 +129,30 @@ pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         }
         _ => look.deadline(),
     };
-    let left = left.join(", ");
     if look.late() {
-        let release = State::of(look.live(&run.names.release())?).told(run.names);
-        let message = format!(
-            "what was deleted is not gone in time: {left}; {release}; see its finalizers, then restore again, which takes \
-             over from here"
-        );
-        return Err(Failure::new("DrainTimedOut", message).into());
+        return Err(not_gone(run, &look, &left)?.into());
     }
+    let left = left.join(", ");
     let watch = vec![
         Watch::Object(run.names.cluster()),
         Watch::Objects(volume_selection(run.names)),
         Watch::Object(run.names.store()),
     ];
     until(run, "Draining", format!("waiting until this is gone: {left}"), watch, deadline)
+}
+
+fn volume_named(volume: &Value) -> String {
+    format!("PersistentVolumeClaim {}", name(volume))
+}
+
+fn not_gone(run: &Run<'_>, look: &Look<'_>, left: &[String]) -> Result<Failure, Stop> {
+    let release = State::of(look.live(&run.names.release())?).told(run.names);
+    let message = format!(
+        "what was deleted is not gone in time: {}; {release}; see its finalizers, then restore again, which takes over \
+         from here",
+        left.join(", ")
+    );
+    Ok(Failure::new("DrainTimedOut", message))
 }
 
 /// The release, awake again, if it was a restore that put it to sleep. Helm is told to upgrade whatever it did last: where
@@ -138,7 +163,11 @@ pub(crate) fn resume(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     plan.purged = true;
     // Another one for each purge.
     let token = format!("{}/{}", run.request.run_uid, plan.drain_limit.unwrap_or_default());
+    let lifted = plan.theirs;
+    plan.theirs &= matches!(state, State::Awake(_));
     match state {
+        // A host that crashed between two writes has lifted what is somebody else's.
+        State::Awake(found) if lifted => act(vec![release::suspend(run.names, found, None, true)]),
         State::Ours(found) => act(vec![release::remake(run.names, found, &token, true)]),
         State::Awake(found) | State::Theirs(found) if !release::is_told(found, &token) => {
             act(vec![release::remake(run.names, found, &token, false)])

@@ -2,7 +2,7 @@
 //! its server gets a new, empty name in the archive.
 
 use backstay_sdk::Condition;
-use backstay_sdk::step::{Query, Step, Stop};
+use backstay_sdk::step::{Look, Query, Step, Stop};
 
 use super::condition;
 use super::recover::conditions;
@@ -12,24 +12,30 @@ use crate::memory::Memory;
 use crate::names::fresh_server_name;
 use crate::plan::Plan;
 use crate::run::{Run, Turn, act};
+use crate::stage::Stage;
 
 /// How long a restored database is kept from its users' eyes for the sake of its archive.
 pub(super) const ARCHIVE_SECONDS: i64 = 5 * 60;
 
 /// The archive attached under a new name, where there was one; then the end.
 pub(crate) fn archive(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
-    let look = run.look(memory);
+    // Without a look at the Cluster there is no good end, however late: until then the run has all its time.
+    let patient = Look::new(run.view, run.request.now, run.last()).patient();
+    patient.all([Query::live(&run.names.cluster()), Query::get(&run.names.store())])?;
     let plan = memory.plan()?;
+    let found = patient.live(&run.names.cluster())?.object().map(Cluster);
+    let Some(cluster) = found.filter(|c| plan.has_made(*c)) else {
+        // It was healthy, and is gone or another one.
+        memory.data.archive_until = None;
+        memory.data.archive_trouble = None;
+        return Ok(Turn::Go(Stage::Recover));
+    };
+    let look = run.look(memory);
     let Some(archiving) = &plan.archiving else { return Ok(done(plan, None)) };
     let trouble = memory.data.archive_trouble.clone();
     if let Some(cause) = trouble.or_else(|| look.late().then(|| "it took too long".to_owned())) {
         return Ok(done(plan, Some(attached(false, cause))));
     }
-    look.all([Query::live(&run.names.cluster()), Query::get(&run.names.store())])?;
-    let found = look.live(&run.names.cluster())?.object().map(Cluster).filter(|c| !c.deleting());
-    let Some(cluster) = found else {
-        return Ok(done(plan, Some(attached(false, format!("Cluster {} is gone", run.names.cluster)))));
-    };
     let used = |name: &&str| *name == archiving.server || *name == plan.server;
     let server = match cluster.server_name().filter(|name| !used(name)) {
         Some(in_force) => in_force.to_owned(),

@@ -22,8 +22,13 @@ pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     let look = run.look(memory);
     look.all([Query::get(&run.names.cluster()), Query::get(&run.names.release())])?;
     let plan = memory.plan()?;
-    let cluster = look.object(&run.names.cluster())?.object().filter(|c| !plan.has_cluster(c)).map(Cluster);
-    let ours = cluster.filter(|c| !c.deleting() && c.recovers(&plan.server, plan.target));
+    let is_new = |found: &&Value| !plan.has_cluster(found);
+    let mut cluster = look.object(&run.names.cluster())?.object().filter(is_new).map(Cluster);
+    if cluster.is_some_and(|c| plan.has_made(c) && c.healthy()) {
+        // What ends the run well is not believed of a cache.
+        cluster = look.live(&run.names.cluster())?.object().filter(is_new).map(Cluster);
+    }
+    let ours = cluster.filter(|c| plan.has_made(*c));
     // Late or not: what has converged is restored.
     if ours.is_some_and(Cluster::healthy) {
         memory.data.archive_until = Some(run.request.now + ARCHIVE_SECONDS);
@@ -34,54 +39,55 @@ pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
             "the run was ended while the database was recovering, which goes on by itself; see its Cluster";
         return Ok(end(plan, Decision::Fail(Failure::new("Cancelled", message))));
     }
-    let late = run.request.now >= plan.limit;
-    if ours.is_some()
-        && plan.target.is_some()
-        && !plan.target_asked
-        && let Verdict::Unreachable(pod) = recovery_log::verdict(&look, run.view, run.names, !late)?
+    if let Some(judged) = ours.filter(|_| plan.target.is_some() && !plan.target_asked)
+        && source_is_gone(run, &look)?
+        && let Verdict::Unreachable(pod) = recovery_log::last_try(&look, run.view, run.names, judged)?
     {
-        // A source that lives on may commit any moment: then the operator's own next try reaches the target, and the end of
-        // the archive is another state than the backup's.
-        if source_is_gone(run, &look)? || run.request.now >= plan.limit - plan.timeout / 2 {
-            return to_the_end(run, memory, &pod);
-        }
+        return to_the_end(run, memory, judged.uid(), &pod);
     }
-    if late {
-        return expire(run, &look, plan);
+    let (reason, state) = state(run, &look, cluster, ours)?;
+    if run.request.now >= plan.limit {
+        return expire(run, &look, plan, ours, &state);
     }
     if let Some(stray) = cluster.filter(|c| !c.deleting() && !c.recovered()) {
         return if plan.stray { Ok(strayed(run, plan)) } else { take_in(run, memory, stray.uid()) };
-    }
-    let state = State::of(look.object(&run.names.release())?);
-    let (reason, mut message) = match cluster {
-        Some(c) if ours.is_some() => {
-            ("Recovering", format!("Cluster {} recovers: {}", run.names.cluster, c.phase()))
-        }
-        Some(c) if c.deleting() => {
-            ("WaitingForCluster", format!("Cluster {} is being deleted", run.names.cluster))
-        }
-        Some(_) => {
-            let message =
-                format!("Cluster {} recovers something else than this restore asked for", run.names.cluster);
-            ("WaitingForCluster", message)
-        }
-        None => ("WaitingForCluster", format!("Cluster {} is not there yet", run.names.cluster)),
-    };
-    if ours.is_none() {
-        message.push_str(&format!("; {}", state.told(run.names)));
-        if let State::Theirs(_) = state {
-            message.push_str("; resume it, which makes the Cluster");
-        }
-    }
-    if let Some(trouble) = state.trouble() {
-        message.push_str(&format!("; Helm says: {trouble}"));
     }
     let mut watch = vec![Watch::Object(run.names.cluster()), Watch::Object(run.names.release())];
     if plan.target.is_some() && !plan.target_asked {
         watch.push(Watch::Objects(archiving::pods(run.names)));
     }
-    let wait = run.wait(reason, message, watch, RECHECK_SECONDS, plan.limit);
+    let wait = run.wait(reason, state, watch, RECHECK_SECONDS, plan.limit);
     Ok(end(plan, Decision::Wait(wait)))
+}
+
+/// What is waited for, and what keeps it.
+fn state(
+    run: &Run<'_>,
+    look: &Look<'_>,
+    cluster: Option<Cluster<'_>>,
+    ours: Option<Cluster<'_>>,
+) -> Result<(&'static str, String), Stop> {
+    let name = &run.names.cluster;
+    let release = State::of(look.object(&run.names.release())?);
+    let (reason, mut message) = match (ours, cluster) {
+        (Some(c), _) => ("Recovering", format!("Cluster {name} recovers: {}", c.phase())),
+        (None, Some(c)) if c.deleting() => ("WaitingForCluster", format!("Cluster {name} is being deleted")),
+        (None, Some(_)) => {
+            let message = format!("Cluster {name} recovers something else than this restore asked for");
+            ("WaitingForCluster", message)
+        }
+        (None, None) => ("WaitingForCluster", format!("Cluster {name} is not there yet")),
+    };
+    if ours.is_none() {
+        message.push_str(&format!("; {}", release.told(run.names)));
+        if let State::Theirs(_) = release {
+            message.push_str("; resume it, which makes the Cluster");
+        }
+    }
+    if let Some(trouble) = release.trouble() {
+        message.push_str(&format!("; Helm says: {trouble}"));
+    }
+    Ok((reason, message))
 }
 
 /// A decision, with what has happened to the target so far.
@@ -107,8 +113,7 @@ pub(super) fn conditions(plan: &Plan) -> Vec<Condition> {
             "RecoveredToEndOfArchive",
             true,
             "NothingAfterBackup",
-            "nothing had been written to the archive after the backup when its end was recovered to; what a source that \
-             lives on commits while a copy recovers may be in it",
+            "nothing was written to the archive after the backup, so that its end is the state of the backup",
         ));
     }
     conditions
@@ -125,13 +130,15 @@ fn source_is_gone(run: &Run<'_>, look: &Look<'_>) -> Result<bool, Stop> {
     Ok(look.live(&source.store())?.object().is_none())
 }
 
-/// PostgreSQL refuses a target that no later commit follows. For the backup's own target that proves that the end of the
-/// archive is the same state: so once more, without a target.
-fn to_the_end(run: &Run<'_>, memory: &mut Memory, pod: &str) -> Result<Turn, Stop> {
+/// PostgreSQL refuses a target that no later commit follows. For the backup's own target, where nobody writes any more,
+/// that proves that the end of the archive is the same state: so once more, without a target. A source that lives on may
+/// commit any moment, and then the end is another state.
+fn to_the_end(run: &Run<'_>, memory: &mut Memory, judged: &str, pod: &str) -> Result<Turn, Stop> {
     let message = format!(
         "pod {pod} says that nothing was written to the archive after the backup: recovering once more, to its end"
     );
-    again(run, memory, None, "RecoveryPlannedAgain", message, |plan| {
+    let in_vain = |c: Cluster<'_>| !c.healthy();
+    again(run, memory, (judged, in_vain), "RecoveryPlannedAgain", message, |plan| {
         plan.target = None;
         plan.to_the_end = true;
         plan.wanted["bootstrap"]["recoveryTime"] = Value::String(String::new());
@@ -142,28 +149,29 @@ fn to_the_end(run: &Run<'_>, memory: &mut Memory, pod: &str) -> Result<Turn, Sto
 fn take_in(run: &Run<'_>, memory: &mut Memory, seen: &str) -> Result<Turn, Stop> {
     let message =
         format!("Cluster {} ({seen}) was made without recovery; it is deleted too", run.names.cluster);
-    again(run, memory, Some(seen), "StrayCluster", message, |plan| plan.stray = true)
+    let empty = |c: Cluster<'_>| !c.recovered();
+    again(run, memory, (seen, empty), "StrayCluster", message, |plan| plan.stray = true)
 }
 
-/// Back to deleting, with the Cluster that is there now, read live, in the plan.
+/// Back to deleting, with the Cluster of this uid in the plan, if it is still there and, read live, still to be deleted.
 fn again(
     run: &Run<'_>,
     memory: &mut Memory,
-    seen: Option<&str>,
+    (seen, still): (&str, fn(Cluster<'_>) -> bool),
     reason: &str,
     message: String,
     change: impl FnOnce(&mut Plan),
 ) -> Result<Turn, Stop> {
     let look = run.look(memory);
     look.all([Query::live(&run.names.cluster()), Query::List(volumes(run.names))])?;
-    let cluster = look.live(&run.names.cluster())?.object().filter(|c| !deleting(c)).map(uid);
+    let found = look.live(&run.names.cluster())?.object();
+    // What the cache showed may be gone, or healthy, by now.
+    let current = found.is_some_and(|c| uid(c) == seen && !deleting(c) && still(Cluster(c)));
     let list = look.list(volumes(run.names))?;
     let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
-    // What the cache showed may be gone by now.
-    let current = seen.is_none_or(|seen| cluster == Some(seen));
     let plan = memory.plan_mut()?;
     if current {
-        plan.cluster = cluster.map(str::to_owned);
+        plan.cluster = Some(seen.to_owned());
         plan.volumes = found.iter().filter_map(|v| Volume::of(v, &run.names.cluster)).collect();
         plan.limit = plan.limit.max(run.request.now + plan.timeout);
         plan.drain_limit = Some(run.request.now + DRAIN_SECONDS);
@@ -186,20 +194,33 @@ fn strayed(run: &Run<'_>, plan: &Plan) -> Turn {
 }
 
 /// The limit has passed: say why, as far as the logs of the recovery tell.
-fn expire(run: &Run<'_>, look: &Look<'_>, plan: &Plan) -> Result<Turn, Stop> {
+fn expire(
+    run: &Run<'_>,
+    look: &Look<'_>,
+    plan: &Plan,
+    ours: Option<Cluster<'_>>,
+    state: &str,
+) -> Result<Turn, Stop> {
     let mut message = format!(
-        "the deadline of the restore has passed ({} seconds, options.restoreTimeoutSeconds), and Cluster {} is not healthy; \
-         recovery may still go on by itself; see its pods",
+        "the deadline of the restore has passed ({} seconds, options.restoreTimeoutSeconds), and Cluster {} is not healthy: \
+         {state}; recovery may still go on by itself; see its pods",
         plan.timeout, run.names.cluster
     );
-    let Some(target) = plan.target else {
+    let (Some(target), Some(judged)) = (plan.target, ours) else {
         return Ok(end(plan, Decision::Fail(Failure::new("RestoreFailed", message))));
     };
-    let forbidden = match recovery_log::verdict(look, run.view, run.names, false)? {
+    let forbidden = match recovery_log::verdict(look, run.view, run.names, judged)? {
         Verdict::Unreachable(pod) => {
+            let advice = match plan.target_asked {
+                true => "restore again with an earlier options.recoveryTime",
+                false => {
+                    "that is the end of the backup, and the source has committed nothing since; restore again with \
+                     options.recoveryTarget: latest, which recovers what the archive holds by then"
+                }
+            };
             let message = format!(
                 "the recovery time {target} is past the latest WAL archived: pod {pod} says {SIGNATURE:?}, and the \
-                 deadline of the restore has passed ({} seconds); restore again with an earlier options.recoveryTime",
+                 deadline of the restore has passed ({} seconds); {advice}",
                 plan.timeout
             );
             let failure = Failure::new("RecoveryTargetUnreachable", message.clone());

@@ -17,14 +17,15 @@ pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let look = run.look(memory);
     let further = [Query::live(&run.names.cluster()), Query::List(volumes(run.names))];
     look.all(questions(run).into_iter().chain(further))?;
-    let plan = memory.plan()?;
+    let plan = memory.plan()?.clone();
     let Some(why) = memory.data.undo.clone() else {
         return Err(Failure::new("InvalidCheckpoint", "there is nothing to say why the restore ends").into());
     };
     let list = look.list(volumes(run.names))?;
     let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
     let state = State::of(look.live(&run.names.release())?);
-    let was_deleting = plan.drain_limit.is_some();
+    // Of a target without a Cluster nothing is missed that this restore has not deleted.
+    let was_deleting = plan.deleting && (plan.cluster.is_some() || !plan.deletes.is_empty());
     if was_deleting && plan.has_begun(look.live(&run.names.cluster())?.object(), found) {
         // A delete went through after all, or somebody else deleted: now only going on brings the database back.
         memory.data.undo = None;
@@ -38,8 +39,10 @@ pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         let mut actions = vec![write(run, application, back)];
         // To write the application wakes its release: one that was asleep before, or that somebody else has put to
         // sleep since, sleeps on.
+        let theirs = plan.theirs || matches!(state, State::Theirs(_));
+        memory.plan_mut()?.theirs = theirs;
         let by = match (plan.release, state) {
-            (_, State::Theirs(_)) => Some(None),
+            _ if theirs => Some(None),
             (Release::LeftAsleep, _) => Some(Some(uid)),
             (Release::Absent | Release::Awake, _) => None,
         };
@@ -49,6 +52,10 @@ pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         return act(actions);
     }
     match (plan.release, state) {
+        // A host that crashed between two writes has lifted what is somebody else's.
+        (_, State::Awake(release)) if plan.theirs => {
+            act(vec![release::suspend(run.names, release, None, true)])
+        }
         (Release::Absent | Release::Awake, State::Ours(release)) => {
             act(vec![release::resume(run.names, release)])
         }

@@ -86,7 +86,7 @@ fn walks(seeds: std::ops::Range<u64>, step: fn() -> StepFn<'static>) -> (Vec<Wal
 fn all_seen(walked: &[Walked]) {
     const MANY: usize = 5000;
     /// What is on no straight way.
-    const REMOTE: [&str; 10] = [
+    const REMOTE: [&str; 11] = [
         "ArchiveAttached",
         "ArchiveDetached",
         "BackupObjectMissing",
@@ -95,6 +95,7 @@ fn all_seen(walked: &[Walked]) {
         "DrainTimedOut",
         "RecoveredToEndOfArchive",
         "RecoveryTargetUnreachable",
+        "ReleaseMissing",
         "RestoreTimedOut",
         "StrayCluster",
     ];

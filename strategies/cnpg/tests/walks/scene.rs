@@ -58,6 +58,25 @@ impl Scene {
             Managed::ByChart,
             Managed::SystemBucket,
         ]);
+        let without_release = rng.chance(3);
+        let options = Self::options(rng, managed, without_release);
+        Self {
+            mode,
+            managed,
+            copy: rng.chance(25),
+            busy: rng.chance(70),
+            suspended_before: rng.chance(8),
+            without_release,
+            without_keys: rng.chance(4),
+            by_role: mode == Mode::Restore && rng.chance(4),
+            pruned: rng.chance(5),
+            options,
+            skew: *rng.pick(&[0, 0, 0, 3600, -3600]),
+        }
+    }
+
+    /// Options of a restore, with words for times.
+    pub(crate) fn options(rng: &mut Rng, managed: Managed, without_release: bool) -> Json {
         let mut options = json!({});
         match rng.below(10) {
             0 => options["recoveryTarget"] = json!("latest"),
@@ -71,19 +90,10 @@ impl Scene {
         if managed == Managed::SystemBucket && rng.chance(80) {
             options["leaveSystemBucket"] = json!(true);
         }
-        Self {
-            mode,
-            managed,
-            copy: rng.chance(25),
-            busy: rng.chance(70),
-            suspended_before: rng.chance(8),
-            without_release: rng.chance(3),
-            without_keys: rng.chance(4),
-            by_role: mode == Mode::Restore && rng.chance(4),
-            pruned: rng.chance(5),
-            options,
-            skew: *rng.pick(&[0, 0, 0, 3600, -3600]),
+        if without_release && rng.chance(30) {
+            options["allowMissingRelease"] = json!(true);
         }
+        options
     }
 
     /// The application acted on.

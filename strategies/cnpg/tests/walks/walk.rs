@@ -11,7 +11,7 @@ use backstay_testing::contract::{
 use backstay_testing::{Broken, Drive, Moment, StepFn, Trouble, Turn, World, rfc3339};
 use serde_json::json;
 
-use crate::chart::{application, cluster, release};
+use crate::chart::{application, asleep, cluster, release};
 use crate::rng::Rng;
 use crate::scene::{COPY, SOURCE, Scene};
 use crate::site::Site;
@@ -76,7 +76,7 @@ impl Shared {
         }
         match moment {
             Moment::Checkpoint(checkpoint) if trouble != Trouble::CrashBefore => {
-                self.watcher.stored = checkpoint.data.to_string();
+                self.watcher.stores(&checkpoint.stage, &checkpoint.data, world.now());
             }
             Moment::Write(action) if !matches!(trouble, Trouble::CrashBefore | Trouble::WriteFails(_)) => {
                 if let Err(what) = self.watcher.action(world, &self.site, action) {
@@ -156,6 +156,8 @@ impl Shared {
             }
             1 => {
                 watcher.meddled = true;
+                // One that sleeps already does not show that somebody else wants it to.
+                watcher.held |= !asleep(world, app);
                 world.edit(&release(app), |r| r["spec"]["suspend"] = json!(true));
                 "suspends the release"
             }
@@ -174,7 +176,6 @@ impl Shared {
                 "asks for more space in the application"
             }
             5 => {
-                watcher.pruned = true;
                 self.site.retention(world);
                 "has short retention"
             }
@@ -322,7 +323,11 @@ impl Run<'_> {
                         _ => (wait.deadline - now).clamp(1, 3600),
                     }
                 }
-                Turn::Crashed => 1 + i64::try_from(rng.below(30)).unwrap_or(0),
+                Turn::Crashed => {
+                    // Now and then nobody starts it again for so long that limits pass.
+                    let longest = if rng.chance(15) { 40 * 60 } else { 30 };
+                    1 + i64::try_from(rng.below(longest)).unwrap_or(0)
+                }
                 Turn::Done(_) | Turn::Failed(_) => {
                     self.walked.calls += drive.calls();
                     self.walked.troubles += shared.troubles;
@@ -384,12 +389,7 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
     request.options = Some(options.clone());
     let first = Rng::of(rng.below(u64::MAX));
     let calm = rng.chance(15);
-    let archive = backup.as_ref().and_then(|b| site.archives.get(&source_of(b))).cloned().unwrap_or_default();
-    let in_archive = |at: i64| at < archive.last_commit && archive.bases.iter().any(|(stop, _)| *stop <= at);
-    let reachable = match asked {
-        Asked::Time(at) => in_archive(at),
-        Asked::Backup | Asked::Latest => true,
-    };
+    let reachable = is_reachable(&scene, &site, backup.as_ref(), asked);
     let end = run.drive(
         first,
         (world, site),
@@ -439,7 +439,16 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
     });
     if let Some(left) = left {
         // The next restore of this target finds what this one left behind.
-        let mut request = scene.request(Mode::Restore, "run-2", &uid(2), backup);
+        let mut request = scene.request(Mode::Restore, "run-2", &uid(2), backup.clone());
+        let mut second = scene.clone();
+        if rng.chance(50) {
+            second.options = Scene::options(&mut rng, scene.managed, scene.without_release);
+        }
+        let (options, asked) = match second.options == scene.options {
+            true => (options, asked),
+            false => self::options(&second, &world, &site, backup.as_ref()),
+        };
+        let reachable = is_reachable(&scene, &site, backup.as_ref(), asked);
         request.options = Some(options);
         request.inherited = Some(left);
         let calm = rng.chance(50);
@@ -448,7 +457,7 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
             site.settle(&mut world, apps);
         }
         let end = run.drive(rng, (world, site), request, step(), How { asked, held, disturbed: !calm })?;
-        if calm && !end.done && !meddled && kept && reachable && scene.is_possible() {
+        if calm && !end.done && !meddled && kept && reachable && second.is_possible() {
             return Err(run.wrong("nothing disturbed the second restore, and it did not end well"));
         }
         return Ok(run.walked);
@@ -483,6 +492,17 @@ pub(crate) fn walk(seed: u64, step: fn() -> StepFn<'static>) -> Result<Walked, W
         }
     }
     Ok(run.walked)
+}
+
+/// Whether what is asked for is in the archive, or, of a source that lives on, comes into it.
+fn is_reachable(scene: &Scene, site: &Site, backup: Option<&Backup>, asked: Asked) -> bool {
+    let archive = backup.and_then(|b| site.archives.get(&source_of(b))).cloned().unwrap_or_default();
+    match asked {
+        Asked::Time(at) => at < archive.last_commit && archive.bases.iter().any(|(stop, _)| *stop <= at),
+        // A copy of a source that does nothing ends in the want of a commit.
+        Asked::Backup => !scene.copy || scene.busy,
+        Asked::Latest => true,
+    }
 }
 
 /// The options with times in them, and the moment asked for.

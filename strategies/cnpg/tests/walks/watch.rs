@@ -33,15 +33,16 @@ pub(crate) struct Watcher {
     cluster: Option<Json>,
     volumes: BTreeSet<String>,
     suspended: bool,
-    /// When the run began, in the cluster's time, and how long it may wait before it deletes.
-    began: i64,
+    /// When the plan with this limit was stored, in the cluster's time, and how long it may wait from then on before it
+    /// deletes.
+    planned: Option<(i64, Json)>,
     limit: i64,
-    /// An earlier restore has deleted already.
-    is_stranded: bool,
-    /// Retention was at work during the run.
-    pub(crate) pruned: bool,
+    /// Nobody needs to be there who makes a Cluster anew.
+    without_release: bool,
     /// The stored checkpoint, as text.
-    pub(crate) stored: String,
+    stored: String,
+    /// The run has deleted something.
+    begun: bool,
     /// The run has resumed the release.
     resumed: bool,
     /// Clusters that the run's deletes reached.
@@ -69,6 +70,7 @@ impl Watcher {
             (Asked::Backup, Some(stop)) => (stop - 1, stop + 1),
             (Asked::Backup, None) => (0, 0),
         };
+        let option = |name: &str| request.options.as_ref().map(|o| o[name].clone()).unwrap_or_default();
         let found = world.get(&cluster(app)).cloned();
         let volumes = world.all("v1", "PersistentVolumeClaim");
         let label = cluster(app).name;
@@ -83,11 +85,11 @@ impl Watcher {
             volumes: of_app.filter_map(|v| uid(v).map(str::to_owned)).collect(),
             cluster: found,
             suspended: world.get(&release(app)).is_some_and(|r| r["spec"]["suspend"] == true),
-            began: world.now(),
-            limit: scene.options["restoreTimeoutSeconds"].as_i64().unwrap_or(1800),
-            is_stranded: request.inherited.is_some(),
-            pruned: false,
+            planned: None,
+            limit: option("restoreTimeoutSeconds").as_i64().unwrap_or(1800),
+            without_release: option("allowMissingRelease") == true,
             stored: String::new(),
+            begun: false,
             resumed: false,
             deleted: BTreeSet::new(),
             held: false,
@@ -95,6 +97,17 @@ impl Watcher {
             meddled: request.inherited.is_some(),
             refused: false,
         }
+    }
+
+    /// A checkpoint is stored.
+    pub(crate) fn stores(&mut self, stage: &str, data: &Json, now: i64) {
+        let limit = &data["plan"]["limit"];
+        // A plan that is dropped and made anew, before the application is written, has its time anew.
+        let anew = stage == "suspend" && self.planned.as_ref().is_some_and(|(_, known)| known != limit);
+        if limit.is_number() && (self.planned.is_none() || anew) {
+            self.planned = Some((now, limit.clone()));
+        }
+        self.stored = data.to_string();
     }
 
     /// An action is about to be carried out.
@@ -109,6 +122,9 @@ impl Watcher {
         let Some(current) = world.get(&delete.object).filter(|o| uid(o) == Some(&delete.uid)) else {
             return Ok(());
         };
+        if !is_terminating(current) {
+            self.deletes(world, site)?;
+        }
         match delete.object.kind.as_str() {
             "Cluster" => self.deletes_cluster(world, site, delete, current),
             "PersistentVolumeClaim" => {
@@ -135,6 +151,29 @@ impl Watcher {
         (self.moments.0..=self.moments.1).contains(&at)
     }
 
+    /// What must hold when the first delete comes, be it of a Cluster or of volumes that one has left.
+    fn deletes(&mut self, world: &World, site: &Site) -> Result<(), String> {
+        if self.begun {
+            return Ok(());
+        }
+        self.begun = true;
+        let waited = self.planned.as_ref().map_or(0, |(since, _)| world.now() - since);
+        if waited > self.limit {
+            return Err(format!("the first delete is {waited} s after the plan"));
+        }
+        if !self.without_release && world.get(&release(self.app)).is_none() {
+            return Err(
+                "something is deleted, and there is no release that would make the Cluster anew".into()
+            );
+        }
+        let archive = self.source.as_ref().and_then(|s| site.archives.get(s));
+        let first = archive.and_then(|a| a.bases.first()).map(|(stop, _)| *stop);
+        if first.is_none_or(|stop| stop > self.moments.1) {
+            return Err("something is deleted, and nothing in the archive can be recovered".into());
+        }
+        Ok(())
+    }
+
     fn deletes_cluster(
         &mut self,
         world: &World,
@@ -155,14 +194,6 @@ impl Watcher {
             && (self.resumed || !self.deleted.is_empty())
         {
             return Err("the Cluster that this restore recovered is deleted".into());
-        }
-        if self.deleted.is_empty() && !self.is_stranded && world.now() > self.began + self.limit {
-            return Err(format!("the Cluster is deleted {} s after the beginning", world.now() - self.began));
-        }
-        let archive = self.source.as_ref().and_then(|s| site.archives.get(s));
-        let first = archive.and_then(|a| a.bases.first()).map(|(stop, _)| *stop);
-        if !self.pruned && !self.is_stranded && first.is_none_or(|stop| stop > self.moments.1) {
-            return Err("the Cluster is deleted, and nothing in the archive can be recovered".into());
         }
         if world.get(&release(self.app)).is_some() {
             let values = values(world, self.app);
@@ -218,7 +249,10 @@ impl Watcher {
         match turn {
             Turn::Done(Some(outcome)) => self.backed_up(world, site, outcome),
             Turn::Done(None) if self.mode == Mode::Restore => self.restored(world, site),
-            Turn::Failed(failure) if self.mode == Mode::Restore => self.failed(world, failure),
+            Turn::Failed(failure) if self.mode == Mode::Restore => {
+                self.stranded(drive, failure)?;
+                self.failed(world, failure)
+            }
             _ => Ok(()),
         }
     }
@@ -258,6 +292,37 @@ impl Watcher {
         }
         if !self.held && !self.meddled && asleep(world, self.app) && !self.suspended {
             return Err("the restore succeeded, and the release is still asleep".into());
+        }
+        Ok(())
+    }
+
+    /// After the first delete only limits end a run badly, and the next restore finds what this one knew.
+    fn stranded(&self, drive: &Drive<'_>, failure: &Failure) -> Result<(), String> {
+        /// What a limit says that has passed; the last ones where something stood in the way until then.
+        const LIMITS: [&str; 12] = [
+            "Cancelled",
+            "DeadlineExceeded",
+            "DrainTimedOut",
+            "RecoveryTargetUnreachable",
+            "RestoreFailed",
+            "StrayCluster",
+            "AccessForbidden",
+            "Conflict",
+            "Refused",
+            "TooLarge",
+            "Unavailable",
+            "Unsettled",
+        ];
+        if !self.begun {
+            return Ok(());
+        }
+        // A delete that was refused, or came too late, may have begun nothing: then all has been put back.
+        let undone = drive.checkpoint().is_some_and(|c| c.stage == "undo");
+        if !undone && !LIMITS.contains(&failure.reason.as_str()) {
+            return Err(format!("failed with {} after the first delete", failure.reason));
+        }
+        if !undone && drive.left().is_none() {
+            return Err("failed after the first delete, and leaves nothing to the next restore".into());
         }
         Ok(())
     }

@@ -163,13 +163,14 @@ fn cached(
     match memory.written.get(named) {
         None => {}
         Some(Written::Unknown) => return None,
-        Some(Written::Deleted(uid)) => {
-            if object
-                .is_some_and(|o| o.uid().as_ref() == Some(uid) && o.metadata.deletion_timestamp.is_none())
-            {
-                return None;
-            }
+        Some(Written::Deleted(uid))
+            if object.is_some_and(|o| {
+                o.uid().as_ref() == Some(uid) && o.metadata.deletion_timestamp.is_none()
+            }) =>
+        {
+            return None;
         }
+        Some(Written::Deleted(_)) => {}
         Some(Written::At(written)) => {
             let version = object?.resource_version().unwrap_or_default();
             if version != *written && (is_older(&version, written) || version.parse::<u64>().is_err()) {

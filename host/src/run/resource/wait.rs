@@ -6,7 +6,7 @@ use backstay_core::contract::{ObjectRef, Selection, Wait, Watch};
 use backstay_core::resource::Verb;
 
 use super::api::resource;
-use super::memory::Memory;
+use super::memory::{Memory, Written};
 use super::observe::Seen;
 use super::scene::Scene;
 use crate::interests::{Interest, Versions, Which, is_older};
@@ -81,11 +81,12 @@ fn last_seen(object: &ObjectRef, memory: &Memory, seen: &Seen) -> Option<Option<
     };
     let listed = || seen.lists.iter().find_map(|(s, items)| items.get(&object.name).filter(|_| of_kind(s)));
     let read = seen.objects.get(object).cloned().or_else(|| listed().cloned().map(Some));
-    let written = memory.written.get(object);
-    match (read, written) {
+    match (read, memory.written.get(object)) {
         // Read before the write.
-        (Some(Some(read)), Some(written)) if is_older(&read, written) => Some(Some(written.clone())),
-        (None, Some(written)) => Some(Some(written.clone())),
+        (Some(Some(read)), Some(Written::At(written))) if is_older(&read, written) => {
+            Some(Some(written.clone()))
+        }
+        (None, Some(Written::At(written))) => Some(Some(written.clone())),
         (read, _) => read,
     }
 }

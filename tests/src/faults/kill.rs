@@ -61,7 +61,7 @@ impl Theatre {
                 "--job-ttl",
                 "1h",
                 "--log",
-                "error",
+                "error,kube=off",
             ])
             .arg("--components")
             .arg(&self.make.components)

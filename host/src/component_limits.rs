@@ -73,7 +73,11 @@ pub fn apply(component: Component, wasm: &Path) -> Result<Component, LimitsError
     Ok(component.with_limits(limits))
 }
 
-fn read(text: &str, path: &Path, maximum: Limits) -> Result<Limits, LimitsError> {
+/// The limits of a component that are given in `text`, the content of `path`, none above `maximum`.
+///
+/// # Errors
+/// See [`LimitsError`].
+pub fn read(text: &str, path: &Path, maximum: Limits) -> Result<Limits, LimitsError> {
     let given: Given = serde_saphyr::from_str(text)
         .map_err(|source| LimitsError::Malformed { path: path.to_owned(), source: Box::new(source) })?;
     let out_of_range = |limit, given: String, maximum: String| LimitsError::OutOfRange {

@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use backstay::component_limits;
 use backstay::metrics::Metrics;
 use backstay_api::{BackupClass, BackupJob, Plan, RestoreJob};
+use backstay_engine::Limits;
 use backstay_testing::Built;
 use clap::CommandFactory as _;
 use serde::Serialize;
@@ -204,6 +206,12 @@ fn every_object_in_a_page_is_accepted() {
                     Some("Plan") => accepted::<Plan>(&object, &place),
                     Some(kind) if root().join("strategies").join(kind.to_lowercase()).is_dir() => {
                         strategy(&object, &place);
+                    }
+                    // The limits of a component.
+                    None if object["fuel"].is_number() => {
+                        let file = Path::new("job.limits.yaml");
+                        component_limits::read(document, file, Limits::default())
+                            .unwrap_or_else(|e| panic!("{place}: {e}"));
                     }
                     // A piece of a container: its templates.
                     None if object["args"].is_array() => {

@@ -34,7 +34,9 @@ fn every_case_is_there_and_so_are_its_tests() {
 /// Whether `text` has a test function of this name that nothing keeps from being run.
 fn is_run(text: &str, name: &str) -> bool {
     let Some((before, _)) = text.split_once(&format!("fn {name}(")) else { return false };
-    let lines = before.lines().rev().skip(1).map(str::trim);
+    // The rest of its own line is no line before it.
+    let before = before.rsplit_once('\n').map_or("", |(lines, _)| lines);
+    let lines = before.lines().rev().map(str::trim);
     let attributes: Vec<&str> =
         lines.take_while(|line| line.starts_with("#[") || line.starts_with("//")).collect();
     let is_test = attributes

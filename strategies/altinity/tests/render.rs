@@ -111,8 +111,8 @@ fn a_backup_of_the_reference_tells_when_it_was_taken_and_no_archive() {
 fn the_example_has_no_gap_in_either_mode_and_its_options_have_defaults() {
     let run = altinity().backup().strategy(EXAMPLE).application(APPLICATION).rendered();
     assert_eq!(run.findings, []);
-    assert_eq!(env(&run, "API"), "chi-clickhouse-events-clickhouse-0-0.tenant-a.svc:7171");
-    assert_eq!(env(&run, "SINCE"), "2026-01-02 03:04:05");
+    assert_eq!(env(&run, "HOST"), "chi-clickhouse-events-clickhouse-0-0.tenant-a.svc");
+    assert_eq!(env(&run, "PORT"), "7171");
     assert!(env(&run, "ARCHIVE").starts_with("clickhouse-events-nightly-"));
     assert_eq!(run.active_deadline, Some(14_400));
     let run = altinity().restore(MONDAY).strategy(EXAMPLE).application(COPY).rendered();

@@ -53,13 +53,12 @@ pub(crate) struct Backing {
     pub(crate) attempt: u32,
 }
 
-/// Why a restore ends although it might not have to, and until when it tries to put things back.
+/// Why a restore ends although it might not have to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(crate = "backstay_sdk::serde")]
 pub(crate) struct Undo {
     pub(crate) reason: String,
     pub(crate) message: String,
-    pub(crate) until: i64,
 }
 
 impl Memory {

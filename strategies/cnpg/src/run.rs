@@ -12,8 +12,6 @@ use crate::{backup, cleanup, restore};
 
 /// How long a backup waits for what it needs before it can ask for one.
 pub(crate) const PREPARE_SECONDS: i64 = 30 * 60;
-/// How long a restore that ends early tries to put back what it wrote.
-const UNDO_SECONDS: i64 = 15 * 60;
 /// What was done and does not show is done again after this.
 const AGAIN_SECONDS: u32 = 5;
 
@@ -103,8 +101,8 @@ impl<'a> Run<'a> {
                 plan.map_or(request.deadline, |p| p.drain_limit.unwrap_or(p.limit))
             }
             Stage::Archive => memory.data.archive_until.unwrap_or(request.deadline),
-            Stage::Undo => memory.data.undo.as_ref().map_or(request.deadline, |u| u.until),
-            Stage::Poll | Stage::Resume | Stage::Recover | Stage::Clean => request.deadline,
+            // A release that is left asleep is worse than a run that takes long to say that it has failed.
+            Stage::Undo | Stage::Poll | Stage::Resume | Stage::Recover | Stage::Clean => request.deadline,
         };
         let deadline = if request.cancelled.is_some() { self.last() } else { own.min(self.last()) };
         let look = Look::new(self.view, request.now, deadline);
@@ -146,8 +144,7 @@ impl<'a> Run<'a> {
         if !may_be_put_back {
             return Err(failure);
         }
-        let until = self.request.now + UNDO_SECONDS;
-        memory.data.undo = Some(Undo { reason: failure.reason, message: failure.message, until });
+        memory.data.undo = Some(Undo { reason: failure.reason, message: failure.message });
         Ok(Stage::Undo)
     }
 

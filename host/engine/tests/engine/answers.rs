@@ -124,7 +124,7 @@ fn an_answer_that_breaks_a_rule_names_field_and_rule() {
             ok(json!({"conditions": [condition("A"), condition("A")]})),
             "`conditions[1].type` must be unique",
         ),
-        ("parse", ok(json!({"conditions": [condition("a b")]})), "`conditions[0].type` must be letters"),
+        ("parse", ok(json!({"conditions": [condition("a b")]})), "`conditions[0].type` must be a word"),
         ("parse", ok(json!({"conditions": [condition("")]})), "`conditions[0].type` must not be empty"),
         (
             "step",

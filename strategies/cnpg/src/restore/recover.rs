@@ -40,7 +40,8 @@ pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
         return Ok(end(plan, Decision::Fail(Failure::new("Cancelled", message))));
     }
     if let Some(judged) = ours.filter(|_| plan.target.is_some() && !plan.target_asked)
-        && source_is_gone(run, &look)?
+        // A source that lives on may commit any moment: then the operator's own next try reaches the target.
+        && (source_is_gone(run, &look)? || run.request.now >= plan.limit - plan.timeout / 2)
         && let Verdict::Unreachable(pod) = recovery_log::last_try(&look, run.view, run.names, judged)?
     {
         return to_the_end(run, memory, judged.uid(), &pod);
@@ -113,7 +114,8 @@ pub(super) fn conditions(plan: &Plan) -> Vec<Condition> {
             "RecoveredToEndOfArchive",
             true,
             "NothingAfterBackup",
-            "nothing was written to the archive after the backup, so that its end is the state of the backup",
+            "nothing had been written to the archive after the backup when its end was recovered to; what a source that \
+             lives on commits while a copy recovers may be in it",
         ));
     }
     conditions
@@ -130,9 +132,8 @@ fn source_is_gone(run: &Run<'_>, look: &Look<'_>) -> Result<bool, Stop> {
     Ok(look.live(&source.store())?.object().is_none())
 }
 
-/// PostgreSQL refuses a target that no later commit follows. For the backup's own target, where nobody writes any more,
-/// that proves that the end of the archive is the same state: so once more, without a target. A source that lives on may
-/// commit any moment, and then the end is another state.
+/// PostgreSQL refuses a target that no later commit follows. For the backup's own target that proves that the end of the
+/// archive is the same state: so once more, without a target (decisions.md 7).
 fn to_the_end(run: &Run<'_>, memory: &mut Memory, judged: &str, pod: &str) -> Result<Turn, Stop> {
     let message = format!(
         "pod {pod} says that nothing was written to the archive after the backup: recovering once more, to its end"

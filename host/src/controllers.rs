@@ -39,6 +39,8 @@ use crate::settings::Settings;
 use crate::turns::SharedTurns;
 use crate::{backup, http, plan, run, strategy, watches};
 
+/// How long a process that is told to stop finishes what is under way.
+const LAST_RUNS: Duration = Duration::from_secs(20);
 /// How often unused strategy revisions are looked for.
 const COLLECT_EVERY: Duration = Duration::from_secs(3600);
 
@@ -118,6 +120,11 @@ pub async fn run(
     };
     let result = tokio::select! {
         () = work => Ok(()),
+        // What hangs must not keep the process: Kubernetes would end it less gently.
+        () = shutdown.clone().then(|()| tokio::time::sleep(LAST_RUNS)) => {
+            tracing::warn!("not everything that was under way is finished, it will be taken up at the next start");
+            Ok(())
+        }
         _ = watches => Err(ControllerError::Ended("the watches")),
         _ = http => Err(ControllerError::Ended("the HTTP server")),
     };

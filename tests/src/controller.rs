@@ -32,8 +32,8 @@ pub const RUN_DEADLINE: SignedDuration = SignedDuration::from_secs(75);
 pub const UNDO_DEADLINE: SignedDuration = SignedDuration::from_secs(10);
 /// How long a finished Job of a test stays.
 pub const JOB_TTL: SignedDuration = SignedDuration::from_hours(1);
-/// The component of tests that lists Nodes, which no guard ties to a tenant.
-pub const UNGUARDED: &str = "steps";
+/// The components of tests that list Nodes, which no guard ties to a tenant.
+pub const UNGUARDED: [&str; 2] = ["keeper", "steps"];
 /// The controller's own namespace.
 pub(crate) const NAMESPACE: &str = "backstay-system";
 
@@ -150,7 +150,7 @@ async fn set_up(client: Client) {
     let config = of_service_account(&client).await;
     let settings = Settings {
         components: folder,
-        unguarded: vec![UNGUARDED.to_owned()],
+        unguarded: UNGUARDED.map(str::to_owned).to_vec(),
         wait_deadline: WAIT_DEADLINE,
         run_deadline: RUN_DEADLINE,
         undo_deadline: UNDO_DEADLINE,

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use backstay_api::conditions::reasons;
-use backstay_api::{Backup, ComponentPin, LocalRef, TypedRef, phase};
+use backstay_api::{Backup, BackupClass, ComponentPin, LocalRef, TypedRef, phase};
 use backstay_core::backup::{parameters, restore_target};
 use backstay_core::component::{Pin, Served, Unfit, may_restore};
 use backstay_core::contract::{GroupKind, Json, Mode, ObjectRef, Pairs};
 use backstay_core::revision::Revision;
 use backstay_core::strategy_kind::{strategy_kind, waits_for_strategy};
 use backstay_engine::Component;
-use kube::Api;
+use kube::{Api, ResourceExt};
 
 use super::halt::{Halt, in_words};
 use super::object::{Asked, Run};
@@ -47,7 +47,13 @@ pub(super) async fn inputs(run: &Run, ctx: &Arc<Context>) -> Result<Inputs, Halt
     let inputs = match &run.asked {
         Asked::Backup(spec) => {
             let (strategy_ref, parameters) =
-                class_entry(&spec.backup_class_name, &spec.application_ref, ctx)?;
+                match class_entry(&spec.backup_class_name, &spec.application_ref, ctx) {
+                    // The watch may be behind: what ends a run is asked of the API server.
+                    Err(Halt::Fail { .. }) => {
+                        current_class_entry(&spec.backup_class_name, &spec.application_ref, ctx).await?
+                    }
+                    known => known?,
+                };
             let whose = format!("BackupClass {:?}", spec.backup_class_name);
             let Some(kind) = strategy_kind(&strategy_ref) else { return Err(nobodys(run, &whose, ctx)) };
             let component = component(&kind, ctx)?;
@@ -126,6 +132,26 @@ fn class_entry(class: &str, application: &TypedRef, ctx: &Context) -> Result<(Ty
             )),
         });
     };
+    entry_of(&found, application)
+}
+
+/// The same of the class as it is now.
+async fn current_class_entry(
+    class: &str,
+    application: &TypedRef,
+    ctx: &Context,
+) -> Result<(TypedRef, Pairs), Halt> {
+    let api = Api::<BackupClass>::all(ctx.client.clone());
+    let found = api.get_opt(class).await;
+    match found.map_err(|e| ApiError::new(format!("reading BackupClass {class:?}"), e))? {
+        Some(found) => entry_of(&found, application),
+        // It has just gone: the watch will say so.
+        None => class_entry(class, application, ctx),
+    }
+}
+
+fn entry_of(found: &BackupClass, application: &TypedRef) -> Result<(TypedRef, Pairs), Halt> {
+    let class = found.name_any();
     let Some(entry) = found.spec.binding(application.group(), &application.kind) else {
         return Err(Halt::fail(
             reasons::NO_MATCHING_STRATEGY,

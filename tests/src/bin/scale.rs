@@ -251,15 +251,8 @@ impl Bench {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let began = Instant::now();
         let program = Command::new(&self.args.program)
-            .args([
-                "run",
-                "--http-bind",
-                &format!("127.0.0.1:{port}"),
-                "--log",
-                "warn",
-                "--allow-unguarded",
-                controller::UNGUARDED,
-            ])
+            .args(["run", "--http-bind", &format!("127.0.0.1:{port}"), "--log", "warn"])
+            .args(controller::UNGUARDED.iter().flat_map(|name| ["--allow-unguarded", name]))
             .arg("--components")
             .arg(&self.args.components)
             .arg("--code-cache")

@@ -54,8 +54,6 @@ impl Theatre {
                 "run",
                 "--http-bind",
                 "127.0.0.1:0",
-                "--allow-unguarded",
-                controller::UNGUARDED,
                 "--recheck",
                 "3s",
                 "--job-ttl",
@@ -63,6 +61,7 @@ impl Theatre {
                 "--log",
                 "error,kube=off",
             ])
+            .args(controller::UNGUARDED.iter().flat_map(|name| ["--allow-unguarded", name]))
             .arg("--components")
             .arg(&self.make.components)
             .arg("--code-cache")

@@ -61,7 +61,7 @@ impl Subject {
                 let client = ClientBuilder::new(real, "default").with_layer(&layer).build();
                 let settings = Settings {
                     components: make.components,
-                    unguarded: vec![crate::controller::UNGUARDED.to_owned()],
+                    unguarded: crate::controller::UNGUARDED.map(str::to_owned).to_vec(),
                     namespace,
                     wait_deadline: SignedDuration::from_secs(30),
                     run_deadline: make.run_deadline,

@@ -1,7 +1,6 @@
 //! What a guest reaches on a real API server and what it does not: guards, marks, Secrets, preconditions, several actions in
 //! one act.
 
-use backstay_tests::World;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::DeleteParams;

@@ -149,6 +149,10 @@ pub(super) fn write_error(error: &kube::Error) -> WriteError {
         Class::NotFound if is_unserved(error) => WriteError::NotServed,
         Class::NotFound => WriteError::NotFound,
         Class::Conflict | Class::AlreadyExists => WriteError::Conflict(chain(error)),
+        // What of a precondition on the uid comes back from an API server that takes it for a change.
+        Class::Refused if chain(error).contains("metadata.uid: Invalid value") => {
+            WriteError::Conflict(chain(error))
+        }
         Class::Refused => WriteError::Invalid(chain(error)),
         Class::RetryVisible => WriteError::Forbidden(chain(error)),
         Class::Retry { .. } => WriteError::Unavailable(chain(error)),

@@ -42,6 +42,8 @@ pub(crate) struct Scene {
     pub(crate) by_role: bool,
     /// Retention has removed the backup before the restore begins.
     pub(crate) pruned: bool,
+    /// The archive does not hold all of the backup yet.
+    pub(crate) behind: bool,
     pub(crate) options: Json,
     /// Seconds that the host's clock is ahead.
     pub(crate) skew: i64,
@@ -72,6 +74,8 @@ impl Scene {
             pruned: rng.chance(5),
             options,
             skew: *rng.pick(&[0, 0, 0, 3600, -3600]),
+            // Looked at and not drawn: walks of a seed stay what they were.
+            behind: mode == Mode::Restore && rng.clone().chance(5),
         }
     }
 
@@ -107,7 +111,7 @@ impl Scene {
         let leaves =
             self.managed != Managed::SystemBucket || self.copy || self.options["leaveSystemBucket"] == true;
         let made = self.mode == Mode::Backup || (in_time && leaves && !self.without_release);
-        made && !self.without_keys && !self.by_role && !self.pruned && !self.suspended_before
+        made && !self.without_keys && !self.by_role && !self.pruned && !self.behind && !self.suspended_before
     }
 
     /// The world to begin in, and the Backup to restore.
@@ -137,6 +141,9 @@ impl Scene {
         }
         if self.pruned && self.mode == Mode::Restore {
             site.retention(&mut world);
+        }
+        if self.behind {
+            site.falls_behind(&mut world);
         }
         site.told.clear();
         (world, site, backup)

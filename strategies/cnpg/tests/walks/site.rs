@@ -304,6 +304,14 @@ impl Site {
         }
     }
 
+    /// The last of the write-ahead logs of its backups are not in the archive yet.
+    pub(crate) fn falls_behind(&mut self, world: &mut World) {
+        for backup in world.all(CNPG, "Backup").cloned().collect::<Vec<_>>() {
+            let reference = object(CNPG, "Backup", text(&backup, "/metadata/name"));
+            world.edit(&reference, |b| b["status"]["endWal"] = Json::Null);
+        }
+    }
+
     /// The operator looks at the backups that were asked for.
     pub(crate) fn backups(&mut self, world: &mut World, app: &str) {
         let all: Vec<Json> = world.all(CNPG, "Backup").cloned().collect();
@@ -315,6 +323,10 @@ impl Site {
             let place = writes_to(world, &found);
             let own = uid(&found).unwrap_or_default().to_owned();
             let now = world.now();
+            if text(backup, "/status/phase") == "completed" && backup["status"]["endWal"].is_null() {
+                self.tell(format!("Backup {}: all of it is in the archive", reference.name));
+                world.edit(&reference, |b| b["status"]["endWal"] = json!("000000010000000000000004"));
+            }
             match (text(backup, "/status/phase"), place) {
                 ("", Some(place)) if ready => {
                     let writer = self.archives.entry(place).or_default();

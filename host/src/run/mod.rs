@@ -144,6 +144,12 @@ async fn steps(run: &mut Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<(),
             resource::settle(run, &pinned.component.descriptor().name, ctx).await?;
             record::restored(run, ctx).await
         }
-        (Mode::Cleanup, _) => record::cleaned(run, ctx).await,
+        (Mode::Cleanup, _) => {
+            record::cleaned(run, ctx).await?;
+            // With the Backup goes what memory holds of the run, perhaps before the run is looked at again.
+            resource::drop_checkpoint(run, ctx).await;
+            ctx.memories.forget(&run.uid);
+            Ok(())
+        }
     }
 }

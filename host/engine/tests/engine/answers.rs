@@ -170,7 +170,7 @@ fn an_answer_that_breaks_a_rule_names_field_and_rule() {
             step(
                 json!({"observe": [{"log": {"pod": {"namespace": "n", "name": "p/exec?command=sh"}, "container": "c", "lines": 1}}]}),
             ),
-            "`decision.observe[0].log.pod.name` must be a name without / % ? #",
+            "`decision.observe[0].pod.name` must be a name without / % ? #",
         ),
         (
             "step",

@@ -156,12 +156,13 @@ impl Caches {
         self.restore_jobs.find(|j| j.metadata.uid.as_deref() == Some(uid)).is_some()
     }
 
-    /// Whether there is a Backup that the run of this uid made.
+    /// Whether there is a Backup that the run of this uid made, beside the one of a uid.
     #[must_use]
-    pub fn has_backup_of(&self, run_uid: &str) -> bool {
+    pub fn has_backup_of(&self, run_uid: &str, beside: Option<&str>) -> bool {
         let made = |b: &PartialObjectMeta<Backup>| {
             let marks = b.metadata.labels.as_ref();
-            marks.and_then(|l| l.get(backstay_api::labels::RUN_UID)).is_some_and(|uid| uid == run_uid)
+            (beside.is_none() || b.metadata.uid.as_deref() != beside)
+                && marks.and_then(|l| l.get(backstay_api::labels::RUN_UID)).is_some_and(|uid| uid == run_uid)
         };
         self.backups.find(made).is_some()
     }

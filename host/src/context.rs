@@ -12,6 +12,7 @@ use crate::api_error::chain;
 use crate::caches::Caches;
 use crate::clock::Clock;
 use crate::credentials::Projected;
+use crate::departed::Departed;
 use crate::discovery::Discovery;
 use crate::events::Events;
 use crate::interests::Interests;
@@ -53,6 +54,8 @@ pub struct Context {
     pub interests: Interests,
     /// What is known of runs whose strategy takes steps.
     pub memories: Memories,
+    /// Backups that are gone.
+    pub departed: Departed,
     /// The platform's credentials.
     pub projected: Projected,
     /// Events.
@@ -77,7 +80,12 @@ impl Context {
     /// A run has no use for its turn now, or does not wait for it any more: it passes on, and whoever waited for it is
     /// looked at.
     pub fn gives_way(&self, run: &Run) {
-        for claim in self.turns.release(&run.uid) {
+        self.passes_on(&run.uid);
+    }
+
+    /// The same for a run by its uid.
+    pub fn passes_on(&self, run_uid: &str) {
+        for claim in self.turns.release(run_uid) {
             let is = |meta: &kube::core::ObjectMeta| meta.uid.as_deref() == Some(&claim.run_uid);
             match claim.mode {
                 Mode::Backup | Mode::Restore => self.queues.wake(&self.caches, &claim.run_uid),

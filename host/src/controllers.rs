@@ -25,6 +25,7 @@ use crate::caches::Caches;
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::credentials::{self, Projected};
+use crate::departed::{self, Departed};
 use crate::discovery::Discovery;
 use crate::events::events;
 use crate::interests::Interests;
@@ -86,6 +87,7 @@ pub async fn run(
         accounts: Accounts::new(client.clone(), &settings.namespace),
         interests: Interests::default(),
         memories: Memories::default(),
+        departed: Departed::default(),
         projected: Projected::default(),
         metrics: Metrics::default(),
         calls: Semaphore::new(usize::from(settings.concurrency)),
@@ -214,6 +216,7 @@ async fn workers(
         work(inboxes.plans, ctx.caches.plans.clone(), ctx, until(), plan::reconcile),
         futures::future::join_all(strategies),
         collect(ctx, until()),
+        departed::follow(ctx, until()),
         credentials::keep(ctx, until()),
     );
 }

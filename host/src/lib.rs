@@ -14,6 +14,7 @@ pub mod component_limits;
 pub mod context;
 pub mod controllers;
 pub mod credentials;
+pub mod departed;
 pub mod discovery;
 pub mod events;
 pub mod finalizer;

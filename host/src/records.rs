@@ -17,6 +17,7 @@ use kube::{Api, ResourceExt};
 
 use crate::api_error::{ApiError, class, is_not_found};
 use crate::context::Context;
+use crate::departed::Gone;
 use crate::manager;
 use crate::run::Halt;
 
@@ -157,20 +158,41 @@ pub async fn private(backup: &Backup, ctx: &Context) -> Result<Option<Json>, Hal
     Ok(Some(private.map_err(|e| corrupt(&e))?.data))
 }
 
-/// Deletes the private data of a Backup, if it has any. Its finalizer is gone by then: nobody asks for the data again, and
-/// what is not deleted is collected.
+/// Deletes what is kept of Backups that are gone: the checkpoints of their clean-ups, and their private data, if nothing of
+/// the run that made it is there.
 ///
 /// # Errors
 /// The API server's.
-pub async fn drop_private(backup: &Backup, ctx: &Context) -> Result<(), ApiError> {
-    let Some(name) = backup.status.as_ref().and_then(|s| s.private_data.as_deref()) else { return Ok(()) };
-    let Some(secret) = read(name, ctx).await? else { return Ok(()) };
-    // A status that names another's record does not get at it.
-    match PrivateData::from_secret(&secret, &backup.namespace().unwrap_or_default()) {
-        Ok(_) => delete(name, ctx).await,
+pub async fn forget(gone: &[Gone], ctx: &Context) -> Result<(), ApiError> {
+    let uids: Vec<&str> =
+        gone.iter().flat_map(|g| [Some(g.uid.as_str()), g.run_uid.as_deref()]).flatten().collect();
+    for record in list(&format!("{} in ({})", labels::RUN_UID, uids.join(",")), ctx).await? {
+        let name = record.name_any();
+        let is_private = |g: &&Gone| g.run_uid.as_deref().is_some_and(|uid| private_name(uid) == name);
+        let forgotten = match gone.iter().find(is_private) {
+            Some(backup) => is_of(&name, backup, ctx).await?,
+            None => gone.iter().any(|g| checkpoint_name(&g.uid) == name),
+        };
+        if forgotten {
+            delete_exactly(&record, ctx).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether private data is that of a Backup that is gone and of no other. Its label names the run, and tenants write labels:
+/// one that names another's run does not get at what is kept of it.
+async fn is_of(name: &str, gone: &Gone, ctx: &Context) -> Result<bool, ApiError> {
+    let run_uid = gone.run_uid.as_deref().unwrap_or_default();
+    if ctx.caches.is_unfinished(run_uid) || ctx.caches.has_backup_of(run_uid, Some(&gone.uid)) {
+        return Ok(false);
+    }
+    let Some(secret) = read(name, ctx).await? else { return Ok(false) };
+    match PrivateData::from_secret(&secret, &gone.namespace) {
+        Ok(_) => Ok(true),
         Err(error) => {
-            tracing::warn!(backup = %backup.name_any(), %error, "private data of a deleted backup left alone");
-            Ok(())
+            tracing::warn!(backup = gone.uid, %error, "private data of a deleted backup left alone");
+            Ok(false)
         }
     }
 }
@@ -236,7 +258,7 @@ pub async fn collect(ctx: &Context) -> Result<usize, ApiError> {
         let made = record.metadata.creation_timestamp.as_ref().map_or(ctx.clock.now(), |t| t.0);
         let run_uid = record.labels().get(labels::RUN_UID).cloned().unwrap_or_default();
         let young = ctx.clock.now().duration_since(made) < YOUNG;
-        if young || ctx.caches.is_unfinished(&run_uid) || ctx.caches.has_backup_of(&run_uid) {
+        if young || ctx.caches.is_unfinished(&run_uid) || ctx.caches.has_backup_of(&run_uid, None) {
             continue;
         }
         let is_left = record.labels().contains_key(labels::LEFT_ON);

@@ -306,9 +306,7 @@ fn gone(meta: &ObjectMeta, ctx: &Context) {
     ctx.runs.forget(uid);
     ctx.memories.forget(uid);
     ctx.interests.forget(uid);
-    for claim in ctx.turns.release(uid) {
-        ctx.queues.wake(&ctx.caches, &claim.run_uid);
-    }
+    ctx.passes_on(uid);
 }
 
 fn class_changed(class: &str, ctx: &Context) {
@@ -345,7 +343,10 @@ fn backup_changed(change: &Change<'_, PartialObjectMeta<Backup>>, ctx: &Context)
                 ctx.queues.backup(&namespace, &name);
             }
         }
-        Change::Gone(_) => gone(backup.meta(), ctx),
+        Change::Gone(_) => {
+            gone(backup.meta(), ctx);
+            ctx.departed.add(backup.meta());
+        }
     }
     for job in ctx.caches.restore_jobs.state() {
         let waits = job.status.as_ref().is_some_and(|s| s.waiting_since.is_some());

@@ -67,7 +67,7 @@ async fn handle(namespace: &str, name: &str, ctx: &Arc<Context>) -> Result<Actio
                 // Nothing of ours to clean up: stored data stays where it is.
                 Served::By(_) | Served::Foreign => {
                     crate::finalizer::remove(&run, &ctx.client).await?;
-                    run::forget_private(&backup, ctx).await;
+                    ctx.departed.add(&backup.metadata);
                     Ok(Action::await_change())
                 }
             }

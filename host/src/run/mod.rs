@@ -28,7 +28,6 @@ use tokio::sync::OwnedMutexGuard;
 
 pub use halt::Halt;
 pub use object::Run;
-pub use record::forget_private;
 pub use resolve::waiting_turn;
 pub use resource::{Memories, collect};
 
@@ -147,7 +146,6 @@ async fn steps(run: &mut Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<(),
         (Mode::Cleanup, _) => {
             record::cleaned(run, ctx).await?;
             // With the Backup goes what memory holds of the run, perhaps before the run is looked at again.
-            resource::drop_checkpoint(run, ctx).await;
             ctx.memories.forget(&run.uid);
             Ok(())
         }

@@ -26,10 +26,6 @@ use crate::records;
 /// How long a clean-up that failed rests before it begins anew.
 const CLEANUP_REST: Duration = Duration::from_secs(60);
 
-/// How often, and after what rest, private data of a Backup that is gone is tried to be deleted.
-const FORGETTING: u32 = 8;
-const FORGETTING_REST: Duration = Duration::from_millis(500);
-
 /// A backup ended well: the Backup, its status, then the run (lifecycle.md R3, R4, R7).
 pub(super) async fn backup(
     run: &mut Run,
@@ -194,22 +190,9 @@ pub(super) async fn cleaned(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Hal
     ctx.note(run, reasons::CLEANUP_COMPLETED, "the clean-up is complete");
     tracing::info!(run = %run.title(), "cleanup succeeded");
     if let Asked::Cleanup(backup) = &run.asked {
-        forget_private(backup, ctx).await;
+        ctx.departed.add(&backup.metadata);
     }
     Ok(())
-}
-
-/// Deletes what a strategy kept of a Backup whose finalizer is gone; tries a few times, since nothing leads back here. What
-/// cannot be deleted even so is collected later.
-pub async fn forget_private(backup: &Backup, ctx: &Context) {
-    for attempt in 1.. {
-        let Err(error) = records::drop_private(backup, ctx).await else { return };
-        if attempt == FORGETTING {
-            tracing::warn!(backup = %backup.name_any(), error = %chain(&error), "private data of a deleted backup not deleted, will be collected");
-            return;
-        }
-        tokio::time::sleep(FORGETTING_REST).await;
-    }
 }
 
 /// A clean-up failed: the Backup stays, says why, and the next attempt begins anew with a Job of its own. Until then it has

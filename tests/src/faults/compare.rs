@@ -13,7 +13,7 @@ pub(super) struct Snapshot {
     pub objects: BTreeMap<String, Value>,
     /// By kind: made, deleted.
     pub counts: BTreeMap<String, Count>,
-    /// Titles of checkpoints of runs that are over: they are collected later, where a controller could not delete them.
+    /// Titles of records of what is over: they are collected later, where a controller could not delete them.
     pub left_over: Vec<String>,
     /// How runs have ended: phase, and reason of Ready.
     pub ends: Vec<(Option<String>, String)>,

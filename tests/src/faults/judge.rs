@@ -25,7 +25,7 @@ const TO_QUIET: Duration = Duration::from_secs(30);
 pub(super) enum Judge<'a> {
     /// What the scenario's undisturbed run must leave.
     Absolute,
-    /// What it did leave; checkpoints of runs that are over may be left to be collected.
+    /// What it did leave; records of what is over may be left to be collected.
     Like(&'a Snapshot),
     /// The same, and they may not.
     Just(&'a Snapshot),
@@ -49,8 +49,8 @@ impl<'a> Judge<'a> {
         if is_stated(trouble) {
             return Self::Stated { undisturbed, trouble, intruders };
         }
-        // Written down where checkpoints are dropped: one that could not be deleted, or whose controller died, is
-        // collected later.
+        // Written down where records are dropped: a checkpoint that could not be deleted is collected later, and so is any
+        // record whose controller died.
         let undeleted = trouble.call().is_some_and(|call| call.what == "delete secrets");
         if undeleted || matches!(trouble, Trouble::Die { .. }) {
             Self::Like(undisturbed)
@@ -105,7 +105,7 @@ fn reason(end: &End, undisturbed: &Snapshot, trouble: &Trouble) -> Option<String
     if as_ever || !cleanup && !is_terminal(end.phase.as_deref()) {
         return None;
     }
-    let reasons = reasons(trouble);
+    let reasons = reasons(trouble, cleanup);
     let known = if cleanup {
         reasons.iter().any(|r| end.message.contains(&format!("({r})")))
     } else {
@@ -117,15 +117,16 @@ fn reason(end: &End, undisturbed: &Snapshot, trouble: &Trouble) -> Option<String
     (!known).then(told)
 }
 
-/// The reasons that fit a trouble.
-fn reasons(trouble: &Trouble) -> &'static [&'static str] {
+/// The reasons that fit a trouble, in a clean-up or in another run.
+fn reasons(trouble: &Trouble, cleanup: bool) -> &'static [&'static str] {
     let what = trouble.call().map(|call| call.what.as_str()).unwrap_or_default();
     match (what, trouble) {
         ("create jobs", Trouble::Taken { .. }) => &["JobNameConflict", "PodRefused"],
         ("create jobs", _) => &["InvalidJob", "PodRefused"],
         ("create controllerrevisions", Trouble::Taken { .. }) => &["StrategySnapshotCorrupt"],
         ("create secrets", Trouble::Taken { .. }) => &["CheckpointCorrupt"],
-        ("create backups" | "patch backups/status", _) => &["ArtifactNotRecorded"],
+        // A clean-up's own status is that of its Backup.
+        ("create backups" | "patch backups/status", _) if !cleanup => &["ArtifactNotRecorded"],
         _ => &["InvalidObject"],
     }
 }

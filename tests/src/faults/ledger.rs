@@ -126,7 +126,12 @@ impl Found {
         let mut left_over = Vec::new();
         for record in &self.records {
             let title = format!("Record {} {}", record.what, record.name);
-            if record.what == "checkpoint" && self.is_over(&record.run_uid) {
+            let over = match record.what.as_str() {
+                "checkpoint" => self.is_over(&record.run_uid),
+                "private" => self.is_over(&record.run_uid) && !self.has_backup_of(&record.run_uid),
+                _ => false,
+            };
+            if over {
                 left_over.push(replaced(&title, &words));
             }
             all.push((title, record.content.clone()));
@@ -146,6 +151,10 @@ impl Found {
         let backups = self.backups.iter().map(|b| (b.uid(), None));
         let mut runs = self.ends().map(|end| (end.uid, end.phase)).chain(backups);
         runs.all(|(run, phase)| run.as_deref() != Some(uid) || is_terminal(phase.as_deref()))
+    }
+
+    fn has_backup_of(&self, run_uid: &str) -> bool {
+        self.backups.iter().any(|b| b.labels().get("backstay.dev/run-uid").is_some_and(|uid| uid == run_uid))
     }
 
     /// How the runs of the namespace have ended, or what they say.

@@ -33,7 +33,7 @@ const KNOWN: [Known; 9] = [
     Known { scenario: Scenario::Steps, plans: 550, traffic: (10, 31) },
     Known { scenario: Scenario::Undo, plans: 180, traffic: (8, 15) },
     Known { scenario: Scenario::Inherited, plans: 350, traffic: (16, 18) },
-    Known { scenario: Scenario::Private, plans: 140, traffic: (10, 9) },
+    Known { scenario: Scenario::Private, plans: 140, traffic: (11, 9) },
     Known { scenario: Scenario::Plan, plans: 90, traffic: (2, 3) },
 ];
 

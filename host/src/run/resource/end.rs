@@ -70,14 +70,9 @@ async fn settle_own(run: &Run, memory: &mut Memory, ctx: &Arc<Context>) -> Resul
 pub(in crate::run) async fn over(run: &Run, ctx: &Arc<Context>) {
     ctx.interests.forget(&run.uid);
     let memory = ctx.memories.take(&run.uid);
-    if let Some(Some(_)) = memory.checkpoint {
-        drop_checkpoint(run, ctx).await;
-    }
-}
-
-/// Deletes the checkpoint of a run that is over. What cannot be deleted now is collected later.
-pub(in crate::run) async fn drop_checkpoint(run: &Run, ctx: &Arc<Context>) {
-    if let Err(error) = records::drop_checkpoint(&run.uid, ctx).await {
+    if let Some(Some(_)) = memory.checkpoint
+        && let Err(error) = records::drop_checkpoint(&run.uid, ctx).await
+    {
         tracing::warn!(run = %run.title(), error = %chain(&error), "checkpoint not deleted, will be collected");
     }
 }

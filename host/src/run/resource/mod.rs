@@ -25,7 +25,7 @@ use backstay_core::resource::{Breach, Next, Pins, Stored, Stranded, Wake, room_f
 use kube::core::Status;
 
 pub use end::collect;
-pub(super) use end::{drop_checkpoint, may_have_pods, over, settle, strand};
+pub(super) use end::{may_have_pods, over, settle, strand};
 pub use memory::Memories;
 pub(super) use undo::{holds_on, may_undo, must_end, undone_in_time};
 

@@ -11,7 +11,6 @@ use std::time::Duration;
 use backstay_api::{Backup, finalizers};
 use backstay_core::contract::GroupKind;
 use backstay_core::retry;
-use backstay_engine::Engine;
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::{FutureExt, StreamExt};
 use kube::runtime::controller::{Action, Config, ReconcileRequest, applier};
@@ -32,7 +31,7 @@ use crate::interests::Interests;
 use crate::metrics::Metrics;
 use crate::precedence::Precedence;
 use crate::queues::{Inboxes, Queues};
-use crate::registry::{Registry, RegistryError};
+use crate::registry::Registry;
 use crate::revisions::Revisions;
 use crate::run::{Memories, Run};
 use crate::runs::Runs;
@@ -48,9 +47,6 @@ const COLLECT_EVERY: Duration = Duration::from_secs(3600);
 /// Why a controller does not start, or ends without being told to.
 #[derive(Debug, thiserror::Error)]
 pub enum ControllerError {
-    /// A component cannot be loaded.
-    #[error("the components cannot be loaded")]
-    Registry(#[from] RegistryError),
     /// Its HTTP address cannot be used.
     #[error("the HTTP address cannot be used: give another one with --http-bind")]
     Http(#[source] std::io::Error),
@@ -59,17 +55,17 @@ pub enum ControllerError {
     Ended(&'static str),
 }
 
-/// Runs a controller until `shutdown` is done: then no new work is begun, and what is under way is finished.
+/// Runs a controller with these components until `shutdown` is done: then no new work is begun, and what is under way is
+/// finished.
 ///
 /// # Errors
 /// When it cannot start, or a part of it ends.
 pub async fn run(
     client: Client,
-    engine: &Engine,
+    registry: Registry,
     settings: Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ControllerError> {
-    let registry = Registry::load(engine, &settings.components, &settings.unguarded)?;
     let (caches, writers) = Caches::new(&registry);
     let (queues, inboxes) = Queues::new(&registry);
     let (events, mut poster) = events(client.clone());

@@ -20,6 +20,7 @@ pub mod events;
 pub mod finalizer;
 pub mod http;
 pub mod interests;
+pub mod lean;
 mod manager;
 pub mod metrics;
 pub mod plan;

@@ -235,14 +235,18 @@ async fn list(selector: &str, ctx: &Context) -> Result<Vec<PartialObjectMeta<Sec
     Ok(all.map_err(|e| ApiError::new("listing records of runs", e))?.items)
 }
 
-/// Deletes the record that was listed, and none that has its name now; returns whether it did.
-async fn delete_exactly(record: &PartialObjectMeta<Secret>, ctx: &Context) -> Result<bool, ApiError> {
+/// Deletes the record that was listed, and none that has its name now.
+///
+/// # Errors
+/// The API server's; a conflict means that what was listed is out of date.
+async fn delete_exactly(record: &PartialObjectMeta<Secret>, ctx: &Context) -> Result<(), ApiError> {
     let exactly = Preconditions { uid: record.metadata.uid.clone(), resource_version: None };
     let params = DeleteParams { preconditions: Some(exactly), ..DeleteParams::default() };
     match secrets(ctx).delete(&record.name_any(), &params).await {
-        Ok(_) => Ok(true),
-        Err(error) if matches!(class(&error), Class::NotFound | Class::Conflict) => Ok(false),
-        Err(error) => Err(ApiError::new(format!("deleting {}", title(ctx, &record.name_any())), error)),
+        Err(error) if !is_not_found(&error) => {
+            Err(ApiError::new(format!("deleting {}", title(ctx, &record.name_any())), error))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -265,7 +269,12 @@ pub async fn collect(ctx: &Context) -> Result<usize, ApiError> {
         if is_left && !ctx.caches.has_restore(&run_uid) && !strand(&run_uid, ctx).await? {
             continue;
         }
-        collected += usize::from(delete_exactly(&record, ctx).await?);
+        match delete_exactly(&record, ctx).await {
+            Ok(()) => collected += 1,
+            // Another one has its name now, which is looked at the next time.
+            Err(error) if error.class() == Class::Conflict => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(collected)
 }

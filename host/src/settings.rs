@@ -1,7 +1,6 @@
 //! How a controller is set up.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use backstay_core::credentials::Projection;
@@ -10,12 +9,6 @@ use jiff::SignedDuration;
 /// Settings of a controller. [`Settings::default`] is what the command line has as defaults.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Folder with the strategy components, one `.wasm` file each.
-    pub components: PathBuf,
-    /// Names of components whose objects outside the tenants' namespaces need no guard that ties them to a tenant.
-    pub unguarded: Vec<String>,
-    /// Folder for compiled code; none: code is compiled at every start.
-    pub code_cache: Option<PathBuf>,
     /// The controller's own namespace, where strategy revisions are kept.
     pub namespace: String,
     /// Address of `/livez`, `/readyz` and `/metrics`; none: not served.
@@ -39,9 +32,6 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            components: PathBuf::from("/components"),
-            unguarded: Vec::new(),
-            code_cache: None,
             namespace: "backstay-system".to_owned(),
             http: None,
             wait_deadline: SignedDuration::from_mins(30),

@@ -17,18 +17,17 @@ use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
-use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 
 use crate::api_error::chain;
 use crate::caches::Writers;
 use crate::context::Context;
 use crate::events::Events;
+use crate::lean::{Lean, Parts};
 
 /// What happened to an object.
 enum Change<'a, K> {
@@ -48,7 +47,6 @@ impl<'a, K> Change<'a, K> {
 
 /// All watches, as one future that never ends by itself.
 pub async fn run(writers: Writers, ctx: Arc<Context>) {
-    let client = || ctx.client.clone();
     let runs_only = || Config::default().labels(labels::RUN_UID);
     let strategies = writers.strategies.into_iter().map(|(resource, writer)| {
         let api: Api<DynamicObject> = Api::all_with(ctx.client.clone(), &resource);
@@ -70,14 +68,14 @@ pub async fn run(writers: Writers, ctx: Arc<Context>) {
     tokio::join!(
         watch(
             "backupclasses".into(),
-            guarded::<BackupClass>(&ctx),
+            lean::<BackupClass>(&ctx, Config::default()),
             writers.classes,
-            forget_managed_fields,
+            whole,
             |change| class_changed(&change.object().name_any(), &ctx),
         ),
         watch(
             "backupjobs".into(),
-            guarded::<BackupJob>(&ctx),
+            lean::<BackupJob>(&ctx, Config::default()),
             writers.backup_jobs,
             slim_backup_job,
             |change| match change {
@@ -97,7 +95,7 @@ pub async fn run(writers: Writers, ctx: Arc<Context>) {
         ),
         watch(
             "restorejobs".into(),
-            guarded::<RestoreJob>(&ctx),
+            lean::<RestoreJob>(&ctx, Config::default()),
             writers.restore_jobs,
             slim_restore_job,
             |change| match change {
@@ -117,7 +115,7 @@ pub async fn run(writers: Writers, ctx: Arc<Context>) {
                 }
             },
         ),
-        watch("plans".into(), guarded::<Plan>(&ctx), writers.plans, forget_managed_fields, |change| {
+        watch("plans".into(), lean::<Plan>(&ctx, Config::default()), writers.plans, whole, |change| {
             match change {
                 Change::Shown(plan) if plans.moved(plan.meta()) => ctx.queues.plan(ObjectRef::from_obj(plan)),
                 Change::Shown(_) => {}
@@ -126,58 +124,38 @@ pub async fn run(writers: Writers, ctx: Arc<Context>) {
         },),
         watch(
             "backups".into(),
-            watcher(Api::<PartialObjectMeta<Backup>>::all(client()), Config::default()),
+            lean::<PartialObjectMeta<Backup>>(&ctx, Config::default()),
             writers.backups,
-            forget_managed_fields,
+            whole,
             |change| backup_changed(&change, &ctx),
         ),
-        watch(
-            "jobs".into(),
-            watcher(Api::<Job>::all(client()), runs_only()),
-            writers.jobs,
-            |job| {
-                forget_managed_fields(job);
-                if let Some(spec) = &mut job.spec {
-                    spec.template = Default::default();
-                }
-            },
-            |change| job_changed(&change, &ctx),
-        ),
-        watch(
-            "pods".into(),
-            watcher(Api::<Pod>::all(client()), runs_only()),
-            writers.pods,
-            |pod| {
-                forget_managed_fields(pod);
-                pod.spec = None;
-            },
-            |change| pod_changed(change.object(), &ctx),
-        ),
+        watch("jobs".into(), lean::<Job>(&ctx, runs_only()), writers.jobs, whole, |change| job_changed(
+            &change, &ctx
+        ),),
+        watch("pods".into(), lean::<Pod>(&ctx, runs_only()), writers.pods, whole, |change| pod_changed(
+            change.object(),
+            &ctx
+        ),),
         futures::future::join_all(strategies),
     );
 }
 
-/// Watches one of our own kinds. An object that does not decode is told of and left out: it stops nothing else.
-fn guarded<K>(
+/// Watches a kind for what is read of it. An object that does not decode is told of and left out: it stops nothing else.
+fn lean<K: Parts>(
     ctx: &Context,
-) -> impl futures::Stream<Item = kube::runtime::watcher::Result<Event<K>>> + Send + use<K>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-{
-    let api: Api<DeserializeGuard<K>> = Api::all(ctx.client.clone());
+    config: Config,
+) -> impl futures::Stream<Item = kube::runtime::watcher::Result<Event<K>>> + Send + use<K> {
+    let api: Api<Lean<K>> = Api::all(ctx.client.clone());
     let events = ctx.events.clone();
-    watcher(api, Config::default()).filter_map(move |event| {
+    watcher(api, config).filter_map(move |event| {
         let decoded = event.map(|event| decoded(event, &events));
         async { decoded.transpose() }
     })
 }
 
 /// An event without its object where that does not decode; of one that is there, it is told.
-fn decoded<K>(event: Event<DeserializeGuard<K>>, events: &Events) -> Option<Event<K>>
-where
-    K: Resource<DynamicType = ()>,
-{
-    let tell = |guard: DeserializeGuard<K>| match guard.0 {
+fn decoded<K: Parts>(event: Event<Lean<K>>, events: &Events) -> Option<Event<K>> {
+    let tell = |lean: Lean<K>| match lean.0 {
         Ok(object) => Some(object),
         Err(invalid) => {
             unreadable::<K>(&invalid.metadata, &invalid.error, events);
@@ -213,6 +191,9 @@ fn unreadable<K: Resource<DynamicType = ()>>(meta: &ObjectMeta, error: &str, eve
     events.warning(about, reasons::UNREADABLE_OBJECT, &note);
 }
 
+/// Nothing more is left out of an object.
+fn whole<K>(_: &mut K) {}
+
 /// Fills a store from a stream of events, slimming each object first, and tells of each change.
 async fn watch<K>(
     what: String,
@@ -221,7 +202,7 @@ async fn watch<K>(
     slim: impl Fn(&mut K),
     mut changed: impl FnMut(Change<'_, K>),
 ) where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Resource + Clone + Debug + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone,
 {
     let stream = stream.default_backoff();
@@ -254,7 +235,6 @@ fn forget_managed_fields<K: Resource>(object: &mut K) {
 
 /// Of a run that has ended only that is kept: memory grows with the runs that have not.
 fn slim_backup_job(job: &mut BackupJob) {
-    forget_managed_fields(job);
     if let Some(status) = &mut job.status
         && phase::is_terminal(status.phase.as_deref())
     {
@@ -265,7 +245,6 @@ fn slim_backup_job(job: &mut BackupJob) {
 
 /// The same for a RestoreJob.
 fn slim_restore_job(job: &mut RestoreJob) {
-    forget_managed_fields(job);
     if let Some(status) = &mut job.status
         && phase::is_terminal(status.phase.as_deref())
     {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backstay::controllers;
+use backstay::registry::Registry;
 use backstay::settings::Settings;
 use backstay_core::credentials::Projection;
 use backstay_core::resource::rbac;
@@ -135,6 +136,15 @@ pub async fn install(client: &Client, engine: &Engine) -> PathBuf {
     folder
 }
 
+/// The components of a folder, as an administrator who trusts them would have them loaded.
+///
+/// # Panics
+/// When one cannot be loaded.
+#[must_use]
+pub fn load(engine: &Engine, folder: &Path) -> Registry {
+    Registry::load(engine, folder, &UNGUARDED.map(str::to_owned)).expect("the components load")
+}
+
 /// What a component asks for, without the kinds that tests withhold from it.
 fn ungranted(mut object: Value, purge: bool) -> Value {
     if let Some(rules) = object.get_mut("rules").and_then(Value::as_array_mut) {
@@ -147,10 +157,9 @@ fn ungranted(mut object: Value, purge: bool) -> Value {
 async fn set_up(client: Client) {
     let engine = Engine::new(EngineConfig::default()).expect("the engine starts");
     let folder = install(&client, &engine).await;
-    let config = of_service_account(&client).await;
+    let registry = load(&engine, &folder);
+    let config = of_service_account(&client, "backstay").await;
     let settings = Settings {
-        components: folder,
-        unguarded: UNGUARDED.map(str::to_owned).to_vec(),
         wait_deadline: WAIT_DEADLINE,
         run_deadline: RUN_DEADLINE,
         undo_deadline: UNDO_DEADLINE,
@@ -168,22 +177,25 @@ async fn set_up(client: Client) {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let ended = runtime.block_on(async move {
             let client = Client::try_from(config).expect("a client");
-            controllers::run(client, &engine, settings, std::future::pending()).await
+            controllers::run(client, registry, settings, std::future::pending()).await
         });
         panic!("the controller ended: {ended:?}");
     });
 }
 
-/// A configuration with the rights of the controller's ServiceAccount and no more: by its token, as in a pod.
-async fn of_service_account(client: &Client) -> Config {
+/// A configuration with the rights of a ServiceAccount of the controller's namespace and no more: by its token, as in a pod.
+///
+/// # Panics
+/// When the cluster gives none.
+pub async fn of_service_account(client: &Client, name: &str) -> Config {
     let mut config = Config::infer().await.expect("KUBECONFIG leads to a cluster");
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
     let asked = TokenRequest {
         spec: TokenRequestSpec { expiration_seconds: Some(86_400), ..TokenRequestSpec::default() },
         ..TokenRequest::default()
     };
-    let token = accounts.create_token_request("backstay", &PostParams::default(), &asked).await;
-    let token = token.expect("a token of the controller").status.expect("it is given").token;
+    let token = accounts.create_token_request(name, &PostParams::default(), &asked).await;
+    let token = token.expect("a token of the account").status.expect("it is given").token;
     config.auth_info = AuthInfo { token: Some(token.into()), ..AuthInfo::default() };
     config
 }

@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::telemetry::{self, LogFormat};
 use crate::client::{PATIENCE, client};
 use crate::controllers;
+use crate::registry::Registry;
 use crate::settings::Settings;
 
 #[derive(Debug, Args)]
@@ -114,9 +115,6 @@ impl RunArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         telemetry::start(&self.log, self.log_format).context("--log cannot be read")?;
         let settings = Settings {
-            components: self.components,
-            unguarded: self.allow_unguarded,
-            code_cache: self.code_cache,
             namespace: self.namespace,
             http: Some(self.http_bind),
             wait_deadline: self.wait_deadline,
@@ -130,11 +128,13 @@ impl RunArgs {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let engine = Engine::new(EngineConfig {
-                code_cache: settings.code_cache.clone(),
+                code_cache: self.code_cache,
                 concurrent_calls: u32::from(settings.concurrency),
                 ..EngineConfig::default()
             })
             .context("the component engine cannot be started")?;
+            let registry = Registry::load(&engine, &self.components, &self.allow_unguarded)
+                .context("the components cannot be loaded")?;
             let no_way =
                 "no way to a Kubernetes cluster: set KUBECONFIG, or run in a pod with a ServiceAccount";
             let config = kube::Config::infer().await.context(no_way)?;
@@ -145,7 +145,7 @@ impl RunArgs {
                 tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
                 tracing::info!("told to stop, finishing what is under way");
             };
-            Ok(controllers::run(client, &engine, settings, shutdown).await?)
+            Ok(controllers::run(client, registry, settings, shutdown).await?)
         })
     }
 }

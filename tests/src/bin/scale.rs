@@ -16,6 +16,7 @@ use futures::{TryStreamExt, stream};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::config::Kubeconfig;
 use kube::core::{GroupVersionKind, NamespaceResourceScope};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -37,8 +38,6 @@ const ALONE: usize = 20;
 const IDLE: Duration = Duration::from_secs(30);
 /// How long a wave may take.
 const PATIENCE: Duration = Duration::from_secs(900);
-/// The user that the audit log is about.
-const USER: &str = "backstay";
 const GROUP: &str = "strategy.backups.cozystack.io";
 const CLOCK_TICKS: f64 = 100.0;
 
@@ -66,11 +65,11 @@ async fn main() -> Result<()> {
     let engine = Engine::new(EngineConfig::default())?;
     controller::install(&client, &engine).await;
     drop(engine);
-    allow_user(&client).await;
     let simulated = client.clone();
     tokio::spawn(async move { node::run(simulated, NODE).await });
     let code = tempdir()?;
-    let bench = Bench { client, args, state, code };
+    let kubeconfig = as_account(&client, &state, &code).await?;
+    let bench = Bench { client, args, state, kubeconfig, code };
     bench.strategy().await?;
 
     println!("\n## Start\n");
@@ -142,27 +141,25 @@ fn object<T: DeserializeOwned>(value: Value) -> Result<T> {
     Ok(serde_json::from_value(value)?)
 }
 
-/// Gives the user of the audit log the rights of the controller's ServiceAccount.
-async fn allow_user(client: &Client) {
-    let subject = json!([{"kind": "User", "name": USER, "apiGroup": "rbac.authorization.k8s.io"}]);
-    let binding = |kind: &str, of: &str, name: &str, namespace: Value| {
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
-            "metadata": {"name": format!("bench-{name}"), "namespace": namespace}, "subjects": subject,
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": of, "name": name}})
-    };
-    for manifest in [
-        binding("ClusterRoleBinding", "ClusterRole", "backstay-controller", Value::Null),
-        binding("ClusterRoleBinding", "ClusterRole", "backstay-applications", Value::Null),
-        binding("RoleBinding", "Role", "backstay-controller", json!("backstay-system")),
-    ] {
-        controller::apply(client, &manifest.to_string()).await;
+/// A kubeconfig of the controller's ServiceAccount: it asks the API server with a token, as in a pod. A client certificate
+/// would be verified anew with each request.
+async fn as_account(client: &Client, state: &Path, folder: &Path) -> Result<PathBuf> {
+    let mut kubeconfig = Kubeconfig::read_from(state.join("kubeconfig"))?;
+    let info = controller::of_service_account(client, "backstay").await.auth_info;
+    for user in &mut kubeconfig.auth_infos {
+        user.auth_info = Some(info.clone());
     }
+    let path = folder.join("kubeconfig");
+    std::fs::write(&path, serde_saphyr::to_string(&kubeconfig)?)?;
+    Ok(path)
 }
 
 struct Bench {
     client: Client,
     args: Args,
     state: PathBuf,
+    /// Of the controller.
+    kubeconfig: PathBuf,
     code: PathBuf,
 }
 
@@ -257,7 +254,7 @@ impl Bench {
             .arg(&self.args.components)
             .arg("--code-cache")
             .arg(&self.code)
-            .env("KUBECONFIG", self.state.join("backstay.kubeconfig"))
+            .env("KUBECONFIG", &self.kubeconfig)
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()?;

@@ -9,6 +9,8 @@ pub(super) struct Asked {
     pub what: String,
     /// Plural of the resource; with the first label of its group where another resource has the same.
     pub resource: String,
+    /// The resource with the selectors: what a list shows, and a watch that follows it.
+    pub selection: String,
     /// Namespace, group and version before the resource are left out of all of these.
     pub verb: Verb,
 }
@@ -71,7 +73,8 @@ fn path(uri: &Uri) -> Option<Path<'_>> {
 impl Asked {
     pub(super) fn of(method: &Method, uri: &Uri) -> Self {
         let Some(path) = path(uri) else {
-            return Self { what: "discover".into(), resource: String::new(), verb: Verb::Other };
+            let (resource, selection) = (String::new(), String::new());
+            return Self { what: "discover".into(), resource, selection, verb: Verb::Other };
         };
         let watch = uri.query().is_some_and(|q| q.split('&').any(|p| p == "watch=true" || p == "watch=1"));
         let verb = match (method.as_str(), path.name) {
@@ -89,7 +92,10 @@ impl Asked {
             (resource, _) => resource.to_owned(),
         };
         let sub = path.sub.map(|s| format!("/{s}")).unwrap_or_default();
-        Self { what: format!("{} {resource}{sub}", verb.word()), resource, verb }
+        let selectors =
+            uri.query().into_iter().flat_map(|q| q.split('&')).filter(|p| p.contains("Selector="));
+        let selection = std::iter::once(resource.as_str()).chain(selectors).collect::<Vec<_>>().join("&");
+        Self { what: format!("{} {resource}{sub}", verb.word()), resource, selection, verb }
     }
 }
 
@@ -135,6 +141,17 @@ mod tests {
         assert_eq!(asked("GET", "/apis/strategy.backups.cozystack.io/v1alpha1/jobs/x"), "get jobs.strategy");
         assert_eq!(asked("GET", "/api/v1/namespaces/a/pods/b/log?x=y"), "get pods/log");
         assert_eq!(asked("GET", "/apis/apps.cozystack.io"), "discover");
+    }
+
+    #[test]
+    fn a_list_and_the_watch_after_it_have_one_selection() {
+        let selection = |query: &str| {
+            let uri = format!("/api/v1/namespaces/a/configmaps?{query}");
+            Asked::of(&Method::GET, &uri.parse().expect("a URI")).selection
+        };
+        let watched = selection("watch=true&fieldSelector=metadata.name%3Da&resourceVersion=7");
+        assert_eq!(selection("limit=500&fieldSelector=metadata.name%3Da"), watched);
+        assert_ne!(selection("limit=10&labelSelector=b"), watched);
     }
 
     #[test]

@@ -79,7 +79,8 @@ pub(super) fn is_stated(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Taken { .. } | Trouble::Answer { code: 422, .. })
 }
 
-/// Kinds of which more was made or deleted than in the undisturbed run; an intruder is one more, and stays.
+/// Kinds of which more was made or deleted than in the undisturbed run; an intruder is one more, and stays. Of its own Jobs
+/// a run that ends midway deletes those that have not ended.
 fn more_than(
     undisturbed: &BTreeMap<String, Count>,
     found: &BTreeMap<String, Count>,
@@ -87,7 +88,10 @@ fn more_than(
 ) -> Vec<String> {
     let mut more = Vec::new();
     for (kind, (made, deleted)) in found {
-        let (most_made, most_deleted) = undisturbed.get(kind).copied().unwrap_or_default();
+        let (most_made, mut most_deleted) = undisturbed.get(kind).copied().unwrap_or_default();
+        if kind == "Job" {
+            most_deleted = most_deleted.max(most_made);
+        }
         let most_made = most_made + intruders.iter().filter(|i| *i == kind).count();
         if *made > most_made || *deleted > most_deleted {
             more.push(format!(
@@ -209,7 +213,8 @@ mod tests {
         assert!(more_than(&undisturbed, &counts(&[("Job", (1, 0))]), &[]).is_empty());
         assert!(more_than(&undisturbed, &counts(&[("Job", (2, 0))]), &["Job".to_owned()]).is_empty());
         assert_eq!(more_than(&undisturbed, &counts(&[("Job", (2, 0))]), &[]).len(), 1);
-        assert_eq!(more_than(&undisturbed, &counts(&[("Job", (2, 1))]), &["Job".to_owned()]).len(), 1);
+        assert!(more_than(&undisturbed, &counts(&[("Job", (1, 1))]), &[]).is_empty());
+        assert_eq!(more_than(&undisturbed, &counts(&[("Job", (2, 2))]), &["Job".to_owned()]).len(), 1);
         assert_eq!(more_than(&undisturbed, &counts(&[("Secret", (1, 1))]), &[]).len(), 1);
     }
 

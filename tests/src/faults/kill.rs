@@ -63,7 +63,7 @@ impl Theatre {
             ])
             .args(controller::UNGUARDED.iter().flat_map(|name| ["--allow-unguarded", name]))
             .arg("--components")
-            .arg(&self.make.components)
+            .arg(&self.components)
             .arg("--code-cache")
             .arg(backstay_testing::target_dir().join("test-code-cache"))
             .stdout(Stdio::null())

@@ -161,7 +161,7 @@ where
     /// The API server's own answer; a list of the beginning where that is the plan, and a watch with its trouble.
     async fn pass(&self, asked: &Asked, sending: &Sending) -> Result<Answered, BoxError> {
         if asked.verb == Verb::List
-            && let Some(body) = self.tap.stale_list(&asked.resource)
+            && let Some(body) = self.tap.stale_list(&asked.selection)
         {
             return Ok(Response::new(whole(body)));
         }
@@ -169,12 +169,12 @@ where
         self.tap.answered(asked, parts.status);
         let body = match asked.verb {
             Verb::Watch if parts.status.is_success() => {
-                self.tap.watching(&asked.resource);
+                self.tap.watching(&asked.selection);
                 stream::troubled(body, &asked.resource, self.tap.clone(), self.life.clone())
             }
             Verb::List if parts.status.is_success() => {
                 let bytes = body.collect_bytes().await?;
-                self.tap.listed(&asked.resource, &bytes);
+                self.tap.listed(&asked.selection, &bytes);
                 whole(bytes)
             }
             _ => body.map_err(Into::into).boxed_unsync(),

@@ -49,6 +49,16 @@ impl Scenario {
         known.ok_or_else(|| UnknownScenario(word.to_owned()))
     }
 
+    /// File of the component that serves its strategy.
+    #[must_use]
+    pub fn component(self) -> &'static str {
+        match self {
+            Self::Backup | Self::Failed | Self::Restore | Self::Plan => "job.wasm",
+            Self::Deletion => "scrubber.wasm",
+            Self::Steps | Self::Undo | Self::Inherited | Self::Private => "steps.wasm",
+        }
+    }
+
     /// Its word in a plan's line.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use backstay::registry::Registry;
 use backstay_engine::{Engine, EngineConfig};
 use futures::{StreamExt, stream};
 use jiff::SignedDuration;
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -25,6 +26,19 @@ use super::tap::Tap;
 use crate::node;
 use crate::{administrator, controller};
 
+/// Who does everything in the plans.
+const ACCOUNT: &str = r#"
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: faults, namespace: backstay-system}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: backstay-faults}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
+subjects: [{kind: ServiceAccount, name: faults, namespace: backstay-system}]
+"#;
+
 /// How long a plan may take to its end.
 pub(super) const TO_THE_END: Duration = Duration::from_secs(90);
 /// How long a controller whose run has ended is waited for to die.
@@ -38,6 +52,10 @@ const AWAY: Duration = Duration::from_secs(10);
 pub struct Theatre {
     pub(super) client: Client,
     pub(super) make: Make,
+    /// What is loaded, by file: loading costs more than all else that a plan does, and no plan is about it.
+    registries: BTreeMap<&'static str, Registry>,
+    /// Folder of the components.
+    pub(super) components: PathBuf,
     pub(super) pins: Value,
     pub(super) census: Census,
     plays: AtomicUsize,
@@ -84,6 +102,10 @@ impl Theatre {
         });
         let engine = engine.expect("the engine starts");
         let components = controller::install(&client, &engine).await;
+        // A client certificate is verified anew with each request, and a token is not.
+        controller::apply(&client, ACCOUNT).await;
+        let config = controller::of_service_account(&client, "faults").await;
+        let client = Client::try_from(config.clone()).expect("a client");
         let census = Census::default();
         tokio::spawn(census.clone().take(client.clone()));
         let simulated = client.clone();
@@ -98,15 +120,21 @@ impl Theatre {
         let ready = tokio::time::timeout(Duration::from_secs(30), ready).await;
         ready.expect("the simulated node is ready in time").expect("nodes can be watched");
         let pins = pins(&engine, &components);
-        let config = Config::infer().await.expect("KUBECONFIG leads to a cluster");
-        let make = Make {
-            config,
-            engine: Arc::new(engine),
-            components,
-            run_deadline: SignedDuration::from_secs(120),
-        };
+        let registries =
+            Scenario::ALL.map(Scenario::component).map(|file| (file, only(&engine, &components, file)));
+        let registries = registries.into();
+        let make = Make { config, run_deadline: SignedDuration::from_secs(120) };
         let born = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() % 1_000_000;
-        Some(Arc::new(Self { client, make, pins, census, plays: AtomicUsize::new(0), born }))
+        Some(Arc::new(Self {
+            client,
+            make,
+            registries,
+            components,
+            pins,
+            census,
+            plays: AtomicUsize::new(0),
+            born,
+        }))
     }
 
     /// The name of a namespace that never was.
@@ -132,7 +160,8 @@ impl Theatre {
         let namespace = self.namespace();
         let stage = Stage::set(self.client.clone(), &namespace, &namespace, plan.scenario, &self.pins).await;
         let tap = Arc::new(Tap::new(&namespace, plan.trouble.clone(), stage.meddling()));
-        let start = || Subject::start(&self.make, &tap);
+        let registry = &self.registries[plan.scenario.component()];
+        let start = || Subject::start(&self.make, registry, &tap);
         let mut subjects = vec![start()];
         subjects.extend(plan.twin.then(start));
         let _ = tokio::time::timeout(TO_WATCH, tap.all_watched()).await;
@@ -235,6 +264,14 @@ impl Played {
 /// Which of them dies.
 async fn dies(subjects: &[Subject]) -> usize {
     futures::future::select_all(subjects.iter().map(|subject| Box::pin(subject.dies()))).await.1
+}
+
+/// One component of the folder, loaded by itself: each that is loaded costs every plan a watch.
+fn only(engine: &Engine, components: &Path, file: &str) -> Registry {
+    let folder = components.join("alone").join(file);
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
+    std::fs::copy(components.join(file), folder.join(file)).expect("the component can be copied");
+    controller::load(engine, &folder)
 }
 
 /// How a Backup names the components that the plans use, by kind of strategy.

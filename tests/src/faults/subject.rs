@@ -1,13 +1,12 @@
 //! One controller under test: in a thread and a runtime of its own, so that it can die at any moment.
 
 use std::future::pending;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backstay::controllers;
+use backstay::registry::Registry;
 use backstay::settings::Settings;
-use backstay_engine::Engine;
 use jiff::SignedDuration;
 use kube::client::ClientBuilder;
 use kube::{Client, Config};
@@ -27,8 +26,6 @@ const JOB_TTL: SignedDuration = SignedDuration::from_hours(1);
 #[derive(Clone)]
 pub(super) struct Make {
     pub config: Config,
-    pub engine: Arc<Engine>,
-    pub components: PathBuf,
     pub run_deadline: SignedDuration,
 }
 
@@ -37,11 +34,11 @@ pub(super) struct Subject(Arc<Life>);
 
 impl Subject {
     /// Starts one that sees the tap's namespace only, through the tap's trouble.
-    pub(super) fn start(make: &Make, tap: &Arc<Tap>) -> Self {
+    pub(super) fn start(make: &Make, registry: &Registry, tap: &Arc<Tap>) -> Self {
         let recheck = if tap.is_calm() { Settings::default().recheck } else { RECHECK };
         let life = Arc::new(Life::default());
         let layer = FaultLayer { tap: tap.clone(), life: life.clone() };
-        let make = make.clone();
+        let (make, registry) = (make.clone(), registry.clone());
         let (theirs, namespace) = (life.clone(), tap.namespace.clone());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -60,8 +57,6 @@ impl Subject {
                 });
                 let client = ClientBuilder::new(real, "default").with_layer(&layer).build();
                 let settings = Settings {
-                    components: make.components,
-                    unguarded: crate::controller::UNGUARDED.map(str::to_owned).to_vec(),
                     namespace,
                     wait_deadline: SignedDuration::from_secs(30),
                     run_deadline: make.run_deadline,
@@ -74,7 +69,7 @@ impl Subject {
                 tokio::select! {
                     biased;
                     () = theirs.ended() => {}
-                    ended = controllers::run(client, &make.engine, settings, pending()) => {
+                    ended = controllers::run(client, registry, settings, pending()) => {
                         panic!("the controller ended: {ended:?}")
                     }
                 }

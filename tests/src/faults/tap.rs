@@ -14,6 +14,11 @@ use tokio::time::Instant;
 use super::asked::Asked;
 use super::plan::{Call, Event, Trouble};
 
+/// At least so many watches make a controller: those of our own kinds, Jobs and pods.
+const WATCHES: usize = 7;
+/// What is listed and not watched: what may have to be collected.
+const LISTED_ONCE: [&str; 2] = ["secrets", "controllerrevisions"];
+
 /// Whether one controller is alive.
 #[derive(Default)]
 pub(super) struct Life {
@@ -60,9 +65,9 @@ struct Seen {
     done: Vec<Call>,
     /// Whether the place of the trouble was come by.
     reached: bool,
-    /// First list of each resource.
+    /// First list of each selection.
     first: HashMap<String, Bytes>,
-    /// Resources whose next list is the first one again.
+    /// Selections whose next list is the first one again.
     stale: BTreeSet<String>,
     watched: BTreeSet<String>,
     intruders: Vec<(String, Value)>,
@@ -127,12 +132,12 @@ impl Tap {
         here.then_some(&self.trouble)
     }
 
-    pub(super) fn watching(&self, resource: &str) {
-        self.seen().watched.insert(resource.to_owned());
+    pub(super) fn watching(&self, selection: &str) {
+        self.seen().watched.insert(selection.to_owned());
         self.changed.notify_waiters();
     }
 
-    /// Waits until every resource that is listed is watched too.
+    /// Waits until everything that is listed is watched too.
     pub(super) async fn all_watched(&self) {
         loop {
             let changed = self.changed.notified();
@@ -140,8 +145,8 @@ impl Tap {
             changed.as_mut().enable();
             {
                 let seen = self.seen();
-                let listed: BTreeSet<_> = seen.first.keys().cloned().collect();
-                if listed.len() >= 7 && listed.is_subset(&seen.watched) {
+                let mut listed = seen.first.keys().filter(|s| !LISTED_ONCE.iter().any(|r| s.starts_with(r)));
+                if seen.watched.len() >= WATCHES && listed.all(|s| seen.watched.contains(s)) {
                     return;
                 }
             }
@@ -149,20 +154,21 @@ impl Tap {
         }
     }
 
-    pub(super) fn listed(&self, resource: &str, body: &Bytes) {
-        self.seen().first.entry(resource.to_owned()).or_insert_with(|| body.clone());
+    pub(super) fn listed(&self, selection: &str, body: &Bytes) {
+        self.seen().first.entry(selection.to_owned()).or_insert_with(|| body.clone());
         self.changed.notify_waiters();
     }
 
-    pub(super) fn stale_list(&self, resource: &str) -> Option<Bytes> {
+    pub(super) fn stale_list(&self, selection: &str) -> Option<Bytes> {
         let mut seen = self.seen();
-        if seen.stale.remove(resource) { seen.first.get(resource).cloned() } else { None }
+        if seen.stale.remove(selection) { seen.first.get(selection).cloned() } else { None }
     }
 
     pub(super) fn died(&self, stale: bool) {
         let mut seen = self.seen();
         if stale {
-            seen.stale = seen.first.keys().cloned().collect();
+            // What is listed for once is asked of the API server's store, which is never behind.
+            seen.stale = seen.first.keys().filter(|s| seen.watched.contains(*s)).cloned().collect();
         }
     }
 

@@ -25,7 +25,7 @@ pub(in crate::run) async fn strand(run: &Run, ctx: &Arc<Context>) -> Result<(), 
         return Ok(());
     }
     let mut memory = ctx.memories.take(&run.uid);
-    let left = stored(run, &mut memory, ctx).await;
+    let left = fenced(run, &mut memory, ctx).await;
     ctx.memories.put(&run.uid, memory);
     let left = match left {
         Ok(left) => left,
@@ -43,6 +43,15 @@ pub(in crate::run) async fn strand(run: &Run, ctx: &Arc<Context>) -> Result<(), 
         }
         Ok(()) => Ok(()),
     }
+}
+
+/// The checkpoint, written once more: a controller that is behind another one must not keep what that one has settled.
+async fn fenced(run: &Run, memory: &mut Memory, ctx: &Arc<Context>) -> Result<Option<Stored>, Halt> {
+    let left = stored(run, memory, ctx).await?.filter(|left| left.stranded.is_some());
+    if let Some(left) = &left {
+        memory.write(Stored { writer: ctx.writer.clone(), ..left.clone() }, ctx).await?;
+    }
+    Ok(left)
 }
 
 /// A restore was done: what it and earlier ones left on the target is settled.

@@ -35,7 +35,16 @@ pub(super) struct Seen {
     pub objects: HashMap<ObjectRef, Option<String>>,
     /// Resource versions by name of selections: those of lists that were whole.
     pub lists: Vec<(backstay_core::contract::Selection, crate::interests::Versions)>,
+    /// Nothing is read from what watches show.
+    anew: bool,
     bytes: usize,
+}
+
+impl Seen {
+    /// Nothing yet; `anew`: nothing is read from what watches show.
+    pub(super) fn new(anew: bool) -> Self {
+        Self { anew, ..Self::default() }
+    }
 }
 
 /// Answers the questions in order.
@@ -121,6 +130,7 @@ async fn object(
         }
     };
     if !query.live
+        && !seen.anew
         && let Some(cached) = cached(named, scene, memory, &access)
     {
         note(cached.as_ref(), false);
@@ -203,7 +213,7 @@ async fn objects(
     };
     // A list is not compared with single writes: a run that has written anything of the kind reads it anew.
     let written = memory.written.keys().any(|o| o.kind == wanted.kind && o.namespace == wanted.namespace);
-    let cached = if query.live || written { None } else { scene.ctx.interests.shown(&interest) };
+    let cached = if query.live || seen.anew || written { None } else { scene.ctx.interests.shown(&interest) };
     let room = ANSWERS.saturating_sub(seen.bytes);
     let mut found = Found::new(query, &reach, room);
     if let Some(shown) = cached {

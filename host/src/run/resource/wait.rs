@@ -37,7 +37,7 @@ pub(super) fn wait(wait: Wait, scene: &Scene<'_>, memory: &Memory, seen: &Seen) 
     let asked = Duration::from_secs(u64::from(wait.recheck_after));
     let recheck = match (outlook.changed, outlook.healthy && !unwatched) {
         (true, _) => AT_ONCE,
-        (false, true) => asked.max(STRETCHED),
+        (false, true) => asked.max(STRETCHED.min(scene.ctx.settings.recheck)),
         (false, false) => asked,
     };
     let left = u64::try_from(wait.deadline - scene.request.now).unwrap_or(0);

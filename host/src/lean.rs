@@ -1,4 +1,4 @@
-//! What the watches decode: of each object what is read from it, and no more.
+//! What watches, and most answers, are decoded to: of each object what is read from it, and no more.
 //!
 //! A fourth of an object is `managedFields`, and most of a pod or Job is its spec; a run brings some twenty events. Decoding
 //! them whole, to drop most of it at once, was a good part of what the controller did.
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob};
+use backstay_api::{BackupClass, BackupJob, Plan, RestoreJob};
 use backstay_core::contract::Json;
 use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -21,6 +21,16 @@ use serde::{Deserialize, Deserializer};
 /// An object without what nobody here reads; or, of a kind whose content is judged by itself, why it does not decode.
 #[derive(Clone, Debug)]
 pub struct Lean<K>(pub Result<K, Invalid>);
+
+impl<K> Lean<K> {
+    /// The object, where it has to be whole.
+    ///
+    /// # Errors
+    /// Why it does not decode.
+    pub fn decoded(self) -> Result<K, kube::Error> {
+        self.0.map_err(|invalid| kube::Error::SerdeError(serde::de::Error::custom(invalid.error)))
+    }
+}
 
 /// An object that does not decode.
 #[derive(Clone, Debug)]
@@ -180,7 +190,10 @@ macro_rules! judged_by_itself {
 
 judged_by_itself!(BackupClass BackupJob RestoreJob Plan);
 
-impl Parts for PartialObjectMeta<Backup> {
+impl<K> Parts for PartialObjectMeta<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+{
     type Spec = IgnoredAny;
     type Status = IgnoredAny;
 

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod component_limits;
+pub mod component_pods;
 pub mod context;
 pub mod controllers;
 pub mod credentials;

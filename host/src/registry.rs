@@ -1,14 +1,17 @@
 //! The components that are loaded, and which of them serves a strategy kind.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use backstay_core::component::{Served, serving};
 use backstay_core::contract::{GroupKind, Scope};
+use backstay_core::pod_policy::Allowed;
 use backstay_core::resource::unguarded;
 use backstay_engine::{Component, Engine, LoadError};
 
 use crate::component_limits::{self, LimitsError};
+use crate::component_pods::{self, PodsError};
 
 /// Why the components of a folder cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +37,9 @@ pub enum RegistryError {
     /// What is allowed to it cannot be.
     #[error(transparent)]
     Limits(#[from] LimitsError),
+    /// The bounds of a component's pods are not taken.
+    #[error(transparent)]
+    Pods(#[from] PodsError),
     /// It wants to restore into other namespaces, and nobody is asked yet whether a run may.
     #[error(
         "component {name:?} names an option for the target namespace of a restore ({option:?}), which this version of the controller does not serve: use a version of the component without it"
@@ -80,10 +86,14 @@ pub enum RegistryError {
 
 /// The components that are loaded.
 #[derive(Clone, Default)]
-pub struct Registry(Vec<Component>);
+pub struct Registry {
+    components: Vec<Component>,
+    /// What their pods may be and get, by name; none where an administrator has said nothing.
+    pods: HashMap<String, Allowed>,
+}
 
 impl Registry {
-    /// Loads every `.wasm` file of a folder, in order of names, each under the limits that are given beside it. A folder
+    /// Loads every `.wasm` file of a folder, in order of names, each under the limits and bounds that are given beside it. A folder
     /// without any gives an empty registry. Accesses of the components named `unguarded` that nothing ties to a tenant are
     /// an administrator's choice.
     ///
@@ -109,6 +119,7 @@ impl Registry {
             if let Some(first) = named.insert(name.clone(), path.clone()) {
                 return Err(RegistryError::SameName { name, first, second: path });
             }
+            registry.pods.insert(name, component_pods::beside(&path)?);
             registry.add(component_limits::apply(component, &path)?, unguarded)?;
         }
         Ok(registry)
@@ -146,26 +157,35 @@ impl Registry {
             kinds = %descriptor.kinds.iter().map(|k| k.kind.as_str()).collect::<Vec<_>>().join(","),
             "component loaded"
         );
-        self.0.push(component);
+        self.components.push(component);
         Ok(())
     }
 
     /// Who serves `kind`.
     #[must_use]
     pub fn serving(&self, kind: &GroupKind) -> Served<&Component> {
-        serving(kind, self.0.iter().map(|c| (c, c.descriptor())))
+        serving(kind, self.components.iter().map(|c| (c, c.descriptor())))
+    }
+
+    /// What the pods of the component of this name may be and get.
+    #[must_use]
+    pub fn pods(&self, component: &str) -> Cow<'_, Allowed> {
+        self.pods.get(component).map_or_else(Default::default, Cow::Borrowed)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Component> {
-        self.0.iter()
+        self.components.iter()
     }
 
     /// The strategy kinds served, for messages.
     #[must_use]
     pub fn kinds(&self) -> String {
-        let mut kinds: Vec<_> =
-            self.0.iter().flat_map(|c| c.descriptor().kinds.iter().map(|k| k.kind.clone())).collect();
+        let mut kinds: Vec<_> = self
+            .components
+            .iter()
+            .flat_map(|c| c.descriptor().kinds.iter().map(|k| k.kind.clone()))
+            .collect();
         kinds.sort();
         if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") }
     }

@@ -222,6 +222,8 @@ fn components() -> PathBuf {
         let bytes = backstay_testing::build_with(&root().join(dir), &features).expect("the strategy builds");
         std::fs::write(folder.join(file), bytes).expect("the component can be written");
     }
+    let bounds = "serviceAccounts: [default]\nsecrets: [cozy-backups-creds, nowhere]\n";
+    std::fs::write(folder.join("job.pods.yaml"), bounds).expect("the bounds can be written");
     folder
 }
 

@@ -3,7 +3,10 @@
 //! A strategy decides what runs in a tenant's namespace, with the controller's rights. What would let that pod out of
 //! its container is refused here, whatever the namespace's own admission allows: host namespaces, host paths and ports,
 //! privileged containers, unmasked `/proc`, and capabilities beyond those a container gets by default. These are the
-//! fields of the Kubernetes "baseline" Pod Security Standard.
+//! fields of the Kubernetes "baseline" Pod Security Standard. What the pod may be and get beside that (a ServiceAccount, Secrets,
+//! images) an administrator can bound for each component.
+
+use serde::Deserialize;
 
 use crate::contract::{Diagnostic, Json, Severity};
 
@@ -25,10 +28,26 @@ const CAPABILITIES: [&str; 14] = [
     "SYS_CHROOT",
 ];
 
+/// Fields of a pod that hold containers.
+const CONTAINERS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
+
+/// What pods of one component may be and get. Each is a list of patterns, in which `*` stands for any text; what is left out
+/// is not bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Allowed {
+    /// ServiceAccounts. The one that a pod gets without asking, `default`, has to be in the list as well.
+    pub service_accounts: Option<Vec<String>>,
+    /// Secrets, whatever names them: volumes, variables, pull secrets.
+    pub secrets: Option<Vec<String>>,
+    /// Images, of all containers.
+    pub images: Option<Vec<String>>,
+}
+
 /// Checks a rendered `core/v1` PodTemplateSpec. Returns one error for each field that is refused; none means allowed.
 /// `at` of a finding is a JSON pointer into the template.
 #[must_use]
-pub fn check(template: &Json) -> Vec<Diagnostic> {
+pub fn check(template: &Json, allowed: &Allowed) -> Vec<Diagnostic> {
     let mut findings = Findings(Vec::new());
     let spec = &template["spec"];
     for field in ["hostNetwork", "hostPID", "hostIPC"] {
@@ -45,7 +64,7 @@ pub fn check(template: &Json) -> Vec<Diagnostic> {
         }
     }
     security_context(&mut findings, "/spec/securityContext", &spec["securityContext"]);
-    for kind in ["initContainers", "containers", "ephemeralContainers"] {
+    for kind in CONTAINERS {
         for (i, container) in list(&spec[kind]).enumerate() {
             let at = format!("/spec/{kind}/{i}");
             security_context(&mut findings, &format!("{at}/securityContext"), &container["securityContext"]);
@@ -59,7 +78,85 @@ pub fn check(template: &Json) -> Vec<Diagnostic> {
             }
         }
     }
+    bounded(&mut findings, spec, allowed);
     findings.0
+}
+
+/// What the pod is and gets, by what an administrator allows.
+fn bounded(findings: &mut Findings, spec: &Json, allowed: &Allowed) {
+    let mut judge = |at: String, what: &str, name: &str, patterns: &Option<Vec<String>>| {
+        let Some(patterns) = patterns.as_ref().filter(|p| !p.iter().any(|p| matches(p, name))) else {
+            return;
+        };
+        let message = format!(
+            "{what} {name:?} is not allowed to this component: use one of {patterns:?}, or have it allowed"
+        );
+        findings.refuse(at, message);
+    };
+    let account = ["serviceAccountName", "serviceAccount"].into_iter().find(|f| !spec[*f].is_null());
+    let name = account.and_then(|field| spec[field].as_str()).filter(|name| !name.is_empty());
+    let at = format!("/spec/{}", account.unwrap_or("serviceAccountName"));
+    judge(at, "ServiceAccount", name.unwrap_or("default"), &allowed.service_accounts);
+    for kind in CONTAINERS {
+        for (i, container) in list(&spec[kind]).enumerate() {
+            let image = container["image"].as_str().unwrap_or_default();
+            judge(format!("/spec/{kind}/{i}/image"), "image", image, &allowed.images);
+        }
+    }
+    let mut secrets = Vec::new();
+    named_secrets(spec, "/spec", &mut secrets);
+    for (at, name) in secrets {
+        judge(at, "Secret", name, &allowed.secrets);
+    }
+}
+
+/// The Secrets that a pod names, wherever: by the names that the fields of all kinds of volumes and variables have.
+fn named_secrets<'a>(value: &'a Json, at: &str, found: &mut Vec<(String, &'a str)>) {
+    match value {
+        Json::Object(fields) => {
+            for (field, value) in fields {
+                let at = format!("{at}/{field}");
+                let name = match field.as_str() {
+                    "secretName" => value.as_str(),
+                    "secret" | "secretRef" | "secretKeyRef" | "nodePublishSecretRef" => {
+                        value["name"].as_str()
+                    }
+                    _ => None,
+                };
+                if let Some(name) = name {
+                    found.push((at, name));
+                    continue;
+                }
+                if field == "imagePullSecrets" {
+                    let names = list(value).enumerate();
+                    found.extend(
+                        names.filter_map(|(i, s)| Some((format!("{at}/{i}/name"), s["name"].as_str()?))),
+                    );
+                    continue;
+                }
+                named_secrets(value, &at, found);
+            }
+        }
+        Json::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                named_secrets(item, &format!("{at}/{i}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a text is what a pattern says, in which `*` stands for any text.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut left) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some(found) = left.find(part) else { return false };
+        left = &left[found + part.len()..];
+    }
+    left.ends_with(last)
 }
 
 struct Findings(Vec<Diagnostic>);
@@ -112,7 +209,68 @@ mod tests {
     use serde_json::json;
 
     fn refused(template: &Json) -> Vec<String> {
-        check(template).into_iter().map(|d| d.at).collect()
+        check(template, &Allowed::default()).into_iter().map(|d| d.at).collect()
+    }
+
+    #[test]
+    fn what_is_bounded_is_refused_beside_what_is_allowed() {
+        let allowed: Allowed = serde_json::from_value(json!({
+            "serviceAccounts": ["default"], "secrets": ["store", "*-backup"], "images": ["reg.example.org/backup/*"]
+        }))
+        .unwrap();
+        let template = json!({"spec": {
+            "serviceAccountName": "admin",
+            "imagePullSecrets": [{"name": "pull"}],
+            "initContainers": [{"image": "reg.example.org/backup/dump:1"}],
+            "containers": [{"image": "docker.io/evil", "envFrom": [{"secretRef": {"name": "store"}}, {"secretRef": {"name": "root"}}],
+                "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "db-superuser", "key": "password"}}}]}],
+            "volumes": [{"name": "a", "secret": {"secretName": "db-backup"}},
+                {"name": "b", "secret": {"secretName": "tls"}},
+                {"name": "c", "projected": {"sources": [{"secret": {"name": "token"}}]}},
+                {"name": "d", "csi": {"driver": "x", "nodePublishSecretRef": {"name": "csi"}}},
+                {"name": "e", "azureFile": {"secretName": "share"}}]
+        }});
+        let mut refused: Vec<_> = check(&template, &allowed).into_iter().map(|d| d.at).collect();
+        refused.sort();
+        assert_eq!(
+            refused,
+            [
+                "/spec/containers/0/env/0/valueFrom/secretKeyRef",
+                "/spec/containers/0/envFrom/1/secretRef",
+                "/spec/containers/0/image",
+                "/spec/imagePullSecrets/0/name",
+                "/spec/serviceAccountName",
+                "/spec/volumes/1/secret/secretName",
+                "/spec/volumes/2/projected/sources/0/secret",
+                "/spec/volumes/3/csi/nodePublishSecretRef",
+                "/spec/volumes/4/azureFile/secretName",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pod_that_asks_for_no_account_has_the_default_one() {
+        let allowed = Allowed { service_accounts: Some(vec!["backup".into()]), ..Allowed::default() };
+        assert_eq!(check(&json!({"spec": {"containers": []}}), &allowed).len(), 1);
+        let template = json!({"spec": {"serviceAccountName": "backup"}});
+        assert!(check(&template, &allowed).is_empty());
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, text, is) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "abc", true),
+            ("a*c", "ab", false),
+            ("a*b*c", "a-b-c", true),
+            ("a*a", "a", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(matches(pattern, text), is, "{pattern} {text}");
+        }
     }
 
     #[test]

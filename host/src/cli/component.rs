@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::print;
+use crate::component_pods;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ComponentCommand {
@@ -193,7 +194,7 @@ impl RenderArgs {
     }
 
     fn allowed(&self, pod_run: &PodRun) -> anyhow::Result<()> {
-        let violations = pod_policy::check(&pod_run.template);
+        let violations = pod_policy::check(&pod_run.template, &component_pods::beside(&self.file)?);
         if violations.is_empty() {
             return Ok(());
         }

@@ -16,6 +16,7 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::core::Request;
 use kube::{Api, ResourceExt};
+use serde::de::DeserializeOwned;
 
 use super::halt::Halt;
 use super::object::Run;
@@ -23,6 +24,7 @@ use super::pinned::Pinned;
 use super::{request, resolve};
 use crate::api_error::{ApiError, class};
 use crate::context::{Context, fault};
+use crate::lean::Lean;
 use crate::manager;
 
 /// How long after the run's deadline its Job, which has the same deadline, is given to end by itself.
@@ -98,7 +100,8 @@ async fn create(run: &Run, pinned: &Pinned, name: &str, ctx: &Arc<Context>) -> R
     };
     let title = format!("Job \"{}/{name}\"", run.namespace());
     let api = Api::<Job>::namespaced(ctx.client.clone(), run.namespace());
-    match submit(&api, &build(&spec, &pod_run), ctx).await {
+    let submitted = submit::<Lean<Job>>(&api, &build(&spec, &pod_run), ctx).await.and_then(Lean::decoded);
+    match submitted {
         Ok(job) => {
             warn_of(&pod_run, run, ctx);
             tracing::info!(run = %run.title(), job = name, "job created");
@@ -127,11 +130,11 @@ pub(super) fn warn_of(pod_run: &PodRun, run: &Run, ctx: &Context) {
 
 /// Sends the Job as it was rendered, so that fields which this program does not know reach the API server, and asks it to
 /// refuse those that it does not know either: a misspelt field of a template is an error, not silence.
-pub(super) async fn submit(
+pub(super) async fn submit<T: DeserializeOwned>(
     api: &Api<Job>,
     job: &serde_json::Value,
     ctx: &Context,
-) -> Result<Job, kube::Error> {
+) -> Result<T, kube::Error> {
     let body = serde_json::to_vec(job).map_err(kube::Error::SerdeError)?;
     let mut request = Request::new(api.resource_url())
         .create(&PostParams { field_manager: Some(manager::NAME.to_owned()), ..PostParams::default() }, body)
@@ -157,7 +160,7 @@ async fn render(run: &Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<PodRun
         .await
         .map_err(|e| Halt::fail(e.reason(), fault(&name, &e)))?;
     let pod_run = called.value.map_err(refused)?;
-    let violations = pod_policy::check(&pod_run.template);
+    let violations = pod_policy::check(&pod_run.template, &ctx.registry.pods(&name));
     if violations.is_empty() {
         return Ok(pod_run);
     }

@@ -1,13 +1,17 @@
 //! A run, whatever kind of object it is.
 
+use std::fmt::Debug;
+
 use backstay_api::{Backup, BackupJob, BackupJobSpec, RestoreJob, RestoreJobSpec, finalizers, names};
 use backstay_core::contract::{Mode, ObjectRef};
 use backstay_core::status::{RunStatus, merge_diff};
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::Patch;
+use kube::api::{PartialObjectMeta, Patch};
+use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 
+use crate::lean::Lean;
 use crate::manager;
 
 /// What the user asked for.
@@ -179,25 +183,23 @@ impl Run {
             "metadata": {"resourceVersion": self.resource_version},
             "status": difference,
         }));
-        let params = manager::patch_params();
-        let (namespace, name) = (self.namespace().to_owned(), self.name().to_owned());
-        let version = match self.mode {
-            Mode::Backup => {
-                let api = Api::<BackupJob>::namespaced(client.clone(), &namespace);
-                api.patch_status(&name, &params, &patch).await?.resource_version()
-            }
-            Mode::Restore => {
-                let api = Api::<RestoreJob>::namespaced(client.clone(), &namespace);
-                api.patch_status(&name, &params, &patch).await?.resource_version()
-            }
-            Mode::Cleanup => {
-                let api = Api::<Backup>::namespaced(client.clone(), &namespace);
-                api.patch_status(&name, &params, &patch).await?.resource_version()
-            }
+        self.resource_version = match self.mode {
+            Mode::Backup => self.patch_status::<BackupJob>(client, &patch).await?,
+            Mode::Restore => self.patch_status::<RestoreJob>(client, &patch).await?,
+            Mode::Cleanup => self.patch_status::<Backup>(client, &patch).await?,
         };
-        self.resource_version = version.unwrap_or_default();
         self.stored = wanted;
         Ok(true)
+    }
+
+    /// Patches the status; returns the resource version that this has left.
+    async fn patch_status<K>(&self, client: &Client, patch: &Patch<Value>) -> Result<String, kube::Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
+    {
+        let api = Api::<Lean<PartialObjectMeta<K>>>::namespaced(client.clone(), self.namespace());
+        let patched = api.patch_status(self.name(), &manager::patch_params(), patch).await?;
+        Ok(patched.resource_version().unwrap_or_default())
     }
 
     /// Reads the object again, from the API server; `None` if it is gone, or another one has its name now.

@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, reason = "how many inputs were tried is what is looked for here")]
 
 use backstay_core::job::{PodRunNote, end, pod_result};
-use backstay_core::pod_policy;
+use backstay_core::pod_policy::{self, Allowed};
 use backstay_fuzz::driver::{Plan, hex, run};
 use backstay_fuzz::objects::job_and_pod;
 use backstay_testing::Built;
@@ -14,11 +14,13 @@ use k8s_openapi::api::core::v1::Pod;
 fn a_job_and_its_pod_are_judged_whatever_is_in_them() {
     let component = Built::strategy(concat!(env!("CARGO_MANIFEST_DIR"), "/../../strategies/job"));
     let request = component.backup().request().clone();
+    let some = || Some(vec!["a*".to_owned()]);
+    let allowed = Allowed { service_accounts: some(), secrets: some(), images: some() };
     let (mut decoded, mut judged) = (0, 0);
     let plan = Plan { seed: 20_260_101, count: 3000, at_most: None };
     let (fine, found) = run(plan, |bytes| {
         let (job, pod) = job_and_pod(bytes);
-        for finding in pod_policy::check(&pod) {
+        for finding in pod_policy::check(&pod, &allowed) {
             if finding.message.is_empty() || !finding.at.starts_with('/') {
                 return Err(format!("{finding:?} of {pod}"));
             }

@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::Resource;
 use kube::api::PartialObjectMeta;
 use kube::core::ObjectMeta;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 /// An object without what nobody here reads; or, of a kind whose content is judged by itself, why it does not decode.
@@ -28,7 +28,7 @@ impl<K> Lean<K> {
     /// # Errors
     /// Why it does not decode.
     pub fn decoded(self) -> Result<K, kube::Error> {
-        self.0.map_err(|invalid| kube::Error::SerdeError(serde::de::Error::custom(invalid.error)))
+        self.0.map_err(|invalid| kube::Error::SerdeError(serde_json::Error::custom(invalid.error)))
     }
 }
 
@@ -166,6 +166,11 @@ impl<K: Resource> Resource for Lean<K> {
     }
 }
 
+/// Decodes a part of an object, by whose name an error begins.
+fn part<T: DeserializeOwned>(name: &str, value: Json) -> Result<T, serde_json::Error> {
+    serde_json::from_value(value).map_err(|error| serde_json::Error::custom(format!("{name}: {error}")))
+}
+
 /// Of our own kinds anything may be stored that the CRD lets in, also a version of it that is not ours.
 macro_rules! judged_by_itself {
     ($($kind:ident)*) => {$(
@@ -178,11 +183,8 @@ macro_rules! judged_by_itself {
                 spec: Option<Json>,
                 status: Option<Json>,
             ) -> Result<Self, serde_json::Error> {
-                Ok(Self {
-                    metadata,
-                    spec: serde_json::from_value(spec.unwrap_or_default())?,
-                    status: status.map(serde_json::from_value).transpose()?.flatten(),
-                })
+                let spec = spec.ok_or_else(|| serde_json::Error::missing_field("spec"))?;
+                Ok(Self { metadata, spec: part("spec", spec)?, status: part("status", status.unwrap_or_default())? })
             }
         }
     )*};
@@ -315,6 +317,8 @@ mod tests {
             "spec": {"backupClassName": 7}}))
         .unwrap_err();
         assert_eq!(invalid.metadata.name.as_deref(), Some("a"));
-        assert!(invalid.error.contains("7"), "{}", invalid.error);
+        assert!(invalid.error.starts_with("spec: ") && invalid.error.contains('7'), "{}", invalid.error);
+        let invalid = lean::<BackupJob>(json!({"metadata": {"name": "a"}})).unwrap_err();
+        assert_eq!(invalid.error, "missing field `spec`");
     }
 }

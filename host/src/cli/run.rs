@@ -125,7 +125,9 @@ impl RunArgs {
             recheck: self.recheck.unsigned_abs().max(Duration::from_secs(1)),
             concurrency: self.concurrency.max(1),
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        // One thread: all that it does is to pass on; what computes, the components, has threads of its own. With more of them
+        // a fifth of the time went to waking one another.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let engine = Engine::new(EngineConfig {
                 code_cache: self.code_cache,

@@ -177,7 +177,7 @@ fn an_answer_that_breaks_a_rule_names_field_and_rule() {
             step(
                 json!({"observe": [{"get": {"object": {"api-version": "v1", "kind": "Pod", "namespace": "..", "name": "p"}}}]}),
             ),
-            "`decision.observe[0].get.object.namespace` must be a name without / % ? #",
+            "`decision.observe[0].object.namespace` must be a name without / % ? #",
         ),
         (
             "step",

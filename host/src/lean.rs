@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer};
 
 /// An object without what nobody here reads; or, of a kind whose content is judged by itself, why it does not decode.
 #[derive(Clone, Debug)]
-pub struct Lean<K>(pub Result<K, Invalid>);
+pub struct Lean<K>(pub Result<K, Box<Invalid>>);
 
 impl<K> Lean<K> {
     /// The object, where it has to be whole.
@@ -127,7 +127,7 @@ impl<'de, K: Parts> Deserialize<'de> for Lean<K> {
             ..ObjectMeta::default()
         };
         let assembled = K::assemble(metadata, spec, status);
-        Ok(Self(assembled.map_err(|error| Invalid { metadata: refused, error: error.to_string() })))
+        Ok(Self(assembled.map_err(|error| Box::new(Invalid { metadata: refused, error: error.to_string() }))))
     }
 }
 
@@ -253,7 +253,7 @@ mod tests {
 
     use super::*;
 
-    fn lean<K: Parts>(object: Json) -> Result<K, Invalid> {
+    fn lean<K: Parts>(object: Json) -> Result<K, Box<Invalid>> {
         serde_json::from_str::<Lean<K>>(&object.to_string()).expect("it is an object").0
     }
 

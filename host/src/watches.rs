@@ -29,6 +29,9 @@ use crate::context::Context;
 use crate::events::Events;
 use crate::lean::{Lean, Parts};
 
+/// Objects of a list that are decoded at a time: what a page takes while it is decoded stays with the process.
+const PAGE: u32 = 100;
+
 /// What happened to an object.
 enum Change<'a, K> {
     /// It is there, for the first time or changed.
@@ -147,7 +150,7 @@ fn lean<K: Parts>(
 ) -> impl futures::Stream<Item = kube::runtime::watcher::Result<Event<K>>> + Send + use<K> {
     let api: Api<Lean<K>> = Api::all(ctx.client.clone());
     let events = ctx.events.clone();
-    watcher(api, config).filter_map(move |event| {
+    watcher(api, config.page_size(PAGE)).filter_map(move |event| {
         let decoded = event.map(|event| decoded(event, &events));
         async { decoded.transpose() }
     })

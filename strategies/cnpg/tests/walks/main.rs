@@ -13,10 +13,10 @@ mod walk;
 mod watch;
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use backstay_strategy_cnpg::Cnpg;
 use backstay_testing::contract::{Descriptor, Request, View};
@@ -38,10 +38,16 @@ fn in_sandbox() -> StepFn<'static> {
     static BUILT: OnceLock<std::sync::Arc<Built>> = OnceLock::new();
     let built = BUILT.get_or_init(|| Built::strategy(env!("CARGO_MANIFEST_DIR")));
     let step = |request: &Request, view: &View| {
-        built.component().step(request, view).map(|c| c.value).map_err(|e| format!("{e}: {:?}", e.error))
+        let begun = Instant::now();
+        let stepped = built.component().step(request, view);
+        STEPS.lock().expect("nobody panics with it").push(begun.elapsed());
+        stepped.map(|c| c.value).map_err(|e| format!("{e}: {:?}", e.error))
     };
     Box::new(step)
 }
+
+/// How long each step in the sandbox took, a fresh instance each.
+static STEPS: Mutex<Vec<Duration>> = Mutex::new(Vec::new());
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|n| n.parse().expect("a number"))
@@ -155,10 +161,16 @@ fn every_walk_keeps_what_must_hold() {
     }
 }
 
+// The figures, for those who look.
+#[allow(clippy::print_stdout)]
 #[test]
 fn in_the_sandbox_it_is_no_other() {
     match number("CNPG_WALK") {
         Some(seed) => all_well("in the sandbox", seed..seed + 1, in_sandbox),
         None => all_well("in the sandbox", 0..number("CNPG_WALKS").unwrap_or(10_000) / 20, in_sandbox),
     }
+    let mut steps = STEPS.lock().expect("nobody panics with it");
+    steps.sort_unstable();
+    let at = |percent: usize| steps[steps.len() * percent / 100].as_micros();
+    println!("{} steps in the sandbox: p50 {} us, p99 {} us", steps.len(), at(50), at(99));
 }

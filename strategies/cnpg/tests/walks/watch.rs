@@ -39,7 +39,7 @@ pub(crate) struct Watcher {
     limit: i64,
     /// Nobody needs to be there who makes a Cluster anew.
     without_release: bool,
-    /// The stored checkpoint, as text.
+    /// The stored checkpoint, as text, without what has been asked for: only what is to be deleted is planned.
     stored: String,
     /// The run has deleted something.
     begun: bool,
@@ -107,7 +107,11 @@ impl Watcher {
         if limit.is_number() && (self.planned.is_none() || anew) {
             self.planned = Some((now, limit.clone()));
         }
-        self.stored = data.to_string();
+        let mut planned = data.clone();
+        if let Some(plan) = planned["plan"].as_object_mut() {
+            plan.remove("deletes");
+        }
+        self.stored = planned.to_string();
     }
 
     /// An action is about to be carried out.

@@ -110,7 +110,7 @@ pub struct BackupStatus {
     pub private_data: Option<String>,
     /// The run that cleans up after this Backup, once it is being deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunRecord>,
+    pub run: Option<Box<RunRecord>>,
 }
 
 // Lifecycle R10.

@@ -98,5 +98,5 @@ pub struct RestoreJobStatus {
     pub waiting_since: Option<Time>,
     /// The inputs of the run, resolved once, and what it has made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunRecord>,
+    pub run: Option<Box<RunRecord>>,
 }

@@ -44,7 +44,7 @@ pub struct RunStatus {
     pub waiting_since: Option<Time>,
     /// What was settled when the run began; present exactly from then on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunRecord>,
+    pub run: Option<Box<RunRecord>>,
 }
 
 fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Condition>, D::Error> {
@@ -100,7 +100,7 @@ impl RunStatus {
         self.phase = Some(phase::RUNNING.to_owned());
         self.started_at.get_or_insert_with(|| seconds(now));
         self.waiting_since = None;
-        self.run = Some(record);
+        self.run = Some(Box::new(record));
         self.running("the run has begun", now);
     }
 

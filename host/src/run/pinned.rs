@@ -62,5 +62,5 @@ pub(super) async fn load(run: &Run, ctx: &Arc<Context>) -> Result<Pinned, Halt> 
         namespace: Some(run.namespace().to_owned()),
         name: record.application_ref.name.clone(),
     };
-    Ok(Pinned { record, kind, component, revision, application })
+    Ok(Pinned { record: *record, kind, component, revision, application })
 }

@@ -29,7 +29,8 @@ impl SharedTurns {
 
     /// Notes that a run which has begun holds its turn.
     pub fn hold(&self, run: &Run) {
-        let Some(RunRecord { application_ref, strategy_ref: Some(strategy), .. }) = run.status.run.as_deref() else {
+        let Some(RunRecord { application_ref, strategy_ref: Some(strategy), .. }) = run.status.run.as_deref()
+        else {
             return;
         };
         if let Some(kind) = strategy_kind(strategy) {

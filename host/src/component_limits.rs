@@ -1,7 +1,7 @@
 //! What an administrator allows one component: `NAME.limits.yaml` beside `NAME.wasm`, each limit at most what the host
 //! allows all of them. `docs/limits.md` lists the limits.
 
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -64,13 +64,24 @@ struct Given {
 /// See [`LimitsError`]. A limit above the host's is an error and is not cut: whoever wrote it relies on it.
 pub fn apply(component: Component, wasm: &Path) -> Result<Component, LimitsError> {
     let path = wasm.with_extension("limits.yaml");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(component),
+    let text = match optional(&path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(component),
         Err(source) => return Err(LimitsError::Unreadable { path, source }),
     };
     let limits = read(&text, &path, *component.limits())?;
     Ok(component.with_limits(limits))
+}
+
+/// The text of a file that need not be there; none if it is not.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub fn optional(path: &Path) -> io::Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// The limits of a component that are given in `text`, the content of `path`, none above `maximum`.

@@ -1,9 +1,10 @@
 //! What an administrator lets the pods of one component be and get: `NAME.pods.yaml` beside `NAME.wasm`.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use backstay_core::pod_policy::Allowed;
+
+use crate::component_limits::optional;
 
 /// Why the bounds of a component's pods are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -32,9 +33,9 @@ pub enum PodsError {
 /// See [`PodsError`]: a bound that is not understood is no bound, and whoever wrote it relies on it.
 pub fn beside(wasm: &Path) -> Result<Allowed, PodsError> {
     let path = wasm.with_extension("pods.yaml");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Allowed::default()),
+    let text = match optional(&path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(Allowed::default()),
         Err(source) => return Err(PodsError::Unreadable { path, source }),
     };
     serde_saphyr::from_str(&text).map_err(|source| PodsError::Malformed { path, source: Box::new(source) })

@@ -17,6 +17,7 @@ pub mod controllers;
 pub mod credentials;
 pub mod departed;
 pub mod discovery;
+pub mod due;
 pub mod events;
 pub mod finalizer;
 pub mod http;

@@ -1,12 +1,11 @@
 //! The components that are loaded, and which of them serves a strategy kind.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use backstay_core::component::{Served, serving};
 use backstay_core::contract::{GroupKind, Scope};
-use backstay_core::pod_policy::Allowed;
+use backstay_core::pod_policy::{Allowed, UNBOUNDED};
 use backstay_core::resource::unguarded;
 use backstay_engine::{Component, Engine, LoadError};
 
@@ -169,8 +168,8 @@ impl Registry {
 
     /// What the pods of the component of this name may be and get.
     #[must_use]
-    pub fn pods(&self, component: &str) -> Cow<'_, Allowed> {
-        self.pods.get(component).map_or_else(Default::default, Cow::Borrowed)
+    pub fn pods(&self, component: &str) -> &Allowed {
+        self.pods.get(component).unwrap_or(&UNBOUNDED)
     }
 
     /// All of them.

@@ -11,6 +11,7 @@ use kube::Client;
 use tokio::time::Instant;
 
 use crate::context::Context;
+use crate::due::Due;
 use crate::run::Run;
 
 /// Runs by uid.
@@ -29,8 +30,8 @@ struct Entry {
     lock: Arc<tokio::sync::Mutex<()>>,
     /// Until when it is left alone, although its own writes lead back to it.
     rests_until: Option<Instant>,
-    /// When the Job was last read from the API server rather than from a watch.
-    job_read: Option<Instant>,
+    /// When the Job is to be read from the API server rather than from a watch.
+    job_read: Due,
 }
 
 impl Runs {
@@ -135,18 +136,9 @@ impl Runs {
         Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 
-    /// Whether it is time to read the run's Job from the API server, as a net under the watch. The first time is one
-    /// period after it was first asked.
+    /// Whether it is time to read the run's Job from the API server, as a net under the watch.
     pub fn job_read_due(&self, uid: &str, every: Duration) -> bool {
-        let now = Instant::now();
-        let mut entries = self.entries();
-        let entry = entries.entry(uid.to_owned()).or_default();
-        let last = *entry.job_read.get_or_insert(now);
-        let due = now.duration_since(last) >= every;
-        if due {
-            entry.job_read = Some(now);
-        }
-        due
+        self.entries().entry(uid.to_owned()).or_default().job_read.now(every)
     }
 
     /// Forgets a run that is gone.
@@ -158,7 +150,7 @@ impl Runs {
     pub fn ended(&self, uid: &str) {
         if let Some(entry) = self.entries().get_mut(uid) {
             entry.failures = 0;
-            entry.job_read = None;
+            entry.job_read = Due::default();
         }
     }
 }

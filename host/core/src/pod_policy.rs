@@ -44,6 +44,9 @@ pub struct Allowed {
     pub images: Option<Vec<String>>,
 }
 
+/// No bounds.
+pub static UNBOUNDED: Allowed = Allowed { service_accounts: None, secrets: None, images: None };
+
 /// Checks a rendered `core/v1` PodTemplateSpec. Returns one error for each field that is refused; none means allowed.
 /// `at` of a finding is a JSON pointer into the template.
 #[must_use]

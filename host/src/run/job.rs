@@ -160,7 +160,7 @@ async fn render(run: &Run, pinned: &Pinned, ctx: &Arc<Context>) -> Result<PodRun
         .await
         .map_err(|e| Halt::fail(e.reason(), fault(&name, &e)))?;
     let pod_run = called.value.map_err(refused)?;
-    let violations = pod_policy::check(&pod_run.template, &ctx.registry.pods(&name));
+    let violations = pod_policy::check(&pod_run.template, ctx.registry.pods(&name));
     if violations.is_empty() {
         return Ok(pod_run);
     }

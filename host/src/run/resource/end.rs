@@ -25,7 +25,7 @@ pub(in crate::run) async fn strand(run: &Run, ctx: &Arc<Context>) -> Result<(), 
         return Ok(());
     }
     let mut memory = ctx.memories.take(&run.uid);
-    let left = fenced(run, &mut memory, ctx).await;
+    let left = written_again(run, &mut memory, ctx, |left| left).await;
     ctx.memories.put(&run.uid, memory);
     let left = match left {
         Ok(left) => left,
@@ -45,13 +45,18 @@ pub(in crate::run) async fn strand(run: &Run, ctx: &Arc<Context>) -> Result<(), 
     }
 }
 
-/// The checkpoint, written once more: a controller that is behind another one must not keep what that one has settled.
-async fn fenced(run: &Run, memory: &mut Memory, ctx: &Arc<Context>) -> Result<Option<Stored>, Halt> {
+/// The checkpoint of a run where data may be gone, written once more as `changed` says: a controller that is behind another
+/// one is told so by this, and neither keeps nor settles what that one has. None if there is no such checkpoint.
+async fn written_again(
+    run: &Run,
+    memory: &mut Memory,
+    ctx: &Arc<Context>,
+    changed: impl FnOnce(Stored) -> Stored,
+) -> Result<Option<Stored>, Halt> {
     let left = stored(run, memory, ctx).await?.filter(|left| left.stranded.is_some());
-    if let Some(left) = &left {
-        memory.write(Stored { writer: ctx.writer.clone(), ..left.clone() }, ctx).await?;
-    }
-    Ok(left)
+    let Some(left) = left.map(changed) else { return Ok(None) };
+    memory.write(Stored { writer: ctx.writer.clone(), ..left.clone() }, ctx).await?;
+    Ok(Some(left))
 }
 
 /// A restore was done: what it and earlier ones left on the target is settled.
@@ -60,19 +65,11 @@ async fn fenced(run: &Run, memory: &mut Memory, ctx: &Arc<Context>) -> Result<Op
 /// The API server's; a conflict where another controller is at work.
 pub(in crate::run) async fn settle(run: &Run, component: &str, ctx: &Arc<Context>) -> Result<(), Halt> {
     let mut memory = ctx.memories.take(&run.uid);
-    let settled = settle_own(run, &mut memory, ctx).await;
+    // From now on it is nothing that the run leaves behind: where it outlives its run, nobody is told of it.
+    let settled = written_again(run, &mut memory, ctx, |left| Stored { stranded: None, ..left }).await;
     ctx.memories.put(&run.uid, memory);
     settled?;
     Ok(records::settle(&run.uid, component, &target(run)?, ctx).await?)
-}
-
-/// From now on the checkpoint of the run is nothing that it leaves behind: where it outlives its run, nobody is told of it.
-async fn settle_own(run: &Run, memory: &mut Memory, ctx: &Arc<Context>) -> Result<(), Halt> {
-    let Some(left) = stored(run, memory, ctx).await?.filter(|left| left.stranded.is_some()) else {
-        return Ok(());
-    };
-    let settled = Stored { stranded: None, writer: ctx.writer.clone(), ..left };
-    Ok(memory.write(settled, ctx).await?)
 }
 
 /// The end is written down: clears away what is of no use any more. What cannot be cleared away now is collected later.

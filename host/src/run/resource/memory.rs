@@ -3,15 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use backstay_core::contract::{Inherited, ObjectRef};
 use backstay_core::job::PodRunNote;
 use backstay_core::resource::Stored;
-use tokio::time::Instant;
 
 use crate::api_error::ApiError;
 use crate::context::Context;
+use crate::due::Due;
 use crate::records;
 use crate::run::request::Known;
 
@@ -28,8 +27,8 @@ pub(super) struct Memory {
     pub inherited: Option<Option<Inherited>>,
     /// The Backup.
     pub backup: Known,
-    /// When what watches show was last set aside.
-    looked: Option<Instant>,
+    /// When what watches show is set aside, and everything is read from the API server: a net under them.
+    pub anew: Due,
     /// What this run's writes have left, by object. A cache that is behind one of them is not read.
     pub written: HashMap<ObjectRef, Written>,
 }
@@ -60,17 +59,6 @@ impl Memory {
         let version = records::write_checkpoint(&stored, before.as_deref(), ctx).await?;
         self.checkpoint = Some(Some((stored, version)));
         Ok(())
-    }
-
-    /// Whether it is time to read what the run asks for from the API server, whatever watches show: a net under them, once
-    /// in a period. The first time is one period after it was first asked.
-    pub(super) fn looks_anew(&mut self, every: Duration) -> bool {
-        let now = Instant::now();
-        let due = now.duration_since(*self.looked.get_or_insert(now)) >= every;
-        if due {
-            self.looked = Some(now);
-        }
-        due
     }
 
     /// What is on record of a pod run of this name; none if it was not asked for. A guest without any checkpoint has no

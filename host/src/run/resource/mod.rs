@@ -70,7 +70,7 @@ async fn wake(
     let since = stored.as_ref().map_or(request.started_at, |s| s.stage_since);
     let mut wake = Wake::new(stored.map(|s| s.checkpoint()), since, request.now);
     let pins = Pins::of(&request);
-    let mut seen = Seen::new(memory.looks_anew(ctx.settings.recheck));
+    let mut seen = Seen::new(memory.anew.now(ctx.settings.recheck));
     loop {
         // A wake can take minutes where calls are tried again: the run may have to end meanwhile.
         still_there(run, ctx)?;

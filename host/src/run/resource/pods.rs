@@ -29,8 +29,7 @@ pub(super) fn reference(name: &str, scene: &Scene<'_>) -> ObjectRef {
 
 /// Starts it. One that this run started before is left alone.
 pub(super) async fn start(run: RunPod, scene: &Scene<'_>) -> Result<Result<Option<Json>, WriteError>, Halt> {
-    let allowed = scene.ctx.registry.pods(scene.component());
-    let violations = pod_policy::check(&run.spec.template, &allowed);
+    let violations = pod_policy::check(&run.spec.template, scene.ctx.registry.pods(scene.component()));
     if !violations.is_empty() {
         let message = format!(
             "the pod {:?} that the strategy asked for is not allowed: {}",

@@ -40,7 +40,7 @@ pub struct Allowed {
     pub service_accounts: Option<Vec<String>>,
     /// Secrets, whatever names them: volumes, variables, pull secrets.
     pub secrets: Option<Vec<String>>,
-    /// Images, of all containers.
+    /// Images, of all containers and volumes.
     pub images: Option<Vec<String>>,
 }
 
@@ -92,18 +92,25 @@ fn bounded(findings: &mut Findings, spec: &Json, allowed: &Allowed) {
             return;
         };
         let message = format!(
-            "{what} {name:?} is not allowed to this component: use one of {patterns:?}, or have it allowed"
+            "{what} {name:?} is not allowed to this component: use one of {patterns:?}, or have it allowed in the .pods.yaml beside the component's file"
         );
         findings.refuse(at, message);
     };
-    let account = ["serviceAccountName", "serviceAccount"].into_iter().find(|f| !spec[*f].is_null());
-    let name = account.and_then(|field| spec[field].as_str()).filter(|name| !name.is_empty());
-    let at = format!("/spec/{}", account.unwrap_or("serviceAccountName"));
-    judge(at, "ServiceAccount", name.unwrap_or("default"), &allowed.service_accounts);
+    // The API server takes the second, its older name, where the first is empty.
+    let named = ["serviceAccountName", "serviceAccount"]
+        .into_iter()
+        .find_map(|field| Some((field, spec[field].as_str().filter(|name| !name.is_empty())?)));
+    let (field, name) = named.unwrap_or(("serviceAccountName", "default"));
+    judge(format!("/spec/{field}"), "ServiceAccount", name, &allowed.service_accounts);
     for kind in CONTAINERS {
         for (i, container) in list(&spec[kind]).enumerate() {
             let image = container["image"].as_str().unwrap_or_default();
             judge(format!("/spec/{kind}/{i}/image"), "image", image, &allowed.images);
+        }
+    }
+    for (i, volume) in list(&spec["volumes"]).enumerate() {
+        if let Some(image) = volume["image"]["reference"].as_str() {
+            judge(format!("/spec/volumes/{i}/image/reference"), "image", image, &allowed.images);
         }
     }
     let mut secrets = Vec::new();
@@ -257,6 +264,23 @@ mod tests {
         assert_eq!(check(&json!({"spec": {"containers": []}}), &allowed).len(), 1);
         let template = json!({"spec": {"serviceAccountName": "backup"}});
         assert!(check(&template, &allowed).is_empty());
+    }
+
+    #[test]
+    fn the_older_field_of_an_account_counts_where_the_newer_one_is_empty() {
+        let allowed = Allowed { service_accounts: Some(vec!["default".into()]), ..Allowed::default() };
+        let template = json!({"spec": {"serviceAccountName": "", "serviceAccount": "admin"}});
+        let refused: Vec<_> = check(&template, &allowed).into_iter().map(|d| d.at).collect();
+        assert_eq!(refused, ["/spec/serviceAccount"]);
+    }
+
+    #[test]
+    fn a_volume_that_is_an_image_is_an_image() {
+        let allowed = Allowed { images: Some(vec!["good/*".into()]), ..Allowed::default() };
+        let template = json!({"spec": {"containers": [{"image": "good/a"}],
+            "volumes": [{"name": "a", "image": {"reference": "good/b"}}, {"name": "b", "image": {"reference": "bad"}}]}});
+        let refused: Vec<_> = check(&template, &allowed).into_iter().map(|d| d.at).collect();
+        assert_eq!(refused, ["/spec/volumes/1/image/reference"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob};
 use backstay_core::contract::{GroupKind, Json, Mode, StrategyKind};
+use backstay_core::owner::controller;
 use futures::FutureExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -13,10 +14,11 @@ use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::core::GroupVersionKind;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::job_pods::JobPods;
 use crate::registry::Registry;
 use crate::run::Run;
 
@@ -38,6 +40,8 @@ pub struct Caches {
     pub pods: Store<Pod>,
     /// Strategies, by kind.
     pub strategies: HashMap<GroupKind, Store<DynamicObject>>,
+    /// Which of them a Job has.
+    pub job_pods: JobPods,
     /// Told when a pod changes.
     pub pods_changed: Notify,
 }
@@ -83,9 +87,19 @@ impl Caches {
             strategies.insert(key, writer.as_reader());
             strategy_writers.push((resource, writer));
         }
-        let pods_changed = Notify::new();
         (
-            Self { classes, backup_jobs, restore_jobs, plans, backups, jobs, pods, strategies, pods_changed },
+            Self {
+                classes,
+                backup_jobs,
+                restore_jobs,
+                plans,
+                backups,
+                jobs,
+                pods,
+                strategies,
+                job_pods: JobPods::default(),
+                pods_changed: Notify::new(),
+            },
             Writers {
                 classes: classes_writer,
                 backup_jobs: backup_jobs_writer,
@@ -177,7 +191,9 @@ impl Caches {
     #[must_use]
     pub fn pods_of(&self, job: &Job) -> Vec<Arc<Pod>> {
         let Some(uid) = job.metadata.uid.as_deref() else { return Vec::new() };
-        self.pods.state_filter(|pod| controlled_by(pod, uid))
+        let shown = self.job_pods.of(uid).into_iter().filter_map(|pod| self.pods.get(&pod));
+        // Another one may have the name by now.
+        shown.filter(|pod| controller(&pod.metadata).is_some_and(|owner| owner.uid == uid)).collect()
     }
 
     /// The pods of a Job, as soon as they are as wanted, or as they are after `patience`.
@@ -223,10 +239,6 @@ impl Caches {
 
 fn spec_of(object: &DynamicObject) -> Json {
     object.data.get("spec").cloned().unwrap_or_default()
-}
-
-fn controlled_by(pod: &Pod, uid: &str) -> bool {
-    pod.meta().owner_references.iter().flatten().any(|o| o.controller == Some(true) && o.uid == uid)
 }
 
 /// How the API server serves a strategy kind.

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use kube::client::{Body, ClientBuilder};
+use kube::client::ClientBuilder;
 use kube::{Client, Config};
 use tower::timeout::TimeoutLayer;
-use tower::{BoxError, service_fn};
 
 /// How long a call may take to be answered: longer than the API server's own limit of 60 seconds, after which it answers
 /// by itself, so that only a connection that is dead in silence comes to this.
@@ -24,13 +23,7 @@ pub fn client(mut config: Config, patience: Duration) -> Result<Client, kube::Er
     config.default_retry = false;
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
-    let namespace = config.default_namespace.clone();
-    let real = Client::try_from(config)?;
-    let sent = service_fn(move |request: http::Request<Body>| {
-        let real = real.clone();
-        async move { real.send(request).await.map_err(BoxError::from) }
-    });
-    Ok(ClientBuilder::new(sent, namespace).with_layer(&TimeoutLayer::new(patience)).build())
+    Ok(ClientBuilder::try_from(config)?.with_layer(&TimeoutLayer::new(patience)).build())
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use kube::runtime::controller::{Action, Config, ReconcileRequest, applier};
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::accounts::Accounts;
 use crate::api_error::{ApiError, chain};
@@ -37,7 +38,7 @@ use crate::run::{Memories, Run};
 use crate::runs::Runs;
 use crate::settings::Settings;
 use crate::turns::SharedTurns;
-use crate::{backup, http, plan, run, strategy, watches};
+use crate::{backup, http, plan, run, strategy, tasks, watches};
 
 /// How long a process that is told to stop finishes what is under way.
 const LAST_RUNS: Duration = Duration::from_secs(20);
@@ -132,12 +133,13 @@ pub async fn run(
 
 /// Runs that had begun hold their turns, and those that waited for one keep their place, before anybody asks.
 async fn resume(ctx: &Context) {
-    let mut runs: Vec<Run> =
-        ctx.caches.backup_jobs.state().iter().map(|job| Run::from(job.as_ref())).collect();
-    runs.extend(ctx.caches.restore_jobs.state().iter().map(|job| Run::from(job.as_ref())));
-    runs.retain(|run| !run.status.is_terminal() && (!run.deleting || run.undoes));
-    for run in &runs {
-        take_up(run, ctx).await;
+    let backup_jobs = ctx.caches.backup_jobs.state().into_iter().map(|job| Run::from(job.as_ref()));
+    let restore_jobs = ctx.caches.restore_jobs.state().into_iter().map(|job| Run::from(job.as_ref()));
+    // One after the other: there may be thousands that are over, and what they take together would stay with the process.
+    for run in backup_jobs.chain(restore_jobs) {
+        if !run.status.is_terminal() && (!run.deleting || run.undoes) {
+            take_up(&run, ctx).await;
+        }
     }
     // Of Backups a watch shows the metadata only.
     for shown in ctx.caches.backups.state() {
@@ -180,41 +182,38 @@ where
     }
 }
 
+/// Each queue is emptied by a task of its own, so that what wakes one does not have all of them looked at.
 async fn workers(
     inboxes: Inboxes,
     ctx: &Arc<Context>,
     shutdown: impl Future<Output = ()> + Clone + Send + 'static,
 ) {
+    let mut tasks = JoinSet::new();
     let until = || shutdown.clone();
-    let strategies = inboxes.strategies.into_iter().filter_map(|(resource, inbox)| {
+    for (resource, inbox) in inboxes.strategies {
         let kind = GroupKind { group: resource.group.clone(), kind: resource.kind.clone() };
-        let store = ctx.caches.strategies.get(&kind)?.clone();
-        Some(work(inbox, store, ctx, until(), move |object, ctx| {
-            strategy::reconcile(resource.clone(), object, ctx)
-        }))
-    });
-    let backup_jobs = |inbox, told| {
-        work(inbox, ctx.caches.backup_jobs.clone(), ctx, until(), move |job, ctx| async move {
-            look_at(Run::from(job.as_ref()), told, ctx).await
-        })
-    };
-    let restore_jobs = |inbox, told| {
-        work(inbox, ctx.caches.restore_jobs.clone(), ctx, until(), move |job, ctx| async move {
-            look_at(Run::from(job.as_ref()), told, ctx).await
-        })
-    };
-    tokio::join!(
-        backup_jobs(inboxes.backup_jobs, false),
-        backup_jobs(inboxes.begun_backup_jobs, true),
-        restore_jobs(inboxes.restore_jobs, false),
-        restore_jobs(inboxes.begun_restore_jobs, true),
-        work(inboxes.backups, ctx.caches.backups.clone(), ctx, until(), backup::reconcile),
-        work(inboxes.plans, ctx.caches.plans.clone(), ctx, until(), plan::reconcile),
-        futures::future::join_all(strategies),
-        collect(ctx, until()),
-        departed::follow(ctx, until()),
-        credentials::keep(ctx, until()),
-    );
+        if let Some(store) = ctx.caches.strategies.get(&kind) {
+            tasks.spawn(work(inbox, store.clone(), ctx.clone(), until(), move |object, ctx| {
+                strategy::reconcile(resource.clone(), object, ctx)
+            }));
+        }
+    }
+    for (inbox, told) in [(inboxes.backup_jobs, false), (inboxes.begun_backup_jobs, true)] {
+        tasks.spawn(work(inbox, ctx.caches.backup_jobs.clone(), ctx.clone(), until(), move |job, ctx| {
+            look_at(Run::from(job.as_ref()), told, ctx)
+        }));
+    }
+    for (inbox, told) in [(inboxes.restore_jobs, false), (inboxes.begun_restore_jobs, true)] {
+        tasks.spawn(work(inbox, ctx.caches.restore_jobs.clone(), ctx.clone(), until(), move |job, ctx| {
+            look_at(Run::from(job.as_ref()), told, ctx)
+        }));
+    }
+    tasks.spawn(work(inboxes.backups, ctx.caches.backups.clone(), ctx.clone(), until(), backup::reconcile));
+    tasks.spawn(work(inboxes.plans, ctx.caches.plans.clone(), ctx.clone(), until(), plan::reconcile));
+    tasks.spawn(collect(ctx.clone(), until()));
+    tasks.spawn(departed::follow(ctx.clone(), until()));
+    tasks.spawn(credentials::keep(ctx.clone(), until()));
+    tasks::all(tasks).await;
 }
 
 /// Looks at a run. One whose Job has something to tell goes before those that have not begun.
@@ -228,7 +227,7 @@ async fn look_at(mut run: Run, told: bool, ctx: Arc<Context>) -> Action {
 }
 
 /// Now and then, deletes the strategy revisions that nothing names any more, and the records of runs that are over.
-async fn collect(ctx: &Arc<Context>, until: impl Future<Output = ()>) {
+async fn collect(ctx: Arc<Context>, until: impl Future<Output = ()>) {
     let mut every = tokio::time::interval(COLLECT_EVERY);
     futures::pin_mut!(until);
     loop {
@@ -236,14 +235,14 @@ async fn collect(ctx: &Arc<Context>, until: impl Future<Output = ()>) {
             () = &mut until => return,
             _ = every.tick() => {}
         }
-        match ctx.revisions.collect(ctx).await {
+        match ctx.revisions.collect(&ctx).await {
             Ok(0) => {}
             Ok(collected) => tracing::info!(collected, "unused strategy revisions deleted"),
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "strategy revisions not collected, will try again")
             }
         }
-        match run::collect(ctx).await {
+        match run::collect(&ctx).await {
             Ok(0) => {}
             Ok(collected) => tracing::info!(collected, "records of ended runs deleted"),
             Err(error) => {
@@ -258,7 +257,7 @@ async fn collect(ctx: &Arc<Context>, until: impl Future<Output = ()>) {
 async fn work<K, F, R>(
     inbox: UnboundedReceiver<ReconcileRequest<K>>,
     store: Store<K>,
-    ctx: &Arc<Context>,
+    ctx: Arc<Context>,
     until: impl Future<Output = ()> + Send + 'static,
     reconcile: R,
 ) where
@@ -272,7 +271,7 @@ async fn work<K, F, R>(
     let reconciled = applier(
         move |object: Arc<K>, ctx: Arc<Context>| reconcile(object, ctx).map(Ok::<_, Infallible>).boxed(),
         |_: Arc<K>, error: &Infallible, _: Arc<Context>| match *error {},
-        ctx.clone(),
+        ctx,
         store,
         queue,
         config,

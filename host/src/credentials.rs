@@ -106,7 +106,7 @@ async fn project(namespace: &str, projection: &Projection, ctx: &Context) -> Res
 }
 
 /// Keeps the Secret in the namespaces that always have it, and in mind what it holds.
-pub async fn keep(ctx: &Arc<Context>, until: impl Future<Output = ()>) {
+pub async fn keep(ctx: Arc<Context>, until: impl Future<Output = ()>) {
     let mut every = tokio::time::interval(EVERY);
     futures::pin_mut!(until);
     loop {
@@ -116,12 +116,12 @@ pub async fn keep(ctx: &Arc<Context>, until: impl Future<Output = ()>) {
         }
         let Some(projection) = &ctx.settings.credentials else { continue };
         if projection.namespaces.is_empty()
-            && let Err(error) = source(projection, ctx).await
+            && let Err(error) = source(projection, &ctx).await
         {
             tracing::info!(reason = error.reason(), error = %chain(&error), "credentials cannot be projected now");
         }
         for namespace in &projection.namespaces {
-            let projected = project(namespace, projection, ctx).await;
+            let projected = project(namespace, projection, &ctx).await;
             let reason = projected.as_ref().err().map(ProjectionError::reason);
             ctx.metrics.projected(namespace, reason);
             if let Err(error) = projected {

@@ -67,7 +67,7 @@ impl Departed {
 }
 
 /// Deletes what is kept of Backups that are gone as they go, until `until`.
-pub async fn follow(ctx: &Arc<Context>, until: impl Future<Output = ()>) {
+pub async fn follow(ctx: Arc<Context>, until: impl Future<Output = ()>) {
     futures::pin_mut!(until);
     let mut attempt = 0;
     loop {
@@ -81,7 +81,7 @@ pub async fn follow(ctx: &Arc<Context>, until: impl Future<Output = ()>) {
             () = &mut until => return,
             () = next => {}
         }
-        match forget(ctx).await {
+        match forget(&ctx).await {
             Ok(()) => attempt = 0,
             Err(error) => {
                 attempt += 1;

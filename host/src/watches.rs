@@ -3,31 +3,33 @@
 //! Our own status writes come back as events too. They are dropped here, by generation: a run is looked at when a person
 //! changed it, and when its Job or pods did.
 
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use backstay_api::conditions::reasons;
 use backstay_api::{
-    Backup, BackupClass, BackupJob, BackupJobStatus, Plan, RestoreJob, RestoreJobStatus, finalizers, labels,
-    phase,
+    Backup, BackupClass, BackupJob, BackupJobSpec, BackupJobStatus, Plan, RestoreJob, RestoreJobStatus,
+    finalizers, labels, phase,
 };
+use backstay_core::owner::controller;
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
-use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
+use kube::api::{ApiResource, DynamicObject, ObjectMeta, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
+use tokio::task::JoinSet;
 
 use crate::api_error::chain;
 use crate::caches::Writers;
 use crate::context::Context;
 use crate::events::Events;
 use crate::lean::{Lean, Parts};
+use crate::tasks;
 
 /// Objects of a list that are decoded at a time: what a page takes while it is decoded stays with the process.
 const PAGE: u32 = 100;
@@ -35,7 +37,12 @@ const PAGE: u32 = 100;
 /// What happened to an object.
 enum Change<'a, K> {
     /// It is there, for the first time or changed.
-    Shown(&'a K),
+    Shown {
+        /// As it is now.
+        object: &'a K,
+        /// More than its status differs from what was shown before.
+        moved: bool,
+    },
     /// It is gone.
     Gone(&'a K),
 }
@@ -43,104 +50,50 @@ enum Change<'a, K> {
 impl<'a, K> Change<'a, K> {
     fn object(&self) -> &'a K {
         match self {
-            Self::Shown(object) | Self::Gone(object) => object,
+            Self::Shown { object, .. } | Self::Gone(object) => object,
         }
     }
 }
 
-/// All watches, as one future that never ends by itself.
+/// All watches, as one future that never ends by itself. Each is a task, so that an event is a matter of its own watch only.
 pub async fn run(writers: Writers, ctx: Arc<Context>) {
-    let runs_only = || Config::default().labels(labels::RUN_UID);
-    let strategies = writers.strategies.into_iter().map(|(resource, writer)| {
-        let api: Api<DynamicObject> = Api::all_with(ctx.client.clone(), &resource);
-        let stream = watcher(api, Config::default());
-        let mut generations = Generations::default();
-        let ctx = ctx.clone();
-        watch(resource.plural.clone(), stream, writer, forget_managed_fields, move |change| match change {
-            Change::Shown(strategy) if generations.moved(strategy.meta()) => {
-                ctx.queues.strategy(strategy, &resource);
-                strategy_changed(&ctx);
-            }
-            Change::Shown(_) => {}
-            Change::Gone(strategy) => generations.forget(strategy.meta()),
-        })
-    });
-    let mut backup_jobs = Generations::default();
-    let mut restore_jobs = Generations::default();
-    let mut plans = Generations::default();
-    tokio::join!(
-        watch(
-            "backupclasses".into(),
-            lean::<BackupClass>(&ctx, Config::default()),
-            writers.classes,
-            whole,
-            |change| class_changed(&change.object().name_any(), &ctx),
-        ),
-        watch(
-            "backupjobs".into(),
-            lean::<BackupJob>(&ctx, Config::default()),
-            writers.backup_jobs,
-            slim_backup_job,
-            |change| match change {
-                Change::Shown(job) => {
-                    if job.status.as_ref().is_some_and(|s| phase::is_terminal(s.phase.as_deref())) {
-                        ctx.runs.forget(job.meta().uid.as_deref().unwrap_or_default());
-                    }
-                    if backup_jobs.moved(job.meta()) {
-                        ctx.queues.backup_job(ObjectRef::from_obj(job));
-                    }
-                }
-                Change::Gone(job) => {
-                    backup_jobs.forget(job.meta());
-                    gone(job.meta(), &ctx);
-                }
-            },
-        ),
-        watch(
-            "restorejobs".into(),
-            lean::<RestoreJob>(&ctx, Config::default()),
-            writers.restore_jobs,
-            slim_restore_job,
-            |change| match change {
-                Change::Shown(job) => {
-                    if job.status.as_ref().is_some_and(|s| phase::is_terminal(s.phase.as_deref())) {
-                        ctx.runs.forget(job.meta().uid.as_deref().unwrap_or_default());
-                        restore_ended(job, &ctx);
-                    }
-                    if restore_jobs.moved(job.meta()) {
-                        ctx.queues.restore_job(ObjectRef::from_obj(job));
-                    }
-                }
-                Change::Gone(job) => {
-                    restore_jobs.forget(job.meta());
-                    gone(job.meta(), &ctx);
-                    restore_ended(job, &ctx);
-                }
-            },
-        ),
-        watch("plans".into(), lean::<Plan>(&ctx, Config::default()), writers.plans, whole, |change| {
-            match change {
-                Change::Shown(plan) if plans.moved(plan.meta()) => ctx.queues.plan(ObjectRef::from_obj(plan)),
-                Change::Shown(_) => {}
-                Change::Gone(plan) => plans.forget(plan.meta()),
-            }
-        },),
-        watch(
-            "backups".into(),
-            lean::<PartialObjectMeta<Backup>>(&ctx, Config::default()),
-            writers.backups,
-            whole,
-            |change| backup_changed(&change, &ctx),
-        ),
-        watch("jobs".into(), lean::<Job>(&ctx, runs_only()), writers.jobs, whole, |change| job_changed(
-            &change, &ctx
-        ),),
-        watch("pods".into(), lean::<Pod>(&ctx, runs_only()), writers.pods, whole, |change| pod_changed(
-            change.object(),
-            &ctx
-        ),),
-        futures::future::join_all(strategies),
-    );
+    let mut watches = JoinSet::new();
+    for (resource, writer) in writers.strategies {
+        watches.spawn(strategies(resource, writer, ctx.clone()));
+    }
+    let all = Config::default;
+    let of_runs = || Config::default().labels(labels::RUN_UID);
+    watches.spawn(kind(writers.classes, all(), whole, class_changed, ctx.clone()));
+    watches.spawn(kind(writers.backup_jobs, all(), slim_backup_job, backup_job_changed, ctx.clone()));
+    watches.spawn(kind(writers.restore_jobs, all(), slim_restore_job, restore_job_changed, ctx.clone()));
+    watches.spawn(kind(writers.plans, all(), whole, plan_changed, ctx.clone()));
+    watches.spawn(kind(writers.backups, all(), whole, backup_changed, ctx.clone()));
+    watches.spawn(kind(writers.jobs, of_runs(), whole, job_changed, ctx.clone()));
+    watches.spawn(kind(writers.pods, of_runs(), whole, pod_changed, ctx));
+    tasks::all(watches).await;
+}
+
+async fn strategies(resource: ApiResource, writer: Writer<DynamicObject>, ctx: Arc<Context>) {
+    let api: Api<DynamicObject> = Api::all_with(ctx.client.clone(), &resource);
+    let stream = watcher(api, Config::default());
+    watch(&resource, stream, writer, forget_managed_fields, |change| {
+        if let Change::Shown { object, moved: true } = change {
+            ctx.queues.strategy(object, &resource);
+            strategy_changed(&ctx);
+        }
+    })
+    .await;
+}
+
+/// Watches a kind of ours, or one that runs are made of.
+async fn kind<K: Parts>(
+    writer: Writer<K>,
+    config: Config,
+    slim: impl Fn(&mut K),
+    changed: impl Fn(&Change<'_, K>, &Context),
+    ctx: Arc<Context>,
+) {
+    watch(&(), lean(&ctx, config), writer, slim, |change| changed(&change, &ctx)).await;
 }
 
 /// Watches a kind for what is read of it. An object that does not decode is told of and left out: it stops nothing else.
@@ -199,7 +152,7 @@ fn whole<K>(_: &mut K) {}
 
 /// Fills a store from a stream of events, slimming each object first, and tells of each change.
 async fn watch<K>(
-    what: String,
+    resource: &K::DynamicType,
     stream: impl futures::Stream<Item = kube::runtime::watcher::Result<Event<K>>> + Send,
     mut writer: Writer<K>,
     slim: impl Fn(&mut K),
@@ -208,22 +161,32 @@ async fn watch<K>(
     K: Resource + Clone + Debug + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone,
 {
+    let shown = writer.as_reader();
     let stream = stream.default_backoff();
     futures::pin_mut!(stream);
     while let Some(event) = stream.next().await {
         match event {
             Ok(event) => {
                 let event = event.modify(&slim);
+                let moved = match &event {
+                    Event::Apply(object) | Event::InitApply(object) => {
+                        let before = shown.get(&ObjectRef::from_obj_with(object, resource.clone()));
+                        before.is_none_or(|before| moved(before.meta(), object.meta()))
+                    }
+                    Event::Delete(_) | Event::Init | Event::InitDone => false,
+                };
                 writer.apply_watcher_event(&event);
                 match &event {
-                    Event::Apply(object) | Event::InitApply(object) => changed(Change::Shown(object)),
+                    Event::Apply(object) | Event::InitApply(object) => {
+                        changed(Change::Shown { object, moved });
+                    }
                     Event::Delete(object) => changed(Change::Gone(object)),
                     Event::Init | Event::InitDone => {}
                 }
             }
             Err(error) => {
                 tracing::warn!(
-                    resource = %what,
+                    resource = %K::plural(resource),
                     error = %chain(&error),
                     "watch interrupted, will go on; a missing CRD is installed with: backstay crds | kubectl apply --server-side -f -"
                 );
@@ -242,6 +205,7 @@ fn slim_backup_job(job: &mut BackupJob) {
         && phase::is_terminal(status.phase.as_deref())
     {
         job.metadata.annotations = None;
+        job.spec = BackupJobSpec::default();
         *status = BackupJobStatus { phase: status.phase.take(), ..BackupJobStatus::default() };
     }
 }
@@ -266,21 +230,10 @@ fn restore_ended(job: &RestoreJob, ctx: &Context) {
     }
 }
 
-/// Which generation of each object has been passed on.
-#[derive(Default)]
-struct Generations(HashMap<String, (Option<i64>, bool)>);
-
-impl Generations {
-    /// Whether more than the status changed.
-    fn moved(&mut self, meta: &ObjectMeta) -> bool {
-        let now = (meta.generation, meta.deletion_timestamp.is_some());
-        let uid = meta.uid.clone().unwrap_or_default();
-        self.0.insert(uid, now) != Some(now)
-    }
-
-    fn forget(&mut self, meta: &ObjectMeta) {
-        self.0.remove(meta.uid.as_deref().unwrap_or_default());
-    }
+/// Whether more than the status changed.
+fn moved(before: &ObjectMeta, now: &ObjectMeta) -> bool {
+    let of = |meta: &ObjectMeta| (meta.uid.clone(), meta.generation, meta.deletion_timestamp.is_some());
+    of(before) != of(now)
 }
 
 fn gone(meta: &ObjectMeta, ctx: &Context) {
@@ -291,13 +244,52 @@ fn gone(meta: &ObjectMeta, ctx: &Context) {
     ctx.passes_on(uid);
 }
 
-fn class_changed(class: &str, ctx: &Context) {
+fn class_changed(change: &Change<'_, BackupClass>, ctx: &Context) {
+    let class = change.object().name_any();
     for job in ctx.caches.backup_jobs.state() {
         let waits =
             job.status.as_ref().is_none_or(|s| s.run.is_none() && !phase::is_terminal(s.phase.as_deref()));
         if waits && job.spec.backup_class_name == class {
             ctx.queues.backup_job(ObjectRef::from_obj(&job));
         }
+    }
+}
+
+fn backup_job_changed(change: &Change<'_, BackupJob>, ctx: &Context) {
+    match change {
+        Change::Shown { object: job, moved } => {
+            if job.status.as_ref().is_some_and(|s| phase::is_terminal(s.phase.as_deref())) {
+                ctx.runs.forget(job.meta().uid.as_deref().unwrap_or_default());
+            }
+            if *moved {
+                ctx.queues.backup_job(ObjectRef::from_obj(*job));
+            }
+        }
+        Change::Gone(job) => gone(job.meta(), ctx),
+    }
+}
+
+fn restore_job_changed(change: &Change<'_, RestoreJob>, ctx: &Context) {
+    match change {
+        Change::Shown { object: job, moved } => {
+            if job.status.as_ref().is_some_and(|s| phase::is_terminal(s.phase.as_deref())) {
+                ctx.runs.forget(job.meta().uid.as_deref().unwrap_or_default());
+                restore_ended(job, ctx);
+            }
+            if *moved {
+                ctx.queues.restore_job(ObjectRef::from_obj(*job));
+            }
+        }
+        Change::Gone(job) => {
+            gone(job.meta(), ctx);
+            restore_ended(job, ctx);
+        }
+    }
+}
+
+fn plan_changed(change: &Change<'_, Plan>, ctx: &Context) {
+    if let Change::Shown { object, moved: true } = change {
+        ctx.queues.plan(ObjectRef::from_obj(*object));
     }
 }
 
@@ -319,7 +311,7 @@ fn backup_changed(change: &Change<'_, PartialObjectMeta<Backup>>, ctx: &Context)
     let backup = change.object();
     let (namespace, name) = (backup.namespace().unwrap_or_default(), backup.name_any());
     match change {
-        Change::Shown(_) => {
+        Change::Shown { .. } => {
             let finalized = backup.finalizers().iter().any(|f| finalizers::is_ours(f));
             if finalized == backup.meta().deletion_timestamp.is_some() {
                 ctx.queues.backup(&namespace, &name);
@@ -342,8 +334,11 @@ fn backup_changed(change: &Change<'_, PartialObjectMeta<Backup>>, ctx: &Context)
 fn job_changed(change: &Change<'_, Job>, ctx: &Context) {
     let job = change.object();
     let matters = match change {
-        Change::Gone(_) => true,
-        Change::Shown(job) => {
+        Change::Gone(job) => {
+            ctx.caches.job_pods.forget(job.metadata.uid.as_deref().unwrap_or_default());
+            true
+        }
+        Change::Shown { object: job, .. } => {
             backstay_core::job::end(job).is_some()
                 || job.meta().deletion_timestamp.is_some()
                 || job.spec.as_ref().is_some_and(|s| s.suspend == Some(true))
@@ -355,20 +350,24 @@ fn job_changed(change: &Change<'_, Job>, ctx: &Context) {
 }
 
 /// A pod matters to its run when it is in trouble, or out of it.
-fn pod_changed(pod: &Pod, ctx: &Context) {
+fn pod_changed(change: &Change<'_, Pod>, ctx: &Context) {
+    let pod = change.object();
+    match change {
+        Change::Shown { .. } => ctx.caches.job_pods.shown(pod),
+        Change::Gone(_) => ctx.caches.job_pods.gone(pod),
+    }
     ctx.caches.pods_changed.notify_waiters();
     if backstay_core::job::trouble([pod]).is_none() {
         return;
     }
     let namespace = pod.namespace().unwrap_or_default();
-    let owner = pod.meta().owner_references.iter().flatten().find(|o| o.controller == Some(true));
-    if let Some(job) = owner.and_then(|o| ctx.caches.job(&namespace, &o.name)) {
+    if let Some(job) = controller(&pod.metadata).and_then(|o| ctx.caches.job(&namespace, &o.name)) {
         wake_owner(&job, ctx);
     }
 }
 
 fn wake_owner(job: &Job, ctx: &Context) {
-    if let Some(owner) = job.meta().owner_references.iter().flatten().find(|o| o.controller == Some(true)) {
+    if let Some(owner) = controller(&job.metadata) {
         ctx.queues.told(&owner.kind, &job.namespace().unwrap_or_default(), &owner.name);
     }
 }

@@ -8,6 +8,7 @@ pub mod component;
 pub mod contract;
 pub mod credentials;
 pub mod job;
+pub mod owner;
 pub mod plan;
 pub mod pod_policy;
 pub mod resource;

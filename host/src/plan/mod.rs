@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use backstay_api::conditions::{reasons, types};
 use backstay_api::{API_VERSION, BackupJob, BackupJobSpec, LocalRef, Plan, PlanStatus, TypedRef};
+use backstay_core::owner::controller;
 use backstay_core::plan::{FireResult, PlanState, PlanVerdict, PlanView, Recorded, Slot, decide, fired};
 use backstay_core::retry::{self, Class};
 use backstay_core::status::{merge_diff, set_condition};
@@ -189,10 +190,6 @@ fn runs_of(plan: &Plan, ctx: &Context) -> BTreeSet<String> {
     let jobs =
         ctx.caches.backup_jobs.state_filter(|job| controller(job.meta()).map(|o| &o.uid) == uid.as_ref());
     jobs.iter().map(|job| job.name_any()).collect()
-}
-
-fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
-    meta.owner_references.iter().flatten().find(|o| o.controller == Some(true))
 }
 
 /// When the spec was last written by anybody, as far as the object knows.

@@ -55,13 +55,13 @@ pub struct Run {
     /// Its status, as it shall be.
     pub status: RunStatus,
     /// Its status, as it is known to be stored.
-    stored: Value,
+    stored: RunStatus,
 }
 
 impl Run {
-    fn new<K: Resource>(mode: Mode, kind: &str, object: &K, asked: Asked, status: Value) -> Self {
+    fn new<K: Resource>(mode: Mode, kind: &str, object: &K, asked: Asked, status: RunStatus) -> Self {
         let meta = object.meta();
-        let mut run = Self {
+        Self {
             mode,
             object: backstay_core::backup::run_ref(
                 kind,
@@ -78,12 +78,9 @@ impl Run {
             finalizers: meta.finalizers.clone().unwrap_or_default(),
             finalized: meta.finalizers.iter().flatten().any(|f| finalizers::is_ours(f)),
             asked,
-            // A status that does not decode is one that nobody of ours wrote: the run is looked at from the start.
-            status: serde_json::from_value(status).unwrap_or_default(),
-            stored: Value::Null,
-        };
-        run.stored = run.status_json();
-        run
+            stored: status.clone(),
+            status,
+        }
     }
 
     /// Name of its object.
@@ -157,11 +154,11 @@ impl Run {
         }
     }
 
-    /// The status as it goes on the wire. Clean-up shares its object with the status of the Backup, and owns only its
-    /// record and the conditions there.
-    fn status_json(&self) -> Value {
+    /// A status as it goes on the wire. Clean-up shares its object with the status of the Backup, and owns only its record
+    /// and the conditions there.
+    fn on_the_wire(&self, status: &RunStatus) -> Value {
         // Plain data: serialising it cannot fail.
-        let mut status = serde_json::to_value(&self.status).unwrap_or_default();
+        let mut status = serde_json::to_value(status).unwrap_or_default();
         if self.mode == Mode::Cleanup
             && let Some(fields) = status.as_object_mut()
         {
@@ -177,8 +174,11 @@ impl Run {
     /// The API server's. Nothing is lost then: the status in memory still differs from what is stored.
     pub async fn write_status(&mut self, client: &Client) -> Result<bool, kube::Error> {
         self.status.observed_generation = self.generation.or(self.status.observed_generation);
-        let wanted = self.status_json();
-        let Some(difference) = merge_diff(&self.stored, &wanted) else { return Ok(false) };
+        if self.status == self.stored {
+            return Ok(false);
+        }
+        let (stored, wanted) = (self.on_the_wire(&self.stored), self.on_the_wire(&self.status));
+        let Some(difference) = merge_diff(&stored, &wanted) else { return Ok(false) };
         let patch = Patch::Merge(json!({
             "metadata": {"resourceVersion": self.resource_version},
             "status": difference,
@@ -188,7 +188,7 @@ impl Run {
             Mode::Restore => self.patch_status::<RestoreJob>(client, &patch).await?,
             Mode::Cleanup => self.patch_status::<Backup>(client, &patch).await?,
         };
-        self.stored = wanted;
+        self.stored = self.status.clone();
         Ok(true)
     }
 
@@ -231,14 +231,14 @@ impl Run {
 
 impl From<&BackupJob> for Run {
     fn from(job: &BackupJob) -> Self {
-        let status = serde_json::to_value(&job.status).unwrap_or_default();
+        let status = job.status.as_ref().map(RunStatus::from).unwrap_or_default();
         Self::new(Mode::Backup, "BackupJob", job, Asked::Backup(job.spec.clone()), status)
     }
 }
 
 impl From<&RestoreJob> for Run {
     fn from(job: &RestoreJob) -> Self {
-        let status = serde_json::to_value(&job.status).unwrap_or_default();
+        let status = job.status.as_ref().map(RunStatus::from).unwrap_or_default();
         Self::new(Mode::Restore, "RestoreJob", job, Asked::Restore(job.spec.clone()), status)
     }
 }
@@ -246,8 +246,12 @@ impl From<&RestoreJob> for Run {
 impl From<&Backup> for Run {
     fn from(backup: &Backup) -> Self {
         let status = backup.status.clone().unwrap_or_default();
-        let status = json!({"run": status.run, "conditions": status.conditions,
-            "startedAt": backup.metadata.deletion_timestamp});
+        let status = RunStatus {
+            run: status.run,
+            conditions: status.conditions,
+            started_at: backup.metadata.deletion_timestamp.clone(),
+            ..RunStatus::default()
+        };
         Self::new(Mode::Cleanup, "Backup", backup, Asked::Cleanup(Box::new(backup.clone())), status)
     }
 }

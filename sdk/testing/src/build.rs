@@ -187,13 +187,16 @@ fn defines_profile(root: &Path) -> bool {
     manifest.lines().any(|line| line.trim() == "[profile.guest]")
 }
 
-/// Panic messages name source files; the places of this machine are cut off them. And of the ways that the crate `sha2`
-/// has to compute a checksum it is the smallest that is taken.
+/// Panic messages name source files; the places of this machine are cut off them. Of the ways that the crate `sha2` has to
+/// compute a checksum it is the smallest that is taken. And each index and address of the module takes the bytes it needs,
+/// not the five that the linker leaves for later changes, which is some seven bytes in a hundred; debug information would
+/// not fit any more, and goes.
 fn flags(root: &Path) -> String {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".cargo")));
     let mut flags = vec![format!("--remap-path-prefix={}=", root.display())];
     flags.push("--cfg=sha2_backend_soft=\"compact\"".to_owned());
+    flags.push("-Clink-args=--strip-debug --compress-relocations".to_owned());
     flags.extend(home.map(|h| format!("--remap-path-prefix={}=cargo", h.display())));
     flags.join("\u{1f}")
 }

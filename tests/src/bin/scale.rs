@@ -15,7 +15,7 @@ use clap::Parser;
 use futures::{TryStreamExt, stream};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::Kubeconfig;
 use kube::core::{GroupVersionKind, NamespaceResourceScope};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -36,6 +36,8 @@ const FINISHED: usize = 5000;
 const ALONE: usize = 20;
 /// How long an idle controller is watched.
 const IDLE: Duration = Duration::from_secs(30);
+/// A cluster that writes less than this in a second is quiet: there are leases.
+const QUIET: u64 = 5;
 /// How long a wave may take.
 const PATIENCE: Duration = Duration::from_secs(900);
 const GROUP: &str = "strategy.backups.cozystack.io";
@@ -335,6 +337,7 @@ impl Bench {
             json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": format!("run-{i}")},
                 "spec": {"backoffLimit": 0, "template": template()}})
         };
+        self.quiet().await?;
         let began = Instant::now();
         let jobs = async {
             tokio::try_join!(
@@ -347,6 +350,7 @@ impl Bench {
 
         let namespace = format!("bench-runs-{number}");
         self.namespace(&namespace, number).await?;
+        self.quiet().await?;
         let audited = self.audit_length()?;
         let before = program.usage()?;
         let began = Instant::now();
@@ -388,6 +392,23 @@ impl Bench {
             println!("    {number:>6} {what}");
         }
         Ok(())
+    }
+
+    /// Waits until nothing is left of what was before: Kubernetes posts Events long after what they tell of.
+    async fn quiet(&self) -> Result<()> {
+        const SECONDS: u64 = 2;
+        let mut every = tokio::time::interval(Duration::from_secs(SECONDS));
+        let namespaces = Api::<Namespace>::all(self.client.clone());
+        let mut last = None;
+        loop {
+            every.tick().await;
+            // That of a list is the cluster's: it counts writes of any kind.
+            let list = namespaces.list_metadata(&ListParams::default().limit(1)).await?;
+            let now: u64 = list.metadata.resource_version.unwrap_or_default().parse()?;
+            if last.replace(now).is_some_and(|last| now < last + QUIET * SECONDS) {
+                return Ok(());
+            }
+        }
     }
 
     fn audit_length(&self) -> Result<u64> {

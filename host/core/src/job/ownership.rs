@@ -3,6 +3,7 @@
 use k8s_openapi::api::batch::v1::Job;
 
 use crate::contract::ObjectRef;
+use crate::owner::controller;
 
 /// Whose a Job of our run's name is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +28,8 @@ pub enum Ownership {
 /// has our kind and name but another uid was left by an earlier run.
 #[must_use]
 pub fn ownership(job: &Job, run: &ObjectRef, run_uid: &str) -> Ownership {
-    let controller = job.metadata.owner_references.iter().flatten().find(|o| o.controller == Some(true));
     let deleting = job.metadata.deletion_timestamp.is_some();
-    match controller {
+    match controller(&job.metadata) {
         Some(owner) if owner.uid == run_uid && deleting => Ownership::OursDeleting,
         Some(owner) if owner.uid == run_uid => {
             Ownership::Ours { uid: job.metadata.uid.clone().unwrap_or_default() }

@@ -38,10 +38,10 @@ pub struct Caches {
     pub jobs: Store<Job>,
     /// Pods of runs, without their specs.
     pub pods: Store<Pod>,
-    /// Strategies, by kind.
-    pub strategies: HashMap<GroupKind, Store<DynamicObject>>,
     /// Which of them a Job has.
     pub job_pods: JobPods,
+    /// Strategies, by kind.
+    pub strategies: HashMap<GroupKind, Store<DynamicObject>>,
     /// Told when a pod changes.
     pub pods_changed: Notify,
 }

@@ -232,8 +232,8 @@ fn restore_ended(job: &RestoreJob, ctx: &Context) {
 
 /// Whether more than the status changed.
 fn moved(before: &ObjectMeta, now: &ObjectMeta) -> bool {
-    let of = |meta: &ObjectMeta| (meta.uid.clone(), meta.generation, meta.deletion_timestamp.is_some());
-    of(before) != of(now)
+    let of = |meta: &ObjectMeta| (meta.generation, meta.deletion_timestamp.is_some());
+    before.uid != now.uid || of(before) != of(now)
 }
 
 fn gone(meta: &ObjectMeta, ctx: &Context) {

@@ -47,58 +47,40 @@ pub struct RunStatus {
     pub run: Option<Box<RunRecord>>,
 }
 
-impl From<&BackupJobStatus> for RunStatus {
-    fn from(status: &BackupJobStatus) -> Self {
-        let BackupJobStatus {
-            phase,
-            backup_ref,
-            started_at,
-            completed_at,
-            message,
-            conditions,
-            observed_generation,
-            waiting_since,
-            run,
-        } = status.clone();
-        Self {
-            phase,
-            backup_ref,
-            started_at,
-            completed_at,
-            message,
-            conditions,
-            observed_generation,
-            waiting_since,
-            run,
+/// From the status of a kind, each of whose fields is named: one more would not compile.
+macro_rules! status_of {
+    ($kind:ident { $($own:ident)? }, $backup_ref:expr) => {
+        impl From<&$kind> for RunStatus {
+            fn from(status: &$kind) -> Self {
+                let $kind {
+                    $($own,)?
+                    phase,
+                    started_at,
+                    completed_at,
+                    message,
+                    conditions,
+                    observed_generation,
+                    waiting_since,
+                    run,
+                } = status.clone();
+                Self {
+                    phase,
+                    backup_ref: $backup_ref,
+                    started_at,
+                    completed_at,
+                    message,
+                    conditions,
+                    observed_generation,
+                    waiting_since,
+                    run,
+                }
+            }
         }
-    }
+    };
 }
 
-impl From<&RestoreJobStatus> for RunStatus {
-    fn from(status: &RestoreJobStatus) -> Self {
-        let RestoreJobStatus {
-            phase,
-            started_at,
-            completed_at,
-            message,
-            conditions,
-            observed_generation,
-            waiting_since,
-            run,
-        } = status.clone();
-        Self {
-            phase,
-            backup_ref: None,
-            started_at,
-            completed_at,
-            message,
-            conditions,
-            observed_generation,
-            waiting_since,
-            run,
-        }
-    }
-}
+status_of!(BackupJobStatus { backup_ref }, backup_ref);
+status_of!(RestoreJobStatus {}, None);
 
 impl RunStatus {
     /// Whether the run has ended.

@@ -88,8 +88,8 @@ pub struct Features {
 /// The component of the crate in `dir`, a library crate that depends on the SDK, with its default features.
 ///
 /// The module is built in the profile `guest` (that of the crate's workspace, where it has one), in a target directory
-/// of its own beside what runs this: see [`target_dir`]. Paths of this machine do not get into it, so the same sources,
-/// lock file and toolchain give the same bytes elsewhere.
+/// of its own beside what runs this: see [`target_dir`]. It has no debug information, whatever the profile says. Paths of this
+/// machine do not get into it, so the same sources, lock file and toolchain give the same bytes elsewhere.
 ///
 /// # Errors
 /// See [`BuildError`].

@@ -337,7 +337,7 @@ impl Bench {
             json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": format!("run-{i}")},
                 "spec": {"backoffLimit": 0, "template": template()}})
         };
-        self.quiet().await?;
+        in_time(self.quiet()).await?;
         let began = Instant::now();
         let jobs = async {
             tokio::try_join!(
@@ -350,7 +350,7 @@ impl Bench {
 
         let namespace = format!("bench-runs-{number}");
         self.namespace(&namespace, number).await?;
-        self.quiet().await?;
+        in_time(self.quiet()).await?;
         let audited = self.audit_length()?;
         let before = program.usage()?;
         let began = Instant::now();

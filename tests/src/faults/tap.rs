@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use super::asked::Asked;
 use super::plan::{Call, Event, Trouble};
 
-/// At least so many watches make a controller: those of our own kinds, Jobs and pods.
-const WATCHES: usize = 7;
+/// At least so many watches make a controller: those of our own kinds, Jobs, pods, and a kind of strategy.
+const WATCHES: usize = 8;
 /// What is listed and not watched: what may have to be collected.
 const LISTED_ONCE: [&str; 2] = ["secrets", "controllerrevisions"];
 

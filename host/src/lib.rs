@@ -1,41 +1,21 @@
 //! The Backstay controller: the shell around pure decisions and sandboxed components.
 //!
-//! The host observes (watches fill [`caches`]), the guest decides (a component is called through [`context`]), the host
-//! acts ([`run`], [`backup`], [`plan`]). What is decided without a component is in `backstay-core`.
+//! The modules are floors, lowest first: [`cluster`] talks to the API server, [`components`] calls the guests, [`informers`]
+//! keep watched objects, [`records`] keep data of runs in the controller's own namespace, [`state`] is what the process
+//! remembers, [`run`] has the steps of one run, [`reconcile`] one flow for each kind, [`controller`] starts and feeds
+//! them, and [`cli`] is the command line. A module never names a higher floor; `docs/architecture.md` has the table, and a
+//! test compares it with the code. Pure decisions are in `backstay-core`.
 
-pub mod accounts;
-pub mod api_error;
-pub mod backup;
-pub mod caches;
 pub mod cli;
-pub mod client;
 pub mod clock;
-pub mod component_limits;
-pub mod component_pods;
+pub mod cluster;
+pub mod components;
 pub mod context;
-pub mod controllers;
-pub mod credentials;
-pub mod departed;
-pub mod discovery;
-pub mod due;
-pub mod events;
-pub mod finalizer;
-pub mod http;
-pub mod interests;
-pub mod job_pods;
-pub mod lean;
-mod manager;
+pub mod controller;
+pub mod informers;
 pub mod metrics;
-pub mod plan;
-pub mod precedence;
-pub mod queues;
+pub mod reconcile;
 pub mod records;
-pub mod registry;
-pub mod revisions;
 pub mod run;
-pub mod runs;
 pub mod settings;
-pub mod strategy;
-pub mod tasks;
-pub mod turns;
-pub mod watches;
+pub mod state;

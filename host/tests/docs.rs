@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use backstay::component_limits;
+use backstay::components::limits;
 use backstay::metrics::Metrics;
 use backstay_api::{BackupClass, BackupJob, Plan, RestoreJob};
 use backstay_engine::Limits;
@@ -210,7 +210,7 @@ fn every_object_in_a_page_is_accepted() {
                     // The limits of a component.
                     None if object["fuel"].is_number() => {
                         let file = Path::new("job.limits.yaml");
-                        component_limits::read(document, file, Limits::default())
+                        limits::read(document, file, Limits::default())
                             .unwrap_or_else(|e| panic!("{place}: {e}"));
                     }
                     // A piece of a container: its templates.

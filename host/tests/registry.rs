@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backstay::registry::{Registry, RegistryError};
+use backstay::components::registry::{Registry, RegistryError};
 use backstay_engine::{Engine, EngineConfig};
 
 /// A folder with the component of a directory of the workspace under each of these names.

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use backstay::controllers;
-use backstay::registry::Registry;
+use backstay::components::registry::Registry;
+use backstay::controller;
 use backstay::settings::Settings;
 use backstay_core::credentials::Projection;
-use backstay_core::resource::rbac;
+use backstay_core::steps::rbac;
 use backstay_engine::{Engine, EngineConfig};
 use backstay_testing::Features;
 use jiff::SignedDuration;
@@ -177,7 +177,7 @@ async fn set_up(client: Client) {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let ended = runtime.block_on(async move {
             let client = Client::try_from(config).expect("a client");
-            controllers::run(client, registry, settings, std::future::pending()).await
+            controller::run(client, registry, settings, std::future::pending()).await
         });
         panic!("the controller ended: {ended:?}");
     });

@@ -175,7 +175,7 @@ pub fn parameters(backup: &Backup) -> Pairs {
 
 /// The Backup as a call is told of it.
 #[must_use]
-pub fn told(backup: &Backup) -> contract::Backup {
+pub fn to_contract(backup: &Backup) -> contract::Backup {
     let status = backup.status.clone().unwrap_or_default();
     let marks = backup.metadata.labels.as_ref();
     contract::Backup {

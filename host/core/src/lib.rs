@@ -3,7 +3,9 @@
 //! No client, no clock, no environment, no randomness and no WebAssembly engine in here; `Cargo.toml` and
 //! `clippy.toml` of this crate enforce it.
 
+pub mod application_locks;
 pub mod backup;
+pub mod cancel;
 pub mod component;
 pub mod contract;
 pub mod credentials;
@@ -11,10 +13,10 @@ pub mod job;
 pub mod owner;
 pub mod plan;
 pub mod pod_policy;
-pub mod resource;
 pub mod retry;
 pub mod revision;
+pub mod run_report;
 pub mod schedule;
 pub mod status;
+pub mod steps;
 pub mod strategy_kind;
-pub mod turns;

@@ -89,6 +89,12 @@ impl RunStatus {
         phase::is_terminal(self.phase.as_deref())
     }
 
+    /// The deadline on record; `None` before the run has begun.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        Some(self.run.as_ref()?.deadline.as_ref()?.0)
+    }
+
     /// The condition `Ready`, if it was ever set.
     #[must_use]
     pub fn ready(&self) -> Option<&Condition> {
@@ -164,7 +170,7 @@ impl RunStatus {
 
     /// The run ended badly. `startedAt` may stay empty: a run can fail before it begins.
     pub fn fail(&mut self, reason: &str, message: &str, now: Timestamp) {
-        let message = shown(message, MESSAGE);
+        let message = sanitize(message, MESSAGE);
         self.phase = Some(phase::FAILED.to_owned());
         self.completed_at = Some(seconds(now));
         self.message = Some(message.clone());
@@ -206,7 +212,7 @@ pub fn set_condition(
         type_: type_.to_owned(),
         status: status.to_owned(),
         reason: reason.to_owned(),
-        message: shown(message, MESSAGE),
+        message: sanitize(message, MESSAGE),
         observed_generation: generation,
         last_transition_time: since.unwrap_or_else(|| seconds(now)),
     };
@@ -225,7 +231,7 @@ pub fn seconds(at: Timestamp) -> Time {
 /// A text as it may be shown, of at most so many bytes: what a pod says reaches terminals, so control characters other
 /// than line breaks and tabs are replaced.
 #[must_use]
-pub fn shown(text: &str, bytes: usize) -> String {
+pub fn sanitize(text: &str, bytes: usize) -> String {
     let harmless =
         |c: char| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
     let mut text: String = text.chars().map(harmless).collect();
@@ -352,7 +358,7 @@ mod tests {
         status.fail("X", "a\u{1b}[2J\tb\n\u{7}", at(1));
         assert_eq!(status.message.as_deref(), Some("a\u{fffd}[2J\tb\n\u{fffd}"));
         assert_eq!(status.message, status.ready().map(|c| c.message.clone()));
-        assert_eq!(shown("éé", 3), "é");
+        assert_eq!(sanitize("éé", 3), "é");
     }
 
     #[test]

@@ -6,17 +6,17 @@ use anyhow::{Context as _, anyhow, bail};
 use backstay_api::Backup;
 use backstay_core::contract::{GroupKind, Json, Mode, ObjectRef, Pairs, PodRun, Request, Severity};
 use backstay_core::pod_policy;
-use backstay_core::resource::rbac;
+use backstay_core::steps::rbac;
 use backstay_engine::{Component, Engine, EngineConfig};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::print;
-use crate::component_pods;
+use crate::components::pod_bounds;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum ComponentCommand {
+pub(crate) enum ComponentCommand {
     /// Print what a component says about itself, what it imports, and its digest
     Inspect(InspectArgs),
     /// Print the RBAC that a component asks for, for kubectl apply -f -
@@ -26,7 +26,7 @@ pub(super) enum ComponentCommand {
 }
 
 impl ComponentCommand {
-    pub(super) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Inspect(args) => args.run(),
             Self::Rbac(args) => args.run(),
@@ -51,7 +51,7 @@ impl Format {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct InspectArgs {
+pub(crate) struct InspectArgs {
     /// The component
     file: PathBuf,
     /// How to print it
@@ -102,7 +102,7 @@ impl InspectArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct RbacArgs {
+pub(crate) struct RbacArgs {
     /// The component
     file: PathBuf,
     /// Print the grant to delete what no run of the component owns instead: a restore that replaces objects needs it
@@ -124,7 +124,7 @@ impl RbacArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct RenderArgs {
+pub(crate) struct RenderArgs {
     /// The component
     file: PathBuf,
     /// The strategy object, as applied to a cluster
@@ -163,12 +163,8 @@ impl RenderArgs {
         let application: Json = read(&self.application)?;
         let request = self.request(&strategy, &application)?;
         if component.descriptor().serves(&request.strategy_kind).is_none() {
-            let served: Vec<_> = component
-                .descriptor()
-                .kinds
-                .iter()
-                .map(|k| GroupKind { group: k.group.clone(), kind: k.kind.clone() }.to_string())
-                .collect();
+            let served: Vec<_> =
+                component.descriptor().kinds.iter().map(|k| GroupKind::from(k).to_string()).collect();
             bail!(
                 "{}: kind {} is not served by this component (served: {})",
                 self.strategy.display(),
@@ -194,7 +190,7 @@ impl RenderArgs {
     }
 
     fn allowed(&self, pod_run: &PodRun) -> anyhow::Result<()> {
-        let violations = pod_policy::check(&pod_run.template, &component_pods::beside(&self.file)?);
+        let violations = pod_policy::check(&pod_run.template, &pod_bounds::beside(&self.file)?);
         if violations.is_empty() {
             return Ok(());
         }
@@ -255,7 +251,7 @@ impl RenderArgs {
                 namespace: Some(namespace),
                 name,
             },
-            backup: backup.as_ref().map(backstay_core::backup::told),
+            backup: backup.as_ref().map(backstay_core::backup::to_contract),
             namespaces: Pairs::new(),
             inherited: None,
             cancelled: None,

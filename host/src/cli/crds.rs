@@ -8,10 +8,10 @@ use clap::Args;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 use super::print;
-use crate::registry::Registry;
+use crate::components::registry::Registry;
 
 #[derive(Debug, Args)]
-pub(super) struct CrdsArgs {
+pub(crate) struct CrdsArgs {
     /// Also print the CRDs of the strategy kinds that the components of this folder serve
     #[arg(long, env = "BACKSTAY_COMPONENTS")]
     components: Option<PathBuf>,
@@ -24,7 +24,7 @@ pub(super) struct CrdsArgs {
 }
 
 impl CrdsArgs {
-    pub(super) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         let mut crds = backstay_api::crds();
         if let Some(folder) = &self.components {
             let engine = Engine::new(EngineConfig::default())?;
@@ -55,7 +55,7 @@ impl CrdsArgs {
 }
 
 /// The CRD of a strategy kind, from its component's descriptor.
-pub(super) fn strategy_crd(
+pub(crate) fn strategy_crd(
     kind: &backstay_core::contract::StrategyKind,
 ) -> Result<CustomResourceDefinition, backstay_api::SchemaError> {
     backstay_api::strategy_crd(&kind.group, &kind.version, &kind.kind, &kind.plural, &kind.schema)

@@ -46,7 +46,7 @@ impl Cli {
 pub fn complain(error: &anyhow::Error) {
     let error: &(dyn std::error::Error + 'static) = error.as_ref();
     // With standard error closed there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "backstay: {}", crate::api_error::chain(error));
+    let _ = writeln!(std::io::stderr(), "backstay: {}", crate::cluster::error::chain(error));
 }
 
 /// Prints what a command answers. A reader that has gone away (`backstay crds | head`) is no error.

@@ -12,13 +12,13 @@ use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::telemetry::{self, LogFormat};
-use crate::client::{PATIENCE, client};
-use crate::controllers;
-use crate::registry::Registry;
+use crate::cluster::client::{PATIENCE, client};
+use crate::components::registry::Registry;
+use crate::controller;
 use crate::settings::Settings;
 
 #[derive(Debug, Args)]
-pub(super) struct RunArgs {
+pub(crate) struct RunArgs {
     /// Folder with the strategy components, one .wasm file each
     #[arg(long, env = "BACKSTAY_COMPONENTS", default_value = "/components")]
     components: PathBuf,
@@ -112,7 +112,7 @@ fn namespaced(text: &str) -> Result<(String, String), String> {
 }
 
 impl RunArgs {
-    pub(super) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         telemetry::start(&self.log, self.log_format).context("--log cannot be read")?;
         let settings = Settings {
             namespace: self.namespace,
@@ -147,7 +147,7 @@ impl RunArgs {
                 tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
                 tracing::info!("told to stop, finishing what is under way");
             };
-            Ok(controllers::run(client, registry, settings, shutdown).await?)
+            Ok(controller::run(client, registry, settings, shutdown).await?)
         })
     }
 }

@@ -1,34 +1,41 @@
-//! The run begins: its inputs are written down, where tenants cannot change them, before anything is made from them.
-
-use std::sync::Arc;
+//! The beginning of a run: its inputs are recorded, where tenants cannot change them, before anything is made from them.
 
 use backstay_api::conditions::{reasons, types};
-use backstay_api::{ComponentPin, RunRecord};
+use backstay_api::{RunRecord, finalizers as names};
+use backstay_core::cancel::needs_finalizer;
 use backstay_core::contract::Mode;
 use backstay_core::status::seconds;
+use backstay_engine::World;
 use jiff::SignedDuration;
 
-use super::halt::Halt;
-use super::object::Run;
+use super::not_done::NotDone;
+use super::pinned::pin_of;
 use super::resolve::Inputs;
-use super::resource;
-use crate::api_error::ApiError;
+use super::save::save;
 use crate::context::Context;
+use crate::state::finalizers;
+use crate::state::run::Run;
 
-/// Keeps the strategy's revision, then writes the beginning of the run.
-pub(super) async fn begin(run: &mut Run, inputs: Inputs, ctx: &Arc<Context>) -> Result<(), Halt> {
+/// Stores the strategy's revision, then writes the beginning of the run.
+///
+/// # Errors
+/// The API server's; the run fails if the revision cannot be stored.
+pub(crate) async fn begin(run: &mut Run, inputs: Inputs, ctx: &Context) -> Result<(), NotDone> {
     let now = ctx.clock.now();
-    let revision = ctx.revisions.keep(&ctx.client, &ctx.settings.namespace, &inputs.revision).await?;
+    if inputs.component.descriptor().traits.credentials {
+        ctx.records.credentials.project(run.namespace()).await?;
+    }
+    let revision = ctx.records.revisions.put(&inputs.revision).await?;
     let descriptor = inputs.component.descriptor();
     let longest = SignedDuration::from_secs(i64::from(descriptor.longest_run));
     let deadline = now.saturating_add(ctx.settings.run_deadline.min(longest)).unwrap_or(now);
-    if resource::holds_on(run.mode, &inputs.component) {
-        // Before anything is made that may have to be undone, or told to the next run.
+    if inputs.component.world() == World::Resource && needs_finalizer(run.mode, descriptor) {
+        // Before anything is made that may have to be undone or handed over.
         let before = run.resource_version.clone();
-        run.resource_version = crate::finalizer::add_undo(run, &ctx.client).await?;
+        run.resource_version = finalizers::add_undo(run, &ctx.cluster.client).await?;
         if run.resource_version != before {
-            run.undoes = true;
-            ctx.runs.replaced(before, run);
+            run.finalizers.push(names::UNDO.to_owned());
+            ctx.state.runs.note_write(before, run);
         }
     }
     let (backup_ref, backup_uid) = inputs.backup.unzip();
@@ -37,11 +44,7 @@ pub(super) async fn begin(run: &mut Run, inputs: Inputs, ctx: &Arc<Context>) -> 
         application_version: Some(inputs.application_ref.api_version),
         strategy_ref: Some(inputs.strategy_ref),
         parameters: (!inputs.revision.parameters.is_empty()).then_some(inputs.revision.parameters),
-        component: Some(ComponentPin {
-            name: descriptor.name.clone(),
-            version: descriptor.version.clone(),
-            digest: inputs.component.digest().to_owned(),
-        }),
+        component: Some(pin_of(&inputs.component)),
         strategy_revision: Some(revision),
         deadline: Some(seconds(deadline)),
         job: None,
@@ -58,7 +61,5 @@ pub(super) async fn begin(run: &mut Run, inputs: Inputs, ctx: &Arc<Context>) -> 
         };
         run.status.set(types::STRATEGY_PINNED, Some(pinned), reason, message, now);
     }
-    let doing = format!("writing the beginning of {}", run.title());
-    ctx.runs.write(run, &ctx.client).await.map_err(|e| ApiError::new(doing, e))?;
-    Ok(())
+    save(run, "writing the beginning", &ctx.state.runs).await.map(drop)
 }

@@ -1,6 +1,4 @@
-//! What a run that has begun works with: its record, and the strategy as it was then.
-
-use std::sync::Arc;
+//! The inputs of a run that has begun: its record, and the strategy as it was then.
 
 use backstay_api::conditions::reasons;
 use backstay_api::{ComponentPin, RunRecord, TypedRef};
@@ -10,52 +8,57 @@ use backstay_core::revision::Revision;
 use backstay_core::strategy_kind::strategy_kind;
 use backstay_engine::Component;
 
-use super::halt::Halt;
-use super::object::Run;
-use crate::context::Context;
+use super::not_done::NotDone;
+use crate::components::registry::Registry;
+use crate::records::revisions::Revisions;
+use crate::state::run::Run;
 
-/// See the module.
-pub(super) struct Pinned {
+/// The inputs of a run that has begun.
+pub(crate) struct Pinned {
+    /// The run's record of its inputs.
     pub record: RunRecord,
+    /// Kind of the strategy.
     pub kind: GroupKind,
+    /// The component that serves that kind now: a controller that was upgraded midway goes on with its new component.
     pub component: Component,
+    /// The strategy and its parameters.
     pub revision: Revision,
+    /// The application.
     pub application: ObjectRef,
 }
 
-impl Pinned {
-    /// The component that is at work, as it is written down.
-    pub(super) fn pin(&self) -> ComponentPin {
-        let descriptor = self.component.descriptor();
-        ComponentPin {
-            name: descriptor.name.clone(),
-            version: descriptor.version.clone(),
-            digest: self.component.digest().to_owned(),
-        }
+/// Returns the component as it is recorded.
+pub(crate) fn pin_of(component: &Component) -> ComponentPin {
+    let descriptor = component.descriptor();
+    ComponentPin {
+        name: descriptor.name.clone(),
+        version: descriptor.version.clone(),
+        digest: component.digest().to_owned(),
     }
 }
 
-/// Loads what the record of a run names. The component is the one that serves the kind now: a controller that was
-/// upgraded midway goes on with its new one.
-pub(super) async fn load(run: &Run, ctx: &Arc<Context>) -> Result<Pinned, Halt> {
+/// Loads the inputs that the record of a run names.
+///
+/// # Errors
+/// The run is blocked without its component; it fails without its revision.
+pub(crate) async fn load(run: &Run, registry: &Registry, revisions: &Revisions) -> Result<Pinned, NotDone> {
     let Some(record) = run.status.run.clone() else {
-        return Err(Halt::fail(reasons::INVALID_STRATEGY, "the run has no record of its inputs"));
+        return Err(NotDone::failed(reasons::INVALID_STRATEGY, "the run has no record of its inputs"));
     };
-    let strategy: &TypedRef = record.strategy_ref.as_ref().ok_or(Halt::Leave)?;
-    let kind = strategy_kind(strategy).ok_or(Halt::Leave)?;
-    let Served::By(component) = ctx.registry.serving(&kind) else {
-        return Err(Halt::wait(
+    let strategy: &TypedRef = record.strategy_ref.as_ref().ok_or(NotDone::NotOurs)?;
+    let kind = strategy_kind(strategy).ok_or(NotDone::NotOurs)?;
+    let Served::By(component) = registry.serving(&kind) else {
+        return Err(NotDone::blocked(
             reasons::COMPONENT_MISSING,
             format!(
                 "strategy Kind {:?} was served when the run began and is not now (served: {}); put its component back",
                 kind.kind,
-                ctx.registry.kinds()
+                registry.kinds()
             ),
         ));
     };
     let component = component.clone();
-    let name = record.strategy_revision.clone().unwrap_or_default();
-    let revision = ctx.revisions.read(&ctx.client, &ctx.settings.namespace, &name).await?;
+    let revision = revisions.get(record.strategy_revision.as_deref().unwrap_or_default()).await?;
     let application = ObjectRef {
         api_version: record.application_version.clone().unwrap_or_default(),
         kind: record.application_ref.kind.clone(),

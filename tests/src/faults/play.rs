@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use backstay::registry::Registry;
+use backstay::components::registry::Registry;
 use backstay_engine::{Engine, EngineConfig};
 use futures::{StreamExt, stream};
 use jiff::SignedDuration;

@@ -2,8 +2,8 @@
 
 use backstay_api::{Backup, BackupJob, Plan, RestoreJob, finalizers};
 use backstay_core::contract::GroupKind;
-use backstay_core::resource::PrivateData;
 use backstay_core::revision::Revision;
+use backstay_core::steps::PrivateData;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::api::rbac::v1::RoleBinding;

@@ -4,8 +4,8 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backstay::controllers;
-use backstay::registry::Registry;
+use backstay::components::registry::Registry;
+use backstay::controller;
 use backstay::settings::Settings;
 use jiff::SignedDuration;
 use kube::client::ClientBuilder;
@@ -69,7 +69,7 @@ impl Subject {
                 tokio::select! {
                     biased;
                     () = theirs.ended() => {}
-                    ended = controllers::run(client, registry, settings, pending()) => {
+                    ended = controller::run(client, registry, settings, pending()) => {
                         panic!("the controller ended: {ended:?}")
                     }
                 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use backstay_api::TypedRef;
 use serde::{Deserialize, Serialize};
 
 mod descriptor;
@@ -69,6 +70,25 @@ pub struct GroupKind {
     pub group: String,
     /// Kind.
     pub kind: String,
+}
+
+impl From<&StrategyKind> for GroupKind {
+    fn from(kind: &StrategyKind) -> Self {
+        Self { group: kind.group.clone(), kind: kind.kind.clone() }
+    }
+}
+
+impl From<&Access> for GroupKind {
+    fn from(access: &Access) -> Self {
+        Self { group: access.group.clone(), kind: access.kind.clone() }
+    }
+}
+
+/// The kind of an application; an absent group is the default one.
+impl From<&TypedRef> for GroupKind {
+    fn from(application: &TypedRef) -> Self {
+        Self { group: application.group().to_owned(), kind: application.kind.clone() }
+    }
 }
 
 impl std::fmt::Display for GroupKind {

@@ -141,7 +141,7 @@ pub struct Outcome {
     pub metadata: Pairs,
     /// A self-typed object.
     pub underlying_resources: Option<Json>,
-    /// Kept out of tenants' reach.
+    /// Handover out of tenants' reach.
     pub private_data: Option<Json>,
     /// For the Backup.
     pub conditions: Vec<Condition>,

@@ -14,7 +14,7 @@ use backstay_core::contract::{
     Descriptor, Event, Failure, GroupKind, Inherited, Json, ObjectRef, Outcome, PodResult, Query, ReadError,
     Request, StepResult, View, Wait, WriteError,
 };
-use backstay_core::resource::{Allowed, Breach, Next, Pins, Wake};
+use backstay_core::steps::{Allowed, ContractViolation, Next, Pins, Wake};
 
 use crate::fixture;
 use crate::world::{Key, World};
@@ -71,8 +71,8 @@ pub enum Turn {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken(pub String);
 
-impl From<Breach> for Broken {
-    fn from(breach: Breach) -> Self {
+impl From<ContractViolation> for Broken {
+    fn from(breach: ContractViolation) -> Self {
         Self(format!("{}: {}", breach.reason, breach.message))
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use backstay_core::contract::{Action, Answer, Content, Delete, Descriptor, Json, ObjectRef, Query, Watch};
-use backstay_core::resource::{Grants, Pins, Reach, Verb};
+use backstay_core::steps::{Grants, Pins, Reach, Verb};
 
 use super::Broken;
 use crate::world::{Key, uid};

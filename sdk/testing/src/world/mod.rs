@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use backstay_core::contract::{Json, ObjectRef, WriteError};
-use backstay_core::resource::merge_patch;
+use backstay_core::steps::merge_patch;
 use serde_json::json;
 
 use crate::fixture::{self, NOW};

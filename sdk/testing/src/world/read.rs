@@ -6,7 +6,7 @@ use std::sync::Arc;
 use backstay_core::contract::{
     Content, GetQuery, Json, ListQuery, LogQuery, NamespacedName, ObjectList, ReadError,
 };
-use backstay_core::resource::projected;
+use backstay_core::steps::projected;
 
 use super::{Key, World, labels};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use backstay_core::contract::{Action, Apply, Create, Delete, Json, Patch, Propagation, WriteError};
-use backstay_core::resource::merge_patch;
+use backstay_core::steps::merge_patch;
 use serde_json::json;
 
 use super::{Key, RUN_UID_LABEL, World, is_terminating, merge, uid};

@@ -36,7 +36,7 @@ fn anything(_: &mut backstay_sdk::schemars::SchemaGenerator) -> backstay_sdk::sc
 }
 
 fn any_value(_: &mut backstay_sdk::schemars::SchemaGenerator) -> backstay_sdk::schemars::Schema {
-    backstay_sdk::schemars::json_schema!({"type": "object", "description": "Kept out of tenants' reach.",
+    backstay_sdk::schemars::json_schema!({"type": "object", "description": "Handover out of tenants' reach.",
         "x-kubernetes-preserve-unknown-fields": true})
 }
 

@@ -1,0 +1,66 @@
+//! How many conditions a guest may have put on a run: an object's status is written as a whole, and only so much of it fits.
+
+use std::collections::BTreeSet;
+
+use backstay_api::Condition;
+use backstay_api::conditions::types;
+
+use super::ContractViolation;
+use crate::contract::{self, Mode};
+
+/// Types of conditions on a run that its guest has set.
+const TYPES: usize = 16;
+/// The same on a Backup that is cleaned up after: it has those of its outcome already.
+const TYPES_OF_CLEANUP: usize = 48;
+
+/// Checks that the conditions that a guest wants on its run fit beside those that are there.
+///
+/// # Errors
+/// They are of too many types in all.
+pub fn room_for(
+    told: &[contract::Condition],
+    there: &[Condition],
+    mode: Mode,
+) -> Result<(), ContractViolation> {
+    let limit = if mode == Mode::Cleanup { TYPES_OF_CLEANUP } else { TYPES };
+    let there = there.iter().map(|c| c.type_.as_str()).filter(|t| !types::ALL.contains(t));
+    let all: BTreeSet<_> = there.chain(told.iter().map(|c| c.type_.as_str())).collect();
+    if all.len() > limit {
+        return Err(ContractViolation::rule(format!(
+            "step has set conditions of {} types on the run where {limit} are allowed in all; use one type again",
+            all.len()
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::RunStatus;
+
+    fn told(types: std::ops::Range<u32>) -> Vec<contract::Condition> {
+        let of = |i| contract::Condition {
+            type_: format!("C{i}"),
+            status: None,
+            reason: "Told".into(),
+            message: String::new(),
+        };
+        types.map(of).collect()
+    }
+
+    #[test]
+    fn a_guest_has_sixteen_types_of_conditions_on_a_run_beside_the_hosts() {
+        let mut status = RunStatus::default();
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        status.wait("Pending", "m", now);
+        for condition in told(0..10) {
+            status.set(&condition.type_, None, "Told", "", now);
+        }
+        let judge = |types| room_for(&told(types), &status.conditions, Mode::Backup);
+        assert_eq!(judge(5..16), Ok(()));
+        let breach = judge(10..17).unwrap_err();
+        assert!(breach.message.contains("17 types"), "{breach}");
+        assert_eq!(room_for(&told(10..26), &status.conditions, Mode::Cleanup), Ok(()));
+    }
+}

@@ -1,0 +1,201 @@
+//! Errors of the API server: what was being done, and which class the answer is of.
+
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+
+use backstay_api::conditions::reasons;
+use backstay_core::retry::{ApiFault, Class, classify, denied_by_admission};
+
+/// A call to the API server that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} failed")]
+pub struct ApiError {
+    doing: String,
+    source: kube::Error,
+    /// The reason to give if the run's deadline passes while this is tried again.
+    pub past_deadline: Option<&'static str>,
+    refused: Option<&'static str>,
+}
+
+impl ApiError {
+    /// `doing` completes the sentence "… failed".
+    #[must_use]
+    pub fn new(doing: impl Into<String>, source: kube::Error) -> Self {
+        Self { doing: doing.into(), source, past_deadline: None, refused: None }
+    }
+
+    /// Gives a refusal (400, 405, 413, 422) a reason of its own. One by admission keeps its own: it is another person's
+    /// to mend.
+    #[must_use]
+    pub fn refused_as(mut self, reason: &'static str) -> Self {
+        self.refused = Some(reason);
+        self
+    }
+
+    /// Gives the passing of the run's deadline a reason of its own.
+    #[must_use]
+    pub fn late_as(mut self, reason: &'static str) -> Self {
+        self.past_deadline = Some(reason);
+        self
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        class(&self.source)
+    }
+
+    /// The reason of a refusal.
+    #[must_use]
+    pub fn refusal(&self) -> &'static str {
+        if self.by_admission() {
+            return reasons::ADMISSION_DENIED;
+        }
+        if let Some(reason) = self.refused {
+            return reason;
+        }
+        match code(&self.source) {
+            Some(405) => reasons::METHOD_NOT_ALLOWED,
+            Some(413) => reasons::OBJECT_TOO_LARGE,
+            _ => reasons::INVALID_OBJECT,
+        }
+    }
+
+    fn by_admission(&self) -> bool {
+        denied_by_admission(self.answer())
+    }
+
+    fn answer(&self) -> &str {
+        match &self.source {
+            kube::Error::Api(status) => &status.message,
+            _ => "",
+        }
+    }
+
+    /// The error with its causes, and what to do about it where that is known.
+    #[must_use]
+    pub fn user_message(&self) -> String {
+        let answer = self.answer();
+        let remedy = if answer.contains("exceeded quota") {
+            "; raise the quota, or delete what uses it up"
+        } else if answer.contains("it is being terminated") {
+            ""
+        } else if answer.contains("failed calling webhook") {
+            "; mend or remove the webhook"
+        } else if self.by_admission() {
+            "; change the strategy or the policy, then create the run anew"
+        } else if self.class() == Class::RetryVisible {
+            "; grant the controller this right"
+        } else if self.class() == Class::Refused && self.refused == Some(reasons::INVALID_JOB) {
+            "; correct the strategy, then create the run anew"
+        } else {
+            ""
+        };
+        format!("{}{remedy}", chain(self))
+    }
+}
+
+/// Selector class an error of the client is of.
+#[must_use]
+pub fn class(error: &kube::Error) -> Class {
+    let fault = match error {
+        kube::Error::Api(status) => ApiFault {
+            code: Some(status.code),
+            reason: &status.reason,
+            message: &status.message,
+            retry_after: status.details.as_ref().map(|d| d.retry_after_seconds).filter(|s| *s > 0),
+        },
+        _ => ApiFault { code: None, reason: "", message: "", retry_after: None },
+    };
+    classify(&fault)
+}
+
+fn code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+/// Whether the object asked for is not there.
+#[must_use]
+pub fn is_not_found(error: &kube::Error) -> bool {
+    class(error) == Class::NotFound
+}
+
+/// An error with its causes, each said once: what failed, then why.
+#[must_use]
+pub fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let answered = match error.downcast_ref::<kube::Error>() {
+            Some(kube::Error::Api(status)) => Some(format!("{} ({})", status.message, status.code)),
+            _ => None,
+        };
+        let said = answered.clone().unwrap_or_else(|| error.to_string());
+        if !text.contains(&said) {
+            let _ = write!(text, ": {said}");
+        }
+        if answered.is_some() {
+            break;
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    fn api(code: u16, reason: &str, message: &str) -> ApiError {
+        let status = Status::failure(message, reason).with_code(code);
+        ApiError::new("creating Job \"a/b\"", kube::Error::Api(status.boxed()))
+    }
+
+    #[test]
+    fn an_error_says_what_failed_and_why_once() {
+        assert_eq!(
+            chain(&api(403, "Forbidden", "jobs is forbidden")),
+            "creating Job \"a/b\" failed: jobs is forbidden (403)"
+        );
+    }
+
+    #[test]
+    fn r4_a_refusal_has_the_reason_of_its_kind() {
+        assert_eq!(api(422, "Invalid", "x").refusal(), "InvalidObject");
+        assert_eq!(api(413, "", "x").refusal(), "ObjectTooLarge");
+        assert_eq!(api(422, "Invalid", "x").refused_as("InvalidJob").refusal(), "InvalidJob");
+    }
+
+    #[test]
+    fn a_denial_by_admission_is_told_from_an_invalid_job_whatever_its_code() {
+        let denial = "jobs.batch \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no";
+        for code in [403, 422] {
+            assert_eq!(api(code, "Invalid", denial).refused_as("InvalidJob").refusal(), "AdmissionDenied");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_do() {
+        for (code, message, remedy) in [
+            (403, "exceeded quota: none", "raise the quota"),
+            (403, "cannot get resource \"redises\"", "grant the controller this right"),
+            (500, "failed calling webhook \"x\": connection refused", "mend or remove the webhook"),
+            (403, "admission webhook \"x\" denied the request: no", "change the strategy or the policy"),
+        ] {
+            let message = api(code, "", message).user_message();
+            assert!(message.contains(remedy), "{message}");
+        }
+        let invalid = api(422, "Invalid", "x").refused_as(reasons::INVALID_JOB).user_message();
+        assert!(invalid.ends_with("correct the strategy, then create the run anew"), "{invalid}");
+    }
+
+    #[test]
+    fn r4_a_cut_connection_is_tried_again() {
+        let error = ApiError::new("x", kube::Error::Service("connection reset".into()));
+        assert_eq!(error.class(), Class::Retry { after: None });
+    }
+}

@@ -1,0 +1,30 @@
+//! The API server: how it is called, what its errors mean, and as whom.
+
+pub mod client;
+pub mod discovery;
+pub mod dynamic;
+pub mod error;
+pub mod events;
+pub mod impersonation;
+pub mod partial;
+pub(crate) mod write;
+
+use std::sync::Arc;
+
+use kube::Client;
+
+use discovery::Discovery;
+use events::Events;
+use impersonation::Impersonation;
+
+/// Access to the API server.
+pub struct Cluster {
+    /// The controller's own client.
+    pub client: Client,
+    /// How the API server serves the kinds of applications.
+    pub discovery: Discovery,
+    /// Clients that act as the components' ServiceAccounts.
+    pub impersonation: Arc<Impersonation>,
+    /// Kubernetes Events that wait to be posted.
+    pub events: Events,
+}

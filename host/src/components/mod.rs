@@ -1,0 +1,8 @@
+//! The strategy components: which are loaded, what an administrator allows each of them, and how they are called.
+
+pub mod caller;
+pub mod limits;
+pub mod pod_bounds;
+pub mod registry;
+
+pub use caller::{CallFailed, Components};

@@ -1,0 +1,219 @@
+//! Work that no event asks for: garbage collection of records and revisions, and projection of credentials.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstay_api::labels;
+use backstay_core::backup::REVISION_LABEL;
+use backstay_core::retry::{self, Class};
+use backstay_core::steps::{checkpoint_name, private_name};
+use jiff::SignedDuration;
+use kube::ResourceExt;
+
+use crate::cluster::error::{ApiError, chain};
+use crate::context::Context;
+use crate::records::checkpoints::RecordsError;
+use crate::state::deleted_backups::DeletedBackup;
+use crate::state::run::Run;
+
+/// How often unused revisions and records are collected.
+const COLLECT_EVERY: Duration = Duration::from_secs(3600);
+/// How often the credentials are read, and projected into the namespaces that always have them.
+const PROJECT_EVERY: Duration = Duration::from_secs(60);
+/// A record younger than this is never collected: its run may not show in a watch yet.
+const YOUNG: SignedDuration = SignedDuration::from_mins(10);
+
+/// Calls `work` once in a `period`, at once for the first time, until `until`.
+async fn periodically<F: Future<Output = ()>>(
+    period: Duration,
+    until: impl Future<Output = ()>,
+    mut work: impl FnMut() -> F,
+) {
+    let mut every = tokio::time::interval(period);
+    futures::pin_mut!(until);
+    loop {
+        tokio::select! {
+            () = &mut until => return,
+            _ = every.tick() => {}
+        }
+        work().await;
+    }
+}
+
+/// Deletes strategy revisions that nothing names any more, and records of runs that have ended, until `until`.
+pub(crate) async fn collect(ctx: Arc<Context>, until: impl Future<Output = ()>) {
+    periodically(COLLECT_EVERY, until, || async {
+        let revisions = ctx.records.revisions.collect(&revisions_in_use(&ctx), ctx.clock.now()).await;
+        for (what, collected) in [("strategy revisions", revisions), ("records", collect_records(&ctx).await)] {
+            match collected {
+                Ok(0) => {}
+                Ok(collected) => tracing::info!(what, collected, "unused objects deleted"),
+                Err(error) => {
+                    tracing::warn!(what, error = %chain(&error), "unused objects not deleted, will try again");
+                }
+            }
+        }
+    })
+    .await;
+}
+
+/// Names of the revisions that a Backup, or a run that has begun and not ended, is pinned to.
+fn revisions_in_use(ctx: &Context) -> BTreeSet<String> {
+    let pinned = |run: Run| {
+        let record = run.status.run.as_ref().filter(|_| !run.status.is_terminal())?;
+        record.strategy_revision.clone()
+    };
+    let (stores, backups) = (&ctx.stores, ctx.stores.backups.state());
+    let of_backups = backups.iter().filter_map(|b| b.labels().get(REVISION_LABEL).cloned());
+    let of_backup_jobs = stores.backup_jobs.state().into_iter().filter_map(|j| pinned(Run::from(j.as_ref())));
+    let of_restore_jobs =
+        stores.restore_jobs.state().into_iter().filter_map(|j| pinned(Run::from(j.as_ref())));
+    of_backups.chain(of_backup_jobs).chain(of_restore_jobs).collect()
+}
+
+/// Deletes checkpoints of runs that have ended or are gone, and private data of Backups that are gone. A controller that
+/// died at the end of a run leaves them behind. The checkpoint of a restore that is gone without an end, because its
+/// finalizer was removed by hand, is handed over to the next restore of its target first.
+async fn collect_records(ctx: &Context) -> Result<usize, ApiError> {
+    let records = &ctx.records.checkpoints;
+    let mut collected = 0;
+    for record in records.list(&format!("{} in (checkpoint,private)", labels::RECORD)).await? {
+        let created = record.metadata.creation_timestamp.as_ref().map_or(ctx.clock.now(), |t| t.0);
+        let run_uid = record.labels().get(labels::RUN_UID).cloned().unwrap_or_default();
+        let young = ctx.clock.now().duration_since(created) < YOUNG;
+        if young || ctx.stores.is_unfinished(&run_uid) || ctx.stores.has_backup_of(&run_uid, None) {
+            continue;
+        }
+        let stranded = record.labels().contains_key(labels::LEFT_ON) && !ctx.stores.has_restore(&run_uid);
+        if stranded && !hand_over(&run_uid, ctx).await? {
+            continue;
+        }
+        match records.delete_exactly(&record).await {
+            Ok(()) => collected += 1,
+            // Another record has its name now, and is looked at the next time.
+            Err(error) if error.class() == Class::Conflict => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(collected)
+}
+
+/// Hands the checkpoint of a restore that is gone over to the next one, unless a later restore has handed over its own.
+/// Returns whether the checkpoint may be deleted.
+async fn hand_over(run_uid: &str, ctx: &Context) -> Result<bool, ApiError> {
+    let handed_over = async {
+        let stored = ctx.records.checkpoints.get(run_uid).await?;
+        let Some((handover, target)) = stored.and_then(|(stored, _)| stored.handover()) else {
+            return Ok(());
+        };
+        let newer = match ctx.records.checkpoints.handover(&handover.left.component.name, &target).await {
+            Ok(there) => there.is_some_and(|there| there.left.stage_since >= handover.left.stage_since),
+            Err(RecordsError::Api(error)) => return Err(RecordsError::Api(error)),
+            // An altered handover is worth nothing to the next restore.
+            Err(_) => false,
+        };
+        if newer { Ok(()) } else { ctx.records.checkpoints.hand_over(&handover, &target).await }
+    };
+    match handed_over.await {
+        Ok(()) => Ok(true),
+        Err(RecordsError::Api(error)) => Err(error),
+        Err(error) => {
+            tracing::error!(run_uid, %error, "checkpoint of a stranded restore not handed over, look at it");
+            Ok(false)
+        }
+    }
+}
+
+/// Deletes the records of deleted Backups as they are queued, until `until`.
+pub(crate) async fn delete_records(ctx: Arc<Context>, until: impl Future<Output = ()>) {
+    futures::pin_mut!(until);
+    let mut attempt = 0;
+    loop {
+        let next = async {
+            match attempt {
+                0 => ctx.state.deleted_backups.queued().await,
+                _ => tokio::time::sleep(retry::backoff(attempt)).await,
+            }
+        };
+        tokio::select! {
+            () = &mut until => return,
+            () = next => {}
+        }
+        match delete_queued(&ctx).await {
+            Ok(()) => attempt = 0,
+            Err(error) => {
+                attempt += 1;
+                tracing::warn!(attempt, error = %chain(&error), "records of deleted backups not deleted, will try again");
+            }
+        }
+    }
+}
+
+async fn delete_queued(ctx: &Context) -> Result<(), ApiError> {
+    loop {
+        let batch = ctx.state.deleted_backups.batch();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        delete_records_of(&batch, ctx).await?;
+        ctx.state.deleted_backups.done(&batch);
+    }
+}
+
+/// Deletes the checkpoints of the Backups' clean-ups, and their private data if nothing of the run that made it exists.
+async fn delete_records_of(backups: &[DeletedBackup], ctx: &Context) -> Result<(), ApiError> {
+    let uids: Vec<&str> =
+        backups.iter().flat_map(|b| [Some(b.uid.as_str()), b.run_uid.as_deref()]).flatten().collect();
+    let selector = format!("{} in ({})", labels::RUN_UID, uids.join(","));
+    for record in ctx.records.checkpoints.list(&selector).await? {
+        let name = record.name_any();
+        let has_it = |b: &&DeletedBackup| b.run_uid.as_deref().is_some_and(|uid| private_name(uid) == name);
+        let unused = match backups.iter().find(has_it) {
+            Some(backup) => is_private_data_of(&name, backup, ctx).await?,
+            None => backups.iter().any(|b| checkpoint_name(&b.uid) == name),
+        };
+        if unused {
+            ctx.records.checkpoints.delete_exactly(&record).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether private data is that of a deleted Backup and of no other. The Backup names its run by a label, and
+/// tenants write labels: a label that names another tenant's run does not get that run's data deleted.
+async fn is_private_data_of(name: &str, backup: &DeletedBackup, ctx: &Context) -> Result<bool, ApiError> {
+    let run_uid = backup.run_uid.as_deref().unwrap_or_default();
+    if ctx.stores.is_unfinished(run_uid) || ctx.stores.has_backup_of(run_uid, Some(&backup.uid)) {
+        return Ok(false);
+    }
+    match ctx.records.checkpoints.private_in(name, &backup.namespace).await {
+        Ok(found) => Ok(found.is_some()),
+        Err(RecordsError::Api(error)) => Err(error),
+        Err(error) => {
+            tracing::warn!(backup = backup.uid, %error, "private data of a deleted backup left alone");
+            Ok(false)
+        }
+    }
+}
+
+/// Keeps the Secret in the namespaces that always have it, and reads its source, until `until`.
+pub(crate) async fn project_credentials(ctx: Arc<Context>, until: impl Future<Output = ()>) {
+    periodically(PROJECT_EVERY, until, || async {
+        let Some(namespaces) = ctx.records.credentials.namespaces() else { return };
+        if namespaces.is_empty()
+            && let Err(error) = ctx.records.credentials.refresh().await
+        {
+            tracing::info!(reason = error.reason(), error = %chain(&error), "credentials cannot be projected now");
+        }
+        for namespace in namespaces {
+            let projected = ctx.records.credentials.project(namespace).await;
+            let reason = projected.as_ref().err().map(|error| error.reason());
+            ctx.metrics.projected(namespace, reason);
+            if let Err(error) = projected {
+                tracing::info!(%namespace, reason, error = %chain(&error), "credentials not projected, will try again");
+            }
+        }
+    })
+    .await;
+}

@@ -1,0 +1,11 @@
+//! The running controller: its start, the watches that enqueue objects, the workers that reconcile them, and what it does
+//! in the background.
+
+pub mod background;
+pub mod http;
+pub mod resume;
+pub mod start;
+pub mod triggers;
+pub mod workers;
+
+pub use start::{ControllerError, run};

@@ -1,0 +1,4 @@
+//! Watched objects: the stores that hold them, and the watches that fill the stores.
+
+pub mod job_pods;
+pub mod stores;

@@ -1,0 +1,223 @@
+//! What the watches show: one store a kind, slimmed to what is read from it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob};
+use backstay_core::contract::{GroupKind, Json, StrategyKind};
+use backstay_core::owner::controller;
+use futures::FutureExt;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Client};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::job_pods::JobPods;
+use crate::cluster::dynamic::strategy_resource;
+use crate::components::registry::Registry;
+
+/// The stores.
+pub struct Stores {
+    /// BackupClasses.
+    pub classes: Store<BackupClass>,
+    /// BackupJobs.
+    pub backup_jobs: Store<BackupJob>,
+    /// RestoreJobs.
+    pub restore_jobs: Store<RestoreJob>,
+    /// Plans.
+    pub plans: Store<Plan>,
+    /// Backups, their metadata only.
+    pub backups: Store<PartialObjectMeta<Backup>>,
+    /// Jobs of runs, without their pod templates.
+    pub jobs: Store<Job>,
+    /// Pods of runs, without their specs.
+    pub pods: Store<Pod>,
+    /// Selector of them a Job has.
+    pub job_pods: JobPods,
+    /// Strategies, by kind.
+    pub strategies: HashMap<GroupKind, Store<DynamicObject>>,
+    /// Told when a pod changes.
+    pub pods_changed: Notify,
+}
+
+/// The other ends of the stores, for the watches.
+pub struct Writers {
+    /// See [`Stores`].
+    pub classes: Writer<BackupClass>,
+    /// See [`Stores`].
+    pub backup_jobs: Writer<BackupJob>,
+    /// See [`Stores`].
+    pub restore_jobs: Writer<RestoreJob>,
+    /// See [`Stores`].
+    pub plans: Writer<Plan>,
+    /// See [`Stores`].
+    pub backups: Writer<PartialObjectMeta<Backup>>,
+    /// See [`Stores`].
+    pub jobs: Writer<Job>,
+    /// See [`Stores`].
+    pub pods: Writer<Pod>,
+    /// See [`Stores`].
+    pub strategies: Vec<(ApiResource, Writer<DynamicObject>)>,
+}
+
+impl Stores {
+    /// Empty stores for the host's kinds and for each strategy kind that a component serves.
+    #[must_use]
+    pub fn new(registry: &Registry) -> (Self, Writers) {
+        use kube::runtime::reflector::store;
+        let (classes, classes_writer) = store();
+        let (backup_jobs, backup_jobs_writer) = store();
+        let (restore_jobs, restore_jobs_writer) = store();
+        let (plans, plans_writer) = store();
+        let (backups, backups_writer) = store();
+        let (jobs, jobs_writer) = store();
+        let (pods, pods_writer) = store();
+        let mut strategies = HashMap::new();
+        let mut strategy_writers = Vec::new();
+        for served in registry.iter().flat_map(|c| &c.descriptor().kinds) {
+            let resource = strategy_resource(served);
+            let writer = Writer::new(resource.clone());
+            strategies.insert(GroupKind::from(served), writer.as_reader());
+            strategy_writers.push((resource, writer));
+        }
+        (
+            Self {
+                classes,
+                backup_jobs,
+                restore_jobs,
+                plans,
+                backups,
+                jobs,
+                pods,
+                strategies,
+                job_pods: JobPods::default(),
+                pods_changed: Notify::new(),
+            },
+            Writers {
+                classes: classes_writer,
+                backup_jobs: backup_jobs_writer,
+                restore_jobs: restore_jobs_writer,
+                plans: plans_writer,
+                backups: backups_writer,
+                jobs: jobs_writer,
+                pods: pods_writer,
+                strategies: strategy_writers,
+            },
+        )
+    }
+
+    /// Waits until every store of the host's own kinds has been filled once. Strategies are left out: a strategy kind
+    /// whose CRD is missing must not keep the others from being served.
+    pub async fn filled(&self) {
+        // The writers live as long as the process: a dropped one means that it is ending.
+        let _ = tokio::join!(
+            self.classes.wait_until_ready(),
+            self.backup_jobs.wait_until_ready(),
+            self.restore_jobs.wait_until_ready(),
+            self.plans.wait_until_ready(),
+            self.backups.wait_until_ready(),
+            self.jobs.wait_until_ready(),
+            self.pods.wait_until_ready(),
+        );
+    }
+
+    /// A BackupClass.
+    #[must_use]
+    pub fn class(&self, name: &str) -> Option<Arc<BackupClass>> {
+        self.classes.get(&ObjectRef::new(name))
+    }
+
+    /// Whether a run of this uid has not ended, or is a Backup: one that is being deleted may be cleaned up after.
+    #[must_use]
+    pub fn is_unfinished(&self, uid: &str) -> bool {
+        let is = |meta: &kube::core::ObjectMeta| meta.uid.as_deref() == Some(uid);
+        let goes_on = |phase: Option<&str>| !backstay_api::phase::is_terminal(phase);
+        let backup_job =
+            |j: &BackupJob| is(&j.metadata) && goes_on(j.status.as_ref().and_then(|s| s.phase.as_deref()));
+        let restore_job =
+            |j: &RestoreJob| is(&j.metadata) && goes_on(j.status.as_ref().and_then(|s| s.phase.as_deref()));
+        self.backup_jobs.find(backup_job).is_some()
+            || self.restore_jobs.find(restore_job).is_some()
+            || self.backups.find(|b| is(&b.metadata)).is_some()
+    }
+
+    /// Whether there is a RestoreJob of this uid, whatever became of it.
+    #[must_use]
+    pub fn has_restore(&self, uid: &str) -> bool {
+        self.restore_jobs.find(|j| j.metadata.uid.as_deref() == Some(uid)).is_some()
+    }
+
+    /// Whether there is a Backup that the run of this uid made, beside the one of a uid.
+    #[must_use]
+    pub fn has_backup_of(&self, run_uid: &str, beside: Option<&str>) -> bool {
+        let made = |b: &PartialObjectMeta<Backup>| {
+            let marks = b.metadata.labels.as_ref();
+            (beside.is_none() || b.metadata.uid.as_deref() != beside)
+                && marks.and_then(|l| l.get(backstay_api::labels::RUN_UID)).is_some_and(|uid| uid == run_uid)
+        };
+        self.backups.find(made).is_some()
+    }
+
+    /// A Job of ours.
+    #[must_use]
+    pub fn job(&self, namespace: &str, name: &str) -> Option<Arc<Job>> {
+        self.jobs.get(&ObjectRef::new(name).within(namespace))
+    }
+
+    /// The pods that a Job controls.
+    #[must_use]
+    pub fn pods_of(&self, job: &Job) -> Vec<Arc<Pod>> {
+        let Some(uid) = job.metadata.uid.as_deref() else { return Vec::new() };
+        let shown = self.job_pods.of(uid).into_iter().filter_map(|pod| self.pods.get(&pod));
+        // Another one may have the name by now.
+        shown.filter(|pod| controller(&pod.metadata).is_some_and(|owner| owner.uid == uid)).collect()
+    }
+
+    /// Waits up to `timeout` until the Job's pods satisfy `ready`, and returns the pods that the store has then.
+    pub async fn wait_for_pods(
+        &self,
+        job: &Job,
+        timeout: Duration,
+        ready: impl Fn(&[Arc<Pod>]) -> bool,
+    ) -> Vec<Arc<Pod>> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let changed = self.pods_changed.notified();
+            let pods = self.pods_of(job);
+            if ready(&pods) || tokio::time::timeout_at(deadline, changed).await.is_err() {
+                return pods;
+            }
+        }
+    }
+
+    /// The spec of a strategy. What the watch does not show is asked of the API server: the watch may lag, or the kind's
+    /// CRD may have come later than the controller.
+    ///
+    /// # Errors
+    /// The API server's, other than that the object or its kind is not there.
+    pub async fn strategy(
+        &self,
+        client: &Client,
+        served: &StrategyKind,
+        name: &str,
+    ) -> Result<Option<Json>, kube::Error> {
+        let resource = strategy_resource(served);
+        if let Some(store) = self.strategies.get(&GroupKind::from(served))
+            && store.wait_until_ready().now_or_never().is_some()
+            && let Some(found) = store.get(&ObjectRef::new_with(name, resource.clone()))
+        {
+            return Ok(Some(spec_of(&found)));
+        }
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        Ok(api.get_opt(name).await?.map(|object| spec_of(&object)))
+    }
+}
+
+fn spec_of(object: &DynamicObject) -> Json {
+    object.data.get("spec").cloned().unwrap_or_default()
+}

@@ -1,0 +1,110 @@
+//! The reconciler of Backups: adds the finalizer, and cleans up after a deleted Backup.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstay_api::conditions::{reasons, types};
+use backstay_api::{Backup, phase};
+use backstay_core::component::Served;
+use backstay_core::contract::Mode;
+use backstay_core::retry;
+use backstay_core::strategy_kind::strategy_kind;
+use kube::api::PartialObjectMeta;
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt};
+
+use crate::cluster::error::{ApiError, chain};
+use crate::context::Context;
+use crate::reconcile::run;
+use crate::state::finalizers;
+use crate::state::run::Run;
+
+/// How often a wait is looked at without any event.
+const RECHECK: Duration = Duration::from_secs(60);
+
+/// Looks at a Backup once: gives it our finalizer if we handle its kind, and cleans up after it when it is being deleted.
+pub async fn reconcile(seen: Arc<PartialObjectMeta<Backup>>, ctx: Arc<Context>) -> Action {
+    let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
+    match handle(&namespace, &name, &ctx).await {
+        Ok(action) => action,
+        Err(error) => {
+            let attempt = ctx.state.runs.failed(seen.metadata.uid.as_deref().unwrap_or_default());
+            tracing::warn!(backup = %format!("{namespace}/{name}"), attempt, error = %chain(&error), "backup not handled, will try again");
+            Action::requeue(retry::backoff(attempt))
+        }
+    }
+}
+
+async fn handle(namespace: &str, name: &str, ctx: &Arc<Context>) -> Result<Action, ApiError> {
+    let title = format!("Backup \"{namespace}/{name}\"");
+    let api = Api::<Backup>::namespaced(ctx.cluster.client.clone(), namespace);
+    let found = api.get_opt(name).await.map_err(|e| ApiError::new(format!("reading {title}"), e))?;
+    let Some(backup) = found else { return Ok(Action::await_change()) };
+    let served = match strategy_kind(&backup.spec.strategy_ref) {
+        Some(kind) => ctx.components.registry.serving(&kind),
+        None => Served::Foreign,
+    };
+    let mut run = Run::from(&backup);
+    match (run.deleting, run.is_finalized()) {
+        (false, false) if !matches!(served, Served::Foreign) => {
+            finalizers::add(&backup, &ctx.cluster.client)
+                .await
+                .map_err(|e| ApiError::new(format!("adding the finalizer of {title}"), e))?;
+            Ok(Action::await_change())
+        }
+        (true, true) => {
+            if restored_by(&run, ctx) {
+                // The restore reads it to its end; that end wakes us.
+                return Ok(Action::requeue(RECHECK));
+            }
+            match served {
+                Served::By(component) if component.descriptor().traits.cleanup => {
+                    Ok(run::reconcile(run, ctx.clone()).await)
+                }
+                Served::Missing => waits_for_component(&mut run, &backup, ctx).await,
+                // A component made it, and may have to clean up: it is not given up because its file is missing.
+                Served::Foreign if backup.status.as_ref().is_some_and(|s| s.component.is_some()) => {
+                    waits_for_component(&mut run, &backup, ctx).await
+                }
+                // Nothing of ours to clean up: stored data stays where it is.
+                Served::By(_) | Served::Foreign => {
+                    finalizers::remove(&run, &ctx.cluster.client).await?;
+                    ctx.state.deleted_backups.add(&backup.metadata);
+                    Ok(Action::await_change())
+                }
+            }
+        }
+        _ => Ok(Action::await_change()),
+    }
+}
+
+/// Whether a restore that has begun and not ended works from this Backup.
+fn restored_by(run: &Run, ctx: &Context) -> bool {
+    ctx.stores
+        .restore_jobs
+        .find(|job| {
+            let Some(status) = &job.status else { return false };
+            job.metadata.deletion_timestamp.is_none()
+                && !phase::is_terminal(status.phase.as_deref())
+                && status.run.as_ref().and_then(|r| r.backup_uid.as_deref()) == Some(&run.uid)
+        })
+        .is_some()
+}
+
+async fn waits_for_component(run: &mut Run, backup: &Backup, ctx: &Arc<Context>) -> Result<Action, ApiError> {
+    debug_assert_eq!(run.mode, Mode::Cleanup);
+    // It may have begun before the component went: nobody is held up by what nobody can go on with.
+    ctx.release_lock(&run.uid);
+    let message = format!(
+        "strategy Kind {:?} is not served by any loaded component (served: {}), so nothing can clean up after this Backup; supply its component, or remove the finalizer {:?} to delete the Backup without",
+        backup.spec.strategy_ref.kind,
+        ctx.components.registry.kinds(),
+        backstay_api::finalizers::CLEANUP,
+    );
+    run.status.set(types::READY, Some(false), reasons::COMPONENT_MISSING, &message, ctx.clock.now());
+    let doing = format!("writing the status of {}", run.title());
+    if ctx.state.runs.write(run).await.map_err(|e| ApiError::new(doing, e))? {
+        ctx.notices.warn(run, reasons::COMPONENT_MISSING, &message);
+    }
+    Ok(Action::requeue(RECHECK))
+}

@@ -1,0 +1,237 @@
+//! The reconciler of Plans: fires the slots of a schedule, and records the outcome of each.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstay_api::conditions::{reasons, types};
+use backstay_api::{API_VERSION, BackupJob, BackupJobSpec, LocalRef, Plan, PlanStatus, TypedRef};
+use backstay_core::owner::controller;
+use backstay_core::plan::{FireResult, PlanState, PlanVerdict, PlanView, Recorded, Slot, decide, fired};
+use backstay_core::retry::{self, Class};
+use backstay_core::status::set_condition;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::runtime::controller::Action;
+use kube::{Api, Resource, ResourceExt};
+
+use crate::cluster::error::{ApiError, chain, class};
+use crate::cluster::write::{Created, create_or_get, patch_status, post_params};
+use crate::context::Context;
+
+/// Reconciles a Plan once: fires the slot that is due, records the outcome, and requeues the Plan for the next slot.
+pub async fn reconcile(seen: Arc<Plan>, ctx: Arc<Context>) -> Action {
+    let uid = seen.uid().unwrap_or_default();
+    if seen.metadata.deletion_timestamp.is_some() {
+        return Action::await_change();
+    }
+    match handle(&seen, &ctx).await {
+        Ok(wake_at) => {
+            ctx.state.runs.forget(&uid);
+            wake(wake_at, &ctx)
+        }
+        Err(error) => {
+            let attempt = ctx.state.runs.failed(&uid);
+            tracing::warn!(plan = %title(&seen), attempt, error = %chain(&error), "plan not handled, will try again");
+            Action::requeue(retry::backoff(attempt))
+        }
+    }
+}
+
+fn wake(at: Option<Timestamp>, ctx: &Context) -> Action {
+    let Some(at) = at else { return Action::await_change() };
+    // Not before the slot: a wake-up that is early by a rounding error would find nothing due.
+    let delay = Duration::try_from(at.duration_since(ctx.clock.now())).unwrap_or_default();
+    Action::requeue(delay + Duration::from_millis(5))
+}
+
+async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, ApiError> {
+    // Firing twice is harmless, recording twice is not: the status must be the newest.
+    let namespace = seen.namespace().unwrap_or_default();
+    let api = Api::<Plan>::namespaced(ctx.cluster.client.clone(), &namespace);
+    let found = api.get_opt(&seen.name_any()).await;
+    let Some(plan) = found.map_err(|e| ApiError::new(format!("reading {}", title(seen)), e))? else {
+        return Ok(None);
+    };
+    if plan.uid() != seen.uid() || plan.metadata.deletion_timestamp.is_some() {
+        return Ok(None);
+    }
+    let now = ctx.clock.now();
+    let old = plan.status.clone().unwrap_or_default();
+    let mut status = old.clone();
+    status.observed_generation = plan.metadata.generation;
+    let state = PlanState::from(&old);
+    let runs = runs_of(&plan, ctx);
+    let view = PlanView {
+        name: &plan.name_any(),
+        created: plan.metadata.creation_timestamp.as_ref().map_or(now, |t| t.0),
+        cron: plan.spec.schedule.cron.as_deref().unwrap_or_default(),
+        time_zone: plan.spec.time_zone.as_deref(),
+        starting_deadline_seconds: plan.spec.starting_deadline_seconds,
+        suspend: plan.spec.suspend.unwrap_or_default(),
+        changed_at: changed_at(&plan),
+        runs: &runs,
+        state: &state,
+    };
+    let (state, recorded, wake_at) = match decide(&view, now) {
+        PlanVerdict::Invalid { reason, message, state, recorded } => {
+            if condition_reason(&old) != Some(reason) {
+                ctx.cluster.events.warning(plan.object_ref(&()), reason, &message);
+            }
+            conditions(&mut status, &plan, false, reason, &message, now);
+            (state, recorded, None)
+        }
+        PlanVerdict::Scheduled { state, recorded, fire, wake_at, .. } => {
+            let (reason, message) = if view.suspend {
+                (reasons::SUSPENDED, "the Plan is suspended")
+            } else {
+                (reasons::SCHEDULE_VALID, "the schedule is valid")
+            };
+            conditions(&mut status, &plan, true, reason, message, now);
+            let state = match fire {
+                Some(slot) => fire_slot(&plan, &slot, &state, ctx).await?,
+                None => state,
+            };
+            (state, recorded, wake_at)
+        }
+    };
+    state.apply_to(&mut status);
+    patch_status(&api, &plan.name_any(), plan.resource_version().as_deref(), &old, &status)
+        .await
+        .map_err(|e| ApiError::new(format!("writing the status of {}", title(&plan)), e))?;
+    note(&plan, &recorded, ctx);
+    Ok(wake_at)
+}
+
+/// Creates the BackupJob of a slot; the name makes it one, whoever tries.
+async fn fire_slot(
+    plan: &Plan,
+    slot: &Slot,
+    state: &PlanState,
+    ctx: &Arc<Context>,
+) -> Result<PlanState, ApiError> {
+    let namespace = plan.namespace().unwrap_or_default();
+    let api = Api::<BackupJob>::namespaced(ctx.cluster.client.clone(), &namespace);
+    let job = backup_job(plan, slot, &namespace);
+    let about = plan.object_ref(&());
+    let created = create_or_get(api.create(&post_params(), &job), || api.get_opt(&slot.name)).await;
+    let result = match created {
+        Ok(Created::New(_)) => FireResult::Created,
+        Ok(Created::Existing(existing)) => match controller(existing.meta()) {
+            Some(owner) if Some(owner.uid.as_str()) == plan.uid().as_deref() => FireResult::AlreadyOurs,
+            Some(owner) => FireResult::NameTaken { by: format!("{} {:?}", owner.kind, owner.name) },
+            None => FireResult::NameTaken { by: "nobody".to_owned() },
+        },
+        Err(error) => {
+            let transient = class(&error) == Class::AlreadyExists;
+            let error = ApiError::new(format!("creating BackupJob \"{namespace}/{}\"", slot.name), error);
+            if !transient {
+                ctx.cluster.events.warning(about, reasons::WAITING_FOR_API, &chain(&error));
+            }
+            return Err(error);
+        }
+    };
+    match &result {
+        FireResult::Created => {
+            ctx.metrics.slot("Fired");
+            ctx.cluster.events.normal(about, "Fired", &format!("created BackupJob {:?}", slot.name));
+            tracing::info!(plan = %title(plan), backup_job = %slot.name, delay_s = slot.delay.as_secs_f64(), "plan fired");
+        }
+        FireResult::AlreadyOurs => {}
+        FireResult::NameTaken { by } => {
+            ctx.metrics.slot("Missed");
+            let note = format!("BackupJob {:?} of this slot exists and belongs to {by}", slot.name);
+            ctx.cluster.events.warning(about, reasons::NAME_TAKEN, &note);
+        }
+    }
+    Ok(fired(state, slot, result))
+}
+
+fn backup_job(plan: &Plan, slot: &Slot, namespace: &str) -> BackupJob {
+    let application = &plan.spec.application_ref;
+    BackupJob {
+        metadata: ObjectMeta {
+            name: Some(slot.name.clone()),
+            namespace: Some(namespace.to_owned()),
+            owner_references: Some(vec![OwnerReference {
+                api_version: API_VERSION.to_owned(),
+                kind: "Plan".to_owned(),
+                name: plan.name_any(),
+                uid: plan.uid().unwrap_or_default(),
+                controller: Some(true),
+                block_owner_deletion: Some(true),
+            }]),
+            ..ObjectMeta::default()
+        },
+        spec: BackupJobSpec {
+            plan_ref: Some(LocalRef::new(plan.name_any())),
+            application_ref: TypedRef {
+                api_group: Some(application.group().to_owned()),
+                kind: application.kind.clone(),
+                name: application.name.clone(),
+            },
+            backup_class_name: plan.spec.backup_class_name.clone(),
+        },
+        status: None,
+    }
+}
+
+fn runs_of(plan: &Plan, ctx: &Context) -> BTreeSet<String> {
+    let uid = plan.uid();
+    let jobs =
+        ctx.stores.backup_jobs.state_filter(|job| controller(job.meta()).map(|o| &o.uid) == uid.as_ref());
+    jobs.iter().map(|job| job.name_any()).collect()
+}
+
+/// When the spec was last written by anybody, as far as the object knows.
+fn changed_at(plan: &Plan) -> Option<Timestamp> {
+    let holds_schedule = |fields: &serde_json::Value| !fields["f:spec"]["f:schedule"].is_null();
+    plan.metadata
+        .managed_fields
+        .iter()
+        .flatten()
+        .filter(|entry| entry.fields_v1.as_ref().is_some_and(|f| holds_schedule(&f.0)))
+        .filter_map(|entry| entry.time.as_ref().map(|t| t.0))
+        .max()
+}
+
+fn condition_reason(status: &PlanStatus) -> Option<&str> {
+    status.conditions.iter().find(|c| c.type_ == types::READY).map(|c| c.reason.as_str())
+}
+
+/// `Error` is the condition of the Go implementation, `Ready` the one that tools understand.
+fn conditions(
+    status: &mut PlanStatus,
+    plan: &Plan,
+    valid: bool,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) {
+    let generation = plan.metadata.generation;
+    set_condition(&mut status.conditions, generation, types::ERROR, Some(!valid), reason, message, now);
+    set_condition(&mut status.conditions, generation, types::READY, Some(valid), reason, message, now);
+}
+
+/// Says which slots were not fired: a person should see a backup that did not happen.
+fn note(plan: &Plan, recorded: &Recorded, ctx: &Context) {
+    let counts = recorded.counts;
+    for (outcome, count) in [("Fired", counts.fired), ("Skipped", counts.skipped), ("Missed", counts.missed)]
+    {
+        for _ in 0..count.min(1000) {
+            ctx.metrics.slot(outcome);
+        }
+    }
+    if counts.missed > 0 {
+        let about: ObjectReference = plan.object_ref(&());
+        let latest = recorded.latest.first().map(|s| s.reason.as_str()).unwrap_or_default();
+        let text = format!("{} slots were missed ({latest}); see status.recent", counts.missed);
+        ctx.cluster.events.warning(about, "Missed", &text);
+        tracing::warn!(plan = %title(plan), missed = counts.missed, reason = latest, "slots of a plan were missed");
+    }
+}
+
+fn title(plan: &Plan) -> String {
+    format!("Plan \"{}/{}\"", plan.namespace().unwrap_or_default(), plan.name_any())
+}

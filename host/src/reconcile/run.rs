@@ -1,0 +1,116 @@
+//! The reconciler of runs: BackupJobs, RestoreJobs, and clean-ups after deleted Backups.
+//!
+//! The three share one flow: inputs are settled once and pinned; then a pod runs as a Job and the component says what its
+//! end means, or the component takes steps on resources; and the result is published. Each step is a file of `run/`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstay_api::conditions::reasons;
+use backstay_core::contract::Mode;
+use backstay_engine::World;
+use kube::runtime::controller::Action;
+
+use crate::cluster::error::chain;
+use crate::context::Context;
+use crate::run::finish::{finish, finish_deleted};
+use crate::run::not_done::NotDone;
+use crate::run::pinned::{self, Pinned};
+use crate::run::pod::{job, verdict};
+use crate::run::report::report;
+use crate::run::steps::{handover, wake};
+use crate::run::{begin, cancel, jobs, pod_result, publish, resolve};
+use crate::state::run::Run;
+
+/// Reconciles a run once, and takes it as far as it goes now.
+///
+/// The process may die after any single write, and the reconcile is then done again: existing objects are found by the
+/// run's uid, and a write that was made is not made twice.
+pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
+    let mut run = match ctx.state.runs.current(seen).await {
+        Ok(Some(run)) => run,
+        Ok(None) => return Action::await_change(),
+        Err(error) => {
+            tracing::warn!(error = %chain(&error), "a run could not be read again");
+            return Action::requeue(Duration::from_secs(5));
+        }
+    };
+    let finished = run.is_finished();
+    let may_cancel = || cancel::facts(&run, &ctx.components.registry).may_cancel();
+    if run.deleting && run.mode != Mode::Cleanup && (finished || !may_cancel()) {
+        // Nothing is created for a deleted run; garbage collection deletes its Job.
+        return finish_deleted(&run, &ctx).await;
+    }
+    if finished {
+        return finish(&run, &ctx).await;
+    }
+    if let Some(pause) = ctx.state.runs.paused_for(&run.uid) {
+        return Action::requeue(pause);
+    }
+    match advance(&mut run, &ctx).await {
+        Ok(()) => finish(&run, &ctx).await,
+        Err(not_done) => report(&mut run, not_done, &ctx).await,
+    }
+}
+
+/// Takes a run further. `Ok` means that the run has ended, and that its end is written.
+async fn advance(run: &mut Run, ctx: &Context) -> Result<(), NotDone> {
+    if run.status.run.is_none() {
+        let inputs = resolve::resolve(run, ctx).await?;
+        begin::begin(run, inputs, ctx).await?;
+    }
+    let registry = &ctx.components.registry;
+    let ending = cancel::facts(run, registry).ending(ctx.clock.now(), ctx.settings.undo_deadline);
+    cancel::check_undo_deadline(run, ending)?;
+    let pinned = pinned::load(run, registry, &ctx.records.revisions).await?;
+    ctx.state.locks.restore(run);
+    match pinned.component.world() {
+        World::Pod => pod(run, &pinned, ctx).await,
+        World::Resource => steps(run, &pinned, ctx).await,
+    }
+}
+
+/// A run that is one pod.
+async fn pod(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Result<(), NotDone> {
+    let job = match &run.status.run.as_ref().and_then(|r| r.job.clone()) {
+        None => job::ensure(run, pinned, ctx).await?,
+        Some(recorded) => job::recorded(run, recorded, ctx).await?,
+    };
+    let end = job::ended(run, &job, ctx).await?;
+    let record = run.status.run.as_ref().and_then(|r| r.job.clone()).unwrap_or_default();
+    let data = record.data.as_deref().and_then(|d| serde_json::from_str(d).ok());
+    let lines = record.log_lines.unwrap_or(0);
+    let result = pod_result::collect(run, &job, &end, data, lines, &ctx.cluster, &ctx.stores).await?;
+    let outcome = verdict::verdict(run, pinned, &end, result, ctx).await?;
+    match run.mode {
+        Mode::Backup => publish::backup(run, pinned, end.at, &outcome, ctx).await,
+        Mode::Restore => publish::succeeded(run, None, ctx).await,
+        Mode::Cleanup => publish::cleaned(run, ctx).await,
+    }
+}
+
+/// A run that takes steps on resources.
+async fn steps(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Result<(), NotDone> {
+    let outcome = wake::wake(run, pinned, ctx).await?;
+    jobs::stop_unfinished(run, ctx).await?;
+    match (run.mode, outcome) {
+        (Mode::Backup, _) if run.deleting => Err(NotDone::failed(
+            reasons::DELETING,
+            "the run was deleted: what was backed up is not recorded as a Backup",
+        )),
+        (Mode::Backup, outcome) => {
+            publish::backup(run, pinned, None, &outcome.unwrap_or_default(), ctx).await
+        }
+        (Mode::Restore, _) => {
+            let component = &pinned.component.descriptor().name;
+            handover::discard_inherited(run, component, &ctx.records.checkpoints, &ctx.state).await?;
+            publish::succeeded(run, None, ctx).await
+        }
+        (Mode::Cleanup, _) => {
+            publish::cleaned(run, ctx).await?;
+            // The Backup may be deleted before the run is reconciled again.
+            ctx.state.step_caches.forget(&run.uid);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Data that the controller keeps outside of the runs' own objects: checkpoints, strategy revisions, and projected
+//! credentials.
+
+pub mod checkpoints;
+pub mod credentials;
+pub mod revisions;
+
+use std::sync::Arc;
+
+use backstay_core::credentials::Projection;
+use kube::Client;
+
+use checkpoints::Checkpoints;
+use credentials::ProjectedCredentials;
+use revisions::Revisions;
+
+/// The records.
+pub struct Records {
+    /// Checkpoints and private data.
+    pub checkpoints: Checkpoints,
+    /// Strategy revisions.
+    pub revisions: Revisions,
+    /// Credentials of the platform's object store.
+    pub credentials: Arc<ProjectedCredentials>,
+}
+
+impl Records {
+    /// The records in the controller's `namespace`; credentials are projected by `projection`.
+    #[must_use]
+    pub fn new(client: &Client, namespace: &str, projection: Option<Projection>) -> Self {
+        Self {
+            checkpoints: Checkpoints::new(client.clone(), namespace),
+            revisions: Revisions::new(client.clone(), namespace),
+            credentials: Arc::new(ProjectedCredentials::new(client.clone(), projection)),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The application that a run acts on: how the API server serves its kind, and the object itself.
+
+use backstay_api::TypedRef;
+use backstay_api::conditions::reasons;
+use backstay_core::contract::{Access, GroupKind, Json, Mode, ObjectRef, Scope, Verbs};
+use backstay_engine::Component;
+use kube::ResourceExt;
+
+use super::not_done::NotDone;
+use crate::cluster::Cluster;
+use crate::cluster::discovery::Kind;
+use crate::cluster::error::ApiError;
+use crate::state::run::Run;
+
+/// Returns how the API server serves the kind of `application`; `None` if it does not.
+async fn find(application: &TypedRef, cluster: &Cluster) -> Result<Option<Kind>, ApiError> {
+    let found = cluster.discovery.kind(&cluster.client, application).await;
+    found.map_err(|e| {
+        ApiError::new(format!("looking up how kind {} is served", GroupKind::from(application)), e)
+    })
+}
+
+/// Returns how the API server serves the kind of the run's application.
+///
+/// # Errors
+/// The API server's; the run fails if the kind is not served.
+async fn served(run: &Run, application: &TypedRef, cluster: &Cluster) -> Result<Kind, NotDone> {
+    find(application, cluster).await?.ok_or_else(|| not_found(run, application))
+}
+
+/// Returns the application as it is now, without `managedFields`: templates do not see them.
+///
+/// # Errors
+/// The API server's; the run fails if the application does not exist.
+pub(crate) async fn read(run: &Run, application: &TypedRef, cluster: &Cluster) -> Result<Json, NotDone> {
+    let kind = served(run, application, cluster).await?;
+    let found = kind.api(&cluster.client, run.namespace()).get_opt(&application.name).await;
+    let doing = || format!("reading {} \"{}/{}\"", application.kind, run.namespace(), application.name);
+    let Some(mut object) = found.map_err(|e| ApiError::new(doing(), e))? else {
+        return Err(not_found(run, application));
+    };
+    object.managed_fields_mut().clear();
+    object.types.get_or_insert(kube::core::TypeMeta {
+        api_version: kind.resource.api_version.clone(),
+        kind: kind.resource.kind.clone(),
+    });
+    serde_json::to_value(&object).map_err(|e| NotDone::failed(reasons::APPLICATION_NOT_FOUND, e.to_string()))
+}
+
+/// Returns the access by which every component may read the application of its run.
+///
+/// # Errors
+/// As [`served`].
+pub(crate) async fn access(run: &Run, application: &TypedRef, cluster: &Cluster) -> Result<Access, NotDone> {
+    let Kind { resource, .. } = served(run, application, cluster).await?;
+    Ok(Access {
+        group: resource.group,
+        version: resource.version,
+        kind: resource.kind,
+        plural: resource.plural,
+        scope: Scope::Run,
+        verbs: Verbs { get: true, ..Verbs::default() },
+        fields: Vec::new(),
+        guards: Vec::new(),
+    })
+}
+
+/// Returns the application as a component is told of it, if the component can act on its kind.
+///
+/// # Errors
+/// The API server's; the run fails if the kind is not served, or the component cannot act on it.
+pub(crate) async fn reference(
+    run: &Run,
+    application: &TypedRef,
+    kind: &GroupKind,
+    component: &Component,
+    cluster: &Cluster,
+) -> Result<ObjectRef, NotDone> {
+    check_kind(application, kind, component)?;
+    let reference = |api_version: &str, namespaced: bool| ObjectRef {
+        api_version: api_version.to_owned(),
+        kind: application.kind.clone(),
+        namespace: namespaced.then(|| run.namespace().to_owned()),
+        name: application.name.clone(),
+    };
+    match find(application, cluster).await? {
+        Some(served) => Ok(reference(&served.resource.api_version, served.namespaced)),
+        // A Backup can be cleaned up after its application's kind is gone.
+        None if run.mode == Mode::Cleanup => Ok(reference(application.group(), true)),
+        None => Err(not_found(run, application)),
+    }
+}
+
+/// Checks that strategies of `kind` can act on the application.
+///
+/// # Errors
+/// The run fails.
+pub(crate) fn check_kind(
+    application: &TypedRef,
+    kind: &GroupKind,
+    component: &Component,
+) -> Result<(), NotDone> {
+    let able = component.descriptor().serves(kind).map(|k| k.applications.as_slice()).unwrap_or_default();
+    let wanted = GroupKind::from(application);
+    if able.is_empty() || able.contains(&wanted) {
+        return Ok(());
+    }
+    let able: Vec<_> = able.iter().map(ToString::to_string).collect();
+    let message = format!(
+        "{} strategies cannot act on an application of kind {wanted}; they act on: {}",
+        kind.kind,
+        able.join(", ")
+    );
+    Err(NotDone::failed(reasons::APPLICATION_MISMATCH, message))
+}
+
+fn not_found(run: &Run, application: &TypedRef) -> NotDone {
+    let (what, remedy) = match run.mode {
+        Mode::Restore => ("target application", "; deploy it before requesting a restore)"),
+        _ => ("application", "); deploy it, or name another in spec.applicationRef of a new BackupJob"),
+    };
+    let message = format!(
+        "{what} not found or kind not registered: {}/{} (kind={:?}{remedy}",
+        run.namespace(),
+        application.name,
+        application.kind
+    );
+    NotDone::failed(reasons::APPLICATION_NOT_FOUND, message)
+}

@@ -1,0 +1,177 @@
+//! The result of a run that ended well: first the Backup is created, then the run's end is written.
+
+use backstay_api::conditions::reasons;
+use backstay_api::{Backup, LocalRef, names};
+use backstay_core::backup::{Made, build, made_by, status_of};
+use backstay_core::contract::{Json, Mode, Outcome};
+use backstay_core::retry::Class;
+use kube::{Api, ResourceExt};
+
+use super::not_done::NotDone;
+use super::pinned::Pinned;
+use crate::cluster::error::{ApiError, chain, class};
+use crate::cluster::write::{Created, create_or_get, patch_params, post_params, status_patch};
+use crate::context::Context;
+use crate::records::checkpoints::{Checkpoints, RecordsError};
+use crate::state::finalizers;
+use crate::state::run::{Run, RunSpec};
+
+/// Publishes a backup that ended well: creates the Backup, writes its status, then the run's end. `ended` is when the backup
+/// was complete, in seconds; `None` is now.
+///
+/// # Errors
+/// The API server's; the run fails if the Backup is refused.
+pub(crate) async fn backup(
+    run: &mut Run,
+    pinned: &Pinned,
+    ended: Option<i64>,
+    outcome: &Outcome,
+    ctx: &Context,
+) -> Result<(), NotDone> {
+    let mut outcome = outcome.clone();
+    if let Some(credentials) = ctx.records.credentials.last() {
+        credentials.withhold(&mut outcome);
+    }
+    let outcome = &outcome;
+    let private = match &outcome.private_data {
+        Some(data) => Some(put_private(run, data, &ctx.records.checkpoints).await?),
+        None => None,
+    };
+    let backup = ensure_backup(run, pinned, ended, outcome, ctx).await?;
+    ensure_status(run, pinned, outcome, private, &backup, ctx).await?;
+    succeeded(run, Some(LocalRef::new(backup.name_any())), ctx).await
+}
+
+/// The error of a Backup that could not be recorded. Data was written before: the message must say that a backup may exist.
+fn unrecorded(doing: String, error: kube::Error) -> NotDone {
+    let refused = class(&error) == Class::Refused;
+    let error = ApiError::new(doing, error).late_as(reasons::ARTIFACT_NOT_RECORDED);
+    if refused {
+        let message = format!(
+            "data was written, but the Backup could not be recorded: {}; mend that and create a new run",
+            chain(&error)
+        );
+        return NotDone::failed(reasons::ARTIFACT_NOT_RECORDED, message);
+    }
+    error.into()
+}
+
+async fn put_private(run: &Run, data: &Json, records: &Checkpoints) -> Result<String, NotDone> {
+    let put = records.put_private(run.namespace(), &run.uid, data.clone()).await;
+    put.map_err(|error| match error {
+        RecordsError::Api(error) => error.late_as(reasons::ARTIFACT_NOT_RECORDED).into(),
+        error => error.into(),
+    })
+}
+
+async fn ensure_backup(
+    run: &Run,
+    pinned: &Pinned,
+    ended: Option<i64>,
+    outcome: &Outcome,
+    ctx: &Context,
+) -> Result<Backup, NotDone> {
+    let api = Api::<Backup>::namespaced(ctx.cluster.client.clone(), run.namespace());
+    let plan = match &run.spec {
+        RunSpec::Backup(spec) => spec.plan_ref.as_ref(),
+        _ => None,
+    };
+    let ended = ended.unwrap_or_else(|| ctx.clock.now().as_second());
+    // A Backup of somebody else keeps its name: this run's Backup gets a fallback name, which contains the run's uid.
+    for name in [run.name().to_owned(), names::fallback_backup_name(run.name(), &run.uid)] {
+        let made = Made {
+            name: &name,
+            namespace: run.namespace(),
+            run_uid: &run.uid,
+            plan,
+            record: &pinned.record,
+            ended,
+        };
+        let title = format!("Backup \"{}/{name}\"", run.namespace());
+        let (params, backup) = (post_params(), build(&made, outcome));
+        let created = create_or_get(api.create(&params, &backup), || api.get_opt(&name)).await;
+        match created.map_err(|e| unrecorded(format!("creating {title}"), e))? {
+            Created::New(backup) => return Ok(backup),
+            Created::Existing(existing) if made_by(&existing, &run.uid) => return Ok(existing),
+            Created::Existing(_) => {
+                let note = format!(
+                    "{title} exists and is not of this run; it is left alone and this run's Backup gets another name"
+                );
+                ctx.notices.warn(run, reasons::BACKUP_NAME_TAKEN, &note);
+            }
+        }
+    }
+    Err(NotDone::failed(
+        reasons::ARTIFACT_NOT_RECORDED,
+        format!(
+            "data was written, but Backups named {:?} and by this run's uid exist and are not of this run; rename them",
+            run.name()
+        ),
+    ))
+}
+
+async fn ensure_status(
+    run: &Run,
+    pinned: &Pinned,
+    outcome: &Outcome,
+    private: Option<String>,
+    backup: &Backup,
+    ctx: &Context,
+) -> Result<(), NotDone> {
+    let mut wanted = status_of(&pinned.record, outcome, backup.metadata.generation, ctx.clock.now());
+    wanted.private_data = private;
+    if backup.status.as_ref().is_some_and(|s| s.phase == wanted.phase) {
+        return Ok(());
+    }
+    let Some(patch) = status_patch(None, &backup.status, &wanted) else { return Ok(()) };
+    let api = Api::<Backup>::namespaced(ctx.cluster.client.clone(), run.namespace());
+    let name = backup.name_any();
+    let written = match api.patch_status(&name, &patch_params(), &patch).await {
+        // A CRD of the Go implementation has no status subresource: then the status is a field like any other.
+        Err(error) if class(&error) == Class::NotFound => api.patch(&name, &patch_params(), &patch).await,
+        other => other,
+    };
+    let doing = || format!("writing the status of Backup \"{}/{name}\"", run.namespace());
+    written.map(drop).map_err(|error| unrecorded(doing(), error))
+}
+
+/// Writes the end of a run that ended well, with the Backup that it made.
+///
+/// # Errors
+/// The API server's; the run has then not ended.
+pub(crate) async fn succeeded(run: &mut Run, backup: Option<LocalRef>, ctx: &Context) -> Result<(), NotDone> {
+    let message = match run.mode {
+        Mode::Backup => "the backup is complete and recorded",
+        Mode::Restore | Mode::Cleanup => "the restore is complete",
+    };
+    let before = run.status.clone();
+    run.status.backup_ref = backup;
+    run.status.succeed(run.mode, message, ctx.clock.now());
+    if let Err(error) = ctx.state.runs.write(run).await {
+        // The run has not ended as long as that is not written, and no later write may say otherwise.
+        run.status = before;
+        let error = ApiError::new(format!("writing the end of {}", run.title()), error);
+        return Err(error.late_as(reasons::ARTIFACT_NOT_RECORDED).into());
+    }
+    let reason = run.status.ready().map(|c| c.reason.clone()).unwrap_or_default();
+    ctx.notices.note(run, &reason, message);
+    ctx.metrics.run_ended(&run.object.kind, "Succeeded", &reason, run.seconds());
+    tracing::info!(run = %run.title(), seconds = run.seconds(), "run succeeded");
+    Ok(())
+}
+
+/// Removes the finalizer of a Backup whose clean-up ended well. The Backup's records are queued for deletion only now: as long
+/// as the finalizer is there, the clean-up can be asked for again, and needs them.
+///
+/// # Errors
+/// The API server's.
+pub(crate) async fn cleaned(run: &mut Run, ctx: &Context) -> Result<(), NotDone> {
+    finalizers::remove(run, &ctx.cluster.client).await?;
+    run.finalizers.clear();
+    ctx.notices.note(run, reasons::CLEANUP_COMPLETED, "the clean-up is complete");
+    tracing::info!(run = %run.title(), "cleanup succeeded");
+    if let RunSpec::Cleanup(backup) = &run.spec {
+        ctx.state.deleted_backups.add(&backup.metadata);
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! A run that does not go further now: its status says why, and it is looked at again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstay_api::conditions::{reasons, types};
+use backstay_core::contract::Mode;
+use backstay_core::retry::{self, Class};
+use backstay_core::run_report::{self, ApiFailure, Limits, Next, force_delete_hint};
+use kube::runtime::controller::Action;
+
+use super::cancel;
+use super::finish::{finish, hand_over, retry_read};
+use super::jobs;
+use super::not_done::NotDone;
+use crate::cluster::error::{ApiError, chain};
+use crate::context::Context;
+use crate::state::run::Run;
+
+/// How long a clean-up that failed pauses before it begins anew.
+const CLEANUP_PAUSE: Duration = Duration::from_secs(60);
+
+/// Writes down why the run stopped, and returns when it is looked at again. [`backstay_core::run_report`] decides both.
+pub(crate) async fn report(run: &mut Run, not_done: NotDone, ctx: &Arc<Context>) -> Action {
+    let now = ctx.clock.now();
+    let not_done = not_done.redacted(|text| ctx.notices.redact(text));
+    let (attempt, cause) = match &not_done {
+        NotDone::Api(ApiFailure { cause, .. }) => (ctx.state.runs.failed(&run.uid), Some(cause.clone())),
+        _ => (0, None),
+    };
+    if not_done == NotDone::Gone {
+        ctx.forget(&run.uid);
+        return Action::await_change();
+    }
+    let limits =
+        Limits { wait_deadline: ctx.settings.wait_deadline, undo_deadline: ctx.settings.undo_deadline };
+    let facts = cancel::facts(run, &ctx.components.registry);
+    let report = run_report::report(not_done, &facts, &mut run.status, now, attempt, &limits);
+    if report.release_lock {
+        ctx.release_lock(&run.uid);
+    }
+    if report.read_again {
+        ctx.state.runs.invalidate(&run.uid);
+    }
+    if let Some((reason, message)) = &report.event {
+        ctx.notices.note(run, reason, message);
+    }
+    let then = match report.next {
+        Next::Fail { reason, message } => return fail(run, &reason, &message, ctx).await,
+        Next::Requeue(after) => Action::requeue(after),
+        Next::AwaitChange => Action::await_change(),
+    };
+    if let Some(cause) = cause {
+        tracing::warn!(run = %run.title(), attempt, next = ?then, error = %cause, "call failed, will try again");
+    }
+    if report.write
+        && let Err(again) = write(run, ctx).await
+    {
+        return again;
+    }
+    then
+}
+
+/// Fails the run. A clean-up does not fail for good: the Backup stays, and the clean-up begins anew after a pause.
+async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Arc<Context>) -> Action {
+    if run.mode == Mode::Cleanup {
+        return cleanup_failed(run, reason, message, ctx).await;
+    }
+    if let Err(error) = hand_over(run, ctx).await {
+        return retry_read(run, &error, "record for the next restore not kept, will try again", ctx);
+    }
+    if let Err(error) = jobs::stop_unfinished(run, ctx).await {
+        return retry_read(run, &error, "jobs of the failed run not stopped, will try again", ctx);
+    }
+    run.status.fail(reason, message, ctx.clock.now());
+    if let Err(again) = write(run, ctx).await {
+        return again;
+    }
+    ctx.notices.warn(run, reason, message);
+    tracing::info!(run = %run.title(), reason, message, "run failed");
+    ctx.metrics.run_ended(&run.object.kind, "Failed", reason, run.seconds());
+    finish(run, ctx).await
+}
+
+/// Prepares the next attempt of a clean-up, which gets a Job of its own. Until then the clean-up holds no lock: it may fail
+/// for as long as nobody removes the cause.
+async fn cleanup_failed(run: &mut Run, reason: &str, message: &str, ctx: &Arc<Context>) -> Action {
+    debug_assert_eq!(run.mode, Mode::Cleanup);
+    let text = format!("cleanup failed ({reason}), and is tried again{}: {message}", force_delete_hint());
+    ctx.notices.warn(run, reasons::CLEANUP_FAILED, &text);
+    tracing::warn!(run = %run.title(), reason, message, "cleanup failed, will try again");
+    if let Some(record) = run.status.run.as_ref().and_then(|r| r.job.clone())
+        && let Some(found) = ctx.stores.job(run.namespace(), &record.name)
+        && found.metadata.uid.as_deref() == Some(&record.uid)
+        && let Err(error) = jobs::stop(run, &found, &ctx.cluster).await
+    {
+        tracing::warn!(run = %run.title(), error = %chain(&error), "job of the failed cleanup not removed");
+        return Action::requeue(CLEANUP_PAUSE);
+    }
+    if let Err(error) = jobs::clear_failed(run, ctx).await {
+        tracing::warn!(run = %run.title(), error = %chain(&error), "jobs of the failed cleanup not removed");
+        return Action::requeue(CLEANUP_PAUSE);
+    }
+    run.status.run = None;
+    run.status.set(types::READY, Some(false), reasons::CLEANUP_FAILED, &text, ctx.clock.now());
+    if let Err(error) = ctx.state.runs.write(run).await {
+        // The stored status says that the clean-up goes on, so it does.
+        tracing::warn!(run = %run.title(), error = %chain(&error), "status not written");
+        ctx.state.runs.invalidate(&run.uid);
+        return Action::requeue(CLEANUP_PAUSE);
+    }
+    ctx.state.watch_pool.forget(&run.uid);
+    ctx.state.runs.pause(&run.uid, CLEANUP_PAUSE);
+    ctx.release_lock(&run.uid);
+    Action::requeue(CLEANUP_PAUSE)
+}
+
+/// Writes the status.
+///
+/// # Errors
+/// When to look at the run again; nothing else is done for it until then.
+async fn write(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Action> {
+    let Err(error) = ctx.state.runs.write(run).await else { return Ok(()) };
+    let error = ApiError::new(format!("writing the status of {}", run.title()), error);
+    let attempt = ctx.state.runs.failed(&run.uid);
+    match error.class() {
+        Class::NotFound if ctx.state.runs.is_gone(run).await => {
+            ctx.forget(&run.uid);
+            return Err(Action::await_change());
+        }
+        Class::Conflict => ctx.state.runs.invalidate(&run.uid),
+        _ => {}
+    }
+    tracing::warn!(run = %run.title(), attempt, error = %chain(&error), "status not written, will try again");
+    Err(Action::requeue(retry::backoff(attempt)))
+}

@@ -1,0 +1,281 @@
+//! The inputs of a run that has not begun, each settled once.
+//!
+//! Nothing is written here. An input that may still appear blocks the run; one that can never become right fails it with a
+//! message that says what to change.
+
+mod class;
+mod strategy;
+
+use backstay_api::conditions::reasons;
+use backstay_api::{Backup, ComponentPin, LocalRef, TypedRef, phase};
+use backstay_core::backup::{parameters, restore_target};
+use backstay_core::component::{Pin, Served, Unfit, may_restore};
+use backstay_core::contract::{GroupKind, Json, Mode, ObjectRef};
+use backstay_core::revision::Revision;
+use backstay_core::strategy_kind::strategy_kind;
+use backstay_engine::Component;
+use kube::Api;
+
+use super::application;
+use super::not_done::NotDone;
+use crate::cluster::error::ApiError;
+use crate::context::Context;
+use crate::state::run::{Run, RunSpec};
+
+/// The inputs of a run.
+pub(crate) struct Inputs {
+    /// The strategy object, as the class entry or the Backup names it.
+    pub strategy_ref: TypedRef,
+    /// Its kind.
+    pub kind: GroupKind,
+    /// The component that serves it.
+    pub component: Component,
+    /// The strategy's spec and the parameters, as the run pins them.
+    pub revision: Revision,
+    /// The application acted on, as the user names it.
+    pub application: TypedRef,
+    /// The application acted on, as the API server serves it.
+    pub application_ref: ObjectRef,
+    /// Name and uid of the Backup, on restore and clean-up.
+    pub backup: Option<(LocalRef, String)>,
+    /// `RestoreJob.spec.options`.
+    pub options: Option<Json>,
+    /// On restore: the strategy is the one of the time of the backup.
+    pub pinned: bool,
+}
+
+/// Settles the inputs of a run that has not begun, and acquires its lock on the application.
+///
+/// # Errors
+/// Why the run cannot begin now, or ever.
+pub(crate) async fn resolve(run: &Run, ctx: &Context) -> Result<Inputs, NotDone> {
+    let inputs = match &run.spec {
+        RunSpec::Backup(spec) => {
+            let (class, application) = (&spec.backup_class_name, &spec.application_ref);
+            let (strategy_ref, parameters) = class::current_entry(class, application, ctx).await?;
+            let source = format!("BackupClass {class:?}");
+            let Some(kind) = strategy_kind(&strategy_ref) else { return Err(nobodys(run, &source, ctx)) };
+            let component = component(&kind, ctx)?;
+            let revision =
+                strategy::current(&strategy_ref, &kind, &component, parameters, &source, ctx).await?;
+            Inputs {
+                application_ref: application::reference(run, application, &kind, &component, &ctx.cluster)
+                    .await?,
+                application: application.clone(),
+                strategy_ref,
+                kind,
+                component,
+                revision,
+                backup: None,
+                options: None,
+                pinned: true,
+            }
+        }
+        RunSpec::Restore(spec) => {
+            let backup = backup(run, &spec.backup_ref.name, ctx).await?;
+            let target = restore_target(&backup.spec.application_ref, spec.target_application_ref.as_ref());
+            of_backup(run, &backup, target, spec.options.clone(), ctx).await?
+        }
+        RunSpec::Cleanup(backup) => {
+            of_backup(run, backup, backup.spec.application_ref.clone(), None, ctx).await?
+        }
+    };
+    if let Err(before) = ctx.state.locks.try_acquire(run, &inputs.application, &inputs.kind) {
+        let application = &inputs.application_ref;
+        let message =
+            format!("waiting for {} to finish with {} {:?}", before.run, application.kind, application.name);
+        return Err(NotDone::Blocked {
+            reason: reasons::TARGET_BUSY,
+            message,
+            bounded: false,
+            give_up: None,
+        });
+    }
+    Ok(inputs)
+}
+
+/// Returns the application whose lock a run waits for, and the run's strategy kind, as far as they are known now; `None` for a
+/// run that does not wait for a lock.
+///
+/// # Errors
+/// The API server's.
+pub(crate) async fn awaited_lock(
+    run: &Run,
+    ctx: &Context,
+) -> Result<Option<(TypedRef, GroupKind)>, ApiError> {
+    let waits = |c: &backstay_api::Condition| c.reason == reasons::TARGET_BUSY;
+    if run.status.run.is_some() || !run.status.ready().is_some_and(waits) {
+        return Ok(None);
+    }
+    let (application, strategy) = match &run.spec {
+        RunSpec::Backup(spec) => {
+            let Ok((strategy, _)) = class::entry(&spec.backup_class_name, &spec.application_ref, ctx) else {
+                return Ok(None);
+            };
+            (spec.application_ref.clone(), strategy)
+        }
+        RunSpec::Restore(spec) => {
+            let Some(backup) = find_backup(run, &spec.backup_ref.name, ctx).await? else { return Ok(None) };
+            let target = restore_target(&backup.spec.application_ref, spec.target_application_ref.as_ref());
+            (target, backup.spec.strategy_ref)
+        }
+        RunSpec::Cleanup(backup) => (backup.spec.application_ref.clone(), backup.spec.strategy_ref.clone()),
+    };
+    Ok(strategy_kind(&strategy).map(|kind| (application, kind)))
+}
+
+/// A reference to a strategy without a group belongs to no controller: the run is left alone, as by the Go implementation, with
+/// an Event that says so.
+fn nobodys(run: &Run, source: &str, ctx: &Context) -> NotDone {
+    let note = format!(
+        "{source} names a strategy without strategyRef.apiGroup, so no controller knows this {} as its own; set the group, such as {}",
+        run.object.kind,
+        backstay_api::STRATEGY_GROUP
+    );
+    ctx.notices.warn(run, reasons::NO_STRATEGY_GROUP, &note);
+    NotDone::NotOurs
+}
+
+/// Returns the component that serves a strategy kind.
+fn component(kind: &GroupKind, ctx: &Context) -> Result<Component, NotDone> {
+    match ctx.components.registry.serving(kind) {
+        Served::By(component) => Ok(component.clone()),
+        Served::Foreign => Err(NotDone::NotOurs),
+        Served::Missing => {
+            let message = format!(
+                "strategy Kind {:?} is not served by any loaded component (served: {}); put its component into the components folder of the controller",
+                kind.kind,
+                ctx.components.registry.kinds()
+            );
+            Err(NotDone::Blocked {
+                reason: reasons::COMPONENT_MISSING,
+                message: message.clone(),
+                bounded: true,
+                give_up: Some((reasons::COMPONENT_MISSING, message)),
+            })
+        }
+    }
+}
+
+/// Reads the Backup that a RestoreJob names.
+async fn find_backup(run: &Run, name: &str, ctx: &Context) -> Result<Option<Backup>, ApiError> {
+    let api = Api::<Backup>::namespaced(ctx.cluster.client.clone(), run.namespace());
+    let doing = || format!("reading Backup \"{}/{name}\"", run.namespace());
+    api.get_opt(name).await.map_err(|e| ApiError::new(doing(), e))
+}
+
+/// Returns the Backup that a RestoreJob names, if it can be restored.
+async fn backup(run: &Run, name: &str, ctx: &Context) -> Result<Backup, NotDone> {
+    let Some(backup) = find_backup(run, name, ctx).await? else {
+        let message = format!(
+            "failed to get Backup: \"{}/{name}\" not found; name an existing Backup of this namespace in spec.backupRef",
+            run.namespace()
+        );
+        return Err(NotDone::failed(reasons::BACKUP_NOT_FOUND, message));
+    };
+    match strategy_kind(&backup.spec.strategy_ref) {
+        None => return Err(nobodys(run, &format!("Backup {name:?}"), ctx)),
+        Some(kind) if matches!(ctx.components.registry.serving(&kind), Served::Foreign) => {
+            return Err(NotDone::NotOurs);
+        }
+        Some(_) => {}
+    }
+    if backup.metadata.deletion_timestamp.is_some() {
+        return Err(NotDone::failed(
+            reasons::BACKUP_NOT_FOUND,
+            format!("Backup {name:?} is being deleted; restore another one"),
+        ));
+    }
+    match backup.status.as_ref().and_then(|s| s.phase.as_deref()) {
+        Some(phase::FAILED) => Err(NotDone::failed(
+            reasons::BACKUP_FAILED_PHASE,
+            format!("Backup {name:?} is in phase Failed and cannot be restored; choose one in phase Ready"),
+        )),
+        Some(phase::PENDING) => {
+            let message = format!(
+                "Backup {name:?} is in phase Pending; wait until it is Ready, or restore another one"
+            );
+            Err(NotDone::blocked(reasons::BACKUP_NOT_READY, message))
+        }
+        Some(phase::READY) => Ok(backup),
+        _ => {
+            let note = format!("Backup {name:?} has no phase; it is restored all the same");
+            ctx.notices.warn(run, reasons::BACKUP_PHASE_UNKNOWN, &note);
+            Ok(backup)
+        }
+    }
+}
+
+/// Settles the inputs of a run on an existing Backup: with the strategy at the time of the backup, if that is pinned.
+async fn of_backup(
+    run: &Run,
+    backup: &Backup,
+    application: TypedRef,
+    options: Option<Json>,
+    ctx: &Context,
+) -> Result<Inputs, NotDone> {
+    let kind = strategy_kind(&backup.spec.strategy_ref).ok_or(NotDone::NotOurs)?;
+    let component = component(&kind, ctx)?;
+    let descriptor = component.descriptor();
+    let able = match run.mode {
+        Mode::Cleanup => descriptor.traits.cleanup,
+        _ => descriptor.traits.restore,
+    };
+    if !able {
+        let unfit = Unfit::Mode { loaded: descriptor.name.clone(), mode: run.mode.as_str() };
+        return Err(NotDone::failed(reasons::COMPONENT_MISSING, unfit.to_string()));
+    }
+    if run.mode == Mode::Restore {
+        application::check_kind(&backup.spec.application_ref, &kind, &component)?;
+    }
+    let status = backup.status.clone().unwrap_or_default();
+    let pin = status.component.as_ref().map(|p: &ComponentPin| Pin {
+        name: &p.name,
+        version: &p.version,
+        digest: &p.digest,
+    });
+    if let Err(unfit) = may_restore(&kind, pin, descriptor, component.digest()) {
+        return Err(NotDone::blocked(reasons::COMPONENT_MISSING, unfit.to_string()));
+    }
+    let (revision, pinned) = match &status.strategy_revision {
+        Some(name) => {
+            let revision = ctx.records.revisions.get(name).await?;
+            (revision, true)
+        }
+        None => {
+            let strategy = &backup.spec.strategy_ref;
+            let own = parameters(backup);
+            let found = strategy::current(strategy, &kind, &component, own.clone(), "Backup", ctx).await;
+            let revision = match found {
+                // Such a component finds all it needs in the Backup.
+                Err(NotDone::Blocked { .. } | NotDone::Failed { .. })
+                    if !descriptor.traits.strategy_on_restore =>
+                {
+                    Revision {
+                        kind: kind.clone(),
+                        name: strategy.name.clone(),
+                        spec: Json::Null,
+                        parameters: own,
+                    }
+                }
+                found => found?,
+            };
+            (revision, false)
+        }
+    };
+    let application_ref = application::reference(run, &application, &kind, &component, &ctx.cluster).await?;
+    Ok(Inputs {
+        strategy_ref: backup.spec.strategy_ref.clone(),
+        kind,
+        component,
+        revision,
+        application,
+        application_ref,
+        backup: Some((
+            LocalRef::new(backup.metadata.name.clone().unwrap_or_default()),
+            backup.metadata.uid.clone().unwrap_or_default(),
+        )),
+        options,
+        pinned,
+    })
+}

@@ -1,0 +1,101 @@
+//! The checkpoint of a run: read at the beginning of a wake, and written before every act.
+
+use backstay_api::conditions::reasons;
+use backstay_core::contract::{Mode, Stage};
+use backstay_core::steps::{HandoverTarget, Next, StoredCheckpoint, Wake};
+use kube::Client;
+use kube::core::Status;
+
+use super::pods;
+use crate::cluster::error::ApiError;
+use crate::informers::stores::Stores;
+use crate::records::checkpoints::{Checkpoints, RecordsError};
+use crate::run::not_done::NotDone;
+use crate::run::pinned::{Pinned, pin_of};
+use crate::state::run::Run;
+use crate::state::step_cache::StepCache;
+
+/// Returns the stored checkpoint, which is read once.
+///
+/// # Errors
+/// See [`RecordsError`]; a conflict if the run has changed since it was seen.
+pub(crate) async fn stored(
+    run: &Run,
+    cache: &mut StepCache,
+    records: &Checkpoints,
+    client: &Client,
+) -> Result<Option<StoredCheckpoint>, RecordsError> {
+    if cache.checkpoint.is_unread() {
+        let found = records.get(&run.uid).await?;
+        // An old list can show a finished run as unfinished, and the checkpoint of a finished run is deleted: such a run
+        // would begin anew.
+        check_current(run, client).await?;
+        cache.checkpoint = found.into();
+    }
+    Ok(cache.stored().cloned())
+}
+
+/// Checks that the API server has the run at the resource version that was seen.
+async fn check_current(run: &Run, client: &Client) -> Result<(), ApiError> {
+    let doing = || format!("reading {}", run.title());
+    let now = run.read_again(client).await.map_err(|e| ApiError::new(doing(), e))?;
+    if now.is_some_and(|now| now.resource_version == run.resource_version) {
+        return Ok(());
+    }
+    Err(changed(doing()))
+}
+
+/// The conflict of a run that has changed since it was seen. `doing` completes the sentence "… failed".
+pub(crate) fn changed(doing: String) -> ApiError {
+    let changed = Status::failure("it has changed since it was seen", "Conflict").with_code(409);
+    ApiError::new(doing, kube::Error::Api(changed.boxed()))
+}
+
+/// Writes the checkpoint if it has changed; before an act in any case, as a fence against another controller.
+///
+/// # Errors
+/// The API server's.
+pub(crate) async fn write(
+    run: &Run,
+    pinned: &Pinned,
+    wake: &mut Wake,
+    next: &Next,
+    cache: &mut StepCache,
+    records: &Checkpoints,
+    stores: &Stores,
+) -> Result<(), NotDone> {
+    let acts = matches!(next, Next::Act(_));
+    let Some((checkpoint, since)) = wake.checkpoint().filter(|_| acts || wake.unwritten().is_some()) else {
+        return Ok(());
+    };
+    let mut pods = cache.stored().map(|stored| stored.pods.clone()).unwrap_or_default();
+    if let Next::Act(actions) = next {
+        pods::note(actions, &mut pods, run, stores);
+    }
+    let stored = StoredCheckpoint {
+        run: run.object.clone(),
+        run_uid: run.uid.clone(),
+        component: pin_of(&pinned.component),
+        stage: checkpoint.stage.clone(),
+        stage_since: since,
+        data: checkpoint.data.clone(),
+        pods,
+        stranded: handover_target(run, pinned, &checkpoint.stage),
+        writer: String::new(),
+    };
+    cache.write(stored, records).await.map_err(|e| e.late_as(reasons::RUN_DEADLINE_EXCEEDED))?;
+    tracing::debug!(run = %run.title(), stage = %checkpoint.stage, "checkpoint written");
+    wake.written();
+    Ok(())
+}
+
+/// Returns for whom the checkpoint is kept if the run ends badly in this stage.
+fn handover_target(run: &Run, pinned: &Pinned, stage: &str) -> Option<HandoverTarget> {
+    let stages = &pinned.component.descriptor().stages;
+    let keeps = |s: &Stage| s.mode == run.mode && s.name == stage && s.keeps_checkpoint;
+    if run.mode != Mode::Restore || !stages.iter().any(keeps) {
+        return None;
+    }
+    let backup_uid = pinned.record.backup_uid.clone().unwrap_or_default();
+    Some(HandoverTarget { target: run.target_of(&pinned.record.application_ref), backup_uid })
+}

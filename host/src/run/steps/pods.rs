@@ -1,0 +1,122 @@
+//! Pod runs of a step: Jobs like that of a pod strategy, by the same rules.
+
+use std::collections::BTreeMap;
+
+use backstay_api::conditions::reasons;
+use backstay_api::names;
+use backstay_core::contract::{Action, Json, ObjectRef, PodResult, ReadError, RunPod, WriteError};
+use backstay_core::job::{JobSpec, Ownership, PodRunNote, build, end, ownership};
+use backstay_core::pod_policy;
+use k8s_openapi::api::batch::v1::Job;
+use kube::Api;
+
+use super::calls::{StepError, create_or_find, read_error, with_retries, write_error};
+use super::scope::StepScope;
+use crate::cluster::write::Created;
+use crate::informers::stores::Stores;
+use crate::run::not_done::{NotDone, findings_text};
+use crate::run::{jobs, pod_result};
+use crate::state::run::Run;
+use crate::state::step_cache::StepCache;
+
+/// Returns the Job of the pod run `name`.
+pub(crate) fn reference(name: &str, scope: &StepScope<'_>) -> ObjectRef {
+    ObjectRef {
+        api_version: "batch/v1".to_owned(),
+        kind: "Job".to_owned(),
+        namespace: Some(scope.run.namespace().to_owned()),
+        name: names::pod_run_name(scope.run.name(), name),
+    }
+}
+
+/// Creates the Job of a pod run, unless this run has created it before, and returns the Job.
+///
+/// # Errors
+/// The run fails if the pod is not allowed.
+pub(crate) async fn start(run: RunPod, scope: &StepScope<'_>) -> Result<Option<Json>, StepError<WriteError>> {
+    let violations = pod_policy::check(&run.spec.template, scope.registry.pods(scope.component()));
+    if !violations.is_empty() {
+        let message = format!(
+            "the pod {:?} that the strategy asked for is not allowed: {}",
+            run.name,
+            findings_text(&violations)
+        );
+        return Err(NotDone::failed(reasons::POD_POLICY_VIOLATION, message).into());
+    }
+    let name = reference(&run.name, scope).name;
+    let request = scope.request;
+    // A pod run of a cancelled run is to undo it.
+    let deadline = request.cancelled.as_ref().map_or(request.deadline, |c| c.deadline);
+    let spec = JobSpec {
+        name: &name,
+        run: &scope.run.object,
+        run_uid: &scope.run.uid,
+        mode: scope.run.mode,
+        strategy: &scope.pinned.kind,
+        seconds_left: (deadline - request.now).max(1),
+    };
+    let built = build(&spec, &run.spec);
+    let api = Api::<Job>::namespaced(scope.cluster.client.clone(), scope.run.namespace());
+    let create = || jobs::submit(&api, &built, &scope.cluster.client);
+    match create_or_find(scope.budget, create, || api.get(&name)).await {
+        Ok(Created::New(created)) => {
+            jobs::warn_of(&run.spec, scope.run, scope.notices);
+            Ok(Some(visible(created)))
+        }
+        Ok(Created::Existing(there)) => {
+            let ours = matches!(ownership(&there, &scope.run.object, &scope.run.uid), Ownership::Ours { .. });
+            let there = visible(there);
+            if ours { Ok(Some(there)) } else { Err(WriteError::AlreadyExists(there).into()) }
+        }
+        Err(error) => Err(write_error(&error).into()),
+    }
+}
+
+/// Returns a Job as the guest sees it.
+fn visible(mut job: Job) -> Json {
+    job.metadata.managed_fields = None;
+    // Plain data: serialising it cannot fail.
+    serde_json::to_value(&job).unwrap_or_default()
+}
+
+/// Adds the pod runs among these actions to the checkpoint's notes. The note of one whose Job exists stays as it is.
+pub(crate) fn note(actions: &[Action], pods: &mut BTreeMap<String, PodRunNote>, run: &Run, stores: &Stores) {
+    for action in actions {
+        let Action::RunPod(asked) = action else { continue };
+        let job = stores.job(run.namespace(), &names::pod_run_name(run.name(), &asked.name));
+        let started =
+            job.is_some_and(|job| matches!(ownership(&job, &run.object, &run.uid), Ownership::Ours { .. }));
+        if !started || !pods.contains_key(&asked.name) {
+            pods.insert(asked.name.clone(), PodRunNote::of_run(&asked.spec));
+        }
+    }
+}
+
+/// Returns the result of the pod run `name`; `None` while it runs.
+///
+/// # Errors
+/// The API server's, where the pods of its Job are listed.
+pub(crate) async fn result(
+    name: &str,
+    scope: &StepScope<'_>,
+    cache: &StepCache,
+) -> Result<Option<PodResult>, StepError<ReadError>> {
+    let on_record = cache.pod(name);
+    let name = reference(name, scope).name;
+    let api = Api::<Job>::namespaced(scope.cluster.client.clone(), scope.run.namespace());
+    // A watch may be behind: the Job itself is read once in a while.
+    let due = scope.runs.job_read_due(&scope.run.uid, scope.recheck);
+    let found = match scope.stores.job(scope.run.namespace(), &name).filter(|_| !due) {
+        Some(found) => found.as_ref().clone(),
+        None => with_retries(scope.budget, || api.get(&name)).await.map_err(|e| read_error(&e))?,
+    };
+    if !matches!(ownership(&found, &scope.run.object, &scope.run.uid), Ownership::Ours { .. }) {
+        return Err(ReadError::NotFound.into());
+    }
+    let Some(end) = end(&found) else { return Ok(None) };
+    let note = on_record.unwrap_or_else(|| PodRunNote::of(&found));
+    let (cluster, stores) = (scope.cluster, scope.stores);
+    let result =
+        pod_result::collect(scope.run, &found, &end, note.data, note.log_lines, cluster, stores).await;
+    Ok(Some(result.map_err(NotDone::from)?))
+}

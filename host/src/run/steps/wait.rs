@@ -1,0 +1,137 @@
+//! A wait of the guest: the watches that wake the run, and when it is looked at without any event.
+
+use std::time::Duration;
+
+use backstay_core::contract::{ObjectRef, Selection, Wait, Watch};
+use backstay_core::run_report::NotDone;
+use backstay_core::steps::{ContractViolation, Reach, Verb};
+
+use super::observe::Seen;
+use super::scope::StepScope;
+use crate::cluster::dynamic::access_resource;
+use crate::state::step_cache::{StepCache, Written};
+use crate::state::watch_pool::{Selector, Versions, WatchKey, is_older};
+
+/// A watch that the run waits for, and the versions that it has read; `None` if it has read none.
+type Wanted = (WatchKey, Option<Versions>);
+
+/// The recheck of a run while every watch is live, at least.
+const STRETCHED: Duration = Duration::from_secs(60);
+/// How soon a run is looked at again if an object changed before the run began to wait for it.
+const AT_ONCE: Duration = Duration::from_millis(200);
+
+/// Begins the watches, and returns the wait of the run.
+///
+/// # Errors
+/// The guest waits for an object that its component may not watch.
+pub(crate) fn wait(
+    wait: Wait,
+    scope: &StepScope<'_>,
+    cache: &StepCache,
+    seen: &Seen,
+) -> Result<NotDone, ContractViolation> {
+    let mut wanted = Vec::with_capacity(wait.watch.len());
+    let mut unwatched = wait.watch.is_empty();
+    let mut net = Duration::MAX;
+    for watch in &wait.watch {
+        match watch {
+            // The controller watches the Jobs of all runs; the net under that watch is that of pod strategies.
+            Watch::Pod(_) => net = scope.recheck,
+            Watch::Object(object) => match of_object(object, scope, cache, seen)? {
+                Some(watch) => wanted.push(watch),
+                None => unwatched = true,
+            },
+            Watch::Objects(selection) => wanted.push(of_selection(selection, scope, seen)?),
+        }
+    }
+    let state = scope.watch_pool.wait_for(&scope.run.object, &scope.run.uid, wanted);
+    let asked = Duration::from_secs(u64::from(wait.recheck_after));
+    let recheck = match (state.changed, state.live && !unwatched) {
+        (true, _) => AT_ONCE,
+        (false, true) => asked.max(STRETCHED.min(scope.recheck)),
+        (false, false) => asked,
+    };
+    let left = u64::try_from(wait.deadline - scope.request.now).unwrap_or(0);
+    Ok(NotDone::StrategyWaits {
+        reason: wait.reason,
+        message: wait.message,
+        recheck: recheck.min(net).min(Duration::from_secs(left)),
+    })
+}
+
+/// Returns the watch of an object; `None` for an application whose kind the component does not watch, since the controller
+/// only reads it.
+fn of_object(
+    object: &ObjectRef,
+    scope: &StepScope<'_>,
+    cache: &StepCache,
+    seen: &Seen,
+) -> Result<Option<Wanted>, ContractViolation> {
+    let namespace = object.namespace.as_deref();
+    let reach = match scope.grants.reach(Verb::Watch, &object.api_version, &object.kind, namespace) {
+        Ok(reach) => reach,
+        Err(_) if scope.grants.is_application(object) => return Ok(None),
+        Err(violation) => return Err(violation),
+    };
+    let read = last_seen(object, cache, seen)
+        .map(|version| version.into_version().into_iter().map(|v| (object.name.clone(), v)).collect());
+    Ok(Some((key(&reach, namespace, Selector::Name(object.name.clone()), scope), read)))
+}
+
+fn of_selection(
+    selection: &Selection,
+    scope: &StepScope<'_>,
+    seen: &Seen,
+) -> Result<Wanted, ContractViolation> {
+    let namespace = selection.namespace.as_deref();
+    let reach = scope.grants.reach(Verb::Watch, &selection.api_version, &selection.kind, namespace)?;
+    let read = seen.lists.iter().find(|(read, _)| read == selection).map(|(_, versions)| versions.clone());
+    Ok((key(&reach, namespace, Selector::Labels(selection.labels.clone()), scope), read))
+}
+
+fn key(reach: &Reach<'_>, namespace: Option<&str>, selector: Selector, scope: &StepScope<'_>) -> WatchKey {
+    WatchKey {
+        component: scope.component().to_owned(),
+        resource: access_resource(reach.access()),
+        namespace: namespace.map(str::to_owned),
+        selector,
+    }
+}
+
+/// What the guest has seen of an object.
+enum LastSeen {
+    /// The object did not exist.
+    Missing,
+    /// The object had this resource version.
+    At(String),
+}
+
+impl LastSeen {
+    fn into_version(self) -> Option<String> {
+        match self {
+            Self::Missing => None,
+            Self::At(version) => Some(version),
+        }
+    }
+}
+
+/// Returns what the guest saw of an object last, by a read, in a list, or as the result of its own write.
+fn last_seen(object: &ObjectRef, cache: &StepCache, seen: &Seen) -> Option<LastSeen> {
+    let of_kind = |s: &Selection| {
+        s.api_version == object.api_version && s.kind == object.kind && s.namespace == object.namespace
+    };
+    let listed = || seen.lists.iter().find_map(|(s, items)| items.get(&object.name).filter(|_| of_kind(s)));
+    let read = match seen.objects.get(object) {
+        Some(Some(version)) => Some(LastSeen::At(version.clone())),
+        Some(None) => Some(LastSeen::Missing),
+        None => listed().cloned().map(LastSeen::At),
+    };
+    match (read, cache.written.get(object)) {
+        // The read was before the write.
+        (Some(LastSeen::At(read)), Some(Written::At(written))) if is_older(&read, written) => {
+            Some(LastSeen::At(written.clone()))
+        }
+        (None, Some(Written::At(written))) => Some(LastSeen::At(written.clone())),
+        (read, _) => read,
+    }
+}

@@ -1,0 +1,140 @@
+//! One wake of a run that takes steps: the guest decides, and the host observes and acts for it.
+//!
+//! The host writes before it goes on: the conditions, then the checkpoint, then it does what the decision asks for. So a
+//! process that dies anywhere begins the wake anew with the last checkpoint, and the guest looks whether it has acted
+//! already. The same write stops a process that lost its lease and does not know it: no act goes without a checkpoint, and
+//! a checkpoint is not written over that of another process. Only acts of a guest that has no checkpoint yet are not fenced.
+
+use backstay_core::contract::{Condition, Event, Mode, Outcome, Request};
+use backstay_core::steps::{Next, Pins, Wake, room_for};
+use backstay_engine::Component;
+use jiff::Timestamp;
+
+use super::observe::Seen;
+use super::retry_budget::RetryBudget;
+use super::scope::StepScope;
+use super::{act, checkpoint, observe, wait};
+use crate::context::Context;
+use crate::informers::stores::Stores;
+use crate::run::cancel::check_deadlines;
+use crate::run::not_done::{NotDone, guest_failed};
+use crate::run::pinned::Pinned;
+use crate::run::request;
+use crate::run::save::save;
+use crate::state::notices::Notices;
+use crate::state::run::Run;
+use crate::state::run_cache::RunCache;
+use crate::state::step_cache::StepCache;
+
+/// One wake of a run. `Ok` means that the guest is done.
+///
+/// # Errors
+/// Why the run is not done.
+pub(crate) async fn wake(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Result<Option<Outcome>, NotDone> {
+    let mut cache = ctx.state.step_caches.take(&run.uid);
+    let done = steps(run, pinned, &mut cache, ctx).await;
+    ctx.state.step_caches.put(&run.uid, cache);
+    done
+}
+
+async fn steps(
+    run: &mut Run,
+    pinned: &Pinned,
+    cache: &mut StepCache,
+    ctx: &Context,
+) -> Result<Option<Outcome>, NotDone> {
+    let (records, registry, undo_deadline) =
+        (&ctx.records.checkpoints, &ctx.components.registry, ctx.settings.undo_deadline);
+    check_deadlines(run, registry, ctx.clock.now(), undo_deadline)?;
+    let mut request = build_request(run, pinned, cache, ctx).await?;
+    let stored = checkpoint::stored(run, cache, records, &ctx.cluster.client).await?;
+    let since = stored.as_ref().map_or(request.started_at, |s| s.stage_since);
+    let mut wake = Wake::new(stored.map(|s| s.checkpoint()), since, request.now);
+    let pins = Pins::of(&request);
+    let budget = RetryBudget::new();
+    let mut seen = Seen::new(cache.bypass_watches.elapsed(ctx.settings.recheck));
+    loop {
+        // Retries can make a wake take minutes: the run may have to end meanwhile.
+        check_not_deleted(run, &ctx.stores)?;
+        request.cancelled = check_deadlines(run, registry, ctx.clock.now(), undo_deadline)?;
+        let (told, view) = (request.clone(), wake.view());
+        let call = move |component: &Component| component.step(&told, &view);
+        let step = ctx.components.call(&pinned.component, "step", call).await?;
+        publish(run, &step.conditions, &step.events, &ctx.state.runs, &ctx.notices, ctx.clock.now()).await?;
+        let next = wake.take(step.checkpoint, step.decision)?;
+        if !matches!(next, Next::Read(_)) {
+            checkpoint::write(run, pinned, &mut wake, &next, cache, records, &ctx.stores).await?;
+        }
+        let scope = StepScope::new(run, pinned, &request, &pins, &budget, ctx);
+        match next {
+            Next::Read(queries) => {
+                let answers = observe::answer(queries, &scope, cache, &mut seen).await?;
+                wake.answered(answers);
+            }
+            Next::Act(actions) => {
+                let results = act::act(actions, &scope, cache, &seen).await?;
+                wake.acted(results);
+            }
+            Next::Wait(wait) => return Err(wait::wait(wait, &scope, cache, &seen)?),
+            Next::Done(outcome) => return Ok(outcome),
+            Next::Fail(failure) => return Err(guest_failed(failure)),
+        }
+    }
+}
+
+/// Builds the request of the wake's calls, with the checkpoint that an earlier restore handed over.
+async fn build_request(
+    run: &Run,
+    pinned: &Pinned,
+    cache: &mut StepCache,
+    ctx: &Context,
+) -> Result<Request, NotDone> {
+    let records = &ctx.records.checkpoints;
+    let now = ctx.clock.now();
+    let mut request =
+        request::build(run, pinned, &mut cache.backup, &ctx.cluster.client, &ctx.stores, records, now)
+            .await?;
+    if cache.inherited.is_unread() && run.mode == Mode::Restore {
+        let target = run.target_of(&pinned.record.application_ref);
+        let component = &pinned.component.descriptor().name;
+        cache.inherited = records.inherited(component, &target).await?.into();
+    }
+    request.inherited = cache.inherited.present().filter(|left| left.run_uid != run.uid).cloned();
+    Ok(request)
+}
+
+/// Checks that no watch shows the deletion of a run that was not deleted when the wake began: the deleted run begins a new
+/// wake, or none.
+fn check_not_deleted(run: &Run, stores: &Stores) -> Result<(), NotDone> {
+    match run.shown(stores) {
+        Some(now) if now.deleting && !run.deleting => {
+            Err(checkpoint::changed(format!("going on with {}", run.title())).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes the guest's conditions on the run if they change anything, and posts its Events.
+async fn publish(
+    run: &mut Run,
+    conditions: &[Condition],
+    events: &[Event],
+    runs: &RunCache,
+    notices: &Notices,
+    now: Timestamp,
+) -> Result<(), NotDone> {
+    room_for(conditions, &run.status.conditions, run.mode)?;
+    for c in conditions {
+        run.status.set(&c.type_, c.status, &c.reason, &notices.redact(&c.message), now);
+    }
+    if !conditions.is_empty() {
+        save(run, "writing the conditions", runs).await?;
+    }
+    for event in events {
+        match event.warning {
+            true => notices.warn(run, &event.reason, &event.message),
+            false => notices.note(run, &event.reason, &event.message),
+        }
+    }
+    Ok(())
+}

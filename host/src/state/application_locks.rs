@@ -1,0 +1,63 @@
+//! The turns on applications, shared by all workers.
+
+use parking_lot::{Mutex, MutexGuard};
+
+use backstay_api::{RunRecord, TypedRef};
+use backstay_core::application_locks::{Claim, LockTable};
+use backstay_core::contract::{GroupKind, Mode};
+use backstay_core::strategy_kind::strategy_kind;
+
+use crate::state::run::Run;
+
+/// [`LockTable`] behind a lock.
+#[derive(Default)]
+pub struct ApplicationLocks(Mutex<LockTable>);
+
+impl ApplicationLocks {
+    fn table(&self) -> MutexGuard<'_, LockTable> {
+        // A panic while this lock was held cannot leave the table half-changed: each change is one call.
+        self.0.lock()
+    }
+
+    /// Takes the turn on `application` for a run that is about to begin.
+    ///
+    /// # Errors
+    /// The run to wait for.
+    pub fn try_acquire(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) -> Result<(), Claim> {
+        self.table().try_acquire(&run.target_of(application), &claim(run, strategy))
+    }
+
+    /// Notes that a run which has begun holds its turn.
+    pub fn restore(&self, run: &Run) {
+        let Some(RunRecord { application_ref, strategy_ref: Some(strategy), .. }) = run.status.run.as_deref()
+        else {
+            return;
+        };
+        if let Some(kind) = strategy_kind(strategy) {
+            self.table().restore(&run.target_of(application_ref), claim(run, &kind));
+        }
+    }
+
+    /// Notes that a run which has not begun waited for its turn on `application` before this process started.
+    pub fn enqueue(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) {
+        self.table().enqueue(&run.target_of(application), claim(run, strategy));
+    }
+
+    /// Gives back what a run holds; returns the runs to look at now.
+    pub fn release(&self, uid: &str) -> Vec<Claim> {
+        self.table().release(uid)
+    }
+}
+
+fn claim(run: &Run, strategy: &GroupKind) -> Claim {
+    Claim {
+        run_uid: run.uid.clone(),
+        run: run.title(),
+        mode: run.mode,
+        strategy: strategy.clone(),
+        created: match (run.mode, run.deleted_at) {
+            (Mode::Cleanup, Some(deleted)) => deleted.as_second(),
+            _ => run.created,
+        },
+    }
+}

@@ -1,0 +1,113 @@
+//! The controller's finalizers: on Backups whose strategy it serves, and on runs that may have something to undo.
+
+use backstay_api::{Backup, BackupJob, RestoreJob, finalizers};
+use backstay_core::contract::Mode;
+use kube::api::Patch;
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::cluster::error::{ApiError, is_not_found};
+use crate::cluster::write::patch_params;
+use crate::state::run::Run;
+
+/// Removes the controller's finalizers and that of the Go implementation from the object of a run. Other finalizers stay. A
+/// missing object is no error.
+///
+/// # Errors
+/// The API server's; a conflict means that the finalizers have changed since they were read.
+pub async fn remove(run: &Run, client: &Client) -> Result<(), ApiError> {
+    remove_where(run, client, |finalizer| finalizers::is_ours(finalizer) || finalizer == finalizers::UNDO)
+        .await
+}
+
+/// Removes the finalizer that holds a run until its component has undone what it began.
+///
+/// # Errors
+/// As [`remove`].
+pub async fn remove_undo(run: &Run, client: &Client) -> Result<(), ApiError> {
+    remove_where(run, client, |finalizer| finalizer == finalizers::UNDO).await
+}
+
+/// Adds the finalizer that holds a run, and returns the object's resource version.
+///
+/// # Errors
+/// The API server's; a conflict means that the run has changed since it was seen.
+pub async fn add_undo(run: &Run, client: &Client) -> Result<String, ApiError> {
+    if run.is_held() {
+        return Ok(run.resource_version.clone());
+    }
+    let mut all = run.finalizers.clone();
+    all.push(finalizers::UNDO.to_owned());
+    let version = Some(run.resource_version.clone());
+    let added = match run.mode {
+        Mode::Backup => patch::<BackupJob>(&namespaced(run, client), run.name(), version, &all).await,
+        Mode::Restore => patch::<RestoreJob>(&namespaced(run, client), run.name(), version, &all).await,
+        Mode::Cleanup => return Ok(run.resource_version.clone()),
+    };
+    added.map_err(|e| ApiError::new(format!("adding a finalizer to {}", run.title()), e))
+}
+
+/// Adds the controller's finalizer to a Backup.
+///
+/// # Errors
+/// The API server's.
+pub async fn add(backup: &Backup, client: &Client) -> Result<(), kube::Error> {
+    let api = Api::<Backup>::namespaced(client.clone(), &backup.namespace().unwrap_or_default());
+    let mut all = backup.finalizers().to_vec();
+    all.push(finalizers::CLEANUP.to_owned());
+    patch(&api, &backup.name_any(), backup.resource_version(), &all).await.map(drop)
+}
+
+/// Removes the finalizers that `ours` selects.
+async fn remove_where(run: &Run, client: &Client, ours: impl Fn(&str) -> bool) -> Result<(), ApiError> {
+    let taken = match run.mode {
+        Mode::Backup => remove_from::<BackupJob>(run, client, ours).await,
+        Mode::Restore => remove_from::<RestoreJob>(run, client, ours).await,
+        Mode::Cleanup => remove_from::<Backup>(run, client, ours).await,
+    };
+    match taken {
+        Err(error) if !is_not_found(&error) => {
+            Err(ApiError::new(format!("removing the finalizer of {}", run.title()), error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn namespaced<K>(run: &Run, client: &Client) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    Api::namespaced(client.clone(), run.namespace())
+}
+
+async fn remove_from<K>(run: &Run, client: &Client, ours: impl Fn(&str) -> bool) -> Result<(), kube::Error>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    let api: Api<K> = namespaced(run, client);
+    let object = api.get(run.name()).await?;
+    let kept: Vec<String> = object.finalizers().iter().filter(|f| !ours(f)).cloned().collect();
+    if object.uid().as_deref() != Some(&run.uid) || kept == object.finalizers() {
+        return Ok(());
+    }
+    patch(&api, run.name(), object.resource_version(), &kept).await.map(drop)
+}
+
+async fn patch<K>(
+    api: &Api<K>,
+    name: &str,
+    version: Option<String>,
+    all: &[String],
+) -> Result<String, kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let body = json!({"metadata": {"resourceVersion": version, "finalizers": all}});
+    let patched = api.patch(name, &patch_params(), &Patch::Merge(body)).await?;
+    Ok(patched.resource_version().unwrap_or_default())
+}

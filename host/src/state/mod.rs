@@ -1,0 +1,59 @@
+//! State of this process: nothing in it has to survive a restart.
+
+pub mod application_locks;
+pub mod deleted_backups;
+pub mod finalizers;
+pub mod notices;
+pub mod period;
+pub mod priority;
+pub mod queues;
+pub mod run;
+pub mod run_cache;
+pub mod step_cache;
+pub mod watch_pool;
+
+use std::sync::Arc;
+
+use crate::cluster::impersonation::Impersonation;
+use application_locks::ApplicationLocks;
+use deleted_backups::DeletedBackups;
+use kube::Client;
+use priority::Precedence;
+use queues::Queues;
+use run_cache::RunCache;
+use step_cache::StepCaches;
+use watch_pool::WatchPool;
+
+/// The state of this process.
+pub struct State {
+    /// Queues of objects to reconcile.
+    pub queues: Arc<Queues>,
+    /// The controller's own last writes of runs, and their failures.
+    pub runs: RunCache,
+    /// Priority of results.
+    pub priority: Precedence,
+    /// Locks of runs on applications.
+    pub locks: ApplicationLocks,
+    /// What is known of runs whose strategy takes steps.
+    pub step_caches: StepCaches,
+    /// Watches of what waiting runs named.
+    pub watch_pool: WatchPool,
+    /// Deleted Backups whose records are still to be deleted.
+    pub deleted_backups: DeletedBackups,
+}
+
+impl State {
+    /// The state of a process that has just started and enqueues into `queues`.
+    #[must_use]
+    pub fn new(queues: Arc<Queues>, client: Client, impersonation: Arc<Impersonation>) -> Self {
+        Self {
+            watch_pool: WatchPool::new(impersonation, queues.clone()),
+            queues,
+            runs: RunCache::new(client),
+            priority: Precedence::default(),
+            locks: ApplicationLocks::default(),
+            step_caches: StepCaches::default(),
+            deleted_backups: DeletedBackups::default(),
+        }
+    }
+}

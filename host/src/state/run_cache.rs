@@ -1,0 +1,165 @@
+//! What this process knows of runs beyond the watches: its own last writes, and its failures.
+//!
+//! A watch lags behind this process's own writes. A run that was just written must not be judged by its older state, or the
+//! same write is tried again and refused. So the last write counts until the watch shows something newer.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use kube::Client;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::time::Instant;
+
+use super::period::Period;
+use super::run::Run;
+
+/// The cache, by uid of the run.
+pub struct RunCache {
+    client: Client,
+    entries: Mutex<HashMap<String, Entry>>,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// Resource versions that this process's writes have replaced, and the run as the last write left it.
+    written: Option<(Vec<String>, Run)>,
+    /// A conflict has shown that the known state is out of date: the run is read before the next step.
+    invalid: bool,
+    /// Failures in a row.
+    failures: u32,
+    /// Until when the run is not reconciled, although its own writes enqueue it.
+    paused_until: Option<Instant>,
+    /// Once in a period, the run's Job is read from the API server.
+    job_read: Period,
+}
+
+impl RunCache {
+    /// An empty cache, which reads and writes runs by `client`.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client, entries: Mutex::default() }
+    }
+
+    /// Returns the client that reads and writes runs.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries.lock()
+    }
+
+    /// Returns the run as it is now, given what a watch showed; `None` if it no longer exists.
+    ///
+    /// # Errors
+    /// The API server's, where the run has to be read again.
+    pub async fn current(&self, seen: Run) -> Result<Option<Run>, kube::Error> {
+        if let Some(known) = self.known(&seen) {
+            return Ok(Some(known));
+        }
+        let read = seen.read_again(&self.client).await?;
+        let mut entries = self.entries();
+        if let Some(entry) = entries.get_mut(&seen.uid) {
+            entry.invalid = false;
+            // What the watch shows until it catches up is older than what was just read.
+            entry.written = read.clone().map(|run| (vec![seen.resource_version.clone()], run));
+            if entry.written.as_ref().is_some_and(|(_, run)| run.resource_version == seen.resource_version) {
+                entry.written = None;
+            }
+        }
+        Ok(read)
+    }
+
+    /// Returns the run as this process's own writes or the watch have it; `None` if neither is up to date.
+    fn known(&self, seen: &Run) -> Option<Run> {
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(&seen.uid) else { return Some(seen.clone()) };
+        if entry.invalid {
+            return None;
+        }
+        if let Some((replaced, run)) = &entry.written
+            && replaced.contains(&seen.resource_version)
+        {
+            let mut run = run.clone();
+            run.deleting |= seen.deleting;
+            return Some(run);
+        }
+        entry.written = None;
+        Some(seen.clone())
+    }
+
+    /// Writes the status of a run if it changed, and notes the write. Returns whether anything was written.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn write(&self, run: &mut Run) -> Result<bool, kube::Error> {
+        let before = run.resource_version.clone();
+        let written = run.write_status(&self.client).await?;
+        if written {
+            self.note_write(before, run);
+            if let Some(entry) = self.entries().get_mut(&run.uid) {
+                entry.failures = 0;
+            }
+        }
+        Ok(written)
+    }
+
+    /// Notes a write of this process other than of the status, which has replaced resource version `before`.
+    pub fn note_write(&self, before: String, run: &Run) {
+        let mut entries = self.entries();
+        let entry = entries.entry(run.uid.clone()).or_default();
+        let mut replaced = entry.written.take().map(|(replaced, _)| replaced).unwrap_or_default();
+        replaced.push(before);
+        entry.written = Some((replaced, run.clone()));
+    }
+
+    /// Returns whether the API server says that the run's object no longer exists. A 404 of a status can also come from a CRD
+    /// without that subresource.
+    pub async fn is_gone(&self, run: &Run) -> bool {
+        matches!(run.read_again(&self.client).await, Ok(None))
+    }
+
+    /// Has the run read from the API server before the next step.
+    pub fn invalidate(&self, uid: &str) {
+        self.entries().entry(uid.to_owned()).or_default().invalid = true;
+    }
+
+    /// Counts a failure, and returns the number of failures in a row.
+    pub fn failed(&self, uid: &str) -> u32 {
+        let mut entries = self.entries();
+        let entry = entries.entry(uid.to_owned()).or_default();
+        entry.failures = entry.failures.saturating_add(1);
+        entry.failures
+    }
+
+    /// Pauses a run: it is not reconciled for a while.
+    pub fn pause(&self, uid: &str, duration: Duration) {
+        self.entries().entry(uid.to_owned()).or_default().paused_until = Some(Instant::now() + duration);
+    }
+
+    /// Returns how long a run is still paused.
+    #[must_use]
+    pub fn paused_for(&self, uid: &str) -> Option<Duration> {
+        let until = self.entries().get(uid)?.paused_until?;
+        Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    }
+
+    /// Returns whether to read the run's Job from the API server, as a net under the watch.
+    pub fn job_read_due(&self, uid: &str, every: Duration) -> bool {
+        self.entries().entry(uid.to_owned()).or_default().job_read.elapsed(every)
+    }
+
+    /// Forgets a run.
+    pub fn forget(&self, uid: &str) {
+        self.entries().remove(uid);
+    }
+
+    /// Forgets a run that has ended, except for its last write: a watch may still show an older state.
+    pub fn ended(&self, uid: &str) {
+        if let Some(entry) = self.entries().get_mut(uid) {
+            entry.failures = 0;
+            entry.job_read = Period::default();
+        }
+    }
+}

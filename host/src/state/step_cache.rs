@@ -1,0 +1,160 @@
+//! What this process knows of runs that take steps, beside what is stored. Losing it costs reads, and nothing else.
+
+use std::collections::HashMap;
+
+use backstay_api::Backup;
+use backstay_core::contract::{self, Inherited, Json, ObjectRef};
+use backstay_core::job::PodRunNote;
+use backstay_core::steps::StoredCheckpoint;
+use parking_lot::Mutex;
+
+use super::period::Period;
+use crate::cluster::error::ApiError;
+use crate::records::checkpoints::{Checkpoints, RecordsError};
+
+/// A value that is read once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Cached<T> {
+    /// Nobody has read it yet.
+    #[default]
+    Unread,
+    /// It does not exist.
+    Absent,
+    /// The value.
+    Present(T),
+}
+
+impl<T> Cached<T> {
+    /// Returns the value, if it is known and exists.
+    pub fn present(&self) -> Option<&T> {
+        match self {
+            Self::Present(value) => Some(value),
+            Self::Unread | Self::Absent => None,
+        }
+    }
+
+    /// Returns whether the value has not been read.
+    pub fn is_unread(&self) -> bool {
+        matches!(self, Self::Unread)
+    }
+}
+
+impl<T> From<Option<T>> for Cached<T> {
+    fn from(read: Option<T>) -> Self {
+        read.map_or(Self::Absent, Self::Present)
+    }
+}
+
+/// The Backup of a run, as calls of the component are told of it.
+#[derive(Default)]
+pub struct BackupCache {
+    private: Cached<Json>,
+    /// The resource version that the Backup was read at, and the Backup.
+    backup: Option<(String, contract::Backup)>,
+}
+
+impl BackupCache {
+    /// Returns the Backup, if it is known at this resource version.
+    #[must_use]
+    pub fn at(&self, version: Option<&String>) -> Option<&contract::Backup> {
+        self.backup.as_ref().filter(|(known, _)| Some(known) == version).map(|(_, backup)| backup)
+    }
+
+    /// Returns a Backup with its private data, which is read once, and remembers it.
+    ///
+    /// # Errors
+    /// See [`RecordsError`].
+    pub async fn with_private(
+        &mut self,
+        backup: &Backup,
+        records: &Checkpoints,
+    ) -> Result<contract::Backup, RecordsError> {
+        if self.private.is_unread() {
+            self.private = records.private(backup).await?.into();
+        }
+        let private_data = self.private.present().cloned();
+        let told = contract::Backup { private_data, ..backstay_core::backup::to_contract(backup) };
+        self.backup = backup.metadata.resource_version.clone().map(|version| (version, told.clone()));
+        Ok(told)
+    }
+}
+
+/// What is known of one run.
+#[derive(Default)]
+pub struct StepCache {
+    /// The stored checkpoint, and the resource version of its Secret.
+    pub checkpoint: Cached<(StoredCheckpoint, String)>,
+    /// The checkpoint that an earlier run handed over on the target.
+    pub inherited: Cached<Inherited>,
+    /// The Backup of the run.
+    pub backup: BackupCache,
+    /// Once in a period, a wake reads everything from the API server, as a net under the watches.
+    pub bypass_watches: Period,
+    /// What this run's writes have left, by object. A watch that is behind one of them is not read.
+    pub written: HashMap<ObjectRef, Written>,
+}
+
+/// What a write has left.
+pub enum Written {
+    /// The object at this resource version.
+    At(String),
+    /// The object of this uid is deleted, or being deleted.
+    Deleted(String),
+    /// Unknown: the write may have happened.
+    Unknown,
+}
+
+impl StepCache {
+    /// Returns the stored checkpoint, if it is known.
+    #[must_use]
+    pub fn stored(&self) -> Option<&StoredCheckpoint> {
+        self.checkpoint.present().map(|(stored, _)| stored)
+    }
+
+    /// Writes a checkpoint over the known one.
+    ///
+    /// # Errors
+    /// The API server's; the stored checkpoint is then read again before the next step.
+    pub async fn write(&mut self, stored: StoredCheckpoint, records: &Checkpoints) -> Result<(), ApiError> {
+        // Unknown until the answer comes.
+        let before = std::mem::take(&mut self.checkpoint);
+        let version = before.present().map(|(_, version)| version.as_str());
+        self.checkpoint = Cached::Present(records.write(stored, version).await?);
+        Ok(())
+    }
+
+    /// Returns what is on record of the run's pod run of this name; `None` if it was not asked for. A guest without a
+    /// checkpoint has no record, and its Job holds all there is.
+    #[must_use]
+    pub fn pod(&self, name: &str) -> Option<PodRunNote> {
+        self.stored().map(|stored| stored.pods.get(name).cloned().unwrap_or_default())
+    }
+}
+
+/// The caches, by uid of the run.
+#[derive(Default)]
+pub struct StepCaches(Mutex<HashMap<String, StepCache>>);
+
+impl StepCaches {
+    /// Returns whether the run has asked for pods, if that is known.
+    #[must_use]
+    pub fn has_pods(&self, run_uid: &str) -> Option<bool> {
+        self.0.lock().get(run_uid)?.stored().map(|stored| !stored.pods.is_empty())
+    }
+
+    /// Takes the cache of a run out. The caller reconciles the run, and nobody else does.
+    #[must_use]
+    pub fn take(&self, run_uid: &str) -> StepCache {
+        self.0.lock().remove(run_uid).unwrap_or_default()
+    }
+
+    /// Puts the cache of a run back.
+    pub fn put(&self, run_uid: &str, cache: StepCache) {
+        self.0.lock().insert(run_uid.to_owned(), cache);
+    }
+
+    /// Forgets a run.
+    pub fn forget(&self, run_uid: &str) {
+        self.0.lock().remove(run_uid);
+    }
+}

@@ -301,7 +301,7 @@ mod tests {
 
     impl Table {
         fn wait_for(&mut self, name: &str, wanted: Vec<(WatchKey, Option<Versions>)>) -> WatchState {
-            let begun = &mut self.started;
+            let begun = &mut self.begun;
             self.watches.wait_for(&run(name), name, wanted, |interest, _| {
                 let writer = Writer::new(interest.resource);
                 let store = writer.as_reader();
@@ -313,7 +313,7 @@ mod tests {
         }
 
         fn filled(&mut self, watch: usize, objects: &[DynamicObject]) {
-            let writer = &mut self.started[watch].0;
+            let writer = &mut self.begun[watch].0;
             writer.apply_watcher_event(&Event::Init);
             for object in objects {
                 writer.apply_watcher_event(&Event::InitApply(object.clone()));
@@ -331,14 +331,14 @@ mod tests {
         let mut table = Table::default();
         table.wait_for("a", vec![(interest("x"), read("x", "1")), (interest("y"), None)]);
         table.wait_for("b", vec![(interest("x"), read("x", "1"))]);
-        assert_eq!(table.started.len(), 2);
+        assert_eq!(table.begun.len(), 2);
         // What the first waits for now is another thing: the second one still needs the watch.
         table.wait_for("a", vec![(interest("z"), None)]);
         assert_eq!(table.watches.by_key.len(), 2);
         table.watches.forget("b");
         table.watches.forget("a");
         assert!(table.watches.by_key.is_empty());
-        for (_, task) in table.started {
+        for (_, task) in table.begun {
             assert!(task.await.unwrap_err().is_cancelled());
         }
     }

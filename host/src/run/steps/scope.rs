@@ -9,7 +9,6 @@ use kube::Client;
 use super::retry_budget::RetryBudget;
 use crate::cluster::Cluster;
 use crate::components::registry::Registry;
-use crate::context::Context;
 use crate::informers::stores::Stores;
 use crate::run::pinned::Pinned;
 use crate::state::notices::Notices;
@@ -50,34 +49,6 @@ pub(crate) struct StepScope<'a> {
 }
 
 impl<'a> StepScope<'a> {
-    /// The scope of one step.
-    pub(crate) fn new(
-        run: &'a Run,
-        pinned: &'a Pinned,
-        request: &'a Request,
-        pins: &'a Pins,
-        budget: &'a RetryBudget,
-        ctx: &'a Context,
-    ) -> Self {
-        let descriptor = pinned.component.descriptor();
-        Self {
-            run,
-            pinned,
-            request,
-            pins,
-            grants: Grants::new(descriptor, pins),
-            as_component: ctx.cluster.impersonation.client_for(&descriptor.name),
-            cluster: &ctx.cluster,
-            stores: &ctx.stores,
-            registry: &ctx.components.registry,
-            runs: &ctx.state.runs,
-            watch_pool: &ctx.state.watch_pool,
-            notices: &ctx.notices,
-            recheck: ctx.settings.recheck,
-            budget,
-        }
-    }
-
     /// Name of the component.
     pub(crate) fn component(&self) -> &'a str {
         &self.pinned.component.descriptor().name

@@ -28,7 +28,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::error::CacheError;
+use crate::load_error::CacheError;
 
 /// SHA-256 of a component's file.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use backstay_core::contract::{LogLevel, LogLine};
 use wasmtime::component::WasmStr;
 use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap};
 
-use crate::fault::{self, CallError, CallFault};
+use crate::call_error::{self, CallError, CallFault};
 use crate::limits::{CORE_INSTANCES, EPOCH_TICK, Limits, MEMORIES, TABLES};
 use crate::permits::Permits;
 
@@ -136,7 +136,7 @@ pub(crate) fn write_log(
     }
     let text = message.to_str(&store)?;
     let read = text.len();
-    let line = LogLine { level, message: fault::cut(&text, state.limits.log_line_bytes).to_owned() };
+    let line = LogLine { level, message: call_error::cut(&text, state.limits.log_line_bytes).to_owned() };
     pay(&mut store, LOG_FUEL.saturating_add(read as u64))?;
     store.data_mut().log.push(line);
     Ok(())
@@ -175,7 +175,7 @@ pub(crate) fn call<R, T>(
     let answer = match (entered, state.hit) {
         (_, Some(hit)) => Err(hit),
         (Ok(raw), None) => check(raw),
-        (Err(error), None) => Err(fault::classify(&error, &limits, state.instantiated)),
+        (Err(error), None) => Err(call_error::classify(&error, &limits, state.instantiated)),
     };
     let (fuel, memory_bytes, elapsed) = (limits.fuel.saturating_sub(left), state.peak, begin.elapsed());
     let (log, log_dropped) = (state.log, state.log_dropped);
@@ -208,7 +208,7 @@ pub(crate) fn measure_instance(
     let mut store = Store::new(engine, CallState::new(limits));
     prepare(&mut store, &limits)
         .and_then(|()| enter(&mut store))
-        .map_err(|error| refused("instantiate", fault::classify(&error, &limits, false)))?;
+        .map_err(|error| refused("instantiate", call_error::classify(&error, &limits, false)))?;
     let instantiate = begin.elapsed();
     let begin = Instant::now();
     drop(store);

@@ -8,40 +8,12 @@ use backstay_core::contract::{
 };
 
 use crate::call::{Called, InstanceCost};
+use crate::call_error::CallError;
 use crate::engine::Engine;
-use crate::fault::CallError;
 use crate::limits::Limits;
 use crate::rules;
 use crate::v0_1;
-
-/// Which of the contract's worlds a component implements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum World {
-    /// A backup that is one run of a pod: [`Component::render`] and [`Component::parse`].
-    Pod,
-    /// A backup that is steps on resources: [`Component::step`].
-    Resource,
-}
-
-impl World {
-    /// Its name in the contract.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pod => "pod-strategy",
-            Self::Resource => "resource-strategy",
-        }
-    }
-}
-
-/// Where the machine code of a component came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CodeOrigin {
-    /// It was compiled.
-    Compiled,
-    /// It was in the code cache.
-    Cache,
-}
+use crate::world::{CodeOrigin, World};
 
 /// A component that was loaded: compiled, checked and described. Cloning is cheap.
 ///

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use backstay_core::contract::{Access, Descriptor, Scope, Stage, StrategyKind};
 
-use crate::answer::{At as _, Broken, rule};
-use crate::component::World;
+use crate::lift::{At as _, ContractViolation, rule};
 use crate::limits::COMPONENT_NAME_BYTES;
 use crate::rules::is_dns_label;
+use crate::world::World;
 
 /// Checks `descriptor` of a component of `world` against the contract. Sizes were checked when it was read.
-pub(crate) fn check(world: World, descriptor: &Descriptor) -> Result<(), Broken> {
+pub(crate) fn check(world: World, descriptor: &Descriptor) -> Result<(), ContractViolation> {
     let d = descriptor;
     rule(is_dns_label(&d.name) && d.name.len() <= COMPONENT_NAME_BYTES, || {
         format!("must be a DNS label of at most {COMPONENT_NAME_BYTES} bytes, is {:?}", d.name)
@@ -19,12 +19,15 @@ pub(crate) fn check(world: World, descriptor: &Descriptor) -> Result<(), Broken>
     semver::Version::parse(&d.version)
         .map(drop)
         .map_err(|e| {
-            Broken::rule(format!("must be a semantic version such as 1.2.3, is {:?}: {e}", d.version))
+            ContractViolation::rule(format!(
+                "must be a semantic version such as 1.2.3, is {:?}: {e}",
+                d.version
+            ))
         })
         .at("version")?;
     each(&d.restores, |requirement| {
         semver::VersionReq::parse(requirement).map(drop).map_err(|e| {
-            Broken::rule(format!(
+            ContractViolation::rule(format!(
                 "must be a Cargo version requirement such as >=1.2, is {requirement:?}: {e}"
             ))
         })
@@ -46,7 +49,7 @@ pub(crate) fn check(world: World, descriptor: &Descriptor) -> Result<(), Broken>
     stages(&d.stages).at("stages")
 }
 
-fn kinds(kinds: &[StrategyKind]) -> Result<(), Broken> {
+fn kinds(kinds: &[StrategyKind]) -> Result<(), ContractViolation> {
     rule(!kinds.is_empty(), || "must name at least one kind".into())?;
     let mut seen = BTreeSet::new();
     each(kinds, |k| {
@@ -66,7 +69,7 @@ fn kinds(kinds: &[StrategyKind]) -> Result<(), Broken> {
     })
 }
 
-fn access(descriptor: &Descriptor, access: &Access) -> Result<(), Broken> {
+fn access(descriptor: &Descriptor, access: &Access) -> Result<(), ContractViolation> {
     group(&access.group).at("group")?;
     version(&access.version).at("version")?;
     kind(&access.kind).at("kind")?;
@@ -87,7 +90,7 @@ fn access(descriptor: &Descriptor, access: &Access) -> Result<(), Broken> {
         .at("fields")
 }
 
-fn stages(stages: &[Stage]) -> Result<(), Broken> {
+fn stages(stages: &[Stage]) -> Result<(), ContractViolation> {
     let mut seen = BTreeSet::new();
     each(stages, |s| {
         rule(seen.insert((s.mode.as_str(), &s.name)), || {
@@ -97,31 +100,31 @@ fn stages(stages: &[Stage]) -> Result<(), Broken> {
     })
 }
 
-fn group(group: &str) -> Result<(), Broken> {
+fn group(group: &str) -> Result<(), ContractViolation> {
     rule(group.is_empty() || group.split('.').all(is_dns_label), || {
         format!("must be an API group, is {group:?}")
     })
 }
 
-fn version(version: &str) -> Result<(), Broken> {
+fn version(version: &str) -> Result<(), ContractViolation> {
     rule(is_dns_label(version), || format!("must be an API version such as v1alpha1, is {version:?}"))
 }
 
-fn kind(kind: &str) -> Result<(), Broken> {
+fn kind(kind: &str) -> Result<(), ContractViolation> {
     let sound = kind.len() <= 63
         && kind.starts_with(|c: char| c.is_ascii_uppercase())
         && kind.bytes().all(|b| b.is_ascii_alphanumeric());
     rule(sound, || format!("must be a kind in CamelCase, is {kind:?}"))
 }
 
-fn plural(plural: &str) -> Result<(), Broken> {
+fn plural(plural: &str) -> Result<(), ContractViolation> {
     rule(is_dns_label(plural), || format!("must be a plural in lower case, is {plural:?}"))
 }
 
 fn each<T>(
     list: impl IntoIterator<Item = T>,
-    mut check: impl FnMut(T) -> Result<(), Broken>,
-) -> Result<(), Broken> {
+    mut check: impl FnMut(T) -> Result<(), ContractViolation>,
+) -> Result<(), ContractViolation> {
     list.into_iter().enumerate().try_for_each(|(i, item)| check(item).nth(i))
 }
 

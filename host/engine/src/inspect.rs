@@ -3,9 +3,9 @@
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
-use crate::component::World;
-use crate::error::LoadError;
+use crate::load_error::LoadError;
 use crate::v0_1;
+use crate::world::World;
 
 const PACKAGE: &str = "backstay:strategy/";
 /// What [`LoadError::UnknownVersion`] says is served.

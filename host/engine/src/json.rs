@@ -9,7 +9,7 @@ use backstay_core::contract::Json;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number};
 
-use crate::fault::shown;
+use crate::call_error::shown;
 use crate::limits::JSON_DEPTH;
 
 /// Parses `text`; every value in it is taken from `values`. A key that occurs twice in an object is an error, since

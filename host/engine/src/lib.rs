@@ -13,25 +13,28 @@
 //! Calls are synchronous. The types of the WIT bindings stay in this crate: callers see [`backstay_core::contract`],
 //! whichever version of the contract a component speaks.
 
-mod answer;
 mod cache;
 mod call;
-mod clock;
+mod call_error;
 mod component;
 mod descriptor;
 mod engine;
-mod error;
-mod fault;
+mod epoch;
 mod inspect;
 mod json;
+mod lift;
 pub mod limits;
+mod load;
+mod load_error;
 mod permits;
 mod rules;
 mod v0_1;
+mod world;
 
 pub use call::{Called, InstanceCost};
-pub use component::{CodeOrigin, Component, World};
+pub use call_error::{CallError, CallFault};
+pub use component::Component;
 pub use engine::{Engine, EngineConfig};
-pub use error::{CacheError, EngineError, LoadError};
-pub use fault::{CallError, CallFault};
 pub use limits::Limits;
+pub use load_error::{CacheError, EngineError, LoadError};
+pub use world::{CodeOrigin, World};

@@ -8,26 +8,30 @@ use backstay_core::contract::{
     Request, Severity, StepResult, Wait, Watch,
 };
 
-use crate::answer::{At as _, Broken, rule};
+use crate::lift::{At as _, ContractViolation, rule};
 use crate::limits::POD_RUN_NAME_BYTES;
 
 /// Conditions that only the host sets.
 const HOST_CONDITIONS: [&str; 3] = ["Ready", "Reconciling", "Stalled"];
 
 /// The answer of `render`.
-pub(crate) fn render(answer: &Result<PodRun, Failure>) -> Result<(), Broken> {
+pub(crate) fn render(answer: &Result<PodRun, Failure>) -> Result<(), ContractViolation> {
     answer.as_ref().map_or(Ok(()), pod_run)
 }
 
 /// The answer of `parse` about `ended`.
-pub(crate) fn parse(ended: &PodResult, answer: &Result<Outcome, Failure>) -> Result<(), Broken> {
+pub(crate) fn parse(ended: &PodResult, answer: &Result<Outcome, Failure>) -> Result<(), ContractViolation> {
     let Ok(outcome) = answer else { return Ok(()) };
     rule(ended.succeeded, || "must be a failure, as the pod run did not succeed; it is an outcome".into())?;
     conditions(&outcome.conditions).at("conditions")
 }
 
 /// The answer of `step` to `request`, from the component that `descriptor` describes.
-pub(crate) fn step(descriptor: &Descriptor, request: &Request, answer: &StepResult) -> Result<(), Broken> {
+pub(crate) fn step(
+    descriptor: &Descriptor,
+    request: &Request,
+    answer: &StepResult,
+) -> Result<(), ContractViolation> {
     if let Some(checkpoint) = &answer.checkpoint {
         let declared = descriptor.stages.iter().any(|s| s.name == checkpoint.stage && s.mode == request.mode);
         rule(declared, || {
@@ -44,7 +48,7 @@ pub(crate) fn step(descriptor: &Descriptor, request: &Request, answer: &StepResu
     decision(request, &answer.decision).at("decision")
 }
 
-fn decision(request: &Request, decision: &Decision) -> Result<(), Broken> {
+fn decision(request: &Request, decision: &Decision) -> Result<(), ContractViolation> {
     match decision {
         Decision::Observe(queries) => {
             rule(!queries.is_empty(), || "must ask something; to be called later, wait".into())
@@ -73,7 +77,7 @@ fn decision(request: &Request, decision: &Decision) -> Result<(), Broken> {
     }
 }
 
-fn wait(request: &Request, wait: &Wait) -> Result<(), Broken> {
+fn wait(request: &Request, wait: &Wait) -> Result<(), ContractViolation> {
     rule(wait.recheck_after >= 1, || "must be 1 or more".into()).at("recheck-after")?;
     rule(wait.deadline > request.now, || {
         format!("must be later than now ({}), is {}; decide what follows instead", request.now, wait.deadline)
@@ -87,19 +91,19 @@ fn wait(request: &Request, wait: &Wait) -> Result<(), Broken> {
 }
 
 /// The name of a pod run.
-fn pod_name(name: &str) -> Result<(), Broken> {
+fn pod_name(name: &str) -> Result<(), ContractViolation> {
     rule(is_dns_label(name) && name.len() <= POD_RUN_NAME_BYTES, || {
         format!("must be a DNS label of at most {POD_RUN_NAME_BYTES} bytes, is {name:?}")
     })
 }
 
-fn action(action: &Action) -> Result<(), Broken> {
+fn action(action: &Action) -> Result<(), ContractViolation> {
     let Action::RunPod(run) = action else { return Ok(()) };
     pod_name(&run.name).at("name").at("run-pod")?;
     pod_run(&run.spec).at("spec").at("run-pod")
 }
 
-fn pod_run(run: &PodRun) -> Result<(), Broken> {
+fn pod_run(run: &PodRun) -> Result<(), ContractViolation> {
     rule(i32::try_from(run.backoff_limit).is_ok(), || {
         format!("must be at most {}, is {}", i32::MAX, run.backoff_limit)
     })
@@ -115,7 +119,7 @@ fn pod_run(run: &PodRun) -> Result<(), Broken> {
     run.findings.iter().enumerate().try_for_each(|(i, d)| warning(d).nth(i)).at("findings")
 }
 
-fn conditions(conditions: &[Condition]) -> Result<(), Broken> {
+fn conditions(conditions: &[Condition]) -> Result<(), ContractViolation> {
     let mut seen = BTreeSet::new();
     conditions.iter().enumerate().try_for_each(|(i, condition)| {
         let type_ = condition.type_.as_str();

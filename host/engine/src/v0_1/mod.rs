@@ -2,9 +2,9 @@
 
 mod bindings;
 mod convert;
-mod world;
+mod driver;
 
-pub(crate) use world::{Call, Driver, add_to_linker};
+pub(crate) use driver::{Call, Driver, add_to_linker};
 
 /// The version of the package in `wit/v0.1`.
 pub(crate) const VERSION: &str = "0.1.0";

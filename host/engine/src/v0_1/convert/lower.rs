@@ -3,7 +3,7 @@
 use backstay_core::contract as c;
 
 use super::super::bindings::types as w;
-use crate::fault::CallFault;
+use crate::call_error::CallFault;
 use crate::limits::JSON_BYTES;
 
 /// The arguments of one call; counts their text.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::fault::{CallError, cut};
+use crate::call_error::{CallError, cut};
 use crate::limits::NAME_BYTES;
 
 /// What the WebAssembly runtime said. Of no type in particular: the runtime stays in this crate.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use backstay_core::contract::{Json, Pairs};
 
-use crate::fault::{CallFault, shown};
+use crate::call_error::{CallFault, shown};
 use crate::json;
 use crate::limits::{
     JSON_BYTES, LIST_ENTRIES, Limits, MESSAGE_BYTES, NAME_BYTES, PAIRS_BYTES, PAIRS_ENTRIES, POINTER_BYTES,
@@ -16,7 +16,7 @@ use crate::limits::{
 
 /// A bound or a rule that an answer breaks, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Broken {
+pub(crate) struct ContractViolation {
     /// Innermost first.
     path: Vec<Cow<'static, str>>,
     what: What,
@@ -35,7 +35,7 @@ enum What {
     },
 }
 
-impl Broken {
+impl ContractViolation {
     /// Breaks a rule, said in words that follow the field's name.
     pub(crate) fn rule(rule: impl Into<String>) -> Self {
         Self { path: Vec::new(), what: What::Rule(rule.into()) }
@@ -69,8 +69,8 @@ impl Broken {
     }
 }
 
-impl From<Broken> for CallFault {
-    fn from(broken: Broken) -> Self {
+impl From<ContractViolation> for CallFault {
+    fn from(broken: ContractViolation) -> Self {
         let field = broken.field();
         match broken.what {
             What::Rule(rule) => Self::BadAnswer { field, rule },
@@ -88,7 +88,7 @@ pub(crate) trait At {
     fn nth(self, index: usize) -> Self;
 }
 
-impl<T> At for Result<T, Broken> {
+impl<T> At for Result<T, ContractViolation> {
     fn at(self, field: &'static str) -> Self {
         self.map_err(|mut broken| {
             broken.path.push(field.into());
@@ -105,8 +105,8 @@ impl<T> At for Result<T, Broken> {
 }
 
 /// `Ok` if `holds`; else the rule.
-pub(crate) fn rule(holds: bool, rule: impl FnOnce() -> String) -> Result<(), Broken> {
-    if holds { Ok(()) } else { Err(Broken::rule(rule())) }
+pub(crate) fn rule(holds: bool, rule: impl FnOnce() -> String) -> Result<(), ContractViolation> {
+    if holds { Ok(()) } else { Err(ContractViolation::rule(rule())) }
 }
 
 /// One answer being read. Counts the text and the JSON values of all of it.
@@ -129,42 +129,42 @@ impl Answer {
     }
 
     /// Text of at most `limit` bytes.
-    pub(crate) fn text(&mut self, text: String, limit: usize) -> Result<String, Broken> {
+    pub(crate) fn text(&mut self, text: String, limit: usize) -> Result<String, ContractViolation> {
         if text.len() > limit {
-            return Err(Broken::size(text.len(), limit));
+            return Err(ContractViolation::size(text.len(), limit));
         }
         self.text = self.text.saturating_add(text.len());
         if self.text > self.text_limit {
-            return Err(Broken { path: Vec::new(), what: What::Total { limit: self.text_limit } });
+            return Err(ContractViolation { path: Vec::new(), what: What::Total { limit: self.text_limit } });
         }
         Ok(text)
     }
 
     /// A name: text of 1 to 253 bytes.
-    pub(crate) fn name(&mut self, text: String) -> Result<String, Broken> {
+    pub(crate) fn name(&mut self, text: String) -> Result<String, ContractViolation> {
         rule(!text.is_empty(), || "must not be empty".into())?;
         self.text(text, NAME_BYTES)
     }
 
     /// A name, or `""`.
-    pub(crate) fn name_or_empty(&mut self, text: String) -> Result<String, Broken> {
+    pub(crate) fn name_or_empty(&mut self, text: String) -> Result<String, ContractViolation> {
         self.text(text, NAME_BYTES)
     }
 
     /// The name of an object, namespace or pod: a name that is one segment of a path, as Kubernetes has it, and nothing
     /// else of a URL.
-    pub(crate) fn segment(&mut self, text: String) -> Result<String, Broken> {
+    pub(crate) fn segment(&mut self, text: String) -> Result<String, ContractViolation> {
         is_segment(&text)?;
         self.name(text)
     }
 
     /// A message of at most 4 KiB.
-    pub(crate) fn message(&mut self, text: String) -> Result<String, Broken> {
+    pub(crate) fn message(&mut self, text: String) -> Result<String, ContractViolation> {
         self.text(text, MESSAGE_BYTES)
     }
 
     /// A reason.
-    pub(crate) fn reason(&mut self, text: String) -> Result<String, Broken> {
+    pub(crate) fn reason(&mut self, text: String) -> Result<String, ContractViolation> {
         let mut bytes = text.bytes();
         let sound =
             bytes.next().is_some_and(|b| b.is_ascii_alphabetic()) && bytes.all(|b| b.is_ascii_alphanumeric());
@@ -173,7 +173,7 @@ impl Answer {
     }
 
     /// A JSON pointer.
-    pub(crate) fn pointer(&mut self, text: String) -> Result<String, Broken> {
+    pub(crate) fn pointer(&mut self, text: String) -> Result<String, ContractViolation> {
         let text = self.text(text, POINTER_BYTES)?;
         rule(text.is_empty() || text.starts_with('/'), || {
             format!("must be a JSON pointer (`/a/b` or empty), is {}", shown(&text))
@@ -184,12 +184,12 @@ impl Answer {
     }
 
     /// Any JSON value, as a text of at most `limit` bytes and at most 1 MiB.
-    pub(crate) fn json(&mut self, text: String, limit: usize) -> Result<Json, Broken> {
+    pub(crate) fn json(&mut self, text: String, limit: usize) -> Result<Json, ContractViolation> {
         let text = self.text(text, limit.min(JSON_BYTES))?;
         json::parse(&text, &mut self.values).map_err(|e| {
             let values = self.values_limit;
             let said = e.to_string();
-            Broken::rule(if said.starts_with(json::TOO_MANY) {
+            ContractViolation::rule(if said.starts_with(json::TOO_MANY) {
                 format!("takes the answer over {values} JSON values in all")
             } else {
                 format!("must be JSON: {said}")
@@ -198,14 +198,14 @@ impl Answer {
     }
 
     /// A JSON object.
-    pub(crate) fn object(&mut self, text: String, limit: usize) -> Result<Json, Broken> {
+    pub(crate) fn object(&mut self, text: String, limit: usize) -> Result<Json, ContractViolation> {
         let json = self.json(text, limit)?;
         rule(json.is_object(), || format!("must be a JSON object, is {}", kind(&json)))?;
         Ok(json)
     }
 
     /// A Kubernetes object with `apiVersion` and `kind`.
-    pub(crate) fn typed_object(&mut self, text: String, limit: usize) -> Result<Json, Broken> {
+    pub(crate) fn typed_object(&mut self, text: String, limit: usize) -> Result<Json, ContractViolation> {
         let json = self.object(text, limit)?;
         for field in ["/apiVersion", "/kind"] {
             has_text(&json, field)?;
@@ -214,14 +214,14 @@ impl Answer {
     }
 
     /// A Kubernetes object with `apiVersion`, `kind` and `metadata.name`.
-    pub(crate) fn manifest(&mut self, text: String) -> Result<Json, Broken> {
+    pub(crate) fn manifest(&mut self, text: String) -> Result<Json, ContractViolation> {
         let json = self.typed_object(text, JSON_BYTES)?;
         has_text(&json, "/metadata/name")?;
         for field in ["/metadata/name", "/metadata/namespace"] {
             let name = json.pointer(field).and_then(Json::as_str).unwrap_or_default();
             is_segment(name).map_err(|_| {
                 let field = field[1..].replace('/', ".");
-                Broken::rule(format!(
+                ContractViolation::rule(format!(
                     "must be an object whose `{field}` can be part of a path, is {}",
                     shown(name)
                 ))
@@ -231,13 +231,13 @@ impl Answer {
     }
 
     /// Pairs: sorted, unique, at most 64 entries and 64 KiB.
-    pub(crate) fn pairs(&mut self, pairs: Vec<(String, String)>) -> Result<Pairs, Broken> {
+    pub(crate) fn pairs(&mut self, pairs: Vec<(String, String)>) -> Result<Pairs, ContractViolation> {
         rule(pairs.len() <= PAIRS_ENTRIES, || {
             format!("has {} entries where {PAIRS_ENTRIES} are allowed", pairs.len())
         })?;
         let size = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
         if size > PAIRS_BYTES {
-            return Err(Broken::size(size, PAIRS_BYTES));
+            return Err(ContractViolation::size(size, PAIRS_BYTES));
         }
         for pair in pairs.windows(2) {
             if let [(a, _), (b, _)] = pair {
@@ -258,8 +258,8 @@ impl Answer {
         &mut self,
         list: Vec<T>,
         limit: usize,
-        mut read: impl FnMut(&mut Self, T) -> Result<U, Broken>,
-    ) -> Result<Vec<U>, Broken> {
+        mut read: impl FnMut(&mut Self, T) -> Result<U, ContractViolation>,
+    ) -> Result<Vec<U>, ContractViolation> {
         rule(list.len() <= limit, || format!("has {} entries where {limit} are allowed", list.len()))?;
         list.into_iter().enumerate().map(|(i, item)| read(self, item).nth(i)).collect()
     }
@@ -268,18 +268,18 @@ impl Answer {
     pub(crate) fn short_list<T, U>(
         &mut self,
         list: Vec<T>,
-        read: impl FnMut(&mut Self, T) -> Result<U, Broken>,
-    ) -> Result<Vec<U>, Broken> {
+        read: impl FnMut(&mut Self, T) -> Result<U, ContractViolation>,
+    ) -> Result<Vec<U>, ContractViolation> {
         self.list(list, LIST_ENTRIES, read)
     }
 }
 
-fn is_segment(text: &str) -> Result<(), Broken> {
+fn is_segment(text: &str) -> Result<(), ContractViolation> {
     let sound = !matches!(text, "." | "..") && !text.contains(['/', '%', '?', '#']);
     rule(sound, || format!("must be a name without / % ? #, and not . or .., is {}", shown(text)))
 }
 
-fn has_text(json: &Json, pointer: &str) -> Result<(), Broken> {
+fn has_text(json: &Json, pointer: &str) -> Result<(), ContractViolation> {
     let sound = json.pointer(pointer).and_then(Json::as_str).is_some_and(|text| !text.is_empty());
     rule(sound, || format!("must be a Kubernetes object with `{}`", pointer[1..].replace('/', ".")))
 }

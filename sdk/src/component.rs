@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use crate::bindings::about::exports::backstay::strategy::about;
 use crate::bindings::pod::exports::backstay::strategy::pod_driver;
 use crate::bindings::resource::exports::backstay::strategy::resource_driver;
-use crate::run::{Failure, Finding, Request};
+use crate::failure::{Failure, Finding};
+use crate::request::Request;
 use crate::strategy::{Check, PodStrategy, ResourceStrategy, Strategy};
 use crate::wire::{pairs, parse, wit};
 

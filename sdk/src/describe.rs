@@ -2,27 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::run::Mode;
-use crate::strategy::Strategy;
-
-/// A kind in an API group; group `""` is core.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GroupKind {
-    /// API group.
-    pub group: String,
-    /// Kind.
-    pub kind: String,
-}
-
-impl GroupKind {
-    /// The kind named `kind` in `group`.
-    #[must_use]
-    pub fn new(group: impl Into<String>, kind: impl Into<String>) -> Self {
-        Self { group: group.into(), kind: kind.into() }
-    }
-}
+pub use crate::object::GroupKind;
+use crate::object::Mode;
 
 /// The names of the strategy kind that a component serves, as constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,33 +166,4 @@ pub struct Descriptor {
     pub target_namespace_option: Option<String>,
     /// What it can do and needs.
     pub traits: Traits,
-}
-
-impl Descriptor {
-    /// The descriptor that the constants of `S` and the schema of its spec make: one kind, any parameters, any options,
-    /// no access. Change what it returns in [`Strategy::describe`] to say more.
-    #[must_use]
-    pub fn of<S: Strategy>() -> Self {
-        Self {
-            name: S::NAME.to_owned(),
-            version: S::VERSION.to_owned(),
-            kinds: vec![StrategyKind {
-                group: S::KIND.group.to_owned(),
-                version: S::KIND.version.to_owned(),
-                kind: S::KIND.kind.to_owned(),
-                plural: S::KIND.plural.to_owned(),
-                schema: S::schema(),
-                applications: S::APPLICATIONS.iter().map(|(g, k)| GroupKind::new(*g, *k)).collect(),
-            }],
-            parameters_schema: json!({"type": "object", "additionalProperties": {"type": "string"}}),
-            options_schema: json!({"type": "object"}),
-            access: Vec::new(),
-            namespaces: BTreeMap::new(),
-            stages: Vec::new(),
-            longest_run: S::LONGEST_RUN,
-            restores: S::RESTORES.iter().map(|v| (*v).to_owned()).collect(),
-            target_namespace_option: None,
-            traits: S::TRAITS,
-        }
-    }
 }

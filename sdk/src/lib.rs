@@ -13,7 +13,6 @@ pub mod log;
 pub mod pod;
 pub mod pod_template;
 pub mod results;
-pub mod run;
 pub mod schema;
 pub mod step;
 pub mod template;
@@ -22,18 +21,21 @@ pub mod time;
 #[doc(hidden)]
 #[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all)]
 pub mod bindings;
+mod checkpoint;
 #[doc(hidden)]
 pub mod component;
 mod export;
+mod failure;
+mod object;
+mod request;
 mod strategy;
 mod wire;
 
-pub use describe::{Access, Descriptor, GroupKind, Guard, Kind, Scope, Stage, StrategyKind, Traits, Verbs};
+pub use describe::{Access, Descriptor, Guard, Kind, Scope, Stage, StrategyKind, Traits, Verbs};
+pub use failure::{Failure, Finding, Severity};
+pub use object::{Condition, Event, GroupKind, Mode, NamespacedName, ObjectRef};
 pub use pod::{Container, Pod, PodResult, PodRun};
-pub use run::{
-    Artifact, Backup, CancelCause, Cancellation, Condition, Event, Failure, Finding, Inherited, Mode,
-    NamespacedName, ObjectRef, Outcome, Request, Severity,
-};
+pub use request::{Artifact, Backup, CancelCause, Cancellation, Inherited, Outcome, Request};
 pub use schema::PodTemplate;
 pub use strategy::{Check, PodStrategy, ResourceStrategy, Strategy};
 
@@ -45,6 +47,13 @@ pub use serde_json::{self, Value, json};
 #[cfg(all(feature = "allocator", target_arch = "wasm32"))]
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
+/// A run as a strategy is told of it, and how it can end.
+pub mod run {
+    pub use crate::failure::{Failure, Finding, Severity};
+    pub use crate::object::{Condition, Event, Mode, NamespacedName, ObjectRef};
+    pub use crate::request::{Artifact, Backup, CancelCause, Cancellation, Inherited, Outcome, Request};
+}
 
 /// What most strategies need.
 pub mod prelude {

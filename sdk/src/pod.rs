@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::run::Finding;
+use crate::failure::Finding;
 
 /// A pod to run as a `batch/v1` Job that the run owns, in the run's namespace.
 #[derive(Clone, Debug, PartialEq)]

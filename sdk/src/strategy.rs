@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::describe::{Descriptor, Kind, Traits};
+use crate::describe::{Descriptor, Kind, StrategyKind, Traits};
+use crate::failure::{Failure, Finding};
+use crate::object::GroupKind;
 use crate::pod::{PodResult, PodRun};
-use crate::run::{Failure, Finding, Outcome, Request};
+use crate::request::{Outcome, Request};
 use crate::step::{Step, Stop, View};
 
 /// Who a component is: what both kinds of strategy have in common.
@@ -54,6 +56,35 @@ pub trait Strategy {
     fn validate(check: &Check<'_, Self::Spec>) -> Vec<Finding> {
         let _ = check;
         Vec::new()
+    }
+}
+
+impl Descriptor {
+    /// The descriptor that the constants of `S` and the schema of its spec make: one kind, any parameters, any options,
+    /// no access. Change what it returns in [`Strategy::describe`] to say more.
+    #[must_use]
+    pub fn of<S: Strategy>() -> Self {
+        Self {
+            name: S::NAME.to_owned(),
+            version: S::VERSION.to_owned(),
+            kinds: vec![StrategyKind {
+                group: S::KIND.group.to_owned(),
+                version: S::KIND.version.to_owned(),
+                kind: S::KIND.kind.to_owned(),
+                plural: S::KIND.plural.to_owned(),
+                schema: S::schema(),
+                applications: S::APPLICATIONS.iter().map(|(g, k)| GroupKind::new(*g, *k)).collect(),
+            }],
+            parameters_schema: json!({"type": "object", "additionalProperties": {"type": "string"}}),
+            options_schema: json!({"type": "object"}),
+            access: Vec::new(),
+            namespaces: BTreeMap::new(),
+            stages: Vec::new(),
+            longest_run: S::LONGEST_RUN,
+            restores: S::RESTORES.iter().map(|v| (*v).to_owned()).collect(),
+            target_namespace_option: None,
+            traits: S::TRAITS,
+        }
     }
 }
 

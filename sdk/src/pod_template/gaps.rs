@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{checks, refused};
+use crate::failure::{Failure, Finding};
 use crate::pod::PodRun;
-use crate::run::{Failure, Finding};
 
 const GAP: &str = "<no value>";
 /// Fields of a pod that name an image, a Secret, a ServiceAccount and the like, wherever they stand.

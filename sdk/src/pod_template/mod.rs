@@ -8,8 +8,8 @@ mod gaps;
 
 use serde_json::{Value, json};
 
+use crate::failure::{Failure, Finding, Severity};
 use crate::pod::PodRun;
-use crate::run::{Failure, Finding, Severity};
 use crate::schema::PodTemplate;
 use crate::template::{self, Bounds, Context, Dialect, Options};
 use checks::TEMPLATE;

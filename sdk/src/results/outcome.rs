@@ -1,8 +1,10 @@
 //! From the pod that ended to what it means.
 
 use super::{Report, cause_of_failure, report};
+use crate::failure::Failure;
+use crate::object::{Condition, Mode};
 use crate::pod::PodResult;
-use crate::run::{Condition, Failure, Mode, Outcome};
+use crate::request::Outcome;
 
 /// The condition that says whether a backup's pod reported what it wrote.
 const ARTIFACT_REPORTED: &str = "ArtifactReported";

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::pod::{Container, PodResult};
-use crate::run::Artifact;
+use crate::request::Artifact;
 
 /// So many bytes of a termination message Kubernetes keeps: the last.
 const KEPT_BYTES: usize = 4096;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use crate::object::ObjectRef;
 use crate::pod::PodRun;
-use crate::run::ObjectRef;
 
 /// One thing to do. All are idempotent, or fail with a precondition.
 #[derive(Clone, Debug, PartialEq)]

@@ -18,7 +18,8 @@ use super::{
     ActionResult, Content, GetQuery, ListQuery, ObjectList, Query, ReadError, Stop, View, Wait, Watch,
     WriteError,
 };
-use crate::run::{Failure, NamespacedName, ObjectRef};
+use crate::failure::Failure;
+use crate::object::{NamespacedName, ObjectRef};
 
 /// After so many seconds what was in the way is looked at again: a write that lost a race, and the rest.
 const RACE_SECONDS: u32 = 2;

@@ -7,40 +7,18 @@ mod action;
 mod look;
 mod query;
 
+pub use crate::checkpoint::Checkpoint;
 pub use action::{Action, ActionResult, Apply, Create, Delete, Patch, Propagation, RunPod, WriteError};
 pub use look::{Found, Look};
 pub use query::{Answer, Content, GetQuery, ListQuery, LogQuery, ObjectList, Query, ReadError, Selection};
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::failure::Failure;
+use crate::object::{Condition, Event, NamespacedName, ObjectRef};
 use crate::pod::PodResult;
-use crate::run::{Condition, Event, Failure, NamespacedName, ObjectRef, Outcome};
-
-/// What a strategy wants to remember.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
-    /// A stage of the descriptor.
-    pub stage: String,
-    /// Any schema, at most 256 KiB.
-    pub data: Value,
-}
-
-impl Checkpoint {
-    /// The data as `T`.
-    ///
-    /// # Errors
-    /// `InvalidCheckpoint`: it was written by a version of the component that had another type for it.
-    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_path_to_error::deserialize(&self.data).map_err(|e| {
-            Failure::new(
-                "InvalidCheckpoint",
-                format!("the checkpoint of stage {} does not decode: {e}; begin a new run", self.stage),
-            )
-        })
-    }
-}
+use crate::request::Outcome;
 
 /// What a strategy sees in a step.
 #[derive(Clone, Debug, PartialEq)]

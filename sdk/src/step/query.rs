@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use crate::object::{NamespacedName, ObjectRef};
 use crate::pod::PodResult;
-use crate::run::{NamespacedName, ObjectRef};
 
 /// The objects of one kind that match a label selector, in one namespace or cluster-wide.
 #[derive(Clone, Debug, PartialEq, Eq)]

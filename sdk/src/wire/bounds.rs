@@ -2,7 +2,7 @@
 //! the run with a reason that blames the component; so what is said is cut instead.
 
 use super::wit;
-use crate::run::{Finding, Severity};
+use crate::failure::{Finding, Severity};
 
 /// A message, in bytes.
 pub(super) const MESSAGE: usize = 4 << 10;

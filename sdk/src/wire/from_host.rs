@@ -1,8 +1,9 @@
 //! What a call is told.
 
 use super::{pairs, parse, wit};
+use crate::object::Mode;
 use crate::pod::{Container, Pod, PodResult};
-use crate::run::{Backup, CancelCause, Cancellation, Inherited, Mode, Request};
+use crate::request::{Backup, CancelCause, Cancellation, Inherited, Request};
 use crate::step::{
     ActionResult, Answer, Checkpoint, Content, GetQuery, ListQuery, LogQuery, ObjectList, Query, ReadError,
     Selection, View, WriteError,

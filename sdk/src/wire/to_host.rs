@@ -2,8 +2,10 @@
 
 use super::{bounds, print, wit};
 use crate::describe::{Access, Descriptor, Scope, Stage, StrategyKind, Traits, Verbs};
+use crate::failure::{Failure, Finding, Severity};
+use crate::object::{Condition, Event, Mode};
 use crate::pod::PodRun;
-use crate::run::{Condition, Event, Failure, Finding, Mode, Outcome, Severity};
+use crate::request::Outcome;
 use crate::step::{
     Action, Checkpoint, Decision, GetQuery, ListQuery, LogQuery, Propagation, Query, Selection, Step, Wait,
     Watch,

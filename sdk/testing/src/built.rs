@@ -10,6 +10,7 @@ use backstay_engine::{Component, Engine, EngineConfig};
 use crate::build::{build, target_dir};
 use crate::case::Case;
 use crate::fixture;
+use crate::messages::error_text;
 
 /// A strategy's component in the engine that the controller has, with the limits that the controller has.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl Built {
         // The lock is on the crate, so that different crates are built side by side and one is built once.
         let make = || match build(&dir) {
             Ok(bytes) => Arc::new(Self::load(bytes)),
-            Err(e) => panic!("{}: {}", e.reason(), chain(&e)),
+            Err(e) => panic!("{}: {}", e.reason(), error_text(&e)),
         };
         Arc::clone(slot.get_or_init(make))
     }
@@ -51,7 +52,7 @@ impl Built {
     pub fn load(bytes: Vec<u8>) -> Self {
         match engine().load(&bytes) {
             Ok(component) => Self { bytes, component },
-            Err(e) => panic!("the component is refused at load: {}: {}", e.reason(), chain(&e)),
+            Err(e) => panic!("the component is refused at load: {}: {}", e.reason(), error_text(&e)),
         }
     }
 
@@ -110,7 +111,7 @@ impl Built {
         let (kind, spec) = fixture::strategy(strategy);
         match self.component.validate(&kind, &spec, None, None) {
             Ok(called) => called.value,
-            Err(e) => panic!("{}: {}", e.reason(), chain(&e)),
+            Err(e) => panic!("{}: {}", e.reason(), error_text(&e)),
         }
     }
 }
@@ -124,19 +125,7 @@ fn engine() -> &'static Engine {
         // The cache is refused where others could write to it, which is no reason to have no test.
         match Engine::new(cache).or_else(|_| Engine::new(EngineConfig::default())) {
             Ok(engine) => engine,
-            Err(e) => panic!("cannot start the engine: {}", chain(&e)),
+            Err(e) => panic!("cannot start the engine: {}", error_text(&e)),
         }
     })
-}
-
-/// An error and its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

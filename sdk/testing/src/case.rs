@@ -1,13 +1,11 @@
 //! One run of a strategy, as a test sets it up.
 
-use std::fmt::Write as _;
-
 use backstay_core::contract::{Backup, Failure, Json, Mode, Outcome, PodRun, Request, StepResult, View};
 use backstay_engine::{CallError, Called, Component};
 
-use crate::built::chain;
 use crate::drive::Drive;
 use crate::fixture;
+use crate::messages::{call_error_text, failure_text};
 use crate::world::World;
 
 /// One run: what the strategy would be told of it. Begun by [`crate::Built::backup`] and its sisters, filled in with
@@ -101,7 +99,7 @@ impl<'a> Case<'a> {
     pub fn rendered(&self) -> PodRun {
         match answered(self.call_render()) {
             Ok(run) => run,
-            Err(failure) => panic!("render refused the run\n{}", told(&failure)),
+            Err(failure) => panic!("render refused the run\n{}", failure_text(&failure)),
         }
     }
 
@@ -139,7 +137,7 @@ impl<'a> Case<'a> {
     pub fn parsed(&self, ended: &str) -> Outcome {
         match answered(self.call_parse(ended)) {
             Ok(outcome) => outcome,
-            Err(failure) => panic!("parse says that the run failed\n{}", told(&failure)),
+            Err(failure) => panic!("parse says that the run failed\n{}", failure_text(&failure)),
         }
     }
 
@@ -167,7 +165,7 @@ impl<'a> Case<'a> {
         let component = self.component;
         let step = move |request: &Request, view: &View| match component.step(request, view) {
             Ok(called) => Ok(called.value),
-            Err(e) => Err(described(&e)),
+            Err(e) => Err(call_error_text(&e)),
         };
         Drive::new(component.descriptor(), self.request, world, Box::new(step))
     }
@@ -187,24 +185,6 @@ impl<'a> Case<'a> {
 fn answered<T>(called: Result<Called<T>, CallError>) -> T {
     match called {
         Ok(called) => called.value,
-        Err(e) => panic!("{}", described(&e)),
+        Err(e) => panic!("{}", call_error_text(&e)),
     }
-}
-
-/// A call that failed, and what the component logged until then.
-fn described(error: &CallError) -> String {
-    let mut text = format!("{}: {}", error.reason(), chain(error));
-    for line in &error.log {
-        let _ = write!(text, "\nlog: {}", line.message);
-    }
-    text
-}
-
-/// A failure as a person reads it.
-fn told(failure: &Failure) -> String {
-    let mut text = format!("{}: {}", failure.reason, failure.message);
-    for finding in &failure.findings {
-        let _ = write!(text, "\n  {}: {}", finding.at, finding.message);
-    }
-    text
 }

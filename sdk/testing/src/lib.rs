@@ -31,6 +31,7 @@ mod case;
 mod component;
 mod drive;
 mod fixture;
+mod messages;
 mod world;
 
 pub use backstay_core::contract;

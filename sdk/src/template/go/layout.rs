@@ -1,6 +1,6 @@
 //! Go's date layouts: a moment written or read after the pattern of `Mon Jan 2 15:04:05 2006 MST`.
 
-use super::time::{Time, days_in, days_to};
+use super::time::{Civil, Time, days_in, days_to};
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -172,6 +172,27 @@ pub(super) fn format(time: &Time, mut layout: &str) -> String {
             Part::Fraction(mark, digits, keep) => fraction(time.nanoseconds, mark, digits, keep),
         });
     }
+}
+
+/// As `{{ now }}` prints it.
+pub(super) fn printed(time: &Time) -> String {
+    format(time, "2006-01-02 15:04:05.999999999 -0700 MST")
+}
+
+/// As `printf "%#v"` prints it: an expression in Go.
+pub(super) fn as_source(time: &Time) -> String {
+    let zone = match time.zone.as_str() {
+        "UTC" => "time.UTC".to_owned(),
+        other => format!("time.Location({other:?})"),
+    };
+    let date = format(time, "2006, time.January, 2, ");
+    let Civil { hour, minute, second, .. } = time.civil();
+    // Unlike a layout, source has no leading zeros.
+    format!(
+        "time.Date({}{hour}, {minute}, {second}, {}, {zone})",
+        date.trim_start_matches('0'),
+        time.nanoseconds
+    )
 }
 
 const OFFSET: OffsetStyle = OffsetStyle { z: false, colons: false, minutes: true, seconds: false };

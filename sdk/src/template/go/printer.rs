@@ -4,7 +4,7 @@ use super::super::meter::Meter;
 use super::quote;
 use super::sink::Sink;
 use super::value::Value;
-use super::{float, time};
+use super::{float, layout};
 
 /// What stands between `%` and the verb.
 #[derive(Clone, Copy, Default)]
@@ -91,9 +91,9 @@ impl Printer {
             Value::Byte(n) => self.integer(value, u64::from(*n), false, verb),
             Value::Float(f) => self.float(value, *f, verb),
             Value::Str(text) => self.text(value, text, verb),
-            Value::Time(time) if self.flags.sharp_v => self.string(time::as_source(time).as_bytes()),
+            Value::Time(time) if self.flags.sharp_v => self.string(layout::as_source(time).as_bytes()),
             Value::Time(time) if matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') => {
-                self.text(value, time::printed(time).as_bytes(), verb);
+                self.text(value, layout::printed(time).as_bytes(), verb);
             }
             Value::List(_) | Value::Map(_) | Value::Texts(_) | Value::Time(_) if verb == 'w' => {
                 self.bad_verb(value, verb);

@@ -1,7 +1,7 @@
 //! Moments and lengths of time. There is no clock and no zone data here: now is when the run began, and every zone
 //! that has a name is UTC, as in an image without zone data.
 
-use super::{float, layout};
+use super::float;
 use crate::time::date_of;
 pub(super) use crate::time::days_to;
 
@@ -75,27 +75,6 @@ impl Time {
             second: second % 60,
         }
     }
-}
-
-/// As `{{ now }}` prints it.
-pub(super) fn printed(time: &Time) -> String {
-    layout::format(time, "2006-01-02 15:04:05.999999999 -0700 MST")
-}
-
-/// As `printf "%#v"` prints it: an expression in Go.
-pub(super) fn as_source(time: &Time) -> String {
-    let zone = match time.zone.as_str() {
-        "UTC" => "time.UTC".to_owned(),
-        other => format!("time.Location({other:?})"),
-    };
-    let date = layout::format(time, "2006, time.January, 2, ");
-    let Civil { hour, minute, second, .. } = time.civil();
-    // Unlike a layout, source has no leading zeros.
-    format!(
-        "time.Date({}{hour}, {minute}, {second}, {}, {zone})",
-        date.trim_start_matches('0'),
-        time.nanoseconds
-    )
 }
 
 /// How many days a month has.

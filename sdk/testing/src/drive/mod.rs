@@ -14,10 +14,11 @@ use backstay_core::contract::{
     Descriptor, Event, Failure, GroupKind, Inherited, Json, ObjectRef, Outcome, PodResult, Query, ReadError,
     Request, StepResult, View, Wait, WriteError,
 };
-use backstay_core::resource::{Allowed, Breach, Next, Pins, Wake};
+use backstay_core::resource::{Allowed, Next, Pins, Wake};
 
 use crate::fixture;
 use crate::world::{Key, World};
+pub use rules::Broken;
 use rules::{Rules, named, seen_live};
 pub use trouble::{Moment, Trouble};
 
@@ -65,16 +66,6 @@ pub enum Turn {
     Failed(Failure),
     /// The host crashed, as [`Drive::disturb`] wanted.
     Crashed,
-}
-
-/// A rule of the contract that the strategy broke, in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken(pub String);
-
-impl From<Breach> for Broken {
-    fn from(breach: Breach) -> Self {
-        Self(format!("{}: {}", breach.reason, breach.message))
-    }
 }
 
 impl<'a> Drive<'a> {

@@ -6,10 +6,19 @@
 use std::collections::BTreeMap;
 
 use backstay_core::contract::{Action, Answer, Content, Delete, Descriptor, Json, ObjectRef, Query, Watch};
-use backstay_core::resource::{Grants, Pins, Reach, Verb};
+use backstay_core::resource::{Breach, Grants, Pins, Reach, Verb};
 
-use super::Broken;
 use crate::world::{Key, uid};
+
+/// A rule of the contract that the strategy broke, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken(pub String);
+
+impl From<Breach> for Broken {
+    fn from(breach: Breach) -> Self {
+        Self(format!("{}: {}", breach.reason, breach.message))
+    }
+}
 
 /// What the accesses of a component allow in one run.
 pub(super) struct Rules<'r> {

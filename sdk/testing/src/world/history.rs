@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use backstay_core::contract::Json;
 
-use super::Key;
+use super::key::Key;
 
 /// Every version of every object, in order; none where it was removed.
 #[derive(Clone, Debug, Default)]

@@ -5,6 +5,7 @@
 //! collector. It validates nothing unless told to ([`World::serve`]), and nothing in it moves by itself.
 
 mod history;
+mod key;
 mod labels;
 mod merge;
 mod read;
@@ -19,6 +20,7 @@ use serde_json::json;
 
 use crate::fixture::{self, NOW};
 use history::History;
+pub(crate) use key::Key;
 
 /// The label that the host sets on what a run makes.
 pub const RUN_UID_LABEL: &str = backstay_api::labels::RUN_UID;
@@ -42,37 +44,6 @@ pub struct World {
     serves: BTreeMap<(String, String), Serve>,
     /// Kinds that the API server does not know.
     unserved: BTreeSet<(String, String)>,
-}
-
-/// Which object: API group and version, kind, namespace (empty for none) and name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key {
-    pub(crate) api_version: String,
-    pub(crate) kind: String,
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-}
-
-impl From<&ObjectRef> for Key {
-    fn from(object: &ObjectRef) -> Self {
-        Self {
-            api_version: object.api_version.clone(),
-            kind: object.kind.clone(),
-            namespace: object.namespace.clone().unwrap_or_default(),
-            name: object.name.clone(),
-        }
-    }
-}
-
-impl From<&Key> for ObjectRef {
-    fn from(key: &Key) -> Self {
-        Self {
-            api_version: key.api_version.clone(),
-            kind: key.kind.clone(),
-            namespace: Some(key.namespace.clone()).filter(|n| !n.is_empty()),
-            name: key.name.clone(),
-        }
-    }
 }
 
 impl World {

@@ -1,7 +1,7 @@
 //! Equality and order. `eq` and `lt` refuse to compare what is of different kinds; `deepEqual`, `has` and their like
 //! find it different.
 
-use super::with_article;
+use super::arguments::with_article;
 use crate::template::go::value::{MAX_NESTING, Value};
 use crate::template::meter::Meter;
 
@@ -82,7 +82,7 @@ pub(super) fn less(left: &Value, right: &Value) -> Result<bool, String> {
 }
 
 /// Equality of type and content, all the way down.
-pub(in super::super) fn deep_equal(left: &Value, right: &Value, meter: &Meter) -> Result<bool, String> {
+pub(super) fn deep_equal(left: &Value, right: &Value, meter: &Meter) -> Result<bool, String> {
     deep(left, right, meter, 0)
 }
 

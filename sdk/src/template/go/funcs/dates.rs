@@ -1,9 +1,10 @@
 //! Dates and lengths of time. What Go would ask the clock for is the moment when the run began, so that a preview and
 //! the run render the same; a zone is UTC whatever its name, as where there is no zone data.
 
-use super::{Env, Function, Type, fixed, int, text};
+use super::arguments::{int, text};
+use super::function::{Env, Function, Type, fixed};
 use crate::template::go::layout;
-use crate::template::go::time::{self, Time, parse_duration, print_duration};
+use crate::template::go::time::{Time, parse_duration, print_duration};
 use crate::template::go::value::Value;
 
 use Type::{Any, Str};
@@ -42,7 +43,7 @@ pub(super) const METHODS: &[Function] = &[
     }),
     fixed("Unix", &[], |args, _| Ok(Value::Int64(moment(&args[0]).seconds))),
     fixed("UTC", &[], |args, _| Ok(Value::Time(moment(&args[0]).in_utc()))),
-    fixed("String", &[], |args, _| Ok(Value::str(time::printed(&moment(&args[0]))))),
+    fixed("String", &[], |args, _| Ok(Value::str(layout::printed(&moment(&args[0]))))),
     fixed("Year", &[], |args, _| Ok(Value::Int(moment(&args[0]).civil().year))),
     fixed("YearDay", &[], |args, _| Ok(Value::Int(moment(&args[0]).civil().day_of_year.into()))),
     fixed("Day", &[], |args, _| Ok(Value::Int(moment(&args[0]).civil().day.into()))),

@@ -1,6 +1,6 @@
 //! Functions about what is empty.
 
-use super::{Function, Type, fixed, variadic};
+use super::function::{Function, Type, fixed, variadic};
 use crate::template::go::value::Value;
 
 use Type::{Any, Bool};
@@ -17,7 +17,7 @@ pub(super) const TABLE: &[Function] = &[
     variadic("all", &[], Any, |args, _| Ok(Value::Bool(!args.iter().any(empty)))),
     variadic("any", &[], Any, |args, _| Ok(Value::Bool(!args.iter().all(empty)))),
     fixed("ternary", &[Any, Any, Bool], |args, _| Ok(args[usize::from(!args[2].truth())].clone())),
-    fixed("fail", &[Type::Str], |args, _| Err(super::text(&args[0]).into_owned())),
+    fixed("fail", &[Type::Str], |args, _| Err(super::arguments::text(&args[0]).into_owned())),
 ];
 
 /// Nothing, false, zero, or without content; the string `false` is not.

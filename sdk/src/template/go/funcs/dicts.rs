@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{Env, Function, Type, bytes, fixed, map, text, variadic, with_article};
+use super::arguments::{bytes, map, text, with_article};
+use super::function::{Env, Function, Type, fixed, variadic};
 use crate::template::go::printf;
 use crate::template::go::value::{Map, Text, Value};
 

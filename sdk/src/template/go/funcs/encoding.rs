@@ -2,7 +2,8 @@
 
 use sha1::Digest;
 
-use super::{Env, Function, Type, bytes, fixed};
+use super::arguments::bytes;
+use super::function::{Env, Function, Type, fixed};
 use crate::template::go::json::{self, Style, Unfit};
 use crate::template::go::value::Value;
 

@@ -1,8 +1,10 @@
 //! Functions on lists. None changes a list: they make new ones.
 
+use super::arguments::{int, list};
+use super::compare::deep_equal;
 use super::defaults::empty;
+use super::function::{Env, Function, Type, fixed, variadic};
 use super::numbers::to_int64;
-use super::{Env, Function, Type, deep_equal, fixed, int, list, variadic};
 use crate::template::go::printf;
 use crate::template::go::value::{Elem, List, Text, Value};
 

@@ -1,6 +1,7 @@
 //! Arithmetic. It takes anything for a number: text in base 10, fractions cut off, what is no number as 0.
 
-use super::{Env, Function, Type, bytes, fixed, int, text, variadic};
+use super::arguments::{bytes, int, text};
+use super::function::{Env, Function, Type, fixed, variadic};
 use crate::template::go::float;
 use crate::template::go::printf;
 use crate::template::go::value::{Elem, List, Value};

@@ -1,6 +1,7 @@
 //! Paths with slashes. The `os` forms are the same: containers are Linux.
 
-use super::{Function, Type, bytes, fixed};
+use super::arguments::bytes;
+use super::function::{Function, Type, fixed};
 use crate::template::go::value::Value;
 
 use Type::Str;

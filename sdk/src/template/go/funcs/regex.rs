@@ -3,7 +3,8 @@
 use regex_lite::{Captures, Regex, RegexBuilder};
 
 use super::super::pattern::{self, Flaw};
-use super::{Env, Function, Type, bytes, fixed, int, text};
+use super::arguments::{bytes, int, text};
+use super::function::{Env, Function, Type, fixed};
 use crate::template::go::value::{Elem, List, Value};
 
 use Type::{Int, Str};

@@ -1,7 +1,8 @@
 //! Functions on strings, which are bytes: lengths and positions count those.
 
+use super::arguments::{bytes, int};
+use super::function::{Env, Function, Type, fixed, variadic};
 use super::lists::strings;
-use super::{Env, Function, Type, bytes, fixed, int, variadic};
 use crate::template::go::printf;
 use crate::template::go::quote::{self, chars};
 use crate::template::go::value::{Text, Value};

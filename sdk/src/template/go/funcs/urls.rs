@@ -2,7 +2,8 @@
 
 use std::net::Ipv6Addr;
 
-use super::{Env, Function, Type, bytes, fixed, map, text, with_article};
+use super::arguments::{bytes, map, text, with_article};
+use super::function::{Env, Function, Type, fixed};
 use crate::template::go::value::{Text, Value};
 
 pub(super) const TABLE: &[Function] = &[

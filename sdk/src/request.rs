@@ -1,69 +1,12 @@
-//! A run as a strategy is told of it, and how it can end.
+//! The request: a run as a strategy is told of it, and its outcome.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::describe::GroupKind;
-use crate::step::Checkpoint;
-
-/// What a run is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Make a backup.
-    Backup,
-    /// Restore one.
-    Restore,
-    /// Clean up after a Backup that is being deleted.
-    Cleanup,
-}
-
-impl Mode {
-    /// The word used in labels and templates.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Backup => "backup",
-            Self::Restore => "restore",
-            Self::Cleanup => "cleanup",
-        }
-    }
-}
-
-/// A name in a namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamespacedName {
-    /// Namespace.
-    pub namespace: String,
-    /// Name.
-    pub name: String,
-}
-
-/// A Kubernetes object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ObjectRef {
-    /// `v1` or `group/version`.
-    pub api_version: String,
-    /// Kind.
-    pub kind: String,
-    /// None for a cluster-scoped kind.
-    pub namespace: Option<String>,
-    /// Name.
-    pub name: String,
-}
-
-impl ObjectRef {
-    /// The object `name` of a namespaced kind.
-    #[must_use]
-    pub fn namespaced(api_version: &str, kind: &str, namespace: &str, name: &str) -> Self {
-        Self {
-            api_version: api_version.to_owned(),
-            kind: kind.to_owned(),
-            namespace: Some(namespace.to_owned()),
-            name: name.to_owned(),
-        }
-    }
-}
+use crate::checkpoint::Checkpoint;
+use crate::failure::Failure;
+use crate::object::{Condition, GroupKind, Mode, ObjectRef};
 
 /// The run. All but `now`, `backup`, `inherited` and `cancelled` is frozen when it begins. `S` is the strategy's spec,
 /// decoded. Times are seconds since 1970-01-01T00:00:00Z.
@@ -234,88 +177,4 @@ pub struct Outcome {
     pub private_data: Option<Value>,
     /// For the Backup.
     pub conditions: Vec<Condition>,
-}
-
-/// A bad end, terminal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// `[A-Za-z][A-Za-z0-9]*`, at most 64 bytes: reason of a condition, an Event and a metric alike.
-    pub reason: String,
-    /// At most 16 KiB: what failed, why and what to do; log lines that show it may follow.
-    pub message: String,
-    /// The fields to blame, all of them at once, at most 32.
-    pub findings: Vec<Finding>,
-}
-
-impl Failure {
-    /// A failure that blames no field.
-    #[must_use]
-    pub fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { reason: reason.into(), message: message.into(), findings: Vec::new() }
-    }
-
-    /// The same with fields to blame.
-    #[must_use]
-    pub fn with_findings(mut self, findings: Vec<Finding>) -> Self {
-        self.findings = findings;
-        self
-    }
-}
-
-/// A finding about what the user wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How bad.
-    pub severity: Severity,
-    /// JSON pointer into `{"strategy": spec, "parameters": {…}, "options": {…}}`.
-    pub at: String,
-    /// What is wrong, and what to do.
-    pub message: String,
-}
-
-impl Finding {
-    /// A finding that refuses the run.
-    #[must_use]
-    pub fn error(at: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, at: at.into(), message: message.into() }
-    }
-
-    /// A finding that is shown; the run goes on.
-    #[must_use]
-    pub fn warning(at: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, at: at.into(), message: message.into() }
-    }
-}
-
-/// How bad a [`Finding`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Refuses the run.
-    Error,
-    /// Is shown, and the run goes on.
-    Warning,
-}
-
-/// A condition, updated by type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition {
-    /// Type; `Ready`, `Reconciling` and `Stalled` are the host's.
-    pub type_: String,
-    /// None is `Unknown`.
-    pub status: Option<bool>,
-    /// Reason.
-    pub reason: String,
-    /// Message, at most 4 KiB.
-    pub message: String,
-}
-
-/// An Event on the run, at least once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// `Warning`, else `Normal`.
-    pub warning: bool,
-    /// Reason.
-    pub reason: String,
-    /// Message, at most 4 KiB.
-    pub message: String,
 }

@@ -8,7 +8,11 @@ use backstay_sdk::{Deserialize, Serialize, Value, json, pod_template, serde_json
 use crate::archive;
 use crate::shards;
 use crate::spec::AltinitySpec;
-use crate::{GROUP, KIND};
+
+/// API group of the applications that have the sidecar.
+pub(crate) const GROUP: &str = "apps.cozystack.io";
+/// Kind of the applications that have the sidecar.
+pub(crate) const KIND: &str = "ClickHouse";
 
 /// What `parse` is handed back: what of the run only `render` knew.
 #[derive(Debug, Serialize, Deserialize)]

@@ -17,10 +17,6 @@ use backstay_sdk::{Value, serde_json};
 
 pub use spec::{AltinitySpec, Shards};
 
-/// The applications that have the sidecar.
-const GROUP: &str = "apps.cozystack.io";
-const KIND: &str = "ClickHouse";
-
 /// The Altinity strategy.
 #[derive(Debug)]
 pub struct Altinity;
@@ -42,7 +38,7 @@ impl Strategy for Altinity {
         ..Traits::NONE
     };
     const LONGEST_RUN: u32 = 6 * 60 * 60;
-    const APPLICATIONS: &'static [(&'static str, &'static str)] = &[(GROUP, KIND)];
+    const APPLICATIONS: &'static [(&'static str, &'static str)] = &[(client::GROUP, client::KIND)];
     type Spec = AltinitySpec;
 
     fn schema() -> Value {

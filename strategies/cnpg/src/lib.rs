@@ -10,6 +10,7 @@ mod archiving;
 mod backup;
 mod cleanup;
 mod cluster;
+mod machine;
 mod memory;
 mod names;
 mod options;
@@ -30,9 +31,6 @@ use backstay_sdk::{Descriptor, Value, serde_json};
 
 pub use spec::CnpgSpec;
 
-/// The longest that a run may take, in seconds: a large database takes long to copy. Administrators set less.
-pub(crate) const LONGEST_RUN: u32 = 24 * 60 * 60;
-
 /// The CNPG strategy.
 #[derive(Debug)]
 pub struct Cnpg;
@@ -50,7 +48,7 @@ impl Strategy for Cnpg {
         strategy_on_restore: true,
         unpinned: true,
     };
-    const LONGEST_RUN: u32 = LONGEST_RUN;
+    const LONGEST_RUN: u32 = options::LONGEST_RUN;
     const APPLICATIONS: &'static [(&'static str, &'static str)] = &[("apps.cozystack.io", "Postgres")];
     type Spec = CnpgSpec;
 
@@ -77,7 +75,7 @@ impl Strategy for Cnpg {
 
 impl ResourceStrategy for Cnpg {
     fn step(request: &Request<CnpgSpec>, view: &View) -> Result<Step, Stop> {
-        run::step(request, view)
+        machine::step(request, view)
     }
 }
 

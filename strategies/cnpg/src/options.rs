@@ -5,8 +5,10 @@ use backstay_sdk::{Failure, Finding, Value, json};
 
 use crate::time::Instant;
 
+/// The longest that a run may take, in seconds: a large database takes long to copy. Administrators set less.
+pub(crate) const LONGEST_RUN: u32 = 24 * 60 * 60;
 /// The longest limit that may be set, which is the longest that a run may take.
-pub(crate) const LONGEST: i64 = crate::LONGEST_RUN as i64;
+const LONGEST: i64 = LONGEST_RUN as i64;
 
 /// The options of a restore.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,26 +1,25 @@
 //! Making a backup: attach the archive, ask the operator for one backup of the plugin's, wait for it.
 
+mod object;
 mod poll;
 
-use backstay_sdk::step::{Action, Create, Found, Look, Query, Stop, Watch};
-use backstay_sdk::{Failure, Value, json};
+use backstay_sdk::step::{Found, Look, Query, Stop, Watch};
+use backstay_sdk::{Failure, Value};
 
+use object::create;
 pub(crate) use poll::poll;
 
 use crate::archiving;
 use crate::cluster::Cluster;
 use crate::memory::{Backing, Memory};
-use crate::names::{CLUSTER_LABEL, CNPG, PLUGIN, backup_name};
+use crate::names::PLUGIN;
 use crate::rendered;
-use crate::run::{Run, Turn, act, wait};
+use crate::run::{RECHECK_SECONDS, Run, Turn, act, wait};
 use crate::snapshot::Snapshot;
 use crate::stage::Stage;
 
 /// How long the instances may take to get the plugin. A backup is asked for then all the same: the operator knows better.
 const PLUGIN_SECONDS: i64 = 5 * 60;
-/// What is waited for is watched too; this is the net under it.
-const RECHECK_SECONDS: u32 = 30;
-
 /// Is there something to back up, and somewhere to put it?
 pub(crate) fn check(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
@@ -79,34 +78,6 @@ pub(crate) fn request(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     act(vec![create(run, attempt)])
 }
 
-/// The operator's backup: under a name of its own for each run, so that no other run's is taken for it.
-fn create(run: &Run<'_>, attempt: u32) -> Action {
-    let manifest = json!({
-        "apiVersion": CNPG,
-        "kind": "Backup",
-        "metadata": {
-            "namespace": run.names.namespace,
-            "name": backup_name(run.request, attempt),
-            "labels": {
-                CLUSTER_LABEL: run.names.cluster,
-                "backups.cozystack.io/owned-by.BackupJobName": label(&run.request.run.name),
-                "backups.cozystack.io/owned-by.BackupJobNamespace": run.names.namespace,
-            },
-        },
-        "spec": {
-            "method": "plugin",
-            "cluster": {"name": run.names.cluster},
-            "pluginConfiguration": {"name": PLUGIN},
-        },
-    });
-    Action::Create(Create { manifest, dry_run: false })
-}
-
-/// What fits a label's value.
-fn label(text: &str) -> &str {
-    text[..text.floor_char_boundary(63)].trim_end_matches(['-', '.', '_'])
-}
-
 /// The Cluster, or the wait for it.
 fn cluster<'a>(run: &Run<'_>, look: &Look<'a>) -> Result<Cluster<'a>, Stop> {
     let name = &run.names.cluster;
@@ -146,9 +117,4 @@ fn not_cancelled(run: &Run<'_>) -> Result<(), Failure> {
             Err(Failure::new("Cancelled", "the run was ended before the operator was asked for a backup"))
         }
     }
-}
-
-/// Whether an object was made by the run with this uid.
-fn is_of_run(object: &Value, run_uid: &str) -> bool {
-    object["metadata"]["labels"][crate::names::RUN_LABEL] == run_uid
 }

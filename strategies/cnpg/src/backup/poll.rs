@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use backstay_sdk::step::{Action, Delete, Found, Propagation, Step, Stop, Watch};
+use backstay_sdk::step::{Found, Step, Stop, Watch};
 use backstay_sdk::{Artifact, CancelCause, Failure, Outcome, Value};
 
-use super::{RECHECK_SECONDS, create, is_of_run};
-use crate::cluster::{deleting, text, uid};
+use super::object::{create, delete, is_of_run};
+use crate::cluster::{deleting, text};
 use crate::memory::{Backing, Memory};
 use crate::names::{backup_name, metadata};
-use crate::run::{Run, Turn, act, wait};
+use crate::run::{RECHECK_SECONDS, Run, Turn, act, wait};
 use crate::time::Instant;
 
 /// How long a backup may be in a phase that does not lead anywhere by itself, from the start of the run.
@@ -139,15 +139,6 @@ fn done(run: &Run<'_>, backing: &Backing, backup: &Value) -> Result<Turn, Stop> 
         conditions: Vec::new(),
     };
     Ok(Turn::End(Step::done(Some(outcome))))
-}
-
-fn delete(run: &Run<'_>, backup: &Value) -> Action {
-    Action::Delete(Delete {
-        object: run.names.backup(text(backup, "/metadata/name")),
-        uid: uid(backup).to_owned(),
-        resource_version: None,
-        propagation: Propagation::Background,
-    })
 }
 
 /// No Backup will speak of the operator's backup: it goes.

@@ -4,12 +4,12 @@ use backstay_sdk::step::{Action, Look, Patch, Query, Step, Stop, Watch};
 use backstay_sdk::{Failure, Value};
 
 use super::prepare::{in_time, planned, still_open, still_whole};
-use super::{RECHECK_SECONDS, not_cancelled, values};
+use super::{not_cancelled, values};
 use crate::cluster::text;
 use crate::memory::Memory;
 use crate::plan::Plan;
 use crate::release::{self, State};
-use crate::run::{Run, Turn, wait};
+use crate::run::{RECHECK_SECONDS, Run, Turn, wait};
 use crate::stage::Stage;
 
 /// How long what was deleted may take to be gone.

@@ -26,9 +26,6 @@ use backstay_sdk::{CancelCause, Condition, Failure};
 
 use crate::run::Run;
 
-/// What is waited for is watched too; this is the net under it.
-const RECHECK_SECONDS: u32 = 30;
-
 /// A condition of the run.
 fn condition(type_: &str, status: bool, reason: &str, message: impl Into<String>) -> Condition {
     Condition {

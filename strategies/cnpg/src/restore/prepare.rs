@@ -6,12 +6,12 @@ use backstay_sdk::{Event, Failure};
 use super::fit::{Fitness, volumes};
 use super::gate::Proof;
 use super::values::{self, Recovery};
-use super::{RECHECK_SECONDS, condition, not_cancelled};
+use super::{condition, not_cancelled};
 use crate::memory::{Memory, inherited};
 use crate::names::metadata;
 use crate::plan::{Archiving, Plan, Release, Volume};
 use crate::release::State;
-use crate::run::{Run, Turn};
+use crate::run::{RECHECK_SECONDS, Run, Turn};
 use crate::stage::Stage;
 
 /// No recovery is faster.

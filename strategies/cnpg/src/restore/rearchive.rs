@@ -14,9 +14,6 @@ use crate::plan::Plan;
 use crate::run::{Run, Turn, act};
 use crate::stage::Stage;
 
-/// How long a restored database is kept from its users' eyes for the sake of its archive.
-pub(super) const ARCHIVE_SECONDS: i64 = 5 * 60;
-
 /// The archive attached under a new name, where there was one; then the end.
 pub(crate) fn archive(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     // Without a look at the Cluster there is no good end, however late: until then the run has all its time.

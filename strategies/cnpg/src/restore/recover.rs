@@ -3,10 +3,9 @@
 use backstay_sdk::step::{Decision, Look, Query, Step, Stop, Watch};
 use backstay_sdk::{Condition, Event, Failure, Value};
 
+use super::condition;
 use super::fit::volumes;
 use super::hold::DRAIN_SECONDS;
-use super::rearchive::ARCHIVE_SECONDS;
-use super::{RECHECK_SECONDS, condition};
 use crate::archiving;
 use crate::cluster::{Cluster, deleting, uid};
 use crate::memory::Memory;
@@ -14,8 +13,11 @@ use crate::names::Names;
 use crate::plan::{Plan, Volume};
 use crate::recovery_log::{self, SIGNATURE, Verdict};
 use crate::release::State;
-use crate::run::{Run, Turn};
+use crate::run::{RECHECK_SECONDS, Run, Turn};
 use crate::stage::Stage;
+
+/// How long a restored database is kept from its users' eyes for the sake of its archive.
+const ARCHIVE_SECONDS: i64 = 5 * 60;
 
 /// Is the recovered Cluster healthy?
 pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {

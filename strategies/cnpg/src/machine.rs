@@ -1,0 +1,138 @@
+//! A step of a run: from the stage remembered on, until there is something to ask, to do, to wait for, or an end.
+
+use backstay_sdk::step::{Action, Decision, Step, Stop, View};
+use backstay_sdk::{Failure, ObjectRef, Request};
+
+use crate::memory::{Memory, Undo};
+use crate::names::Names;
+use crate::run::{Run, Turn};
+use crate::spec::CnpgSpec;
+use crate::stage::Stage;
+use crate::{backup, cleanup, restore};
+
+/// What was done and does not show is done again after this.
+const AGAIN_SECONDS: u32 = 5;
+
+/// The next step.
+pub(crate) fn step(request: &Request<CnpgSpec>, view: &View) -> Result<Step, Stop> {
+    let names = Names::of(request);
+    let run = Run { request, view, names: &names };
+    let mut memory = Memory::read(request.mode, view)?;
+    let mut turn = run.look(&memory).settled().map(|()| Turn::Go(memory.stage));
+    loop {
+        match turn {
+            Ok(Turn::Go(stage)) => memory.stage = stage,
+            Ok(Turn::End(step)) => match run.once(&memory, step) {
+                Ok(step) => return Ok(memory.keep(view, step)),
+                Err(stop) => {
+                    turn = Err(stop);
+                    continue;
+                }
+            },
+            Err(Stop::Fail(failure)) => match run.instead(&mut memory, failure) {
+                Ok(stage) => memory.stage = stage,
+                Err(failure) => return Ok(memory.keep(view, Step::new(Decision::Fail(failure)))),
+            },
+            // What has been asked leads here again; what was decided on the way is decided again then.
+            Err(stop @ Stop::Ask(_)) => return Err(stop),
+            Err(stop @ Stop::Wait(_)) => return Ok(memory.keep(view, stop.into())),
+        }
+        turn = run.stage(&mut memory);
+    }
+}
+
+impl Run<'_> {
+    /// Every stage, and what it does.
+    fn stage(&self, memory: &mut Memory) -> Result<Turn, Stop> {
+        match memory.stage {
+            Stage::Check => backup::check(self, memory),
+            Stage::Attach => backup::attach(self, memory),
+            Stage::Request => backup::request(self, memory),
+            Stage::Poll => backup::poll(self, memory),
+            Stage::Fit => restore::fit(self, memory),
+            Stage::Gate => restore::gate(self, memory),
+            Stage::Suspend => restore::suspend(self, memory),
+            Stage::Patch => restore::patch(self, memory),
+            Stage::Delete => restore::delete(self, memory),
+            Stage::Volumes => restore::volumes(self, memory),
+            Stage::Drain => restore::drain(self, memory),
+            Stage::Resume => restore::resume(self, memory),
+            Stage::Recover => restore::recover(self, memory),
+            Stage::Archive => restore::archive(self, memory),
+            Stage::Undo => restore::undo(self, memory),
+            Stage::Clean => cleanup::clean(self, memory),
+        }
+    }
+
+    /// What a failure leads to: a restore that has written something and deleted nothing puts it back first.
+    fn instead(&self, memory: &mut Memory, failure: Failure) -> Result<Stage, Failure> {
+        if memory.stage == Stage::Undo {
+            let why = memory.data.undo.as_ref();
+            return Err(match why {
+                Some(undo) => Failure::new(
+                    undo.reason.clone(),
+                    format!(
+                        "{}; what it had written could not be put back: {}",
+                        undo.message, failure.message
+                    ),
+                ),
+                None => failure,
+            });
+        }
+        if memory.stage == Stage::Archive && memory.data.archive_trouble.is_none() {
+            // The database is restored; that it does not archive yet is told, and ends nothing badly.
+            memory.data.archive_trouble = Some(failure.message);
+            return Ok(Stage::Archive);
+        }
+        let plan = memory.data.plan.as_ref().filter(|p| !p.purged);
+        let may_be_put_back = plan.is_some_and(|plan| match memory.stage {
+            Stage::Suspend | Stage::Patch | Stage::Delete => true,
+            Stage::Volumes | Stage::Drain => plan.is_untouched(),
+            _ => false,
+        });
+        if !may_be_put_back {
+            return Err(failure);
+        }
+        memory.data.undo = Some(Undo { reason: failure.reason, message: failure.message });
+        Ok(Stage::Undo)
+    }
+
+    /// The step, unless it does again what has just been done and does not show: then the host is asked to come back, so
+    /// that no two who undo each other's work keep a wake going; until the stage's limit.
+    fn once(&self, memory: &Memory, mut step: Step) -> Result<Step, Stop> {
+        if let Decision::Act(actions) = &step.decision
+            && let Some(object) = actions.first().and_then(object_of)
+            && self.view.results.first().is_some_and(|r| r.object == object)
+        {
+            let message = format!(
+                "{} {} is not as it was just written; it is looked at again",
+                object.kind, object.name
+            );
+            let look = self.look(memory);
+            let pending = self.wait("Unsettled", message.clone(), Vec::new(), AGAIN_SECONDS, look.deadline());
+            match look.wait_or(pending, || Failure::new("Unsettled", message)) {
+                Stop::Wait(wait) => step.decision = Decision::Wait(wait),
+                stop => return Err(stop),
+            }
+        }
+        Ok(step)
+    }
+}
+
+/// What an action is on.
+fn object_of(action: &Action) -> Option<ObjectRef> {
+    let manifest = match action {
+        Action::Patch(patch) => return Some(patch.object.clone()),
+        Action::Delete(delete) => return Some(delete.object.clone()),
+        Action::RunPod(_) => return None,
+        Action::Create(create) => &create.manifest,
+        Action::Apply(apply) => &apply.manifest,
+    };
+    let text = |at| crate::cluster::text(manifest, at);
+    Some(ObjectRef::namespaced(
+        text("/apiVersion"),
+        text("/kind"),
+        text("/metadata/namespace"),
+        text("/metadata/name"),
+    ))
+}

@@ -1,4 +1,4 @@
-//! Between the contract's exports and an author's traits.
+//! The contract's exports, implemented by an author's traits.
 
 use std::marker::PhantomData;
 
@@ -72,7 +72,7 @@ impl<S: ResourceStrategy> resource_driver::Guest for Component<S> {
     }
 }
 
-/// The request with its spec decoded.
+/// Decodes the spec of a request.
 fn typed<S: DeserializeOwned>(mut request: wit::Request) -> Result<Request<S>, Failure> {
     let spec = match request.strategy.take() {
         None => None,
@@ -90,9 +90,9 @@ fn typed<S: DeserializeOwned>(mut request: wit::Request) -> Result<Request<S>, F
     Ok(Request::from(request).with_spec(spec))
 }
 
-/// The spec, or the field that does not decode.
+/// Decodes a spec, or names the field that does not decode.
 fn decode<S: DeserializeOwned>(text: &str) -> Result<S, Finding> {
-    // To know which field it is costs twice what decoding does, so it is found out only if there is one.
+    // Naming the field takes twice as long as decoding, so the field is looked for only after an error.
     if let Ok(spec) = serde_json::from_str(text) {
         return Ok(spec);
     }
@@ -121,7 +121,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
-/// Leaves `value` where it is: the instance ends with the call, so that freeing it would be work for nobody.
+/// Leaks `value` in a component: the instance ends with the call, so freeing memory is wasted work.
 fn spent<T>(value: T) {
     #[cfg(target_arch = "wasm32")]
     std::mem::forget(value);
@@ -129,14 +129,14 @@ fn spent<T>(value: T) {
     drop(value);
 }
 
-/// A panic becomes a trap that says nothing; so its message goes to the log first.
+/// Logs the message of a panic, because the trap that follows carries none.
 fn report_panics() {
     #[cfg(target_arch = "wasm32")]
     std::panic::set_hook(Box::new(|info| crate::log::warn(info)));
 }
 
-/// Says in a native build what an export says in a component: that the type is a pod strategy.
+/// Checks in a native build that the type is a pod strategy, as the export does in a component.
 pub const fn is_pod_strategy<S: PodStrategy>() {}
 
-/// The same for a resource strategy.
+/// Checks in a native build that the type is a resource strategy, as the export does in a component.
 pub const fn is_resource_strategy<S: ResourceStrategy>() {}

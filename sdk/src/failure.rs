@@ -1,24 +1,24 @@
-//! Why a run fails, and what is wrong in the fields that a user wrote.
+//! Failures of runs, and findings about fields that a user wrote.
 
-/// A bad end, terminal.
+/// The failure of a run. The run is not retried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// `[A-Za-z][A-Za-z0-9]*`, at most 64 bytes: reason of a condition, an Event and a metric alike.
+    /// The reason of the condition, the Event and the metric: `[A-Za-z][A-Za-z0-9]*`, at most 64 bytes.
     pub reason: String,
-    /// At most 16 KiB: what failed, why and what to do; log lines that show it may follow.
+    /// The failure, its cause and the remedy, at most 16 KiB. Log lines that show the cause may follow.
     pub message: String,
-    /// The fields to blame, all of them at once, at most 32.
+    /// All fields that caused it, at most 32.
     pub findings: Vec<Finding>,
 }
 
 impl Failure {
-    /// A failure that blames no field.
+    /// A failure without findings.
     #[must_use]
     pub fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
         Self { reason: reason.into(), message: message.into(), findings: Vec::new() }
     }
 
-    /// The same with fields to blame.
+    /// Replaces the findings.
     #[must_use]
     pub fn with_findings(mut self, findings: Vec<Finding>) -> Self {
         self.findings = findings;
@@ -26,14 +26,14 @@ impl Failure {
     }
 }
 
-/// A finding about what the user wrote.
+/// A finding about a field that a user wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad.
+    /// Whether it refuses the run.
     pub severity: Severity,
     /// JSON pointer into `{"strategy": spec, "parameters": {…}, "options": {…}}`.
     pub at: String,
-    /// What is wrong, and what to do.
+    /// The problem and the remedy.
     pub message: String,
 }
 
@@ -44,18 +44,18 @@ impl Finding {
         Self { severity: Severity::Error, at: at.into(), message: message.into() }
     }
 
-    /// A finding that is shown; the run goes on.
+    /// A finding that is reported while the run goes on.
     #[must_use]
     pub fn warning(at: impl Into<String>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, at: at.into(), message: message.into() }
     }
 }
 
-/// How bad a [`Finding`] is.
+/// The severity of a [`Finding`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// Refuses the run.
     Error,
-    /// Is shown, and the run goes on.
+    /// Reported while the run goes on.
     Warning,
 }

@@ -1,18 +1,18 @@
-//! What the contract shares with Kubernetes: objects and their kinds, conditions and Events; and what a run is for.
+//! Types that the contract shares with Kubernetes: objects, kinds, conditions and Events; and the mode of a run.
 
-/// What a run is for.
+/// The purpose of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Make a backup.
     Backup,
-    /// Restore one.
+    /// Restore a backup.
     Restore,
     /// Clean up after a Backup that is being deleted.
     Cleanup,
 }
 
 impl Mode {
-    /// The word used in labels and templates.
+    /// Returns the word used in labels and templates.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -23,7 +23,7 @@ impl Mode {
     }
 }
 
-/// A name in a namespace.
+/// The name of an object, with its namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamespacedName {
     /// Namespace.
@@ -39,14 +39,14 @@ pub struct ObjectRef {
     pub api_version: String,
     /// Kind.
     pub kind: String,
-    /// None for a cluster-scoped kind.
+    /// `None` for a cluster-scoped kind.
     pub namespace: Option<String>,
     /// Name.
     pub name: String,
 }
 
 impl ObjectRef {
-    /// The object `name` of a namespaced kind.
+    /// A reference to the object `name` of a namespaced kind.
     #[must_use]
     pub fn namespaced(api_version: &str, kind: &str, namespace: &str, name: &str) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl ObjectRef {
     }
 }
 
-/// A kind in an API group; group `""` is core.
+/// A kind in an API group. The group `""` is the core group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupKind {
     /// API group.
@@ -75,12 +75,12 @@ impl GroupKind {
     }
 }
 
-/// A condition, updated by type.
+/// A condition. The host updates conditions by type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// Type; `Ready`, `Reconciling` and `Stalled` are the host's.
+    /// Type. The host alone sets `Ready`, `Reconciling` and `Stalled`.
     pub type_: String,
-    /// None is `Unknown`.
+    /// `None` is `Unknown`.
     pub status: Option<bool>,
     /// Reason.
     pub reason: String,
@@ -88,10 +88,10 @@ pub struct Condition {
     pub message: String,
 }
 
-/// An Event on the run, at least once.
+/// An Event on the run. The host may emit it more than once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// `Warning`, else `Normal`.
+    /// Whether its type is `Warning` instead of `Normal`.
     pub warning: bool,
     /// Reason.
     pub reason: String,

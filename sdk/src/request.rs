@@ -1,4 +1,4 @@
-//! The request: a run as a strategy is told of it, and its outcome.
+//! The request of a run, and its outcome.
 
 use std::collections::BTreeMap;
 
@@ -8,48 +8,48 @@ use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
 use crate::object::{Condition, GroupKind, Mode, ObjectRef};
 
-/// The run. All but `now`, `backup`, `inherited` and `cancelled` is frozen when it begins. `S` is the strategy's spec,
-/// decoded. Times are seconds since 1970-01-01T00:00:00Z.
+/// The request of a run. All fields but `now`, `backup`, `inherited` and `cancelled` keep the value they had when the
+/// run began. `S` is the decoded spec of the strategy. Times are seconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request<S> {
-    /// What the run is for.
+    /// The purpose of the run.
     pub mode: Mode,
     /// The BackupJob or RestoreJob, or on cleanup the Backup.
     pub run: ObjectRef,
-    /// Its uid.
+    /// The uid of the run.
     pub run_uid: String,
     /// When the run began.
     pub started_at: i64,
-    /// When the host will cancel it.
+    /// When the host cancels the run.
     pub deadline: i64,
-    /// The time, the same in all calls of a wake.
+    /// The current time; it is the same in all calls of a wake.
     pub now: i64,
-    /// Which of [`crate::Descriptor::kinds`].
+    /// The strategy kind, one of [`crate::Descriptor::kinds`].
     pub kind: GroupKind,
-    /// The strategy's spec; on restore and cleanup as it was when the backup was made. None only on restore and
-    /// cleanup, and on restore only without the trait `strategy_on_restore`.
+    /// The strategy's spec. On restore and cleanup it is the spec that the backup was made with. `None` only on
+    /// cleanup, and on restore without the trait `strategy_on_restore`.
     pub spec: Option<S>,
-    /// Of the BackupClass entry; on restore and cleanup those of the backup.
+    /// The parameters of the BackupClass entry; on restore and cleanup those of the backup.
     pub parameters: BTreeMap<String, String>,
     /// `RestoreJob.spec.options`, an object.
     pub options: Option<Value>,
-    /// The application acted on: on restore the target.
+    /// The application; on restore the target.
     pub application: ObjectRef,
-    /// On restore and cleanup; none if it is gone, which happens only to a run that is cancelled.
+    /// The Backup, on restore and cleanup. `None` if it is gone, which happens only to a cancelled run.
     pub backup: Option<Backup>,
-    /// [`crate::Descriptor::namespaces`] with the names in force.
+    /// The actual names of [`crate::Descriptor::namespaces`].
     pub namespaces: BTreeMap<String, String>,
-    /// What an earlier run on this target left behind.
+    /// The checkpoint that an earlier run on this target left behind.
     pub inherited: Option<Inherited>,
-    /// Set once the run shall end.
+    /// Set once the run must end.
     pub cancelled: Option<Cancellation>,
 }
 
 impl<S> Request<S> {
-    /// The strategy's spec, or the failure that says that there is none.
+    /// Returns the strategy's spec.
     ///
     /// # Errors
-    /// `StrategyMissing`, where the host had no spec for this run.
+    /// `StrategyMissing`: the host had no spec for this run.
     pub fn spec(&self) -> Result<&S, Failure> {
         self.spec.as_ref().ok_or_else(|| {
             Failure::new(
@@ -65,13 +65,13 @@ impl<S> Request<S> {
         })
     }
 
-    /// The namespace of the run, where its pods run.
+    /// Returns the namespace of the run, where its pods run.
     #[must_use]
     pub fn namespace(&self) -> &str {
         self.run.namespace.as_deref().unwrap_or_default()
     }
 
-    /// The same request with another spec.
+    /// Replaces the spec.
     pub(crate) fn with_spec<T>(self, spec: Option<T>) -> Request<T> {
         Request {
             mode: self.mode,
@@ -93,16 +93,16 @@ impl<S> Request<S> {
     }
 }
 
-/// Why a run shall end, and by when.
+/// A request to end the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cancellation {
-    /// Why.
+    /// The cause.
     pub cause: CancelCause,
-    /// When the host ends the run without asking.
+    /// When the host ends the run by itself.
     pub deadline: i64,
 }
 
-/// See [`Cancellation`].
+/// The cause of a [`Cancellation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelCause {
     /// The run's object is being deleted.
@@ -111,29 +111,29 @@ pub enum CancelCause {
     Deadline,
 }
 
-/// A kept checkpoint, and where it came from.
+/// A checkpoint that an earlier run left behind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inherited {
-    /// Uid of the run that left it.
+    /// Uid of the run that wrote it.
     pub run_uid: String,
-    /// Uid of its Backup.
+    /// Uid of that run's Backup.
     pub backup_uid: String,
     /// Version of the component that wrote it.
     pub component_version: String,
-    /// What it wrote.
+    /// The checkpoint.
     pub checkpoint: Checkpoint,
 }
 
-/// A Backup in the run's namespace, and what the run that made it said.
+/// A Backup in the run's namespace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backup {
     /// Its name.
     pub name: String,
     /// Its uid.
     pub uid: String,
-    /// Uid of the run that made it; none on a Backup of the Go implementation.
+    /// Uid of the run that made it; `None` for a Backup of the Go implementation.
     pub run_uid: Option<String>,
-    /// Version of the component that made it; none on a Backup of the Go implementation.
+    /// Version of the component that made it; `None` for a Backup of the Go implementation.
     pub component_version: Option<String>,
     /// Kind of the application.
     pub application: GroupKind,
@@ -147,34 +147,34 @@ pub struct Backup {
     pub artifact: Option<Artifact>,
     /// `status.underlyingResources`.
     pub underlying_resources: Option<Value>,
-    /// What the run kept out of tenants' reach.
+    /// Data of the run that tenants cannot read.
     pub private_data: Option<Value>,
 }
 
-/// Where the data is. Never invented: absent if unknown.
+/// The location of the data. A strategy must not invent it: `None` if it is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
-    /// Where.
+    /// The URI.
     pub uri: String,
-    /// In bytes.
+    /// Size in bytes.
     pub size_bytes: Option<u64>,
-    /// Such as `sha256:<hex>`.
+    /// Checksum, such as `sha256:<hex>`.
     pub checksum: Option<String>,
 }
 
-/// A good end of a backup, from which the host makes the Backup.
+/// The result of a successful backup, from which the host makes the Backup.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
-    /// Defaults to the end of the run.
+    /// When the data was taken; defaults to the end of the run.
     pub taken_at: Option<i64>,
-    /// Where the data is.
+    /// The location of the data.
     pub artifact: Option<Artifact>,
-    /// For `spec.driverMetadata`, readable by tenants.
+    /// Entries for `spec.driverMetadata`, readable by tenants.
     pub metadata: BTreeMap<String, String>,
-    /// A self-typed object (`apiVersion`, `kind`), at most 64 KiB, readable by tenants.
+    /// An object with `apiVersion` and `kind`, at most 64 KiB, readable by tenants.
     pub underlying_resources: Option<Value>,
-    /// At most 256 KiB, kept out of tenants' reach.
+    /// Data that tenants cannot read, at most 256 KiB.
     pub private_data: Option<Value>,
-    /// For the Backup.
+    /// Conditions of the Backup.
     pub conditions: Vec<Condition>,
 }

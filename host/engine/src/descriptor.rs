@@ -1,4 +1,4 @@
-//! What a descriptor must say. Checked once, at load, so that nothing later has to doubt it.
+//! The contract's rules for a descriptor. They are checked once, at load, so that later code can rely on them.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::limits::COMPONENT_NAME_BYTES;
 use crate::rules::is_dns_label;
 use crate::world::World;
 
-/// Checks `descriptor` of a component of `world` against the contract. Sizes were checked when it was read.
+/// Checks the descriptor of a component of `world` against the contract. Its sizes were checked when it was read.
 pub(crate) fn check(world: World, descriptor: &Descriptor) -> Result<(), ContractViolation> {
     let d = descriptor;
     rule(is_dns_label(&d.name) && d.name.len() <= COMPONENT_NAME_BYTES, || {
@@ -74,7 +74,7 @@ fn access(descriptor: &Descriptor, access: &Access) -> Result<(), ContractViolat
     version(&access.version).at("version")?;
     kind(&access.kind).at("kind")?;
     plural(&access.plural).at("plural")?;
-    // What may be done with an object is decided by its kind, and which it is by its plural.
+    // The host decides by the kind which verbs are allowed, and reads objects by the plural: the two must agree.
     let core = |name: &str, of: &str| access.group.is_empty() && name == of;
     rule(core(&access.kind, "Secret") == core(&access.plural, "secrets"), || {
         format!("must be that of {}, is {:?}: kind Secret has plural secrets", access.kind, access.plural)
@@ -172,7 +172,7 @@ mod tests {
         Stage { mode: Mode::Backup, name: name.into(), about: String::new(), keeps_checkpoint: false }
     }
 
-    /// A way to break a descriptor, and where that is said to be broken.
+    /// A way to break a descriptor, and the field that the error names.
     type Lie = (&'static str, fn(&mut Descriptor));
 
     #[test]

@@ -14,13 +14,14 @@ use crate::load_error::EngineError;
 use crate::permits::Permits;
 use crate::v0_1;
 
-/// How an [`Engine`] is set up.
+/// The configuration of an [`Engine`].
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// A directory for compiled code, made if it is missing. It must belong to this process's user and be writable by
-    /// nobody else, since what lies there is run. None: every load compiles.
+    /// A directory for compiled code, created if it is missing. It must belong to this process's user and be writable
+    /// by nobody else, because its files are run as code. `None`: every load compiles.
     pub code_cache: Option<PathBuf>,
-    /// Instances at a time; further calls wait. Together they hold at most this many times [`Limits::memory_bytes`].
+    /// Number of concurrent instances; further calls wait. Together they hold at most this many times
+    /// [`Limits::memory_bytes`].
     pub concurrent_calls: u32,
     /// The host's maximum for every component.
     pub limits: Limits,
@@ -32,7 +33,7 @@ impl Default for EngineConfig {
     }
 }
 
-/// Loads and calls components. Cloning is cheap; the last clone, component and call end it.
+/// Loads and calls components. Cloning is cheap. The engine ends with its last clone, component and call.
 #[derive(Clone)]
 pub struct Engine(pub(crate) Arc<Inner>);
 
@@ -51,10 +52,10 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Sets the runtime up, checks the cache directory, and starts the thread that ends long calls.
+    /// Sets up the runtime, checks the cache directory, and starts the thread that ends long calls.
     ///
     /// # Errors
-    /// A cache directory that others could write to, or a machine that cannot run components.
+    /// A cache directory that others could write to, or a machine on which components cannot run.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
         let runtime =
             wasmtime::Engine::new(&runtime_config(&config)).map_err(|e| EngineError::Runtime(e.into()))?;
@@ -82,18 +83,18 @@ impl Engine {
 
 fn runtime_config(config: &EngineConfig) -> Config {
     let mut runtime = Config::new();
-    // Limits that need code in the guest to count.
+    // These limits need code in the guest that counts.
     runtime.consume_fuel(true).epoch_interruption(true).max_wasm_stack(STACK_BYTES);
-    // A call is a function of its arguments: the same bits on every machine.
+    // A call is a function of its arguments, with the same bits on every machine.
     runtime.cranelift_nan_canonicalization(true).wasm_relaxed_simd(false);
-    // What no guest needs is no surface to attack.
+    // Features that no guest needs are attack surface.
     runtime.wasm_memory64(false).wasm_multi_memory(false).concurrency_support(false);
-    // Fresh instances in microseconds: memory is mapped from an image, and slots are reset instead of unmapped.
+    // Instances in microseconds: memory is mapped from an image, and slots are reset instead of unmapped.
     runtime.memory_init_cow(true).allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
     runtime
 }
 
-/// Bytes of linear memory that a free slot keeps, so that small calls need no page faults and no system calls.
+/// Bytes of linear memory that a free slot keeps, so that small calls need neither page faults nor system calls.
 const KEEP_MEMORY: usize = 256 << 10;
 /// Bytes of a table that a free slot keeps.
 const KEEP_TABLE: usize = 16 << 10;

@@ -1,4 +1,4 @@
-//! What a file is, and what a component imports and exports: everything that can be refused without running it.
+//! The format, imports and exports of a file: every check that does not run the component.
 
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
@@ -8,7 +8,7 @@ use crate::v0_1;
 use crate::world::World;
 
 const PACKAGE: &str = "backstay:strategy/";
-/// What [`LoadError::UnknownVersion`] says is served.
+/// The served version, for [`LoadError::UnknownVersion`].
 const SERVED: &str = "backstay:strategy@0.1";
 
 /// Checks the first bytes of a file: magic number, then version and layer.
@@ -25,16 +25,16 @@ pub(crate) fn header(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-/// What a component turned out to be.
+/// The shape of a component.
 pub(crate) struct Shape {
     pub(crate) world: World,
     /// Names of the imported interfaces.
     pub(crate) imports: Vec<String>,
-    /// Version of the contract that it exports, such as `0.1.0`.
+    /// Version of the exported contract, such as `0.1.0`.
     pub(crate) version: String,
 }
 
-/// Reads imports and exports of a compiled component.
+/// Reads the imports and exports of a compiled component.
 pub(crate) fn shape(engine: &Engine, component: &wasmtime::component::Component) -> Result<Shape, LoadError> {
     let ty = component.component_type();
     let mut imports = Vec::new();
@@ -69,24 +69,24 @@ pub(crate) fn shape(engine: &Engine, component: &wasmtime::component::Component)
     Ok(Shape { world, imports, version })
 }
 
-/// `about` of `backstay:strategy/about@0.1.0`.
+/// Returns `about` for `backstay:strategy/about@0.1.0`.
 fn interface(name: &str) -> &str {
     let name = name.strip_prefix(PACKAGE).unwrap_or(name);
     name.split_once('@').map_or(name, |(interface, _)| interface)
 }
 
-/// The version of an interface of our package, if this host serves it.
+/// Returns the version of an interface of the contract, if this host serves it.
 fn served(name: &str) -> Result<&str, LoadError> {
     let unknown = || LoadError::UnknownVersion { name: name.to_owned(), served: SERVED };
     let (_, text) = name.split_once('@').ok_or_else(unknown)?;
     let version = semver::Version::parse(text).map_err(|_| unknown())?;
     let ours = semver::Version::parse(v0_1::VERSION).map_err(|_| unknown())?;
-    // What a released 0.1.x adds, it adds in interfaces of their own: any of them is this one.
+    // A later 0.1.x only adds interfaces, so every 0.1.x is served.
     let same = (version.major, version.minor) == (ours.major, ours.minor) && version.pre.is_empty();
     same.then_some(text).ok_or_else(unknown)
 }
 
-/// Adds what `item` would need of the host, beyond types and `log.write`.
+/// Adds to `refused` every import of `item` other than types and `log.write`.
 fn wanted(engine: &Engine, name: &str, item: &ComponentItem, refused: &mut Vec<String>) {
     match item {
         ComponentItem::Type(_) => {}

@@ -1,7 +1,7 @@
-//! Reading what a guest returned, item by item, under the contract's bounds.
+//! Reading the answer of a guest, item by item, under the contract's bounds.
 //!
-//! Each WIT version's `convert` reads its own types with these functions; nothing here knows a version. The rules that
-//! tie items together are in [`crate::rules`].
+//! The `convert` module of each WIT version reads its own types with these functions, which know no version. The rules
+//! that tie several items together are in [`crate::rules`].
 
 use std::borrow::Cow;
 
@@ -14,10 +14,10 @@ use crate::limits::{
     REASON_BYTES,
 };
 
-/// A bound or a rule that an answer breaks, and where.
+/// A bound or a rule that an answer breaks, and the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ContractViolation {
-    /// Innermost first.
+    /// Parts of the field's path, innermost first.
     path: Vec<Cow<'static, str>>,
     what: What,
 }
@@ -29,24 +29,24 @@ enum What {
         size: usize,
         limit: usize,
     },
-    /// The answer as a whole; the path is where it went over.
+    /// The answer as a whole is too large; the path names the field that exceeded the limit.
     Total {
         limit: usize,
     },
 }
 
 impl ContractViolation {
-    /// Breaks a rule, said in words that follow the field's name.
+    /// A broken rule, as text that follows the field's name.
     pub(crate) fn rule(rule: impl Into<String>) -> Self {
         Self { path: Vec::new(), what: What::Rule(rule.into()) }
     }
 
-    /// Is larger than it may be, in bytes.
+    /// A field of `size` bytes where `limit` are allowed.
     fn size(size: usize, limit: usize) -> Self {
         Self { path: Vec::new(), what: What::Size { size, limit } }
     }
 
-    /// Where, as `kinds[0].schema`, and what, in words.
+    /// Returns the field, such as `kinds[0].schema`, and the rule as text.
     pub(crate) fn into_parts(self) -> (String, String) {
         let field = self.field();
         let rule = match self.what {
@@ -80,11 +80,11 @@ impl From<ContractViolation> for CallFault {
     }
 }
 
-/// Says where something is broken, from the inside out; costs nothing where nothing is.
+/// Adds the path of the field to a violation, from the inside out. Costs nothing without one.
 pub(crate) trait At {
-    /// In this field.
+    /// Adds a field.
     fn at(self, field: &'static str) -> Self;
-    /// In this entry of a list.
+    /// Adds the index of an entry.
     fn nth(self, index: usize) -> Self;
 }
 
@@ -104,12 +104,12 @@ impl<T> At for Result<T, ContractViolation> {
     }
 }
 
-/// `Ok` if `holds`; else the rule.
+/// Returns `Ok` if `holds`, else the violation of the rule.
 pub(crate) fn rule(holds: bool, rule: impl FnOnce() -> String) -> Result<(), ContractViolation> {
     if holds { Ok(()) } else { Err(ContractViolation::rule(rule())) }
 }
 
-/// One answer being read. Counts the text and the JSON values of all of it.
+/// The budget of one answer: counts its text and JSON values.
 pub(crate) struct Answer {
     text: usize,
     text_limit: usize,
@@ -118,17 +118,17 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Of a call with these limits.
+    /// The budget of a call with these limits.
     pub(crate) fn new(limits: &Limits) -> Self {
         Self::with_text(limits, limits.output_bytes)
     }
 
-    /// With another bound on all of its text.
+    /// The budget of a call with another bound on the text.
     pub(crate) fn with_text(limits: &Limits, text_limit: usize) -> Self {
         Self { text: 0, text_limit, values: limits.json_values, values_limit: limits.json_values }
     }
 
-    /// Text of at most `limit` bytes.
+    /// Reads text of at most `limit` bytes.
     pub(crate) fn text(&mut self, text: String, limit: usize) -> Result<String, ContractViolation> {
         if text.len() > limit {
             return Err(ContractViolation::size(text.len(), limit));
@@ -140,30 +140,29 @@ impl Answer {
         Ok(text)
     }
 
-    /// A name: text of 1 to 253 bytes.
+    /// Reads a name: text of 1 to 253 bytes.
     pub(crate) fn name(&mut self, text: String) -> Result<String, ContractViolation> {
         rule(!text.is_empty(), || "must not be empty".into())?;
         self.text(text, NAME_BYTES)
     }
 
-    /// A name, or `""`.
+    /// Reads a name, or `""`.
     pub(crate) fn name_or_empty(&mut self, text: String) -> Result<String, ContractViolation> {
         self.text(text, NAME_BYTES)
     }
 
-    /// The name of an object, namespace or pod: a name that is one segment of a path, as Kubernetes has it, and nothing
-    /// else of a URL.
+    /// Reads the name of an object, namespace or pod: one segment of a URL path, as Kubernetes requires.
     pub(crate) fn segment(&mut self, text: String) -> Result<String, ContractViolation> {
         is_segment(&text)?;
         self.name(text)
     }
 
-    /// A message of at most 4 KiB.
+    /// Reads a message of at most 4 KiB.
     pub(crate) fn message(&mut self, text: String) -> Result<String, ContractViolation> {
         self.text(text, MESSAGE_BYTES)
     }
 
-    /// A reason.
+    /// Reads a reason.
     pub(crate) fn reason(&mut self, text: String) -> Result<String, ContractViolation> {
         let mut bytes = text.bytes();
         let sound =
@@ -172,7 +171,7 @@ impl Answer {
         self.text(text, REASON_BYTES)
     }
 
-    /// A JSON pointer.
+    /// Reads a JSON pointer.
     pub(crate) fn pointer(&mut self, text: String) -> Result<String, ContractViolation> {
         let text = self.text(text, POINTER_BYTES)?;
         rule(text.is_empty() || text.starts_with('/'), || {
@@ -183,7 +182,7 @@ impl Answer {
         Ok(text)
     }
 
-    /// Any JSON value, as a text of at most `limit` bytes and at most 1 MiB.
+    /// Reads any JSON value from a text of at most `limit` bytes and at most 1 MiB.
     pub(crate) fn json(&mut self, text: String, limit: usize) -> Result<Json, ContractViolation> {
         let text = self.text(text, limit.min(JSON_BYTES))?;
         json::parse(&text, &mut self.values).map_err(|e| {
@@ -197,14 +196,14 @@ impl Answer {
         })
     }
 
-    /// A JSON object.
+    /// Reads a JSON object.
     pub(crate) fn object(&mut self, text: String, limit: usize) -> Result<Json, ContractViolation> {
         let json = self.json(text, limit)?;
         rule(json.is_object(), || format!("must be a JSON object, is {}", kind(&json)))?;
         Ok(json)
     }
 
-    /// A Kubernetes object with `apiVersion` and `kind`.
+    /// Reads a Kubernetes object with `apiVersion` and `kind`.
     pub(crate) fn typed_object(&mut self, text: String, limit: usize) -> Result<Json, ContractViolation> {
         let json = self.object(text, limit)?;
         for field in ["/apiVersion", "/kind"] {
@@ -213,7 +212,7 @@ impl Answer {
         Ok(json)
     }
 
-    /// A Kubernetes object with `apiVersion`, `kind` and `metadata.name`.
+    /// Reads a Kubernetes object with `apiVersion`, `kind` and `metadata.name`.
     pub(crate) fn manifest(&mut self, text: String) -> Result<Json, ContractViolation> {
         let json = self.typed_object(text, JSON_BYTES)?;
         has_text(&json, "/metadata/name")?;
@@ -230,7 +229,7 @@ impl Answer {
         Ok(json)
     }
 
-    /// Pairs: sorted, unique, at most 64 entries and 64 KiB.
+    /// Reads pairs: sorted, unique, at most 64 entries and 64 KiB.
     pub(crate) fn pairs(&mut self, pairs: Vec<(String, String)>) -> Result<Pairs, ContractViolation> {
         rule(pairs.len() <= PAIRS_ENTRIES, || {
             format!("has {} entries where {PAIRS_ENTRIES} are allowed", pairs.len())
@@ -253,7 +252,7 @@ impl Answer {
         Ok(map)
     }
 
-    /// At most `limit` entries, each read by `read`.
+    /// Reads a list of at most `limit` entries, each with `read`.
     pub(crate) fn list<T, U>(
         &mut self,
         list: Vec<T>,
@@ -264,7 +263,7 @@ impl Answer {
         list.into_iter().enumerate().map(|(i, item)| read(self, item).nth(i)).collect()
     }
 
-    /// A list of at most 32 entries.
+    /// Reads a list of at most 32 entries.
     pub(crate) fn short_list<T, U>(
         &mut self,
         list: Vec<T>,

@@ -12,11 +12,11 @@ use crate::world::CodeOrigin;
 use crate::{descriptor, inspect, v0_1};
 
 impl Engine {
-    /// Loads a component from the bytes of its file: checks what it is, imports and exports, compiles it or takes it from
-    /// the cache, and asks it to describe itself.
+    /// Loads a component from the bytes of its file: checks its format, imports and exports, compiles it or takes its
+    /// code from the cache, and asks it to describe itself.
     ///
     /// # Errors
-    /// Whatever keeps this host from ever calling it, in words for its author.
+    /// [`LoadError`]: the host can never call this component. The message tells its author why.
     pub fn load(&self, bytes: &[u8]) -> Result<Component, LoadError> {
         let limit = self.0.limits.component_bytes;
         if bytes.len() > limit {
@@ -39,7 +39,8 @@ impl Engine {
                 LoadError::Descriptor { field, rule }
             })?;
         if let (Some(cache), CodeOrigin::Compiled) = (&self.0.cache, origin) {
-            // Only what was fit to be loaded is kept. A cache that cannot be written to costs time, not correctness.
+            // Only components that passed every check are cached. A cache that cannot be written to costs time, not
+            // correctness.
             let _ = cache.put(&digest, &compiled);
         }
         let loaded = Loaded {
@@ -56,10 +57,10 @@ impl Engine {
         Ok(Component::new(loaded, self.0.limits))
     }
 
-    /// [`Engine::load`] of a file. No more of it is read than may be loaded.
+    /// Loads a component from a file. Reads no more bytes than a component may have.
     ///
     /// # Errors
-    /// As [`Engine::load`], and what reading can bring.
+    /// As [`Engine::load`], and a file that cannot be read.
     pub fn load_file(&self, path: &Path) -> Result<Component, LoadError> {
         let limit = self.0.limits.component_bytes;
         let unreadable = |cause| LoadError::Unreadable { path: path.to_owned(), cause };

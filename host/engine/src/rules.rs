@@ -1,4 +1,4 @@
-//! Rules of the contract that tie several items of an answer together, or an answer to its question. They hold for
+//! Rules of the contract that tie several items of an answer together, or an answer to its request. They hold for
 //! every WIT version.
 
 use std::collections::BTreeSet;
@@ -11,22 +11,22 @@ use backstay_core::contract::{
 use crate::lift::{At as _, ContractViolation, rule};
 use crate::limits::POD_RUN_NAME_BYTES;
 
-/// Conditions that only the host sets.
+/// Conditions that only the host may set.
 const HOST_CONDITIONS: [&str; 3] = ["Ready", "Reconciling", "Stalled"];
 
-/// The answer of `render`.
+/// Checks the answer of `render`.
 pub(crate) fn render(answer: &Result<PodRun, Failure>) -> Result<(), ContractViolation> {
     answer.as_ref().map_or(Ok(()), pod_run)
 }
 
-/// The answer of `parse` about `ended`.
+/// Checks the answer of `parse` about `ended`.
 pub(crate) fn parse(ended: &PodResult, answer: &Result<Outcome, Failure>) -> Result<(), ContractViolation> {
     let Ok(outcome) = answer else { return Ok(()) };
     rule(ended.succeeded, || "must be a failure, as the pod run did not succeed; it is an outcome".into())?;
     conditions(&outcome.conditions).at("conditions")
 }
 
-/// The answer of `step` to `request`, from the component that `descriptor` describes.
+/// Checks the answer of `step` to `request`, from the component that `descriptor` describes.
 pub(crate) fn step(
     descriptor: &Descriptor,
     request: &Request,
@@ -90,7 +90,7 @@ fn wait(request: &Request, wait: &Wait) -> Result<(), ContractViolation> {
     wait.watch.iter().enumerate().try_for_each(|(i, w)| sound(w).nth(i)).at("watch")
 }
 
-/// The name of a pod run.
+/// Checks the name of a pod run.
 fn pod_name(name: &str) -> Result<(), ContractViolation> {
     rule(is_dns_label(name) && name.len() <= POD_RUN_NAME_BYTES, || {
         format!("must be a DNS label of at most {POD_RUN_NAME_BYTES} bytes, is {name:?}")
@@ -135,7 +135,8 @@ fn conditions(conditions: &[Condition]) -> Result<(), ContractViolation> {
     })
 }
 
-/// As the API server has it (`CONDITION_TYPE_PATTERN` of `host/api`): a status with any other type is refused whole.
+/// The pattern of the CRD (`CONDITION_TYPE_PATTERN` of `host/api`): the API server refuses a status with any other
+/// type.
 fn is_condition_type(text: &str) -> bool {
     let bounded = |text: &str, inner: fn(u8) -> bool, edge: fn(u8) -> bool| {
         text.bytes().next().is_some_and(edge)
@@ -154,7 +155,7 @@ fn is_condition_type(text: &str) -> bool {
         && bounded(name, inner, |b| b.is_ascii_alphanumeric())
 }
 
-/// RFC 1123, as Kubernetes reads it: lower case, digits and dashes, at most 63 bytes.
+/// Whether `text` is a DNS label (RFC 1123): lower case, digits and dashes, at most 63 bytes.
 pub(crate) fn is_dns_label(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     !text.is_empty()

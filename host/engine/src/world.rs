@@ -1,16 +1,16 @@
-//! Which world a component implements, and where its machine code came from.
+//! The world of a component, and the origin of its machine code.
 
-/// Which of the contract's worlds a component implements.
+/// The worlds of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum World {
-    /// A backup that is one run of a pod: [`crate::Component::render`] and [`crate::Component::parse`].
+    /// A backup is one run of a pod: [`crate::Component::render`] and [`crate::Component::parse`].
     Pod,
-    /// A backup that is steps on resources: [`crate::Component::step`].
+    /// A backup is a sequence of steps on resources: [`crate::Component::step`].
     Resource,
 }
 
 impl World {
-    /// Its name in the contract.
+    /// Returns its name in the contract.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -20,11 +20,11 @@ impl World {
     }
 }
 
-/// Where the machine code of a component came from.
+/// The origin of a component's machine code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeOrigin {
-    /// It was compiled.
+    /// Compiled at load.
     Compiled,
-    /// It was in the code cache.
+    /// Taken from the code cache.
     Cache,
 }

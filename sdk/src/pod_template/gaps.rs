@@ -1,4 +1,4 @@
-//! Names of other objects that a template left empty: with `<no value>` in it, no name is what its author meant.
+//! References to other objects that a template left empty: a name with `<no value>` in it is never the intended one.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::failure::{Failure, Finding};
 use crate::pod::PodRun;
 
 const GAP: &str = "<no value>";
-/// Fields of a pod that name an image, a Secret, a ServiceAccount and the like, wherever they stand.
+/// Fields of a pod that name an image, a Secret, a ServiceAccount and the like, at any depth.
 const NAMING: [&str; 8] = [
     "image",
     "serviceAccountName",
@@ -18,7 +18,7 @@ const NAMING: [&str; 8] = [
     "priorityClassName",
     "nodeName",
 ];
-/// Fields that hold a reference, which has fields `name` and, some, `key`.
+/// Fields that hold a reference: an object with a `name`, some also with a `key`.
 const REFERENCES: [&str; 13] = [
     "configMap",
     "configMapKeyRef",
@@ -35,9 +35,9 @@ const REFERENCES: [&str; 13] = [
     "volumeMounts",
 ];
 
-/// Refuses a rendered pod in which `<no value>` has become part of a name that refers to something: an image, a Secret, a
-/// ConfigMap, a ServiceAccount, a volume. In all other text it stays the warning that it is, since one script
-/// often holds the branches of both modes.
+/// Refuses a rendered pod in which `<no value>` is part of a reference: to an image, a Secret, a ConfigMap, a
+/// ServiceAccount or a volume. Elsewhere it stays a warning, because one script often holds the branches of both
+/// modes.
 ///
 /// # Errors
 /// `TemplateError` with every such field.
@@ -50,7 +50,7 @@ pub fn refuse_gaps_in_references(run: PodRun) -> Result<PodRun, Failure> {
     }
 }
 
-/// Looks through `value`, which stands at `at` in field `field` (that of the list, for what is in a list).
+/// Searches `value`, which is at the pointer `at` in the field `field` (for an item, the field of its list).
 fn look(value: &Value, field: &str, at: &str, findings: &mut Vec<Finding>) {
     match value {
         Value::Array(items) => {

@@ -1,17 +1,17 @@
-//! Why a Job failed, in words.
+//! The cause of a failed Job as text.
 
 use std::fmt::Write as _;
 
 use crate::pod::{Container, Pod, PodResult};
 
-/// Of a log, so many lines and bytes are shown.
+/// Number of log lines and bytes in a cause.
 const LOG_LINES: usize = 30;
 const LOG_BYTES: usize = 4096;
-/// Of a message of Kubernetes or of a container, so many bytes are shown.
+/// Bytes of a message of Kubernetes or of a container in a cause.
 const MESSAGE_BYTES: usize = 512;
 
-/// What made the Job fail, from what Kubernetes says of it and its newest pod, and what to do where that is known; then
-/// the end of the log of the container to blame. At most 8 KiB.
+/// Returns the cause of a failed Job, from its condition and its newest pod, with the remedy where one is known,
+/// followed by the end of the failed container's log. At most 8 KiB.
 #[must_use]
 pub fn cause_of_failure(ended: &PodResult) -> String {
     let mut text = match ended.pods.first() {
@@ -31,7 +31,7 @@ pub fn cause_of_failure(ended: &PodResult) -> String {
     text
 }
 
-/// What the Job's condition says, for want of a pod that says more.
+/// The cause according to the Job's condition, for a Job without a pod that tells more.
 fn of_job(ended: &PodResult) -> String {
     match (ended.reason.as_str(), ended.message.as_str()) {
         ("", "") => "the Job failed, and Kubernetes gives no cause".to_owned(),
@@ -89,10 +89,11 @@ fn of_pod(pod: &Pod) -> Option<String> {
     }
 }
 
-/// The first container that ended badly, or else the first that never ended.
+/// Returns the container that failed first, or else the first that did not end.
 fn to_blame(pod: &Pod) -> Option<&Container> {
     let ended_badly = |c: &&Container| c.exit_code.is_some_and(|code| code != 0);
-    // A container that was only taken down with the rest (143, or 137 without a cause) is not to blame if another is.
+    // Exit code 143, or 137 without a reason, means that the container was stopped with the pod: another one is
+    // preferred.
     let by_itself = |c: &&Container| {
         ended_badly(c) && !(matches!(c.exit_code, Some(137 | 143)) && c.reason != "OOMKilled")
     };
@@ -151,9 +152,9 @@ fn of_container(pod: &Pod, container: &Container) -> String {
     format!("{who} failed with exit code {code}{reason}{words}{said}")
 }
 
-/// The line of the log that tells best why a Job failed: of the container to blame, the last that speaks of an error, or
-/// else the last; at most 512 bytes. None where there is no log, or where the container's termination message, which
-/// [`cause_of_failure`] shows, is there to tell it.
+/// Returns the line of the log that explains best why a Job failed: of the failed container, the last line about an
+/// error, or else the last line; at most 512 bytes. `None` without a log, and if the container has a termination
+/// message, which [`cause_of_failure`] includes.
 #[must_use]
 pub fn error_line(ended: &PodResult) -> Option<&str> {
     let container = to_blame(ended.pods.first()?)?;
@@ -176,7 +177,7 @@ fn append_log(text: &mut String, container: &Container) {
     let _ = write!(text, "\nend of the log of container {}:\n{}", container.name, end_of(&tail, LOG_BYTES));
 }
 
-/// The first `bytes` bytes, cut between characters.
+/// Returns the first `bytes` bytes, cut at a character boundary.
 fn bounded(text: &str, bytes: usize) -> String {
     let text = text.trim();
     if text.len() <= bytes {
@@ -185,7 +186,7 @@ fn bounded(text: &str, bytes: usize) -> String {
     format!("{}…", &text[..text.floor_char_boundary(bytes)])
 }
 
-/// The last `bytes` bytes, cut between characters.
+/// Returns the last `bytes` bytes, cut at a character boundary.
 fn end_of(text: &str, bytes: usize) -> &str {
     &text[text.ceil_char_boundary(text.len().saturating_sub(bytes))..]
 }

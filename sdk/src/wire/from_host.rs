@@ -1,4 +1,4 @@
-//! What a call is told.
+//! Arguments of calls, from the bindings' types to those of this crate.
 
 use super::{pairs, parse, wit};
 use crate::object::Mode;
@@ -19,7 +19,7 @@ impl From<wit::Mode> for Mode {
     }
 }
 
-/// Without a spec: that is decoded at once into the author's type.
+/// The spec is decoded separately, into the author's type.
 impl From<wit::Request> for Request<()> {
     fn from(v: wit::Request) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What a call answers.
+//! Answers of calls, from the types of this crate to those of the bindings.
 
 use super::{bounds, print, wit};
 use crate::describe::{Access, Descriptor, Scope, Stage, StrategyKind, Traits, Verbs};
@@ -11,7 +11,7 @@ use crate::step::{
     Watch,
 };
 
-/// Each `from` value whose flag is set, as one flag set.
+/// Makes a flag set of the fields of `from` that are set.
 macro_rules! flags {
     ($from:ident => $set:ident { $($field:ident: $flag:ident),+ $(,)? }) => {{
         let mut flags = wit::$set::empty();

@@ -1,11 +1,11 @@
-//! Errors and failures as text, for the panic of a test.
+//! Errors and failures as text, for the panics of tests.
 
 use std::fmt::Write as _;
 
 use backstay_core::contract::Failure;
 use backstay_engine::CallError;
 
-/// An error and its causes on one line.
+/// Joins an error and its causes on one line.
 pub(crate) fn error_text(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -17,7 +17,7 @@ pub(crate) fn error_text(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A failed call, its causes, and the log lines of the component.
+/// Formats a failed call with its causes and the component's log lines.
 pub(crate) fn call_error_text(error: &CallError) -> String {
     let mut text = format!("{}: {}", error.reason(), error_text(error));
     for line in &error.log {
@@ -26,7 +26,7 @@ pub(crate) fn call_error_text(error: &CallError) -> String {
     text
 }
 
-/// A failure and its findings.
+/// Formats a failure with its findings.
 pub(crate) fn failure_text(failure: &Failure) -> String {
     let mut text = format!("{}: {}", failure.reason, failure.message);
     for finding in &failure.findings {

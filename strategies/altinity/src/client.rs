@@ -1,4 +1,4 @@
-//! From the strategy to the pod that speaks to the sidecar.
+//! The pod that calls the sidecar.
 
 use backstay_sdk::prelude::*;
 use backstay_sdk::run::Backup;
@@ -14,22 +14,22 @@ pub(crate) const GROUP: &str = "apps.cozystack.io";
 /// Kind of the applications that have the sidecar.
 pub(crate) const KIND: &str = "ClickHouse";
 
-/// What `parse` is handed back: what of the run only `render` knew.
+/// Data of the run that `render` hands to `parse`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "backstay_sdk::serde")]
 pub(crate) struct Told {
-    /// The archive that the pod was told to write, if its template asks for one.
+    /// The archive that the pod writes, if its template uses the name.
     pub(crate) archive: Option<String>,
     /// Shards of the application.
     pub(crate) shards: u64,
 }
 
 impl Told {
-    /// What `render` left.
+    /// Reads the data of a run from the result of its pod.
     ///
     /// # Errors
-    /// `RunDataUnreadable` where there is none, or not in this form: a Backup made without it would not know its archive, nor
-    /// that shards are missing in it.
+    /// `RunDataUnreadable`: the data is missing or has another form. Without it a Backup would lack its archive and
+    /// the missing shards.
     pub(crate) fn of(ended: &PodResult) -> Result<Self, Failure> {
         let data = ended.data.clone().unwrap_or_default();
         serde_json::from_value(data).map_err(|error| {
@@ -45,7 +45,7 @@ impl Told {
     }
 }
 
-/// The pod run, or why there is none.
+/// Renders the pod run.
 pub(crate) fn run(request: &Request<AltinitySpec>, application: Option<&Value>) -> Result<PodRun, Failure> {
     let spec = request.spec()?;
     let shards = shards::of(application);
@@ -82,7 +82,7 @@ pub(crate) fn run(request: &Request<AltinitySpec>, application: Option<&Value>) 
     })
 }
 
-/// What can be found in a strategy without a run.
+/// Returns the findings about a strategy without a run.
 pub(crate) fn check(spec: &AltinitySpec) -> Vec<Finding> {
     let mut findings = pod_template::check(&spec.template, spec.dialect);
     if !mentions(&Value::Object(spec.template.0.clone()), "Archive") {
@@ -95,7 +95,7 @@ pub(crate) fn check(spec: &AltinitySpec) -> Vec<Finding> {
     findings
 }
 
-/// Whether some string in `value` has `text` in it.
+/// Whether any string in `value` contains `text`.
 fn mentions(value: &Value, text: &str) -> bool {
     match value {
         Value::String(string) => string.contains(text),
@@ -105,7 +105,7 @@ fn mentions(value: &Value, text: &str) -> bool {
     }
 }
 
-/// The host sees to the target; the archive is that of the source.
+/// Checks that the backed up application is a ClickHouse. The host checks the target of a restore.
 fn of_clickhouse(backup: &Backup) -> Result<(), Failure> {
     let source = &backup.application;
     if source.kind == KIND && (source.group.is_empty() || source.group == GROUP) {
@@ -128,7 +128,7 @@ fn chosen_by_the_pod(request: &Request<AltinitySpec>) -> String {
     )
 }
 
-/// A template that is told an archive and restores another one would restore the wrong data in silence.
+/// The failure of a template that ignores the archive: it could restore other data without an error.
 fn ignored(archive: &str) -> Failure {
     Failure::new(
         "ArchiveIgnored",

@@ -1,8 +1,8 @@
-//! The Altinity strategy: backups of ClickHouse applications by the `clickhouse-backup` sidecar that their pods have.
+//! The Altinity strategy: backups of ClickHouse applications with the `clickhouse-backup` sidecar of their pods.
 //!
-//! The sidecar does the work and has an HTTP interface; the strategy's pod is a client of it. This crate decides what the
-//! client is told: above all the name of the archive, which is a function of the run, recorded in the Backup and told
-//! again on restore. `docs/strategies/altinity.md` is the page for those who use it.
+//! The sidecar makes the backups and offers an HTTP interface; the strategy's pod is a client of it. This crate
+//! decides the client's inputs, above all the name of the archive: it is a function of the run, recorded in the
+//! Backup, and passed to the client again on restore. `docs/strategies/altinity.md` is the page for users.
 //!
 //! Deleting a Backup keeps its archive: there is no cleanup.
 
@@ -42,7 +42,7 @@ impl Strategy for Altinity {
     type Spec = AltinitySpec;
 
     fn schema() -> Value {
-        // That of `AltinitySpec`, which the test below compares it with.
+        // The schema of `AltinitySpec`; the test below compares the two.
         serde_json::from_str(include_str!("schema.json")).expect("the file is JSON")
     }
 

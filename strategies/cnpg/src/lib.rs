@@ -1,9 +1,10 @@
-//! PostgreSQL by CloudNativePG: a backup is one of the operator's own, made by the Barman Cloud plugin; a restore writes
-//! into the application what to recover, deletes the Cluster and its volumes, and lets the chart make them anew.
+//! PostgreSQL by CloudNativePG. A backup is a Backup of the operator, made by the Barman Cloud plugin. A restore
+//! writes the recovery into the application, deletes the Cluster and its volumes, and lets the chart create them
+//! again.
 //!
-//! To delete a database is the one thing that cannot be taken back. So everything that can be known beforehand is checked
-//! beforehand, and what is deleted is named by uid in a plan that is stored before anything is written. Every stage looks
-//! at the world and decides from that; see [`stage`](self) in the sources for their order.
+//! Deleting a database cannot be undone. So every precondition is checked before it, and a plan that is stored before
+//! the first write names the objects to delete by uid. Every stage decides from the present state of the cluster; see
+//! [`stage`](self) in the sources for their order.
 
 mod access;
 mod archiving;
@@ -53,7 +54,7 @@ impl Strategy for Cnpg {
     type Spec = CnpgSpec;
 
     fn schema() -> Value {
-        // That of `CnpgSpec`, which the test below compares it with.
+        // The schema of `CnpgSpec`; the test below compares the two.
         serde_json::from_str(include_str!("schema.json")).expect("the file is JSON")
     }
 

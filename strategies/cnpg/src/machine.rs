@@ -1,4 +1,4 @@
-//! A step of a run: from the stage remembered on, until there is something to ask, to do, to wait for, or an end.
+//! The state machine of a run: goes through stages until one ends the step with a question, actions, a wait or an end.
 
 use backstay_sdk::step::{Action, Decision, Step, Stop, View};
 use backstay_sdk::{Failure, ObjectRef, Request};
@@ -10,10 +10,10 @@ use crate::spec::CnpgSpec;
 use crate::stage::Stage;
 use crate::{backup, cleanup, restore};
 
-/// What was done and does not show is done again after this.
+/// Seconds until an action without a visible effect is repeated.
 const AGAIN_SECONDS: u32 = 5;
 
-/// The next step.
+/// Returns the next step of a run.
 pub(crate) fn step(request: &Request<CnpgSpec>, view: &View) -> Result<Step, Stop> {
     let names = Names::of(request);
     let run = Run { request, view, names: &names };
@@ -33,7 +33,7 @@ pub(crate) fn step(request: &Request<CnpgSpec>, view: &View) -> Result<Step, Sto
                 Ok(stage) => memory.stage = stage,
                 Err(failure) => return Ok(memory.keep(view, Step::new(Decision::Fail(failure)))),
             },
-            // What has been asked leads here again; what was decided on the way is decided again then.
+            // The next call reaches this question again, and decides everything before it again.
             Err(stop @ Stop::Ask(_)) => return Err(stop),
             Err(stop @ Stop::Wait(_)) => return Ok(memory.keep(view, stop.into())),
         }
@@ -42,7 +42,7 @@ pub(crate) fn step(request: &Request<CnpgSpec>, view: &View) -> Result<Step, Sto
 }
 
 impl Run<'_> {
-    /// Every stage, and what it does.
+    /// Runs the function of the present stage.
     fn stage(&self, memory: &mut Memory) -> Result<Turn, Stop> {
         match memory.stage {
             Stage::Check => backup::check(self, memory),
@@ -64,7 +64,8 @@ impl Run<'_> {
         }
     }
 
-    /// What a failure leads to: a restore that has written something and deleted nothing puts it back first.
+    /// Returns the stage after a failure: a restore that has written something and deleted nothing undoes its writes
+    /// first.
     fn instead(&self, memory: &mut Memory, failure: Failure) -> Result<Stage, Failure> {
         if memory.stage == Stage::Undo {
             let why = memory.data.undo.as_ref();
@@ -80,7 +81,7 @@ impl Run<'_> {
             });
         }
         if memory.stage == Stage::Archive && memory.data.archive_trouble.is_none() {
-            // The database is restored; that it does not archive yet is told, and ends nothing badly.
+            // The database is restored: missing archiving is reported, and does not fail the run.
             memory.data.archive_trouble = Some(failure.message);
             return Ok(Stage::Archive);
         }
@@ -97,8 +98,8 @@ impl Run<'_> {
         Ok(Stage::Undo)
     }
 
-    /// The step, unless it does again what has just been done and does not show: then the host is asked to come back, so
-    /// that no two who undo each other's work keep a wake going; until the stage's limit.
+    /// Returns the step, unless it repeats the last act, whose effect does not show. Then it waits until the stage's
+    /// deadline, so that two writers who undo each other's changes do not keep a wake going.
     fn once(&self, memory: &Memory, mut step: Step) -> Result<Step, Stop> {
         if let Decision::Act(actions) = &step.decision
             && let Some(object) = actions.first().and_then(object_of)
@@ -119,7 +120,7 @@ impl Run<'_> {
     }
 }
 
-/// What an action is on.
+/// Returns the object of an action.
 fn object_of(action: &Action) -> Option<ObjectRef> {
     let manifest = match action {
         Action::Patch(patch) => return Some(patch.object.clone()),

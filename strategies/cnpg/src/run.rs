@@ -1,4 +1,4 @@
-//! A run as its stages see it, and what a stage comes to.
+//! A run as its stages see it, and the result of a stage.
 
 use backstay_sdk::Request;
 use backstay_sdk::step::{Action, Look, Step, Stop, View, Wait, Watch};
@@ -9,12 +9,12 @@ use crate::options::Options;
 use crate::spec::CnpgSpec;
 use crate::stage::Stage;
 
-/// How long a backup waits for what it needs before it can ask for one.
+/// Seconds that a backup may prepare before the operator is asked for it.
 const PREPARE_SECONDS: i64 = 30 * 60;
-/// What is waited for is watched too; this is the net under it.
+/// Seconds until a wait is checked without a change. Its objects are watched too; this catches missed changes.
 pub(crate) const RECHECK_SECONDS: u32 = 30;
 
-/// What a stage sees.
+/// The inputs of a stage.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run<'a> {
     pub(crate) request: &'a Request<CnpgSpec>,
@@ -22,24 +22,24 @@ pub(crate) struct Run<'a> {
     pub(crate) names: &'a Names,
 }
 
-/// What a stage comes to.
+/// The result of a stage.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
 pub(crate) enum Turn {
-    /// There is nothing more to do in it.
+    /// Go to this stage in the same step.
     Go(Stage),
-    /// The host is to act, to wait, or to end the run.
+    /// End the step: act, wait, or end the run.
     End(Step),
 }
 
 impl<'a> Run<'a> {
-    /// A look with the deadline of the stage. What may have deleted data tries until then, whatever comes.
+    /// Returns a look with the deadline of the stage. Stages after a possible delete retry every error until then.
     pub(crate) fn look(&self, memory: &Memory) -> Look<'a> {
         let plan = memory.data.plan.as_ref();
         let request = self.request;
         let own = match memory.stage {
             Stage::Check | Stage::Attach | Stage::Request => request.started_at + PREPARE_SECONDS,
-            // How long the gate may be closed is counted there; this is for what cannot be read.
+            // The gate has its own deadline; this one is for objects that cannot be read.
             Stage::Fit | Stage::Gate => {
                 let options = Options::read(request.options.as_ref()).unwrap_or_default();
                 let since = self.view.stage_since.max(request.started_at);
@@ -50,7 +50,7 @@ impl<'a> Run<'a> {
                 plan.map_or(request.deadline, |p| p.drain_limit.unwrap_or(p.limit))
             }
             Stage::Archive => memory.data.archive_until.unwrap_or(request.deadline),
-            // A release that is left asleep is worse than a run that takes long to say that it has failed.
+            // A release left suspended is worse than a run that takes long to report its failure.
             Stage::Undo | Stage::Poll | Stage::Resume | Stage::Recover | Stage::Clean => request.deadline,
         };
         let deadline = if request.cancelled.is_some() { self.last() } else { own.min(self.last()) };
@@ -59,12 +59,12 @@ impl<'a> Run<'a> {
         if insists { look.patient() } else { look }
     }
 
-    /// When the host ends the run without asking, or cancels it.
+    /// Returns when the host ends or cancels the run by itself.
     pub(crate) fn last(&self) -> i64 {
         self.request.cancelled.as_ref().map_or(self.request.deadline, |c| c.deadline)
     }
 
-    /// A wait until `deadline`, or until the run's.
+    /// Makes a wait until `deadline`, or until the run's own deadline.
     pub(crate) fn wait(
         &self,
         reason: &str,
@@ -83,12 +83,12 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The wait as the end of a step.
+/// Ends the step with a wait.
 pub(crate) fn wait(wait: Wait) -> Result<Turn, Stop> {
     Ok(Turn::End(Step::wait(wait)))
 }
 
-/// The actions as the end of a step.
+/// Ends the step with actions.
 pub(crate) fn act(actions: Vec<Action>) -> Result<Turn, Stop> {
     Ok(Turn::End(Step::act(actions)))
 }

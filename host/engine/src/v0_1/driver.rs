@@ -1,4 +1,4 @@
-//! Which driver a component exports, and calling it.
+//! The driver of a component: which world it exports, and the calls of that world.
 
 use backstay_core::contract as c;
 use wasmtime::component::{InstancePre, Linker, WasmStr};
@@ -15,7 +15,7 @@ use crate::limits::{DESCRIPTOR_BYTES, LIST_ENTRIES, Limits};
 use crate::permits::Permits;
 use crate::world::World;
 
-/// Gives components the only function that they may import.
+/// Links the only function that components may import.
 pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     let mut instance = linker.instance("backstay:strategy/log@0.1.0")?;
     instance.func_wrap(
@@ -32,14 +32,14 @@ pub(crate) enum Driver {
     Resource(ResourceStrategyPre<CallState>),
 }
 
-/// What a call needs besides its arguments.
+/// The context of a call: engine, permits and limits.
 pub(crate) struct Call<'a> {
     pub(crate) engine: &'a wasmtime::Engine,
     pub(crate) permits: &'a Permits,
     pub(crate) limits: Limits,
 }
 
-/// What a call came to.
+/// The result of a call.
 type Answered<T> = Result<Called<T>, CallError>;
 
 impl Driver {
@@ -58,7 +58,7 @@ impl Driver {
                 Self::Pod(pre) => pod(pre, store)?.backstay_strategy_about().call_describe(store),
                 Self::Resource(pre) => resource(pre, store)?.backstay_strategy_about().call_describe(store),
             },
-            // ContractViolation rules are told apart from a failed call: at load they are the author's to mend.
+            // A broken rule is kept apart from a failed call: at load it is an error of the component's author.
             |raw: w::Descriptor| Ok(raw.lift(&mut Answer::with_text(&on.limits, DESCRIPTOR_BYTES))),
         )
     }

@@ -1,4 +1,4 @@
-//! WIT version 0.1: its bindings, which stay in this module, and the world of a loaded component.
+//! WIT version 0.1: its bindings, which stay in this module, and the driver of a loaded component.
 
 mod bindings;
 mod convert;

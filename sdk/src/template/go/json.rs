@@ -1,4 +1,4 @@
-//! JSON as Go's `encoding/json` writes and reads it.
+//! JSON in the format of Go's `encoding/json`.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use super::sink::Sink;
 use super::value::{MAX_NESTING, Text, Value};
 use super::{float, layout, quote};
 
-/// How to write.
+/// The format of the output.
 #[derive(Clone, Copy)]
 pub(super) struct Style {
-    /// `<`, `>` and `&` as escapes.
+    /// Whether to escape `<`, `>` and `&`.
     pub(super) html: bool,
-    /// Two spaces a level.
+    /// Whether to indent by two spaces per level.
     pub(super) pretty: bool,
 }
 
-/// Why there is no JSON.
+/// The reason why a value has no JSON form.
 pub(super) enum Unfit {
-    /// Go cannot encode it either: infinity, not a number. `toJson` yields an empty string then.
+    /// Go cannot encode it either: infinity or NaN. `toJson` returns an empty string then.
     Value(String),
-    /// A bound of ours.
+    /// A bound of this implementation.
     Bound(String),
 }
 
-/// `value` as JSON.
+/// Writes `value` as JSON.
 pub(super) fn encode(value: &Value, style: Style, meter: &Meter) -> Result<Vec<u8>, Unfit> {
     let mut writer = Writer { sink: Sink::new(meter), style, unfit: None };
     writer.value(value, 0);
@@ -140,14 +140,14 @@ impl Writer {
     }
 }
 
-/// Why JSON cannot be read.
+/// The reason why a text cannot be parsed.
 pub(super) struct Malformed {
     pub(super) message: String,
-    /// It is a bound of ours that stands in the way.
+    /// Whether a bound of this implementation is the reason.
     pub(super) bound: bool,
 }
 
-/// Reads one JSON text. All numbers are floats, as in Go.
+/// Parses one JSON text. All numbers are floats, as in Go.
 pub(super) fn decode(text: &[u8], meter: &Meter) -> Result<Value, Malformed> {
     meter.spend(text.len() as u64 / 4 + 1).map_err(|message| Malformed { message, bound: true })?;
     let mut reader = Reader { text, at: 0 };
@@ -342,7 +342,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The four hexadecimal digits after the `u` at `at`.
+    /// Reads the four hexadecimal digits after the `u` at `at`.
     fn code_unit(&self, at: usize) -> Option<u16> {
         let digits = self.text.get(at..at + 5)?.strip_prefix(b"u")?;
         if !digits.iter().all(u8::is_ascii_hexdigit) {

@@ -1,8 +1,8 @@
-//! What identifies an object in the cluster.
+//! The identity of an object in the world.
 
 use backstay_core::contract::ObjectRef;
 
-/// Which object: API group and version, kind, namespace (empty for none) and name.
+/// Group and version, kind, namespace (empty for none) and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) api_version: String,

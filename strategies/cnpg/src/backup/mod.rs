@@ -1,4 +1,4 @@
-//! Making a backup: attach the archive, ask the operator for one backup of the plugin's, wait for it.
+//! Making a backup: attach the archive, create one Backup of CloudNativePG that uses the plugin, and wait for it.
 
 mod object;
 mod poll;
@@ -18,9 +18,10 @@ use crate::run::{RECHECK_SECONDS, Run, Turn, act, wait};
 use crate::snapshot::Snapshot;
 use crate::stage::Stage;
 
-/// How long the instances may take to get the plugin. A backup is asked for then all the same: the operator knows better.
+/// Seconds that the instances may take to get the plugin. After that the backup is requested anyway: the operator
+/// decides.
 const PLUGIN_SECONDS: i64 = 5 * 60;
-/// Is there something to back up, and somewhere to put it?
+/// Renders the strategy and waits for the Cluster.
 pub(crate) fn check(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
@@ -33,7 +34,7 @@ pub(crate) fn check(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     Ok(Turn::Go(Stage::Attach))
 }
 
-/// The archive, attached; other plugins stay.
+/// Attaches the archive, and waits until the instances have the plugin. Other plugins stay.
 pub(crate) fn attach(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
@@ -41,17 +42,17 @@ pub(crate) fn attach(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let cluster = cluster(run, &look)?;
     let now = run.request.now;
     let backing = memory.backing_mut()?;
-    // The name in force wins: another one would split the archive.
+    // The present name wins: another name would split the archive.
     backing.server = archiving::server_name(cluster, run.names, &backing.archive);
     let actions = archiving::attach(&look, run.names, cluster, &backing.archive, &backing.server)?;
     if !actions.is_empty() {
-        // A store alone restarts no instance.
+        // A new store alone restarts no instance.
         if cluster.server_name() != Some(backing.server.as_str()) {
             backing.plugin_awaited = Some(now);
         }
         return act(actions);
     }
-    // A Cluster that is just getting the plugin restarts its instances one by one.
+    // A Cluster that gets the plugin restarts its instances one by one.
     let settled = backing.plugin_awaited.is_none() || cluster.healthy();
     if archiving::in_place(&look, run.names)? && settled {
         return Ok(Turn::Go(Stage::Request));
@@ -66,7 +67,7 @@ pub(crate) fn attach(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     wait(run.wait("PluginNotReady", message, watch, RECHECK_SECONDS, until))
 }
 
-/// What the application holds now is what the backup is of; then the one backup of this run.
+/// Takes the snapshot of the application, and creates the Backup of this run.
 pub(crate) fn request(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
@@ -78,7 +79,7 @@ pub(crate) fn request(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     act(vec![create(run, attempt)])
 }
 
-/// The Cluster, or the wait for it.
+/// Returns the Cluster, or a wait for it.
 fn cluster<'a>(run: &Run<'_>, look: &Look<'a>) -> Result<Cluster<'a>, Stop> {
     let name = &run.names.cluster;
     let cause = match look.object(&run.names.cluster())? {
@@ -97,7 +98,7 @@ fn cluster<'a>(run: &Run<'_>, look: &Look<'a>) -> Result<Cluster<'a>, Stop> {
     Err(look.wait_or(pending, || Failure::new("ClusterNotReady", message)))
 }
 
-/// The application. That there is none ends the run, and so is not believed of a cache.
+/// Returns the application. If the cache has none, it is read live, because a missing application fails the run.
 fn application<'a>(run: &Run<'_>, look: &Look<'a>) -> Result<&'a Value, Stop> {
     let application = &run.request.application;
     let cached = look.object(application)?.object();
@@ -109,7 +110,7 @@ fn application<'a>(run: &Run<'_>, look: &Look<'a>) -> Result<&'a Value, Stop> {
     })
 }
 
-/// Before the operator was asked for anything, a run that shall end does.
+/// Fails a cancelled run before the operator was asked for a backup.
 fn not_cancelled(run: &Run<'_>) -> Result<(), Failure> {
     match run.request.cancelled {
         None => Ok(()),

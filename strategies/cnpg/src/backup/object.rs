@@ -1,4 +1,4 @@
-//! The Backup object of CloudNativePG: making, deleting and recognising the one of a run.
+//! The Backup object of CloudNativePG: creating, deleting and recognizing the one of a run.
 
 use backstay_sdk::step::{Action, Create, Delete, Propagation};
 use backstay_sdk::{Value, json};
@@ -7,7 +7,7 @@ use crate::cluster::{text, uid};
 use crate::names::{CLUSTER_LABEL, CNPG, PLUGIN, RUN_LABEL, backup_name};
 use crate::run::Run;
 
-/// The operator's backup: under a name of its own for each run, so that no other run's is taken for it.
+/// Creates the Backup. Its name is unique for each run, so that the Backup of another run is never taken for it.
 pub(super) fn create(run: &Run<'_>, attempt: u32) -> Action {
     let manifest = json!({
         "apiVersion": CNPG,
@@ -30,12 +30,12 @@ pub(super) fn create(run: &Run<'_>, attempt: u32) -> Action {
     Action::Create(Create { manifest, dry_run: false })
 }
 
-/// What fits a label's value.
+/// Cuts a text to the length of a label value.
 fn label(text: &str) -> &str {
     text[..text.floor_char_boundary(63)].trim_end_matches(['-', '.', '_'])
 }
 
-/// Deletes a Backup of the operator's, this very one.
+/// Deletes this Backup, by its uid.
 pub(super) fn delete(run: &Run<'_>, backup: &Value) -> Action {
     Action::Delete(Delete {
         object: run.names.backup(text(backup, "/metadata/name")),
@@ -45,7 +45,7 @@ pub(super) fn delete(run: &Run<'_>, backup: &Value) -> Action {
     })
 }
 
-/// Whether an object was made by the run with this uid.
+/// Whether the run with this uid made the object.
 pub(super) fn is_of_run(object: &Value, run_uid: &str) -> bool {
     object["metadata"]["labels"][RUN_LABEL] == run_uid
 }

@@ -1,4 +1,4 @@
-//! Waiting for the operator's backup, and what a complete one means.
+//! Waiting for the Backup of CloudNativePG, and the outcome of a complete one.
 
 use std::collections::BTreeMap;
 
@@ -12,21 +12,21 @@ use crate::names::{backup_name, metadata};
 use crate::run::{RECHECK_SECONDS, Run, Turn, act, wait};
 use crate::time::Instant;
 
-/// How long a backup may be in a phase that does not lead anywhere by itself, from the start of the run.
+/// Seconds from the start of the run that a Backup may stay in a phase without progress.
 const STUCK_SECONDS: i64 = 30 * 60;
-/// Phases in which the operator is at work: these may last as long as the run, since databases may be large.
+/// Phases with progress. They may last as long as the run, because databases may be large.
 const AT_WORK: [&str; 3] = ["started", "running", "finalizing"];
-/// What the operator says when the plugin is not in the instance yet. Such a backup is not tried again by the operator.
+/// The operator's error if the instance has no plugin yet. The operator does not retry such a Backup.
 const PLUGIN_NOT_THERE: &str = "requested plugin is not available";
-/// So many backups are asked for at most.
+/// Maximum number of Backups that a run creates.
 const ATTEMPTS: u32 = 2;
 
-/// Is the backup complete?
+/// Waits until the Backup is complete, and ends the run with its outcome.
 pub(crate) fn poll(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let look = run.look(memory);
     let attempt = memory.backing()?.attempt;
     let object = run.names.backup(&backup_name(run.request, attempt));
-    // What ends the run is not believed of a cache.
+    // An observation that ends the run is read live, because a cache can be behind.
     let found = if run.request.cancelled.is_some() { look.live(&object)? } else { look.object(&object)? };
     let found = match found {
         Found::Object(found) => Some(found),
@@ -57,7 +57,7 @@ pub(crate) fn poll(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let (phase, error) = (phase(backup), text(backup, "/status/error"));
     if phase == "failed" && error.contains(PLUGIN_NOT_THERE) && attempt < ATTEMPTS {
         memory.backing_mut()?.attempt += 1;
-        // First it goes: whoever comes after a crash makes the second, and does not look for the first.
+        // The old Backup is deleted first: after a crash the run only looks for the second one.
         return act(vec![delete(run, backup), create(run, attempt + 1)]);
     }
     let stuck = run.request.started_at + STUCK_SECONDS;
@@ -102,7 +102,7 @@ fn too_long(name: &str, phase: &str, error: &str) -> Failure {
     Failure::new(reason, format!("after {minutes} minutes, Backup {name} of CloudNativePG {cause}"))
 }
 
-/// What a complete backup means.
+/// Returns the outcome of a complete Backup.
 fn done(run: &Run<'_>, backing: &Backing, backup: &Value) -> Result<Turn, Stop> {
     let name = text(backup, "/metadata/name");
     let at = |pointer: &str| text(backup, pointer).parse::<Instant>().ok();
@@ -141,7 +141,7 @@ fn done(run: &Run<'_>, backing: &Backing, backup: &Value) -> Result<Turn, Stop> 
     Ok(Turn::End(Step::done(Some(outcome))))
 }
 
-/// No Backup will speak of the operator's backup: it goes.
+/// Deletes the operator's Backup of a cancelled run, because no Backup of the host will refer to it.
 fn cancelled(run: &Run<'_>, found: Option<&Value>) -> Result<Turn, Stop> {
     match found.filter(|f| !deleting(f)) {
         Some(backup) => act(vec![delete(run, backup)]),

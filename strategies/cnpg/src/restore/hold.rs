@@ -1,4 +1,4 @@
-//! The release asleep, and the application saying what to recover: both must hold whenever something is deleted.
+//! Holding the release: suspended, with the recovery in its application's values. Both must hold for every delete.
 
 use backstay_sdk::step::{Action, Look, Patch, Query, Step, Stop, Watch};
 use backstay_sdk::{Failure, Value};
@@ -12,37 +12,38 @@ use crate::release::{self, State};
 use crate::run::{RECHECK_SECONDS, Run, Turn, wait};
 use crate::stage::Stage;
 
-/// How long what was deleted may take to be gone.
+/// Seconds until deleted objects must be gone.
 pub(super) const DRAIN_SECONDS: i64 = 15 * 60;
-/// How soon a release is looked at again that has not taken over what the application says.
+/// Seconds until a release that lags behind its application is checked again.
 const BEHIND_SECONDS: u32 = 5;
 
-/// What has to be done so that deleting is safe.
+/// The work that is left before deleting is safe.
 pub(super) enum Hold {
-    /// Nothing: the release is asleep, and says what the plan says.
+    /// None: the release is suspended, and has the plan's values.
     Fast,
-    /// This.
+    /// These actions.
     Act(Vec<Action>),
-    /// Somebody else's turn: the release has not taken over what the application says.
+    /// A wait: the release does not have the application's values yet.
     Behind,
     /// The application is gone.
     Gone,
 }
 
-/// The questions for [`hold`].
+/// Asks for the objects that [`hold`] reads.
 pub(super) fn questions(run: &Run<'_>) -> [Query; 2] {
     [Query::live(&run.request.application), Query::live(&run.names.release())]
 }
 
-/// Whether deleting is safe now, by live reads of this wake. The plan remembers whose suspension a write is about to lift.
+/// Determines from live reads of this wake whether deleting is safe. The plan records whose suspension a write is
+/// about to lift.
 pub(super) fn hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Hold, Stop> {
     look.all(questions(run))?;
     let Some(application) = look.live(&run.request.application)?.object() else { return Ok(Hold::Gone) };
     let state = State::of(look.live(&run.names.release())?);
     let uid = run.request.run_uid.as_str();
     if !values::holds(&application["spec"], &plan.wanted) {
-        // To write the application wakes its release, so that it is put to sleep again in the same breath. A suspension
-        // that is not ours stays unmarked.
+        // A write of the application wakes its release, so the same act suspends it again. A suspension of somebody
+        // else stays unmarked.
         plan.theirs |= matches!(state, State::Theirs(_));
         let mut actions = vec![write(run, application, values::patch(application, &plan.wanted))];
         let by = (!plan.theirs).then_some(uid);
@@ -60,7 +61,7 @@ pub(super) fn hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Ho
     })
 }
 
-/// A patch of the application as it was seen.
+/// Patches the application, if it has not changed since it was read.
 pub(super) fn write(run: &Run<'_>, application: &Value, body: Value) -> Action {
     let version = text(application, "/metadata/resourceVersion");
     Action::Patch(Patch {
@@ -71,7 +72,7 @@ pub(super) fn write(run: &Run<'_>, application: &Value, body: Value) -> Action {
     })
 }
 
-/// The wait for a release that has not taken over what the application says.
+/// Waits for a release that does not have the application's values yet.
 pub(super) fn behind(run: &Run<'_>, look: &Look<'_>) -> Result<Turn, Stop> {
     let message = format!("HelmRelease {} does not say yet what its application says", run.names.cluster);
     let watch = vec![Watch::Object(run.names.release())];
@@ -79,7 +80,7 @@ pub(super) fn behind(run: &Run<'_>, look: &Look<'_>) -> Result<Turn, Stop> {
     Err(look.wait_or(pending, || Failure::new("ReleaseBehind", message)))
 }
 
-/// The release, put to sleep.
+/// Suspends the release.
 pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
@@ -101,7 +102,7 @@ pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
                 return Ok(Turn::Go(Stage::Gate));
             }
             let plan = memory.plan_mut()?;
-            // By now it is awake, whatever it was when the plan was made: that is what it goes back to.
+            // The release is awake now, whatever it was at planning, so it must be awake again after the restore.
             plan.release = crate::plan::Release::Awake;
             let action = release::suspend(run.names, release, Some(&run.request.run_uid), true);
             Ok(Turn::End(planned(plan, Step::act(vec![action]))))
@@ -109,7 +110,7 @@ pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     }
 }
 
-/// The application, told what to recover.
+/// Writes the recovery into the application.
 pub(crate) fn patch(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
@@ -120,7 +121,7 @@ pub(crate) fn patch(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     still_whole(run, memory)?;
     let plan = memory.plan_mut()?;
     let hold = hold(run, &look, plan)?;
-    // What the release lacks is the better reason.
+    // A lagging release is the better reason to fail.
     if !matches!(hold, Hold::Behind) {
         in_time(run, look.deadline())?;
     }
@@ -141,7 +142,7 @@ pub(super) fn gone(run: &Run<'_>) -> Failure {
     Failure::new("TargetMissing", message)
 }
 
-/// What a stage that deletes does where deleting is not safe: make it so, or wait.
+/// Restores the hold in a stage that deletes, or waits for it. Returns `None` if deleting is safe.
 pub(super) fn keep_hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Option<Turn>, Stop> {
     match hold(run, look, plan)? {
         Hold::Fast => Ok(None),
@@ -157,7 +158,7 @@ pub(super) fn keep_hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Resu
     }
 }
 
-/// As [`wait`], for a turn that may be refused.
+/// Waits as [`wait`] does, as the result of a stage.
 pub(super) fn until(
     run: &Run<'_>,
     reason: &str,

@@ -1,5 +1,5 @@
-//! Archiving again after a restore. A recovered database begins a new history and must not write where the old one is:
-//! its server gets a new, empty name in the archive.
+//! Archiving after a restore. A recovered database starts a new history and must not write to the old archive, so its
+//! server gets a fresh name.
 
 use backstay_sdk::Condition;
 use backstay_sdk::step::{Look, Query, Step, Stop};
@@ -14,15 +14,15 @@ use crate::plan::Plan;
 use crate::run::{Run, Turn, act};
 use crate::stage::Stage;
 
-/// The archive attached under a new name, where there was one; then the end.
+/// Attaches the archive under a fresh name, if there was one before, and ends the run.
 pub(crate) fn archive(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
-    // Without a look at the Cluster there is no good end, however late: until then the run has all its time.
+    // The run must see the Cluster to end well, so this read may wait until the run's own deadline.
     let patient = Look::new(run.view, run.request.now, run.last()).patient();
     patient.all([Query::live(&run.names.cluster()), Query::get(&run.names.store())])?;
     let plan = memory.plan()?;
     let found = patient.live(&run.names.cluster())?.object().map(Cluster);
     let Some(cluster) = found.filter(|c| plan.has_made(*c)) else {
-        // It was healthy, and is gone or another one.
+        // The healthy Cluster is gone or was replaced.
         memory.data.archive_until = None;
         memory.data.archive_trouble = None;
         return Ok(Turn::Go(Stage::Recover));

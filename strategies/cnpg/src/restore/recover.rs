@@ -1,4 +1,4 @@
-//! Waiting for the Cluster that this restore caused, and for no other.
+//! Waiting for the Cluster that this restore caused.
 
 use backstay_sdk::step::{Decision, Look, Query, Step, Stop, Watch};
 use backstay_sdk::{Condition, Event, Failure, Value};
@@ -16,10 +16,10 @@ use crate::release::State;
 use crate::run::{RECHECK_SECONDS, Run, Turn};
 use crate::stage::Stage;
 
-/// How long a restored database is kept from its users' eyes for the sake of its archive.
+/// Seconds that a restored database waits for its archive before the run ends.
 const ARCHIVE_SECONDS: i64 = 5 * 60;
 
-/// Is the recovered Cluster healthy?
+/// Waits until the recovered Cluster is healthy.
 pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let look = run.look(memory);
     look.all([Query::get(&run.names.cluster()), Query::get(&run.names.release())])?;
@@ -27,11 +27,11 @@ pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     let is_new = |found: &&Value| !plan.has_cluster(found);
     let mut cluster = look.object(&run.names.cluster())?.object().filter(is_new).map(Cluster);
     if cluster.is_some_and(|c| plan.has_made(c) && c.healthy()) {
-        // What ends the run well is not believed of a cache.
+        // A success is read live, because a cache can be behind.
         cluster = look.live(&run.names.cluster())?.object().filter(is_new).map(Cluster);
     }
     let ours = cluster.filter(|c| plan.has_made(*c));
-    // Late or not: what has converged is restored.
+    // A recovered Cluster counts as restored even after the deadline.
     if ours.is_some_and(Cluster::healthy) {
         memory.data.archive_until = Some(run.request.now + ARCHIVE_SECONDS);
         return Ok(Turn::Go(Stage::Archive));
@@ -42,7 +42,7 @@ pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
         return Ok(end(plan, Decision::Fail(Failure::new("Cancelled", message))));
     }
     if let Some(judged) = ours.filter(|_| plan.target.is_some() && !plan.target_asked)
-        // A source that lives on may commit any moment: then the operator's own next try reaches the target.
+        // A live source may commit at any time, and then the operator's own next try reaches the target.
         && (source_is_gone(run, &look)? || run.request.now >= plan.limit - plan.timeout / 2)
         && let Verdict::Unreachable(pod) = recovery_log::last_try(&look, run.view, run.names, judged)?
     {
@@ -63,7 +63,7 @@ pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     Ok(end(plan, Decision::Wait(wait)))
 }
 
-/// What is waited for, and what keeps it.
+/// Describes the state that the run waits in.
 fn state(
     run: &Run<'_>,
     look: &Look<'_>,
@@ -93,7 +93,7 @@ fn state(
     Ok((reason, message))
 }
 
-/// A decision, with what has happened to the target so far.
+/// Ends the run with the conditions of the target.
 fn end(plan: &Plan, decision: Decision) -> Turn {
     Turn::End(told(plan, decision))
 }
@@ -104,7 +104,7 @@ fn told(plan: &Plan, decision: Decision) -> Step {
     step
 }
 
-/// What has happened to the target so far.
+/// Returns the conditions that tell what happened to the target.
 pub(super) fn conditions(plan: &Plan) -> Vec<Condition> {
     let purged = match &plan.cluster {
         Some(uid) => format!("Cluster {uid} and its volumes are gone"),
@@ -123,8 +123,8 @@ pub(super) fn conditions(plan: &Plan) -> Vec<Condition> {
     conditions
 }
 
-/// Whether nobody writes to the archive that is recovered from: in place its database has been deleted, and a copy's
-/// source has no archive any more.
+/// Whether nothing writes to the source archive any more: in place its database was deleted, and a copy's source may
+/// have no archive.
 fn source_is_gone(run: &Run<'_>, look: &Look<'_>) -> Result<bool, Stop> {
     let Some(backup) = &run.request.backup else { return Ok(false) };
     if backup.application_name == run.request.application.name {
@@ -134,8 +134,8 @@ fn source_is_gone(run: &Run<'_>, look: &Look<'_>) -> Result<bool, Stop> {
     Ok(look.live(&source.store())?.object().is_none())
 }
 
-/// PostgreSQL refuses a target that no later commit follows. For the backup's own target that proves that the end of the
-/// archive is the same state: so once more, without a target (decisions.md 7).
+/// Plans the restore again without a target, because PostgreSQL refuses a target without a later commit. If the target
+/// is the end of the backup, the end of the archive is then the same state.
 fn to_the_end(run: &Run<'_>, memory: &mut Memory, judged: &str, pod: &str) -> Result<Turn, Stop> {
     let message = format!(
         "pod {pod} says that nothing was written to the archive after the backup: recovering once more, to its end"
@@ -148,7 +148,7 @@ fn to_the_end(run: &Run<'_>, memory: &mut Memory, judged: &str, pod: &str) -> Re
     })
 }
 
-/// Somebody made an empty Cluster where the recovered one belongs: it goes into the plan, once.
+/// Adds an empty Cluster that somebody made in place of the recovered one to the plan, once.
 fn take_in(run: &Run<'_>, memory: &mut Memory, seen: &str) -> Result<Turn, Stop> {
     let message =
         format!("Cluster {} ({seen}) was made without recovery; it is deleted too", run.names.cluster);
@@ -156,7 +156,7 @@ fn take_in(run: &Run<'_>, memory: &mut Memory, seen: &str) -> Result<Turn, Stop>
     again(run, memory, (seen, empty), "StrayCluster", message, |plan| plan.stray = true)
 }
 
-/// Back to deleting, with the Cluster of this uid in the plan, if it is still there and, read live, still to be deleted.
+/// Goes back to the delete stage with this Cluster in the plan, if a live read confirms that it must be deleted.
 fn again(
     run: &Run<'_>,
     memory: &mut Memory,
@@ -168,7 +168,7 @@ fn again(
     let look = run.look(memory);
     look.all([Query::live(&run.names.cluster()), Query::List(volumes(run.names))])?;
     let found = look.live(&run.names.cluster())?.object();
-    // What the cache showed may be gone, or healthy, by now.
+    // The Cluster in the cache may be gone or healthy by now.
     let current = found.is_some_and(|c| uid(c) == seen && !deleting(c) && still(Cluster(c)));
     let list = look.list(volumes(run.names))?;
     let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
@@ -196,7 +196,7 @@ fn strayed(run: &Run<'_>, plan: &Plan) -> Turn {
     end(plan, Decision::Fail(Failure::new("StrayCluster", message)))
 }
 
-/// The limit has passed: say why, as far as the logs of the recovery tell.
+/// Fails the restore at its deadline, with the cause from the recovery logs if they show one.
 fn expire(
     run: &Run<'_>,
     look: &Look<'_>,

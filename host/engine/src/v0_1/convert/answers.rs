@@ -1,4 +1,4 @@
-//! Answers of `validate`, `render` and `parse`.
+//! The answers of `validate`, `render` and `parse`.
 
 use backstay_core::contract as c;
 

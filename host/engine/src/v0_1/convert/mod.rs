@@ -1,7 +1,7 @@
-//! Between the types of this WIT version and those of [`backstay_core::contract`]: the one place where both are known.
+//! Conversion between the types of this WIT version and [`backstay_core::contract`]. No other code knows both.
 //!
-//! Arguments are *lowered* under the contract's bounds on what a call is told; answers are *lifted* under its bounds on
-//! what a guest may return. Rules that tie several items together do not depend on the version: [`crate::rules`].
+//! Arguments are *lowered* under the contract's bounds on arguments; answers are *lifted* under its bounds on answers.
+//! Rules that tie several items together are the same in every version, and live in [`crate::rules`].
 
 mod answers;
 mod descriptor;
@@ -17,6 +17,6 @@ use crate::lift::{Answer, ContractViolation};
 pub(super) trait Lift {
     /// The type in the contract.
     type To;
-    /// Reads it under the bounds that its definition states.
+    /// Reads the value under the bounds of its type.
     fn lift(self, answer: &mut Answer) -> Result<Self::To, ContractViolation>;
 }

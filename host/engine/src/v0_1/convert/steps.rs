@@ -1,4 +1,4 @@
-//! Answers of `step`.
+//! The answers of `step`.
 
 use backstay_core::contract as c;
 

@@ -1,4 +1,4 @@
-//! Reading arguments. Their types have been checked, so that the other cases cannot occur.
+//! Reading arguments. Their types were checked before, so the fallback cases cannot occur.
 
 use crate::template::go::quote;
 use crate::template::go::value::{List, Map, Value};
@@ -31,7 +31,7 @@ pub(super) fn map(value: &Value) -> Option<&Map> {
     }
 }
 
-/// The argument of functions that take a list as a value of any type.
+/// Reads a list from an argument of any type.
 pub(super) fn list(value: &Value) -> Result<&List, String> {
     match value {
         Value::List(list) => Ok(list),

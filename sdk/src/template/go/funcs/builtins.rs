@@ -1,4 +1,4 @@
-//! The functions that Go's `text/template` has built in, but for `slice`, in whose place is the list-only one.
+//! The built-in functions of Go's `text/template`, except `slice`, which is the list function of slim-sprig.
 
 use super::arguments::with_article;
 use super::compare::{equal, less};
@@ -101,7 +101,7 @@ fn at_most(left: &Value, right: &Value, env: &Env<'_>) -> Result<bool, String> {
     Ok(less(left, right)? || equal(left, right, env.meter)?)
 }
 
-/// The arguments as one text, escaped.
+/// Joins and escapes the arguments.
 fn escape(args: &[Value], env: &Env<'_>, write: fn(&[u8], &mut Sink)) -> Result<Value, String> {
     let shown: Vec<Value> = args
         .iter()

@@ -1,4 +1,4 @@
-//! Functions about what is empty.
+//! Functions about empty values.
 
 use super::function::{Function, Type, fixed, variadic};
 use crate::template::go::value::Value;
@@ -20,7 +20,7 @@ pub(super) const TABLE: &[Function] = &[
     fixed("fail", &[Type::Str], |args, _| Err(super::arguments::text(&args[0]).into_owned())),
 ];
 
-/// Nothing, false, zero, or without content; the string `false` is not.
+/// Whether a value is missing, false, zero or without content. The string `false` is not empty.
 pub(super) fn empty(value: &Value) -> bool {
     !value.truth()
 }

@@ -1,34 +1,34 @@
-//! What a function is: its name, the types of its parameters, and its code.
+//! The description of a function: its name, the types of its parameters, and its code.
 
 use crate::template::go::value::Value;
 use crate::template::meter::Meter;
 
-/// What functions may use besides their arguments.
+/// The environment of functions.
 pub(crate) struct Env<'m> {
     pub(crate) meter: &'m Meter,
-    /// When the run began, in seconds since 1970: the only clock there is.
+    /// When the run began, in seconds since 1970: the only clock.
     pub(crate) now: i64,
 }
 
 /// The Go type of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
-    /// `interface {}`: anything; what is missing becomes nil.
+    /// `interface {}`: any value; a missing value becomes nil.
     Any,
-    /// `reflect.Value`: anything as it is.
+    /// `reflect.Value`: any value, unchanged.
     Reflect,
     Str,
-    /// `int`; fields, which are `int64`, do not fit.
+    /// `int`. A field does not fit, because its type is `int64`.
     Int,
     Bool,
     Float,
-    /// `map[string]interface {}`; parameters and the release, which hold strings, do not fit.
+    /// `map[string]interface {}`. Parameters and the release do not fit, because they hold strings.
     AnyMap,
     Time,
 }
 
 impl Type {
-    /// For messages.
+    /// Returns its name in messages.
     pub(crate) fn describe(self) -> &'static str {
         match self {
             Type::Any | Type::Reflect => "a value",
@@ -46,14 +46,14 @@ impl Type {
 #[derive(Debug)]
 pub(crate) struct Function {
     pub(crate) name: &'static str,
-    /// The parameters that must be given.
+    /// The required parameters.
     pub(crate) params: &'static [Type],
-    /// The type of any further ones, if there may be more.
+    /// The type of further parameters, if the function accepts them.
     pub(crate) rest: Option<Type>,
     pub(crate) run: Run,
 }
 
-/// What a function does. A native one gets arguments that fit its parameters.
+/// The code of a function. A native function gets arguments of its parameters' types.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Run {
     And,

@@ -1,5 +1,5 @@
-//! The functions: those of Go's `text/template` and of slim-sprig, without any that looks outside. They are native
-//! and take checked arguments, so none is registered anywhere: a name is looked up where a template uses it.
+//! The functions: those of Go's `text/template` and of slim-sprig, except those that read the environment or the
+//! network. They are native and take checked arguments, and are looked up by name where a template uses them.
 
 mod arguments;
 mod builtins;
@@ -34,7 +34,7 @@ const TABLES: [&[Function]; 12] = [
     urls::TABLE,
 ];
 
-/// The function of that name, or why there is none.
+/// Returns the function of this name, or the error message.
 pub(crate) fn find(name: &str) -> Result<&'static Function, String> {
     if let Some(function) = TABLES.iter().copied().flatten().find(|function| function.name == name) {
         return Ok(function);
@@ -54,7 +54,7 @@ pub(crate) fn find(name: &str) -> Result<&'static Function, String> {
     })
 }
 
-/// The method of a time, as in `{{ now.Year }}`; its argument 0 is the time.
+/// Returns the method of a time, as in `{{ now.Year }}`. The time is its argument 0.
 pub(crate) fn method(name: &str) -> Option<&'static Function> {
     dates::METHODS.iter().find(|method| method.name == name)
 }

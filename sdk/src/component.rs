@@ -28,7 +28,7 @@ impl<S: Strategy> about::Guest for Component<S> {
         options: Option<String>,
     ) -> Vec<wit::Diagnostic> {
         report_panics();
-        let findings = match decode::<S::Spec>(&strategy) {
+        let findings = match decode_spec::<S::Spec>(&strategy) {
             Err(finding) => vec![finding],
             Ok(spec) => {
                 let parameters = parameters.map(pairs);
@@ -47,16 +47,16 @@ impl<S: Strategy> about::Guest for Component<S> {
 impl<S: PodStrategy> pod_driver::Guest for Component<S> {
     fn render(request: wit::Request, application: Option<String>) -> Result<wit::PodRun, wit::Failure> {
         report_panics();
-        let request = typed::<S::Spec>(request)?;
+        let request = decode_request::<S::Spec>(request)?;
         let application = application.as_deref().map(parse);
         let rendered = S::render(&request, application.as_ref())?.into();
-        spent((request, application));
+        leak((request, application));
         Ok(rendered)
     }
 
     fn parse(request: wit::Request, ended: wit::PodResult) -> Result<wit::Outcome, wit::Failure> {
         report_panics();
-        let request = typed::<S::Spec>(request)?;
+        let request = decode_request::<S::Spec>(request)?;
         Ok(S::parse(&request, &ended.into())?.into())
     }
 }
@@ -64,7 +64,7 @@ impl<S: PodStrategy> pod_driver::Guest for Component<S> {
 impl<S: ResourceStrategy> resource_driver::Guest for Component<S> {
     fn step(request: wit::Request, view: wit::View) -> wit::StepResult {
         report_panics();
-        let step = match typed::<S::Spec>(request) {
+        let step = match decode_request::<S::Spec>(request) {
             Ok(request) => S::step(&request, &view.into()).unwrap_or_else(Into::into),
             Err(failure) => crate::step::Stop::Fail(failure).into(),
         };
@@ -73,10 +73,10 @@ impl<S: ResourceStrategy> resource_driver::Guest for Component<S> {
 }
 
 /// Decodes the spec of a request.
-fn typed<S: DeserializeOwned>(mut request: wit::Request) -> Result<Request<S>, Failure> {
+fn decode_request<S: DeserializeOwned>(mut request: wit::Request) -> Result<Request<S>, Failure> {
     let spec = match request.strategy.take() {
         None => None,
-        Some(text) => Some(decode::<S>(&text).map_err(|finding| {
+        Some(text) => Some(decode_spec::<S>(&text).map_err(|finding| {
             Failure::new(
                 "InvalidStrategy",
                 format!(
@@ -91,7 +91,7 @@ fn typed<S: DeserializeOwned>(mut request: wit::Request) -> Result<Request<S>, F
 }
 
 /// Decodes a spec, or names the field that does not decode.
-fn decode<S: DeserializeOwned>(text: &str) -> Result<S, Finding> {
+fn decode_spec<S: DeserializeOwned>(text: &str) -> Result<S, Finding> {
     // Naming the field takes twice as long as decoding, so the field is looked for only after an error.
     if let Ok(spec) = serde_json::from_str(text) {
         return Ok(spec);
@@ -122,7 +122,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 /// Leaks `value` in a component: the instance ends with the call, so freeing memory is wasted work.
-fn spent<T>(value: T) {
+fn leak<T>(value: T) {
     #[cfg(target_arch = "wasm32")]
     std::mem::forget(value);
     #[cfg(not(target_arch = "wasm32"))]

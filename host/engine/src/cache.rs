@@ -86,7 +86,7 @@ impl CodeCache {
     /// Returns the code of a component if it has a sound entry.
     pub(crate) fn get(&self, engine: &Engine, component: &Digest) -> Option<Component> {
         let code = self.read(component).ok()?;
-        let code = self.believed(component, &code)?;
+        let code = self.verified(component, &code)?;
         deserialize(engine, code)
     }
 
@@ -132,7 +132,7 @@ impl CodeCache {
     }
 
     /// Returns the code of an entry if its header matches the component, the engine and the code.
-    fn believed<'a>(&self, component: &Digest, entry: &'a [u8]) -> Option<&'a [u8]> {
+    fn verified<'a>(&self, component: &Digest, entry: &'a [u8]) -> Option<&'a [u8]> {
         let (header, code) = entry.split_at_checked(HEADER)?;
         let (magic, header) = header.split_at_checked(16)?;
         let (of, header) = header.split_at_checked(32)?;

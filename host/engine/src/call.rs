@@ -129,7 +129,7 @@ pub(crate) fn write_log(
 ) -> wasmtime::Result<()> {
     let state = store.data();
     if state.log.len() >= state.limits.log_lines {
-        pay(&mut store, LOG_FUEL)?;
+        charge(&mut store, LOG_FUEL)?;
         let state = store.data_mut();
         state.log_dropped = state.log_dropped.saturating_add(1);
         return Ok(());
@@ -137,12 +137,12 @@ pub(crate) fn write_log(
     let text = message.to_str(&store)?;
     let read = text.len();
     let line = LogLine { level, message: call_error::cut(&text, state.limits.log_line_bytes).to_owned() };
-    pay(&mut store, LOG_FUEL.saturating_add(read as u64))?;
+    charge(&mut store, LOG_FUEL.saturating_add(read as u64))?;
     store.data_mut().log.push(line);
     Ok(())
 }
 
-fn pay(store: &mut StoreContextMut<'_, CallState>, fuel: u64) -> wasmtime::Result<()> {
+fn charge(store: &mut StoreContextMut<'_, CallState>, fuel: u64) -> wasmtime::Result<()> {
     let left = store.get_fuel()?;
     match left.checked_sub(fuel) {
         Some(left) => store.set_fuel(left),

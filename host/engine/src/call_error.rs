@@ -220,7 +220,7 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
 }
 
 /// Quotes text of a guest for a message: control characters escaped, at most 80 bytes.
-pub(crate) fn shown(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const SHOWN: usize = 80;
     if text.len() > SHOWN { format!("{:?}...", cut(text, SHOWN)) } else { format!("{text:?}") }
 }

@@ -173,12 +173,12 @@ mod tests {
     }
 
     /// A way to break a descriptor, and the field that the error names.
-    type Lie = (&'static str, fn(&mut Descriptor));
+    type Change = (&'static str, fn(&mut Descriptor));
 
     #[test]
-    fn names_the_field_of_every_lie() {
+    fn every_broken_rule_names_its_field() {
         assert_eq!(check(World::Resource, &sound()), Ok(()));
-        let lies: &[Lie] = &[
+        let changes: &[Change] = &[
             ("name", |d| d.name = "Vault".into()),
             ("name", |d| d.name = "a".repeat(41)),
             ("version", |d| d.version = "1.2".into()),
@@ -199,9 +199,9 @@ mod tests {
             ("longest-run", |d| d.longest_run = 0),
             ("restores[0]", |d| d.restores = vec!["newer".into()]),
         ];
-        for (field, lie) in lies {
+        for (field, change) in changes {
             let mut descriptor = sound();
-            lie(&mut descriptor);
+            change(&mut descriptor);
             let (found, rule) = check(World::Resource, &descriptor).unwrap_err().into_parts();
             assert_eq!(&found, field, "{rule}");
         }
@@ -210,13 +210,13 @@ mod tests {
     #[test]
     fn a_pod_driver_declares_no_access_namespaces_or_stages() {
         let mut descriptor = sound();
-        for (field, mend) in [
+        for (field, fix) in [
             ("access", (|d| d.access.clear()) as fn(&mut Descriptor)),
             ("namespaces", |d| d.namespaces.clear()),
             ("stages", |d| d.stages.clear()),
         ] {
             assert_eq!(check(World::Pod, &descriptor).unwrap_err().into_parts().0, field);
-            mend(&mut descriptor);
+            fix(&mut descriptor);
         }
         assert_eq!(check(World::Pod, &descriptor), Ok(()));
     }

@@ -41,9 +41,9 @@ pub(crate) fn shape(engine: &Engine, component: &wasmtime::component::Component)
     let mut refused = Vec::new();
     for (name, item) in ty.imports(engine) {
         if name.starts_with(PACKAGE) {
-            served(name)?;
+            served_version(name)?;
         }
-        wanted(engine, name, &item.ty, &mut refused);
+        collect_imports(engine, name, &item.ty, &mut refused);
         imports.push(name.to_owned());
     }
     if !refused.is_empty() {
@@ -51,7 +51,9 @@ pub(crate) fn shape(engine: &Engine, component: &wasmtime::component::Component)
     }
     let (mut about, mut pod, mut resource) = (None, false, false);
     for (name, _) in ty.exports(engine) {
-        let Some(version) = name.starts_with(PACKAGE).then(|| served(name)).transpose()? else { continue };
+        let Some(version) = name.starts_with(PACKAGE).then(|| served_version(name)).transpose()? else {
+            continue;
+        };
         match interface(name) {
             "about" => about = Some(version.to_owned()),
             "pod-driver" => pod = true,
@@ -76,7 +78,7 @@ fn interface(name: &str) -> &str {
 }
 
 /// Returns the version of an interface of the contract, if this host serves it.
-fn served(name: &str) -> Result<&str, LoadError> {
+fn served_version(name: &str) -> Result<&str, LoadError> {
     let unknown = || LoadError::UnknownVersion { name: name.to_owned(), served: SERVED };
     let (_, text) = name.split_once('@').ok_or_else(unknown)?;
     let version = semver::Version::parse(text).map_err(|_| unknown())?;
@@ -87,10 +89,12 @@ fn served(name: &str) -> Result<&str, LoadError> {
 }
 
 /// Adds to `refused` every import of `item` other than types and `log.write`.
-fn wanted(engine: &Engine, name: &str, item: &ComponentItem, refused: &mut Vec<String>) {
+fn collect_imports(engine: &Engine, name: &str, item: &ComponentItem, refused: &mut Vec<String>) {
     match item {
         ComponentItem::Type(_) => {}
-        ComponentItem::ComponentInstance(instance) => of_instance(engine, name, instance, refused),
+        ComponentItem::ComponentInstance(instance) => {
+            collect_instance_imports(engine, name, instance, refused)
+        }
         ComponentItem::ComponentFunc(_)
         | ComponentItem::CoreFunc(_)
         | ComponentItem::Module(_)
@@ -99,12 +103,17 @@ fn wanted(engine: &Engine, name: &str, item: &ComponentItem, refused: &mut Vec<S
     }
 }
 
-fn of_instance(engine: &Engine, name: &str, instance: &ComponentInstance, refused: &mut Vec<String>) {
+fn collect_instance_imports(
+    engine: &Engine,
+    name: &str,
+    instance: &ComponentInstance,
+    refused: &mut Vec<String>,
+) {
     let log = name.starts_with(PACKAGE) && interface(name) == "log";
     for (inner, item) in instance.exports(engine) {
         let write = log && inner == "write" && matches!(item.ty, ComponentItem::ComponentFunc(_));
         if !write {
-            wanted(engine, &format!("{name}#{inner}"), &item.ty, refused);
+            collect_imports(engine, &format!("{name}#{inner}"), &item.ty, refused);
         }
     }
 }
@@ -128,10 +137,10 @@ mod tests {
 
     #[test]
     fn serves_every_patch_of_its_minor_version_and_nothing_else() {
-        assert_eq!(served("backstay:strategy/about@0.1.0").unwrap(), "0.1.0");
-        assert_eq!(served("backstay:strategy/about@0.1.7").unwrap(), "0.1.7");
+        assert_eq!(served_version("backstay:strategy/about@0.1.0").unwrap(), "0.1.0");
+        assert_eq!(served_version("backstay:strategy/about@0.1.7").unwrap(), "0.1.7");
         for name in ["about", "about@0.2.0", "about@1.1.0", "about@0.1.0-rc.1", "about@new"] {
-            let error = served(&format!("{PACKAGE}{name}")).unwrap_err();
+            let error = served_version(&format!("{PACKAGE}{name}")).unwrap_err();
             assert_eq!(error.reason(), "ComponentVersionUnknown", "{name}");
             assert!(error.to_string().contains(name), "{error}");
         }

@@ -9,7 +9,7 @@ use backstay_core::contract::Json;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number};
 
-use crate::call_error::shown;
+use crate::call_error::quoted;
 use crate::limits::JSON_DEPTH;
 
 /// Parses `text`, and subtracts the number of its values from `values`. A key that occurs twice in an object is an
@@ -95,7 +95,7 @@ impl<'de> Visitor<'de> for Bounded<'_> {
         while let Some(key) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(self.inner()?)?;
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("key {} occurs twice", shown(&key))));
+                return Err(A::Error::custom(format_args!("key {} occurs twice", quoted(&key))));
             }
             map.insert(key, value);
         }

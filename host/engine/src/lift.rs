@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use backstay_core::contract::{Json, Pairs};
 
-use crate::call_error::{CallFault, shown};
+use crate::call_error::{CallFault, quoted};
 use crate::json;
 use crate::limits::{
     JSON_BYTES, LIST_ENTRIES, Limits, MESSAGE_BYTES, NAME_BYTES, PAIRS_BYTES, PAIRS_ENTRIES, POINTER_BYTES,
@@ -19,11 +19,11 @@ use crate::limits::{
 pub(crate) struct ContractViolation {
     /// Parts of the field's path, innermost first.
     path: Vec<Cow<'static, str>>,
-    what: What,
+    kind: Kind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum What {
+enum Kind {
     Rule(String),
     Size {
         size: usize,
@@ -38,21 +38,21 @@ enum What {
 impl ContractViolation {
     /// A broken rule, as text that follows the field's name.
     pub(crate) fn rule(rule: impl Into<String>) -> Self {
-        Self { path: Vec::new(), what: What::Rule(rule.into()) }
+        Self { path: Vec::new(), kind: Kind::Rule(rule.into()) }
     }
 
     /// A field of `size` bytes where `limit` are allowed.
     fn size(size: usize, limit: usize) -> Self {
-        Self { path: Vec::new(), what: What::Size { size, limit } }
+        Self { path: Vec::new(), kind: Kind::Size { size, limit } }
     }
 
     /// Returns the field, such as `kinds[0].schema`, and the rule as text.
     pub(crate) fn into_parts(self) -> (String, String) {
         let field = self.field();
-        let rule = match self.what {
-            What::Rule(rule) => rule,
-            What::Size { size, limit } => format!("has {size} bytes where {limit} are allowed"),
-            What::Total { limit } => format!("takes the answer over {limit} bytes in all"),
+        let rule = match self.kind {
+            Kind::Rule(rule) => rule,
+            Kind::Size { size, limit } => format!("has {size} bytes where {limit} are allowed"),
+            Kind::Total { limit } => format!("takes the answer over {limit} bytes in all"),
         };
         (field, rule)
     }
@@ -70,12 +70,12 @@ impl ContractViolation {
 }
 
 impl From<ContractViolation> for CallFault {
-    fn from(broken: ContractViolation) -> Self {
-        let field = broken.field();
-        match broken.what {
-            What::Rule(rule) => Self::BadAnswer { field, rule },
-            What::Size { size, limit } => Self::OutputTooLarge { field, size: Some(size), limit },
-            What::Total { limit } => Self::OutputTooLarge { field: String::new(), size: None, limit },
+    fn from(violation: ContractViolation) -> Self {
+        let field = violation.field();
+        match violation.kind {
+            Kind::Rule(rule) => Self::BadAnswer { field, rule },
+            Kind::Size { size, limit } => Self::OutputTooLarge { field, size: Some(size), limit },
+            Kind::Total { limit } => Self::OutputTooLarge { field: String::new(), size: None, limit },
         }
     }
 }
@@ -90,16 +90,16 @@ pub(crate) trait At {
 
 impl<T> At for Result<T, ContractViolation> {
     fn at(self, field: &'static str) -> Self {
-        self.map_err(|mut broken| {
-            broken.path.push(field.into());
-            broken
+        self.map_err(|mut violation| {
+            violation.path.push(field.into());
+            violation
         })
     }
 
     fn nth(self, index: usize) -> Self {
-        self.map_err(|mut broken| {
-            broken.path.push(format!("[{index}]").into());
-            broken
+        self.map_err(|mut violation| {
+            violation.path.push(format!("[{index}]").into());
+            violation
         })
     }
 }
@@ -135,7 +135,7 @@ impl Answer {
         }
         self.text = self.text.saturating_add(text.len());
         if self.text > self.text_limit {
-            return Err(ContractViolation { path: Vec::new(), what: What::Total { limit: self.text_limit } });
+            return Err(ContractViolation { path: Vec::new(), kind: Kind::Total { limit: self.text_limit } });
         }
         Ok(text)
     }
@@ -167,7 +167,7 @@ impl Answer {
         let mut bytes = text.bytes();
         let sound =
             bytes.next().is_some_and(|b| b.is_ascii_alphabetic()) && bytes.all(|b| b.is_ascii_alphanumeric());
-        rule(sound, || format!("must match [A-Za-z][A-Za-z0-9]*, is {}", shown(&text)))?;
+        rule(sound, || format!("must match [A-Za-z][A-Za-z0-9]*, is {}", quoted(&text)))?;
         self.text(text, REASON_BYTES)
     }
 
@@ -175,10 +175,10 @@ impl Answer {
     pub(crate) fn pointer(&mut self, text: String) -> Result<String, ContractViolation> {
         let text = self.text(text, POINTER_BYTES)?;
         rule(text.is_empty() || text.starts_with('/'), || {
-            format!("must be a JSON pointer (`/a/b` or empty), is {}", shown(&text))
+            format!("must be a JSON pointer (`/a/b` or empty), is {}", quoted(&text))
         })?;
         let sound = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-        rule(sound, || format!("must write `~` as `~0` in a JSON pointer, is {}", shown(&text)))?;
+        rule(sound, || format!("must write `~` as `~0` in a JSON pointer, is {}", quoted(&text)))?;
         Ok(text)
     }
 
@@ -199,7 +199,7 @@ impl Answer {
     /// Reads a JSON object.
     pub(crate) fn object(&mut self, text: String, limit: usize) -> Result<Json, ContractViolation> {
         let json = self.json(text, limit)?;
-        rule(json.is_object(), || format!("must be a JSON object, is {}", kind(&json)))?;
+        rule(json.is_object(), || format!("must be a JSON object, is {}", type_name(&json)))?;
         Ok(json)
     }
 
@@ -222,7 +222,7 @@ impl Answer {
                 let field = field[1..].replace('/', ".");
                 ContractViolation::rule(format!(
                     "must be an object whose `{field}` can be part of a path, is {}",
-                    shown(name)
+                    quoted(name)
                 ))
             })?;
         }
@@ -241,7 +241,7 @@ impl Answer {
         for pair in pairs.windows(2) {
             if let [(a, _), (b, _)] = pair {
                 rule(a < b, || {
-                    format!("must be sorted by name, names unique; {} follows {}", shown(b), shown(a))
+                    format!("must be sorted by name, names unique; {} follows {}", quoted(b), quoted(a))
                 })?;
             }
         }
@@ -275,7 +275,7 @@ impl Answer {
 
 fn is_segment(text: &str) -> Result<(), ContractViolation> {
     let sound = !matches!(text, "." | "..") && !text.contains(['/', '%', '?', '#']);
-    rule(sound, || format!("must be a name without / % ? #, and not . or .., is {}", shown(text)))
+    rule(sound, || format!("must be a name without / % ? #, and not . or .., is {}", quoted(text)))
 }
 
 fn has_text(json: &Json, pointer: &str) -> Result<(), ContractViolation> {
@@ -283,7 +283,7 @@ fn has_text(json: &Json, pointer: &str) -> Result<(), ContractViolation> {
     rule(sound, || format!("must be a Kubernetes object with `{}`", pointer[1..].replace('/', ".")))
 }
 
-fn kind(json: &Json) -> &'static str {
+fn type_name(json: &Json) -> &'static str {
     match json {
         Json::Null => "null",
         Json::Bool(_) => "a boolean",

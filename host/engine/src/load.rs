@@ -34,8 +34,8 @@ impl Engine {
         let descriptor = described
             .value
             .and_then(|d| descriptor::check(shape.world, &d).map(|()| d))
-            .map_err(|broken| {
-                let (field, rule) = broken.into_parts();
+            .map_err(|violation| {
+                let (field, rule) = violation.into_parts();
                 LoadError::Descriptor { field, rule }
             })?;
         if let (Some(cache), CodeOrigin::Compiled) = (&self.0.cache, origin) {

@@ -43,7 +43,7 @@ const REFERENCES: [&str; 13] = [
 /// `TemplateError` with every such field.
 pub fn refuse_gaps_in_references(run: PodRun) -> Result<PodRun, Failure> {
     let mut findings = Vec::new();
-    look(&run.template["spec"], "", &format!("{}/spec", checks::TEMPLATE), &mut findings);
+    search(&run.template["spec"], "", &format!("{}/spec", checks::TEMPLATE), &mut findings);
     match findings.is_empty() {
         true => Ok(run),
         false => Err(refused("TemplateError", "names things that are not there", findings)),
@@ -51,11 +51,11 @@ pub fn refuse_gaps_in_references(run: PodRun) -> Result<PodRun, Failure> {
 }
 
 /// Searches `value`, which is at the pointer `at` in the field `field` (for an item, the field of its list).
-fn look(value: &Value, field: &str, at: &str, findings: &mut Vec<Finding>) {
+fn search(value: &Value, field: &str, at: &str, findings: &mut Vec<Finding>) {
     match value {
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                look(item, field, &format!("{at}/{index}"), findings);
+                search(item, field, &format!("{at}/{index}"), findings);
             }
         }
         Value::Object(entries) => {
@@ -71,7 +71,7 @@ fn look(value: &Value, field: &str, at: &str, findings: &mut Vec<Finding>) {
                              set it, for example as a parameter of the BackupClass, or give it a default"
                         ),
                     )),
-                    _ => look(entry, key, &at, findings),
+                    _ => search(entry, key, &at, findings),
                 }
             }
         }

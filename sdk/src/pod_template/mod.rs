@@ -16,8 +16,8 @@ use checks::TEMPLATE;
 pub use gaps::refuse_gaps_in_references;
 
 /// Number of errors in a message; the findings hold all of them.
-const TOLD: usize = 8;
-const TOLD_BYTES: usize = 600;
+const LISTED: usize = 8;
+const LISTED_BYTES: usize = 600;
 
 /// The work that one render may do: more than any honest template needs, and little enough that a hostile template
 /// exceeds this bound, whose error names the field, before it exceeds the fuel of the call, whose error does not.
@@ -57,12 +57,12 @@ pub fn check(pod: &PodTemplate, dialect: Dialect) -> Vec<Finding> {
 fn refused(reason: &str, what: &str, findings: Vec<Finding>) -> Failure {
     let errors: Vec<&Finding> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
     let mut message = format!("the pod template of the strategy {what}");
-    for finding in errors.iter().take(TOLD) {
-        let cause = &finding.message[..finding.message.floor_char_boundary(TOLD_BYTES)];
+    for finding in errors.iter().take(LISTED) {
+        let cause = &finding.message[..finding.message.floor_char_boundary(LISTED_BYTES)];
         message.push_str(&format!("; {}: {cause}", checks::path(&finding.at)));
     }
-    if errors.len() > TOLD {
-        message.push_str(&format!("; and {} more", errors.len() - TOLD));
+    if errors.len() > LISTED {
+        message.push_str(&format!("; and {} more", errors.len() - LISTED));
     }
     Failure::new(reason, message).with_findings(findings)
 }

@@ -15,8 +15,8 @@ const MESSAGE_BYTES: usize = 512;
 #[must_use]
 pub fn cause_of_failure(ended: &PodResult) -> String {
     let mut text = match ended.pods.first() {
-        Some(pod) => of_pod(pod).unwrap_or_else(|| of_job(ended)),
-        None => of_job(ended),
+        Some(pod) => of_pod(pod).unwrap_or_else(|| job_cause(ended)),
+        None => job_cause(ended),
     };
     if ended.reason == "DeadlineExceeded" {
         text = format!("the Job was stopped because it ran longer than it may (DeadlineExceeded); {text}");
@@ -25,14 +25,14 @@ pub fn cause_of_failure(ended: &PodResult) -> String {
     if failed > 1 && ended.reason == "BackoffLimitExceeded" {
         let _ = write!(text, "; the last {failed} pods failed");
     }
-    if let Some(container) = ended.pods.first().and_then(to_blame) {
+    if let Some(container) = ended.pods.first().and_then(failed_container) {
         append_log(&mut text, container);
     }
     text
 }
 
 /// The cause according to the Job's condition, for a Job without a pod that tells more.
-fn of_job(ended: &PodResult) -> String {
+fn job_cause(ended: &PodResult) -> String {
     match (ended.reason.as_str(), ended.message.as_str()) {
         ("", "") => "the Job failed, and Kubernetes gives no cause".to_owned(),
         ("DeadlineExceeded", _) if ended.pods.is_empty() => {
@@ -82,7 +82,7 @@ fn of_pod(pod: &Pod) -> Option<String> {
         }
         _ => {}
     }
-    match to_blame(pod) {
+    match failed_container(pod) {
         Some(container) => Some(of_container(pod, container)),
         None if pod.reason.is_empty() && pod.message.is_empty() => None,
         None => Some(format!("pod {} failed ({}){}", pod.name, pod.reason, detail(&pod.message))),
@@ -90,7 +90,7 @@ fn of_pod(pod: &Pod) -> Option<String> {
 }
 
 /// Returns the container that failed first, or else the first that did not end.
-fn to_blame(pod: &Pod) -> Option<&Container> {
+fn failed_container(pod: &Pod) -> Option<&Container> {
     let ended_badly = |c: &&Container| c.exit_code.is_some_and(|code| code != 0);
     // Exit code 143, or 137 without a reason, means that the container was stopped with the pod: another one is
     // preferred.
@@ -157,7 +157,7 @@ fn of_container(pod: &Pod, container: &Container) -> String {
 /// message, which [`cause_of_failure`] includes.
 #[must_use]
 pub fn error_line(ended: &PodResult) -> Option<&str> {
-    let container = to_blame(ended.pods.first()?)?;
+    let container = failed_container(ended.pods.first()?)?;
     if !container.message.trim().is_empty() {
         return None;
     }
@@ -174,7 +174,8 @@ fn append_log(text: &mut String, container: &Container) {
     let skipped = log.lines().count().saturating_sub(LOG_LINES);
     let lines: Vec<&str> = log.lines().skip(skipped).collect();
     let tail = lines.join("\n");
-    let _ = write!(text, "\nend of the log of container {}:\n{}", container.name, end_of(&tail, LOG_BYTES));
+    let _ =
+        write!(text, "\nend of the log of container {}:\n{}", container.name, last_bytes(&tail, LOG_BYTES));
 }
 
 /// Returns the first `bytes` bytes, cut at a character boundary.
@@ -187,7 +188,7 @@ fn bounded(text: &str, bytes: usize) -> String {
 }
 
 /// Returns the last `bytes` bytes, cut at a character boundary.
-fn end_of(text: &str, bytes: usize) -> &str {
+fn last_bytes(text: &str, bytes: usize) -> &str {
     &text[text.ceil_char_boundary(text.len().saturating_sub(bytes))..]
 }
 
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_are_told_in_words() {
+    fn exit_codes_are_explained() {
         for (code, reason, words) in [
             (1, "Error", "container dump of pod run-backup-x failed with exit code 1"),
             (126, "Error", "cannot be executed"),
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_eviction_is_told_before_exit_codes() {
+    fn an_eviction_is_reported_before_exit_codes() {
         let mut result = failed(exit(137, "Error"));
         result.pods[0].reason = "Evicted".into();
         result.pods[0].message = "The node was low on resource: ephemeral-storage.".into();
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_is_gone_is_told_as_such() {
+    fn a_missing_pod_is_reported() {
         let mut result = failed(exit(0, ""));
         result.pods.clear();
         let text = cause_of_failure(&result);
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn disruptions_are_told_before_exit_codes_with_what_to_do() {
+    fn disruptions_are_reported_before_exit_codes_with_the_remedy() {
         for (reason, words) in [
             ("EvictionByEvictionAPI", "was evicted from its node"),
             ("DeletionByPodGC", "the node of pod run-backup-x went away"),

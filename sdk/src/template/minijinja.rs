@@ -141,7 +141,7 @@ fn environment<'s>(meter: &Meter) -> Result<Environment<'s>, Error> {
             "the value is null; give it a value with default(..., true)",
         )),
         ValueKind::String => output.write_str(value.as_str().unwrap_or_default()).map_err(Error::from),
-        _ => output.write_str(&filters::shown(state, value)?).map_err(Error::from),
+        _ => output.write_str(&filters::printed(state, value)?).map_err(Error::from),
     });
     filters::add(&mut environment);
     Ok(environment)

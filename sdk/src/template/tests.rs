@@ -94,7 +94,7 @@ fn all_failing_fields_are_found_each_with_its_pointer_and_position() {
 }
 
 #[test]
-fn of_many_failing_fields_the_first_are_told_and_the_rest_counted() {
+fn of_many_failing_fields_the_first_are_reported_and_the_rest_counted() {
     let found = failures(json!(vec!["{{ nope }}"; MAX_FINDINGS + 7]), Options::default());
     assert_eq!(found.len(), MAX_FINDINGS + 1);
     assert_eq!(found[MAX_FINDINGS], ("/spec/template".into(), "and 7 more strings like these".into()));

@@ -90,11 +90,11 @@ impl Engine {
     }
 
     /// Whether rendering could change the text.
-    fn concerns(&self, text: &str) -> bool {
+    fn may_change(&self, text: &str) -> bool {
         match self {
             #[cfg(feature = "minijinja")]
-            Engine::Minijinja(_) => has(text, b"{{") || has(text, b"{%"),
-            _ => has(text, b"{{"),
+            Engine::Minijinja(_) => contains_pair(text, b"{{") || contains_pair(text, b"{%"),
+            _ => contains_pair(text, b"{{"),
         }
     }
 
@@ -132,7 +132,7 @@ fn absent(dialect: &str) -> Flawed {
 
 /// Whether a text contains two bytes. `str::contains` prepares a search for long texts, which takes longer than most
 /// strings are.
-fn has(text: &str, pair: &[u8; 2]) -> bool {
+fn contains_pair(text: &str, pair: &[u8; 2]) -> bool {
     text.as_bytes().windows(2).any(|bytes| bytes == pair)
 }
 
@@ -204,7 +204,7 @@ impl<'a> Walk<'a> {
     fn text(&mut self, text: &mut String, path: &Path<'_>) {
         // Once a bound was exceeded the render has failed. If the budget is exactly used up, the next string fails.
         let failed = self.meter.exhausted() && !self.errors.kept.is_empty();
-        if failed || !self.engine.concerns(text) {
+        if failed || !self.engine.may_change(text) {
             return;
         }
         let rendered = match self.parse_only {

@@ -63,15 +63,15 @@ mod tests {
     #[test]
     fn too_many_findings_end_in_a_count_and_keep_their_errors() {
         let warnings = (0..40).map(|i| Finding::warning("", format!("w{i}")));
-        let told = findings(warnings.chain([Finding::error("", "e")]).collect());
-        assert_eq!(told.len(), LIST);
-        assert_eq!(told[0].message, "e");
-        assert_eq!(told[31].message, "and 10 findings more");
+        let cut = findings(warnings.chain([Finding::error("", "e")]).collect());
+        assert_eq!(cut.len(), LIST);
+        assert_eq!(cut[0].message, "e");
+        assert_eq!(cut[31].message, "and 10 findings more");
     }
 
     #[test]
     fn a_long_pointer_ends_at_a_whole_segment() {
-        let told = findings(vec![Finding::error(format!("/strategy/{}", "x".repeat(600)), "e")]);
-        assert_eq!(told[0].at, "/strategy");
+        let cut = findings(vec![Finding::error(format!("/strategy/{}", "x".repeat(600)), "e")]);
+        assert_eq!(cut[0].at, "/strategy");
     }
 }

@@ -17,14 +17,14 @@ pub(crate) const KIND: &str = "ClickHouse";
 /// Data of the run that `render` hands to `parse`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "backstay_sdk::serde")]
-pub(crate) struct Told {
+pub(crate) struct RunData {
     /// The archive that the pod writes, if its template uses the name.
     pub(crate) archive: Option<String>,
     /// Shards of the application.
     pub(crate) shards: u64,
 }
 
-impl Told {
+impl RunData {
     /// Reads the data of a run from the result of its pod.
     ///
     /// # Errors
@@ -67,8 +67,8 @@ pub(crate) fn run(request: &Request<AltinitySpec>, application: Option<&Value>) 
     }
     let run = pod_template::pod_run(&spec.template, spec.dialect, &context)?;
     let mut run = pod_template::refuse_gaps_in_references(run)?;
-    let told = archive.filter(|archive| mentions(&run.template, archive));
-    if told.is_none()
+    let written = archive.filter(|archive| mentions(&run.template, archive));
+    if written.is_none()
         && let Some(recorded) = context.own.get("Archive").filter(|_| request.mode != Mode::Backup)
     {
         return Err(ignored(recorded));
@@ -77,7 +77,7 @@ pub(crate) fn run(request: &Request<AltinitySpec>, application: Option<&Value>) 
     Ok(PodRun {
         backoff_limit: spec.backoff_limit,
         active_deadline: spec.active_deadline_seconds,
-        data: Some(json!(Told { archive: told, shards })),
+        data: Some(json!(RunData { archive: written, shards })),
         ..run
     })
 }

@@ -3,7 +3,7 @@
 use backstay_sdk::prelude::*;
 use backstay_sdk::results;
 
-use crate::client::Told;
+use crate::client::RunData;
 use crate::spec::AltinitySpec;
 use crate::{archive, shards};
 
@@ -21,9 +21,9 @@ pub(crate) fn outcome(request: &Request<AltinitySpec>, ended: &PodResult) -> Res
     if request.mode != Mode::Backup {
         return Ok(outcome);
     }
-    let told = Told::of(ended)?;
+    let run_data = RunData::of(ended)?;
     let reported = outcome.metadata.remove(REPORTED);
-    match reported.filter(|name| archive::is_archive(name)).or(told.archive) {
+    match reported.filter(|name| archive::is_archive(name)).or(run_data.archive) {
         Some(archive) => {
             outcome.metadata.insert(archive::RECORDED.to_owned(), archive);
             // The pod that began the archive is unknown, because deleted pods are not reported. The data is never
@@ -36,12 +36,12 @@ pub(crate) fn outcome(request: &Request<AltinitySpec>, ended: &PodResult) -> Res
             type_: ARCHIVE_RECORDED.to_owned(),
             status: Some(false),
             reason: "ArchiveUnknown".to_owned(),
-            message: "the strategy's pod was told no archive and reported none: a restore takes what its script chooses; \
+            message: "the strategy's pod was given no archive and reported none: a restore uses the archive that its script chooses; \
                       use {{ .Archive }} in the template of the strategy"
                 .to_owned(),
         }),
     }
-    outcome.conditions.extend(shards::condition(told.shards));
+    outcome.conditions.extend(shards::condition(run_data.shards));
     Ok(outcome)
 }
 

@@ -7,11 +7,11 @@ use backstay_sdk::{Backup, Failure, Value};
 use crate::cluster::{deleting, uid};
 use crate::memory::Memory;
 use crate::names::{RUN_LABEL, metadata};
-use crate::run::{Run, Turn, act};
+use crate::run::{Next, Run, act};
 
 /// Deletes the Backup of CloudNativePG, if it exists and belongs to the run that made the host's Backup.
-pub(crate) fn clean(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
-    let done = Ok(Turn::End(Step::done(None)));
+pub(crate) fn clean(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
+    let done = Ok(Next::Step(Step::done(None)));
     let backup = run.request.backup.as_ref();
     let backup =
         backup.ok_or_else(|| Failure::new("BackupMissing", "there is no Backup to clean up after"))?;

@@ -5,7 +5,7 @@ use backstay_sdk::{Failure, ObjectRef, Request};
 
 use crate::memory::{Memory, Undo};
 use crate::names::Names;
-use crate::run::{Run, Turn};
+use crate::run::{Next, Run};
 use crate::spec::CnpgSpec;
 use crate::stage::Stage;
 use crate::{backup, cleanup, restore};
@@ -18,18 +18,18 @@ pub(crate) fn step(request: &Request<CnpgSpec>, view: &View) -> Result<Step, Sto
     let names = Names::of(request);
     let run = Run { request, view, names: &names };
     let mut memory = Memory::read(request.mode, view)?;
-    let mut turn = run.look(&memory).settled().map(|()| Turn::Go(memory.stage));
+    let mut next = run.look(&memory).settled().map(|()| Next::Stage(memory.stage));
     loop {
-        match turn {
-            Ok(Turn::Go(stage)) => memory.stage = stage,
-            Ok(Turn::End(step)) => match run.once(&memory, step) {
+        match next {
+            Ok(Next::Stage(stage)) => memory.stage = stage,
+            Ok(Next::Step(step)) => match run.unless_repeated(&memory, step) {
                 Ok(step) => return Ok(memory.keep(view, step)),
                 Err(stop) => {
-                    turn = Err(stop);
+                    next = Err(stop);
                     continue;
                 }
             },
-            Err(Stop::Fail(failure)) => match run.instead(&mut memory, failure) {
+            Err(Stop::Fail(failure)) => match run.after_failure(&mut memory, failure) {
                 Ok(stage) => memory.stage = stage,
                 Err(failure) => return Ok(memory.keep(view, Step::new(Decision::Fail(failure)))),
             },
@@ -37,13 +37,13 @@ pub(crate) fn step(request: &Request<CnpgSpec>, view: &View) -> Result<Step, Sto
             Err(stop @ Stop::Ask(_)) => return Err(stop),
             Err(stop @ Stop::Wait(_)) => return Ok(memory.keep(view, stop.into())),
         }
-        turn = run.stage(&mut memory);
+        next = run.stage(&mut memory);
     }
 }
 
 impl Run<'_> {
     /// Runs the function of the present stage.
-    fn stage(&self, memory: &mut Memory) -> Result<Turn, Stop> {
+    fn stage(&self, memory: &mut Memory) -> Result<Next, Stop> {
         match memory.stage {
             Stage::Check => backup::check(self, memory),
             Stage::Attach => backup::attach(self, memory),
@@ -66,7 +66,7 @@ impl Run<'_> {
 
     /// Returns the stage after a failure: a restore that has written something and deleted nothing undoes its writes
     /// first.
-    fn instead(&self, memory: &mut Memory, failure: Failure) -> Result<Stage, Failure> {
+    fn after_failure(&self, memory: &mut Memory, failure: Failure) -> Result<Stage, Failure> {
         if memory.stage == Stage::Undo {
             let why = memory.data.undo.as_ref();
             return Err(match why {
@@ -100,7 +100,7 @@ impl Run<'_> {
 
     /// Returns the step, unless it repeats the last act, whose effect does not show. Then it waits until the stage's
     /// deadline, so that two writers who undo each other's changes do not keep a wake going.
-    fn once(&self, memory: &Memory, mut step: Step) -> Result<Step, Stop> {
+    fn unless_repeated(&self, memory: &Memory, mut step: Step) -> Result<Step, Stop> {
         if let Decision::Act(actions) = &step.decision
             && let Some(object) = actions.first().and_then(object_of)
             && self.view.results.first().is_some_and(|r| r.object == object)

@@ -21,7 +21,7 @@ pub(crate) struct Memory {
 pub(crate) struct Data {
     /// In a backup: its inputs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) backup: Option<Backing>,
+    pub(crate) backup: Option<BackupInputs>,
     /// In a restore: since when the archive has been incomplete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gate_closed_since: Option<i64>,
@@ -42,7 +42,7 @@ pub(crate) struct Data {
 /// The inputs of a backup, as they were when it was requested.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
-pub(crate) struct Backing {
+pub(crate) struct BackupInputs {
     pub(crate) archive: Archive,
     /// The server name in the archive.
     pub(crate) server: String,
@@ -96,12 +96,12 @@ impl Memory {
     }
 
     /// Returns the inputs of a backup.
-    pub(crate) fn backing(&self) -> Result<&Backing, Failure> {
+    pub(crate) fn backup_inputs(&self) -> Result<&BackupInputs, Failure> {
         self.data.backup.as_ref().ok_or_else(|| self.lacks("backup"))
     }
 
     /// Returns the inputs of a backup for changes.
-    pub(crate) fn backing_mut(&mut self) -> Result<&mut Backing, Failure> {
+    pub(crate) fn backup_inputs_mut(&mut self) -> Result<&mut BackupInputs, Failure> {
         let missing = self.lacks("backup");
         self.data.backup.as_mut().ok_or(missing)
     }

@@ -44,7 +44,7 @@ impl<'a> State<'a> {
     }
 
     /// Describes the state in a message.
-    pub(crate) fn told(self, names: &Names) -> String {
+    pub(crate) fn description(self, names: &Names) -> String {
         let name = &names.cluster;
         match self {
             Self::Absent => format!("there is no HelmRelease {name}"),
@@ -96,7 +96,7 @@ pub(crate) fn remake(names: &Names, release: &Value, token: &str, wake: bool) ->
 }
 
 /// Whether Helm was told to upgrade with this token.
-pub(crate) fn is_told(release: &Value, token: &str) -> bool {
+pub(crate) fn has_token(release: &Value, token: &str) -> bool {
     let annotations = &release["metadata"]["annotations"];
     annotations[REQUESTED_AT] == token && annotations[FORCE_AT] == token
 }

@@ -179,15 +179,15 @@ fn is_object_name(text: &str) -> bool {
 /// A failure whose message names the fields as paths for people.
 fn refused(reason: &str, what: &str, findings: Vec<Finding>) -> Failure {
     /// Number of errors in the message; the findings hold all of them.
-    const TOLD: usize = 8;
+    const LISTED: usize = 8;
     let errors: Vec<&Finding> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
     let mut message = format!("the strategy's template {what}");
-    for finding in errors.iter().take(TOLD) {
+    for finding in errors.iter().take(LISTED) {
         let path = finding.at.replacen("/strategy/", "spec.", 1).replace('/', ".");
         message.push_str(&format!("; {path}: {}", finding.message));
     }
-    if errors.len() > TOLD {
-        message.push_str(&format!("; and {} more", errors.len() - TOLD));
+    if errors.len() > LISTED {
+        message.push_str(&format!("; and {} more", errors.len() - LISTED));
     }
     Failure::new(reason, message).with_findings(findings)
 }

@@ -25,11 +25,11 @@ pub(crate) struct Run<'a> {
 /// The result of a stage.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
-pub(crate) enum Turn {
+pub(crate) enum Next {
     /// Go to this stage in the same step.
-    Go(Stage),
+    Stage(Stage),
     /// End the step: act, wait, or end the run.
-    End(Step),
+    Step(Step),
 }
 
 impl<'a> Run<'a> {
@@ -53,14 +53,15 @@ impl<'a> Run<'a> {
             // A release left suspended is worse than a run that takes long to report its failure.
             Stage::Undo | Stage::Poll | Stage::Resume | Stage::Recover | Stage::Clean => request.deadline,
         };
-        let deadline = if request.cancelled.is_some() { self.last() } else { own.min(self.last()) };
+        let deadline =
+            if request.cancelled.is_some() { self.hard_deadline() } else { own.min(self.hard_deadline()) };
         let look = Look::new(self.view, request.now, deadline);
         let insists = memory.stage.may_have_deleted() || memory.stage == Stage::Undo;
         if insists { look.patient() } else { look }
     }
 
     /// Returns when the host ends or cancels the run by itself.
-    pub(crate) fn last(&self) -> i64 {
+    pub(crate) fn hard_deadline(&self) -> i64 {
         self.request.cancelled.as_ref().map_or(self.request.deadline, |c| c.deadline)
     }
 
@@ -78,17 +79,17 @@ impl<'a> Run<'a> {
             message: message.into(),
             watch,
             recheck_after,
-            deadline: deadline.min(self.last()).max(self.request.now + 1),
+            deadline: deadline.min(self.hard_deadline()).max(self.request.now + 1),
         }
     }
 }
 
 /// Ends the step with a wait.
-pub(crate) fn wait(wait: Wait) -> Result<Turn, Stop> {
-    Ok(Turn::End(Step::wait(wait)))
+pub(crate) fn wait(wait: Wait) -> Result<Next, Stop> {
+    Ok(Next::Step(Step::wait(wait)))
 }
 
 /// Ends the step with actions.
-pub(crate) fn act(actions: Vec<Action>) -> Result<Turn, Stop> {
-    Ok(Turn::End(Step::act(actions)))
+pub(crate) fn act(actions: Vec<Action>) -> Result<Next, Stop> {
+    Ok(Next::Step(Step::act(actions)))
 }

@@ -24,12 +24,12 @@ pub(super) struct Printer {
     pub(super) sink: Sink,
     pub(super) flags: Flags,
     /// Whether an error is being formatted, in which further errors are ignored.
-    complaining: bool,
+    in_error: bool,
 }
 
 impl Printer {
     pub(super) fn new(meter: &Meter) -> Self {
-        Self { sink: Sink::new(meter), flags: Flags::default(), complaining: false }
+        Self { sink: Sink::new(meter), flags: Flags::default(), in_error: false }
     }
 
     pub(super) fn finish(self, meter: &Meter) -> Result<Vec<u8>, String> {
@@ -53,15 +53,15 @@ impl Printer {
     }
 
     fn bad_verb(&mut self, value: &Value, verb: char) {
-        if self.complaining {
+        if self.in_error {
             self.sink.str("?");
             return;
         }
-        self.complaining = true;
+        self.in_error = true;
         self.complaint(verb, "(");
         self.typed(value);
         self.sink.str(")");
-        self.complaining = false;
+        self.in_error = false;
     }
 
     /// Formats a value of the argument list.

@@ -119,7 +119,7 @@ fn defined(value: &Value) -> Result<&Value, Error> {
 /// Formats a value for output. The engine writes booleans as Python does, which neither shells nor manifests
 /// understand. Printing a list costs far more than copying its text, so it is charged item by item, and its length is
 /// bounded.
-pub(super) fn shown(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
+pub(super) fn printed(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
     let most = match value.kind() {
         ValueKind::Bool => return Ok(value.is_true().to_string()),
         ValueKind::String => return Ok(value.as_str().unwrap_or_default().to_owned()),
@@ -138,13 +138,13 @@ pub(super) fn shown(state: &State<'_, '_>, value: &Value) -> Result<String, Erro
 }
 
 fn string(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-    let text = shown(state, defined(&args[0])?)?;
+    let text = printed(state, defined(&args[0])?)?;
     pay_bytes(state, text.len())?;
     Ok(text.into())
 }
 
 /// Formats a value for a message, cut to its beginning.
-fn named(value: &Value) -> String {
+fn in_message(value: &Value) -> String {
     let mut text = Capped { text: String::new(), most: 100 };
     match write!(text, "{value}") {
         Ok(()) => text.text,
@@ -252,10 +252,10 @@ fn join(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let mut out = String::new();
     for (index, item) in items(state, &args[0])?.iter().enumerate() {
         let before = if index > 0 { separator } else { "" };
-        let shown = shown(state, defined(item)?)?;
-        pay_bytes(state, before.len() + shown.len())?;
+        let printed = printed(state, defined(item)?)?;
+        pay_bytes(state, before.len() + printed.len())?;
         out.push_str(before);
-        out.push_str(&shown);
+        out.push_str(&printed);
         pay_bytes(state, out.len() / 1024)?;
         if out.len() > MAX_BYTES {
             pay_bytes(state, out.len())?;
@@ -308,7 +308,7 @@ fn int(value: &Value) -> Result<i64, Error> {
         None if value.kind() == ValueKind::Bool => Some(i64::from(value.is_true())),
         None => value.as_i64().or_else(|| f64::try_from(value.clone()).ok().and_then(whole)),
     };
-    found.ok_or_else(|| flaw(format!("{} is no whole number", named(value))))
+    found.ok_or_else(|| flaw(format!("{} is no whole number", in_message(value))))
 }
 
 fn float(value: &Value) -> Result<f64, Error> {
@@ -316,7 +316,7 @@ fn float(value: &Value) -> Result<f64, Error> {
         Some(text) => text.trim().parse().ok(),
         None => f64::try_from(value.clone()).ok(),
     };
-    found.ok_or_else(|| flaw(format!("{} is no number", named(value))))
+    found.ok_or_else(|| flaw(format!("{} is no number", in_message(value))))
 }
 
 fn round(_: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
@@ -372,12 +372,12 @@ fn write_json(state: &State<'_, '_>, value: &Value, out: &mut String, level: usi
     }
     match defined(value)?.kind() {
         ValueKind::None => out.push_str("null"),
-        ValueKind::Bool | ValueKind::Number => out.push_str(&shown(state, value)?),
+        ValueKind::Bool | ValueKind::Number => out.push_str(&printed(state, value)?),
         ValueKind::Map => {
             let keys = in_order(items(state, value)?)?;
             for (index, key) in keys.iter().enumerate() {
                 out.push(if index == 0 { '{' } else { ',' });
-                write_text(state, &shown(state, key)?, out)?;
+                write_text(state, &printed(state, key)?, out)?;
                 out.push(':');
                 write_json(state, &value.get_item(key)?, out, level + 1)?;
             }
@@ -391,7 +391,7 @@ fn write_json(state: &State<'_, '_>, value: &Value, out: &mut String, level: usi
             }
             out.push_str(if items.is_empty() { "[]" } else { "]" });
         }
-        _ => write_text(state, &shown(state, value)?, out)?,
+        _ => write_text(state, &printed(state, value)?, out)?,
     }
     if out.len() > MAX_BYTES { pay_bytes(state, out.len()) } else { Ok(()) }
 }

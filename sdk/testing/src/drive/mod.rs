@@ -48,7 +48,7 @@ pub struct Drive<'a> {
     journal: Vec<String>,
     pods: BTreeMap<String, Option<PodResult>>,
     /// By kind, the oldest revision of cached reads: that of the run's own latest write, or of an earlier answer.
-    floors: BTreeMap<(String, String), u64>,
+    oldest_reads: BTreeMap<(String, String), u64>,
     calls: u64,
     skew: i64,
     ended: bool,
@@ -86,7 +86,7 @@ impl<'a> Drive<'a> {
             events: Vec::new(),
             journal: Vec::new(),
             pods: BTreeMap::new(),
-            floors: BTreeMap::new(),
+            oldest_reads: BTreeMap::new(),
             calls: 0,
             skew: 0,
             ended: false,
@@ -221,7 +221,7 @@ impl<'a> Drive<'a> {
             let step = (self.step)(&self.request, &wake.view()).map_err(Broken)?;
             let next = wake.take(step.checkpoint, step.decision)?;
             if let Next::Read(queries) = next {
-                self.told(step.conditions, step.events);
+                self.publish(step.conditions, step.events);
                 for query in queries {
                     let answer = self.observe(query)?;
                     seen_live(&mut live, &answer);
@@ -240,7 +240,7 @@ impl<'a> Drive<'a> {
                 }
                 wake.written();
             }
-            self.told(step.conditions, step.events);
+            self.publish(step.conditions, step.events);
             match next {
                 Next::Read(_) => {}
                 Next::Act(actions) => match self.act(&live, actions)? {
@@ -267,7 +267,7 @@ impl<'a> Drive<'a> {
         self.checkpoint = Some(checkpoint);
     }
 
-    fn told(&mut self, conditions: Vec<Condition>, events: Vec<Event>) {
+    fn publish(&mut self, conditions: Vec<Condition>, events: Vec<Event>) {
         for condition in conditions {
             if self.conditions.get(&condition.type_) != Some(&condition) {
                 let status = condition.status.map_or("Unknown", |s| if s { "True" } else { "False" });
@@ -291,7 +291,7 @@ impl<'a> Drive<'a> {
             if live || lag == 0 {
                 return None;
             }
-            let floor = self.floors.entry((api_version.to_owned(), kind.to_owned())).or_default();
+            let floor = self.oldest_reads.entry((api_version.to_owned(), kind.to_owned())).or_default();
             Some(behind(&self.world, floor, api_version, kind, lag))
         };
         let value = match &query {
@@ -389,7 +389,7 @@ impl<'a> Drive<'a> {
         };
         if value.is_ok() && self.world.revision() != before {
             let kind = (object.api_version.clone(), object.kind.clone());
-            self.floors.insert(kind, self.world.revision());
+            self.oldest_reads.insert(kind, self.world.revision());
         }
         value
     }

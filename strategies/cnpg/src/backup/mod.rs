@@ -11,10 +11,10 @@ pub(crate) use poll::poll;
 
 use crate::archiving;
 use crate::cluster::Cluster;
-use crate::memory::{Backing, Memory};
+use crate::memory::{BackupInputs, Memory};
 use crate::names::PLUGIN;
 use crate::rendered;
-use crate::run::{RECHECK_SECONDS, Run, Turn, act, wait};
+use crate::run::{Next, RECHECK_SECONDS, Run, act, wait};
 use crate::snapshot::Snapshot;
 use crate::stage::Stage;
 
@@ -22,44 +22,49 @@ use crate::stage::Stage;
 /// decides.
 const PLUGIN_SECONDS: i64 = 5 * 60;
 /// Renders the strategy and waits for the Cluster.
-pub(crate) fn check(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn check(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
     look.all([Query::get(&run.request.application), Query::get(&run.names.cluster())])?;
     let archive = rendered::archive(run.request, application(run, &look)?, &run.request.parameters)?;
     let cluster = cluster(run, &look)?;
     let server = archiving::server_name(cluster, run.names, &archive);
-    memory.data.backup =
-        Some(Backing { archive, server, snapshot: Snapshot::default(), plugin_awaited: None, attempt: 1 });
-    Ok(Turn::Go(Stage::Attach))
+    memory.data.backup = Some(BackupInputs {
+        archive,
+        server,
+        snapshot: Snapshot::default(),
+        plugin_awaited: None,
+        attempt: 1,
+    });
+    Ok(Next::Stage(Stage::Attach))
 }
 
 /// Attaches the archive, and waits until the instances have the plugin. Other plugins stay.
-pub(crate) fn attach(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn attach(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
     look.all(archiving::questions(run.names))?;
     let cluster = cluster(run, &look)?;
     let now = run.request.now;
-    let backing = memory.backing_mut()?;
+    let inputs = memory.backup_inputs_mut()?;
     // The present name wins: another name would split the archive.
-    backing.server = archiving::server_name(cluster, run.names, &backing.archive);
-    let actions = archiving::attach(&look, run.names, cluster, &backing.archive, &backing.server)?;
+    inputs.server = archiving::server_name(cluster, run.names, &inputs.archive);
+    let actions = archiving::attach(&look, run.names, cluster, &inputs.archive, &inputs.server)?;
     if !actions.is_empty() {
         // A new store alone restarts no instance.
-        if cluster.server_name() != Some(backing.server.as_str()) {
-            backing.plugin_awaited = Some(now);
+        if cluster.server_name() != Some(inputs.server.as_str()) {
+            inputs.plugin_awaited = Some(now);
         }
         return act(actions);
     }
     // A Cluster that gets the plugin restarts its instances one by one.
-    let settled = backing.plugin_awaited.is_none() || cluster.healthy();
+    let settled = inputs.plugin_awaited.is_none() || cluster.healthy();
     if archiving::in_place(&look, run.names)? && settled {
-        return Ok(Turn::Go(Stage::Request));
+        return Ok(Next::Stage(Stage::Request));
     }
-    let until = *backing.plugin_awaited.get_or_insert(now) + PLUGIN_SECONDS;
+    let until = *inputs.plugin_awaited.get_or_insert(now) + PLUGIN_SECONDS;
     if now >= until {
-        return Ok(Turn::Go(Stage::Request));
+        return Ok(Next::Stage(Stage::Request));
     }
     let message =
         format!("the instances of Cluster {} do not have the plugin {PLUGIN} yet", run.names.cluster);
@@ -68,13 +73,13 @@ pub(crate) fn attach(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
 }
 
 /// Takes the snapshot of the application, and creates the Backup of this run.
-pub(crate) fn request(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn request(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
     let application = application(run, &look)?;
-    let backing = memory.backing_mut()?;
-    backing.snapshot = Snapshot::of(application, &run.request.parameters);
-    let attempt = backing.attempt;
+    let inputs = memory.backup_inputs_mut()?;
+    inputs.snapshot = Snapshot::of(application, &run.request.parameters);
+    let attempt = inputs.attempt;
     memory.stage = Stage::Poll;
     act(vec![create(run, attempt)])
 }

@@ -7,9 +7,9 @@ use backstay_sdk::{Artifact, CancelCause, Failure, Outcome, Value};
 
 use super::object::{create, delete, is_of_run};
 use crate::cluster::{deleting, text};
-use crate::memory::{Backing, Memory};
+use crate::memory::{BackupInputs, Memory};
 use crate::names::{backup_name, metadata};
-use crate::run::{RECHECK_SECONDS, Run, Turn, act, wait};
+use crate::run::{Next, RECHECK_SECONDS, Run, act, wait};
 use crate::time::Instant;
 
 /// Seconds from the start of the run that a Backup may stay in a phase without progress.
@@ -22,9 +22,9 @@ const PLUGIN_NOT_THERE: &str = "requested plugin is not available";
 const ATTEMPTS: u32 = 2;
 
 /// Waits until the Backup is complete, and ends the run with its outcome.
-pub(crate) fn poll(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn poll(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
-    let attempt = memory.backing()?.attempt;
+    let attempt = memory.backup_inputs()?.attempt;
     let object = run.names.backup(&backup_name(run.request, attempt));
     // An observation that ends the run is read live, because a cache can be behind.
     let found = if run.request.cancelled.is_some() { look.live(&object)? } else { look.object(&object)? };
@@ -46,9 +46,9 @@ pub(crate) fn poll(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     }
     let complete = found.filter(|f| phase(f) == "completed" && !deleting(f));
     match (&run.request.cancelled, complete) {
-        (None, Some(backup)) => return done(run, memory.backing()?, backup),
+        (None, Some(backup)) => return done(run, memory.backup_inputs()?, backup),
         (Some(c), Some(backup)) if c.cause == CancelCause::Deadline => {
-            return done(run, memory.backing()?, backup);
+            return done(run, memory.backup_inputs()?, backup);
         }
         (Some(_), _) => return cancelled(run, found),
         (None, None) => {}
@@ -56,7 +56,7 @@ pub(crate) fn poll(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let Some(backup) = found else { return act(vec![create(run, attempt)]) };
     let (phase, error) = (phase(backup), text(backup, "/status/error"));
     if phase == "failed" && error.contains(PLUGIN_NOT_THERE) && attempt < ATTEMPTS {
-        memory.backing_mut()?.attempt += 1;
+        memory.backup_inputs_mut()?.attempt += 1;
         // The old Backup is deleted first: after a crash the run only looks for the second one.
         return act(vec![delete(run, backup), create(run, attempt + 1)]);
     }
@@ -103,15 +103,15 @@ fn too_long(name: &str, phase: &str, error: &str) -> Failure {
 }
 
 /// Returns the outcome of a complete Backup.
-fn done(run: &Run<'_>, backing: &Backing, backup: &Value) -> Result<Turn, Stop> {
+fn done(run: &Run<'_>, inputs: &BackupInputs, backup: &Value) -> Result<Next, Stop> {
     let name = text(backup, "/metadata/name");
     let at = |pointer: &str| text(backup, pointer).parse::<Instant>().ok();
     let started = at("/status/startedAt").map_or(run.request.now, Instant::seconds);
     let mut entries: BTreeMap<String, String> = [
         (metadata::BACKUP_NAME, name),
-        (metadata::SERVER_NAME, &backing.server),
-        (metadata::DESTINATION_PATH, &backing.archive.destination),
-        (metadata::ENDPOINT_URL, &backing.archive.endpoint),
+        (metadata::SERVER_NAME, &inputs.server),
+        (metadata::DESTINATION_PATH, &inputs.archive.destination),
+        (metadata::ENDPOINT_URL, &inputs.archive.endpoint),
         (metadata::CLUSTER_NAME, &run.names.cluster),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -121,7 +121,7 @@ fn done(run: &Run<'_>, backing: &Backing, backup: &Value) -> Result<Turn, Stop> 
             entries.insert(key.to_owned(), value);
         }
     };
-    add(metadata::S3_SECRET, backing.archive.credentials.as_ref().map(|c| c.name.clone()));
+    add(metadata::S3_SECRET, inputs.archive.credentials.as_ref().map(|c| c.name.clone()));
     add(metadata::BACKUP_ID, Some(text(backup, "/status/backupId").to_owned()));
     add(metadata::STOPPED_AT, at("/status/stoppedAt").map(|i| i.to_string()));
     let major = backup.pointer("/status/majorVersion").and_then(Value::as_u64);
@@ -129,20 +129,20 @@ fn done(run: &Run<'_>, backing: &Backing, backup: &Value) -> Result<Turn, Stop> 
     let outcome = Outcome {
         taken_at: Some(started),
         artifact: Some(Artifact {
-            uri: format!("cnpg://{}/{name}", backing.server),
+            uri: format!("cnpg://{}/{name}", inputs.server),
             size_bytes: None,
             checksum: None,
         }),
         metadata: entries,
-        underlying_resources: Some(backing.snapshot.visible()),
-        private_data: Some(backing.snapshot.private()),
+        underlying_resources: Some(inputs.snapshot.visible()),
+        private_data: Some(inputs.snapshot.private()),
         conditions: Vec::new(),
     };
-    Ok(Turn::End(Step::done(Some(outcome))))
+    Ok(Next::Step(Step::done(Some(outcome))))
 }
 
 /// Deletes the operator's Backup of a cancelled run, because no Backup of the host will refer to it.
-fn cancelled(run: &Run<'_>, found: Option<&Value>) -> Result<Turn, Stop> {
+fn cancelled(run: &Run<'_>, found: Option<&Value>) -> Result<Next, Stop> {
     match found.filter(|f| !deleting(f)) {
         Some(backup) => act(vec![delete(run, backup)]),
         None => {

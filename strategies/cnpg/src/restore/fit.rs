@@ -65,7 +65,7 @@ impl<'a> Fitness<'a> {
         let archive = rendered::archive(request, application, parameters)?;
         secrets(run.names, look, &archive)?;
         if application["spec"]["backup"]["useSystemBucket"] == true && !options.leave_system_bucket {
-            return Err(unfit(
+            return Err(refused(
                 "SystemBucket",
                 format!(
                     "Postgres {} is on the system's bucket (spec.backup.useSystemBucket), from which its chart cannot \
@@ -80,7 +80,7 @@ impl<'a> Fitness<'a> {
             Found::NotServed => {
                 let message = "the API server does not know the kind ObjectStore of barmancloud.cnpg.io; \
                                install the Barman Cloud plugin";
-                return Err(unfit("PluginMissing", message));
+                return Err(refused("PluginMissing", message));
             }
         };
         let cluster = match look.live(&run.names.cluster())? {
@@ -88,7 +88,7 @@ impl<'a> Fitness<'a> {
             Found::Missing => None,
             Found::NotServed => {
                 let message = "the API server does not know the kind Cluster of postgresql.cnpg.io; install CloudNativePG";
-                return Err(unfit("OperatorMissing", message));
+                return Err(refused("OperatorMissing", message));
             }
         };
         let found = look.list(volumes(run.names))?.is_some_and(|l| !l.items.is_empty());
@@ -97,7 +97,7 @@ impl<'a> Fitness<'a> {
             && !options.allow_missing_release
             && look.live(&run.names.release())?.object().is_none()
         {
-            return Err(unfit(
+            return Err(refused(
                 "ReleaseMissing",
                 format!(
                     "there is no HelmRelease {0}, so that nobody would make Cluster {0} anew once it is deleted; deploy \
@@ -165,13 +165,14 @@ pub(crate) fn volume_selection(names: &Names) -> Selection {
 fn application<'a>(run: &Run<'a>, look: &Look<'a>) -> Result<&'a Value, Stop> {
     let name = &run.request.application.name;
     match look.live(&run.request.application)?.object() {
-        None => Err(unfit(
+        None => Err(refused(
             "TargetMissing",
             format!("Postgres {name} does not exist; deploy it first, then restore to it"),
         )),
-        Some(application) if deleting(application) => {
-            Err(unfit("TargetDeleting", format!("Postgres {name} is being deleted; restore to another one")))
-        }
+        Some(application) if deleting(application) => Err(refused(
+            "TargetDeleting",
+            format!("Postgres {name} is being deleted; restore to another one"),
+        )),
         Some(application) => Ok(application),
     }
 }
@@ -179,7 +180,7 @@ fn application<'a>(run: &Run<'a>, look: &Look<'a>) -> Result<&'a Value, Stop> {
 /// Checks that the Secrets of the archive exist and have the named keys, without which nothing can be recovered.
 fn secrets(names: &Names, look: &Look<'_>, archive: &Archive) -> Result<(), Stop> {
     let Some(keys) = &archive.credentials else {
-        return Err(unfit(
+        return Err(refused(
             "CredentialsMissing",
             "the strategy names no Secret with access keys (spec.template.barmanObjectStore.s3Credentials), without \
              which the chart does not render a recovery",
@@ -194,11 +195,11 @@ fn secrets(names: &Names, look: &Look<'_>, archive: &Archive) -> Result<(), Stop
             let message = format!(
                 "Secret {namespace}/{name} of the archive does not exist; create it with the strategy's keys"
             );
-            return Err(unfit("SecretMissing", message));
+            return Err(refused("SecretMissing", message));
         };
         if let Some(missing) = wanted.into_iter().find(|key| !found.contains(key)) {
             let message = format!("Secret {namespace}/{name} of the archive has no key {missing}; add it");
-            return Err(unfit("SecretKeyMissing", message));
+            return Err(refused("SecretKeyMissing", message));
         }
     }
     Ok(())
@@ -211,7 +212,7 @@ fn target(options: &Options, stopped: Option<Instant>, backup: &Backup) -> Resul
         (Target::Time(time), _) => Ok(Some(time)),
         // The operator cuts the time to seconds, and PostgreSQL would stop before the end of the backup.
         (Target::Backup, Some(stopped)) => Ok(Some(stopped.not_before_its_second())),
-        (Target::Backup, None) => Err(unfit(
+        (Target::Backup, None) => Err(refused(
             "BackupEndUnknown",
             format!(
                 "when Backup {} ended is not known, so neither is its state; set options.recoveryTime, or \
@@ -259,7 +260,7 @@ fn reachable(
         ),
         _ => return Ok(()),
     };
-    Err(unfit("RecoveryTargetTooEarly", cause))
+    Err(refused("RecoveryTargetTooEarly", cause))
 }
 
 /// Checks that the target runs the PostgreSQL version of the backup and has enough space.
@@ -277,7 +278,7 @@ fn version_and_size(
     if let (Some(of_backup), Some(of_target)) = (of_backup, of_target)
         && of_backup != of_target
     {
-        return Err(unfit(
+        return Err(refused(
             "VersionMismatch",
             format!(
                 "the backup is of PostgreSQL {of_backup} and the target runs {of_target}; set spec.version of the \
@@ -290,7 +291,7 @@ fn version_and_size(
         && let (Some(needed), Some(there)) = (bytes(of_backup), bytes(of_target))
         && there < needed
     {
-        return Err(unfit(
+        return Err(refused(
             "VolumeTooSmall",
             format!(
                 "a volume of the target has {of_target} and the one backed up had {of_backup}; raise spec.size of \
@@ -344,7 +345,7 @@ fn needed<'a>(backup: &'a Backup, key: &str) -> Result<&'a str, Failure> {
     })
 }
 
-fn unfit(reason: &str, message: impl Into<String>) -> Stop {
+fn refused(reason: &str, message: impl Into<String>) -> Stop {
     Failure::new(reason, format!("{}; nothing has been deleted", message.into())).into()
 }
 

@@ -9,24 +9,24 @@ use crate::cluster::text;
 use crate::memory::Memory;
 use crate::plan::Plan;
 use crate::release::{self, State};
-use crate::run::{RECHECK_SECONDS, Run, Turn, wait};
+use crate::run::{Next, RECHECK_SECONDS, Run, wait};
 use crate::stage::Stage;
 
 /// Seconds until deleted objects must be gone.
 pub(super) const DRAIN_SECONDS: i64 = 15 * 60;
 /// Seconds until a release that lags behind its application is checked again.
-const BEHIND_SECONDS: u32 = 5;
+const LAGGING_SECONDS: u32 = 5;
 
 /// The work that is left before deleting is safe.
 pub(super) enum Hold {
     /// None: the release is suspended, and has the plan's values.
-    Fast,
+    Held,
     /// These actions.
     Act(Vec<Action>),
     /// A wait: the release does not have the application's values yet.
-    Behind,
+    Lagging,
     /// The application is gone.
-    Gone,
+    ApplicationMissing,
 }
 
 /// Asks for the objects that [`hold`] reads.
@@ -38,7 +38,9 @@ pub(super) fn questions(run: &Run<'_>) -> [Query; 2] {
 /// about to lift.
 pub(super) fn hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Hold, Stop> {
     look.all(questions(run))?;
-    let Some(application) = look.live(&run.request.application)?.object() else { return Ok(Hold::Gone) };
+    let Some(application) = look.live(&run.request.application)?.object() else {
+        return Ok(Hold::ApplicationMissing);
+    };
     let state = State::of(look.live(&run.names.release())?);
     let uid = run.request.run_uid.as_str();
     if !values::holds(&application["spec"], &plan.wanted) {
@@ -55,9 +57,9 @@ pub(super) fn hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Ho
     Ok(match state {
         State::Awake(release) => Hold::Act(vec![release::suspend(run.names, release, by, true)]),
         State::Ours(release) | State::Theirs(release) if !values::release_holds(release, &plan.wanted) => {
-            Hold::Behind
+            Hold::Lagging
         }
-        State::Absent | State::Ours(_) | State::Theirs(_) => Hold::Fast,
+        State::Absent | State::Ours(_) | State::Theirs(_) => Hold::Held,
     })
 }
 
@@ -73,19 +75,19 @@ pub(super) fn write(run: &Run<'_>, application: &Value, body: Value) -> Action {
 }
 
 /// Waits for a release that does not have the application's values yet.
-pub(super) fn behind(run: &Run<'_>, look: &Look<'_>) -> Result<Turn, Stop> {
+pub(super) fn lagging(run: &Run<'_>, look: &Look<'_>) -> Result<Next, Stop> {
     let message = format!("HelmRelease {} does not say yet what its application says", run.names.cluster);
     let watch = vec![Watch::Object(run.names.release())];
-    let pending = run.wait("ReleaseBehind", message.clone(), watch, BEHIND_SECONDS, look.deadline());
+    let pending = run.wait("ReleaseBehind", message.clone(), watch, LAGGING_SECONDS, look.deadline());
     Err(look.wait_or(pending, || Failure::new("ReleaseBehind", message)))
 }
 
 /// Suspends the release.
-pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
     match State::of(look.live(&run.names.release())?) {
-        State::Absent | State::Ours(_) => Ok(Turn::Go(Stage::Patch)),
+        State::Absent | State::Ours(_) => Ok(Next::Stage(Stage::Patch)),
         State::Theirs(_) => {
             let message = format!(
                 "HelmRelease {} is suspended, and not by a restore: nothing would make the recovered Cluster; resume it",
@@ -99,40 +101,40 @@ pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
         State::Awake(release) => {
             in_time(run, look.deadline())?;
             if !still_open(run, memory)? {
-                return Ok(Turn::Go(Stage::Gate));
+                return Ok(Next::Stage(Stage::Gate));
             }
             let plan = memory.plan_mut()?;
             // The release is awake now, whatever it was at planning, so it must be awake again after the restore.
             plan.release = crate::plan::Release::Awake;
             let action = release::suspend(run.names, release, Some(&run.request.run_uid), true);
-            Ok(Turn::End(planned(plan, Step::act(vec![action]))))
+            Ok(Next::Step(planned(plan, Step::act(vec![action]))))
         }
     }
 }
 
 /// Writes the recovery into the application.
-pub(crate) fn patch(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn patch(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
     look.all(questions(run))?;
     if let State::Theirs(_) = State::of(look.live(&run.names.release())?) {
-        return Ok(Turn::Go(Stage::Suspend));
+        return Ok(Next::Stage(Stage::Suspend));
     }
     still_whole(run, memory)?;
     let plan = memory.plan_mut()?;
     let hold = hold(run, &look, plan)?;
     // A lagging release is the better reason to fail.
-    if !matches!(hold, Hold::Behind) {
+    if !matches!(hold, Hold::Lagging) {
         in_time(run, look.deadline())?;
     }
     match hold {
-        Hold::Fast => {
+        Hold::Held => {
             plan.deleting = true;
-            Ok(Turn::Go(Stage::Delete))
+            Ok(Next::Stage(Stage::Delete))
         }
-        Hold::Act(actions) => Ok(Turn::End(planned(plan, Step::act(actions)))),
-        Hold::Behind => behind(run, &look),
-        Hold::Gone => Err(gone(run).into()),
+        Hold::Act(actions) => Ok(Next::Step(planned(plan, Step::act(actions)))),
+        Hold::Lagging => lagging(run, &look),
+        Hold::ApplicationMissing => Err(gone(run).into()),
     }
 }
 
@@ -143,12 +145,12 @@ pub(super) fn gone(run: &Run<'_>) -> Failure {
 }
 
 /// Restores the hold in a stage that deletes, or waits for it. Returns `None` if deleting is safe.
-pub(super) fn keep_hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Option<Turn>, Stop> {
+pub(super) fn keep_hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Option<Next>, Stop> {
     match hold(run, look, plan)? {
-        Hold::Fast => Ok(None),
-        Hold::Act(actions) => Ok(Some(Turn::End(Step::act(actions)))),
-        Hold::Behind => behind(run, look).map(Some),
-        Hold::Gone => {
+        Hold::Held => Ok(None),
+        Hold::Act(actions) => Ok(Some(Next::Step(Step::act(actions)))),
+        Hold::Lagging => lagging(run, look).map(Some),
+        Hold::ApplicationMissing => {
             let failure = gone(run);
             let watch = vec![Watch::Object(run.request.application.clone())];
             let pending =
@@ -165,6 +167,6 @@ pub(super) fn until(
     message: String,
     watch: Vec<Watch>,
     deadline: i64,
-) -> Result<Turn, Stop> {
+) -> Result<Next, Stop> {
     wait(run.wait(reason, message, watch, RECHECK_SECONDS, deadline))
 }

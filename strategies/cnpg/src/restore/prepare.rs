@@ -11,22 +11,22 @@ use crate::memory::{Memory, inherited};
 use crate::names::metadata;
 use crate::plan::{Archiving, Plan, Release, Volume};
 use crate::release::State;
-use crate::run::{RECHECK_SECONDS, Run, Turn};
+use crate::run::{Next, RECHECK_SECONDS, Run};
 use crate::stage::Stage;
 
 /// The minimum duration of a recovery, in seconds.
 const RECOVERY_SECONDS: i64 = 60;
 
 /// Checks whether the target can be restored.
-pub(crate) fn fit(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn fit(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let fitness = Fitness::examine(run, &run.look(memory))?;
     in_time(run, limit(run, &fitness))?;
-    Ok(Turn::Go(Stage::Gate))
+    Ok(Next::Stage(Stage::Gate))
 }
 
 /// Waits until the archive holds the backup, and makes the plan, which is stored before the first write.
-pub(crate) fn gate(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn gate(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
     let fitness = Fitness::examine(run, &look)?;
@@ -88,7 +88,7 @@ pub(crate) fn gate(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         passwords: fitness.passwords,
         archiving: archiving(run, &fitness, by_chart && !on_bucket, left),
     });
-    Ok(Turn::Go(Stage::Suspend))
+    Ok(Next::Stage(Stage::Suspend))
 }
 
 /// Returns the archiving after the restore: as the Cluster archives now, as it did before an earlier failed restore,
@@ -114,7 +114,7 @@ fn closed(
     fitness: &Fitness<'_>,
     cause: &str,
     advice: &str,
-) -> Result<Turn, Stop> {
+) -> Result<Next, Stop> {
     let seconds = fitness.options.archive_timeout;
     let since = *memory.data.gate_closed_since.get_or_insert(run.request.now);
     let until = since + seconds;
@@ -132,7 +132,7 @@ fn closed(
     let wait = run.wait("WaitingForArchive", message.clone(), watch, RECHECK_SECONDS, until);
     let step =
         Step::wait(wait).with_condition(condition("WALArchiveReady", false, "WaitingForArchive", message));
-    Ok(Turn::End(step))
+    Ok(Next::Step(step))
 }
 
 fn lost(name: &str) -> Failure {

@@ -12,7 +12,7 @@ use crate::cluster::{deleting, name, uid};
 use crate::memory::Memory;
 use crate::plan::{Plan, Volume};
 use crate::release::{self, State};
-use crate::run::{Run, Turn, act};
+use crate::run::{Next, Run, act};
 use crate::stage::Stage;
 
 /// Number of volumes in one act: a wake has 16 actions.
@@ -21,16 +21,16 @@ const AT_ONCE: usize = 8;
 const LAST_CALL_SECONDS: i64 = 30;
 
 /// Deletes the Cluster of the plan, if it is not being deleted yet.
-pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
     look.all(questions(run).into_iter().chain([Query::live(&run.names.cluster())]))?;
     let found = look.live(&run.names.cluster())?.object();
     let plan = memory.plan()?;
     let Some(cluster) = found.filter(|c| plan.has_cluster(c) && !deleting(c)) else {
-        return Ok(Turn::Go(Stage::Volumes));
+        return Ok(Next::Stage(Stage::Volumes));
     };
     if plan.purged && run.request.cancelled.is_some() {
-        return Ok(Turn::Go(Stage::Resume));
+        return Ok(Next::Stage(Stage::Resume));
     }
     not_cancelled(run)?;
     if !plan.purged {
@@ -46,7 +46,7 @@ pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
 }
 
 /// Deletes the volumes of the plan.
-pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
     let further = [Query::live(&run.names.cluster()), Query::List(volumes_query(run.names))];
     look.all(questions(run).into_iter().chain(further))?;
@@ -66,7 +66,7 @@ pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     let plan = memory.plan_mut()?;
     let alive: Vec<&Value> = of_plan(run, plan, cluster, found).filter(|v| !deleting(v)).collect();
     if alive.is_empty() {
-        return Ok(Turn::Go(Stage::Drain));
+        return Ok(Next::Stage(Stage::Drain));
     }
     if let Some(turn) = keep_hold(run, &look, plan)? {
         return Ok(turn);
@@ -88,7 +88,7 @@ pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
 }
 
 /// Waits until all objects are gone: a release that is resumed too early would find them while they are being deleted.
-pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
     let objects = [run.names.cluster(), run.names.store(), run.names.release()];
     look.all(objects.iter().map(Query::live).chain([Query::List(volumes_query(run.names))]))?;
@@ -96,7 +96,7 @@ pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let mut left = Vec::new();
     let cluster = look.live(&run.names.cluster())?.object();
     match cluster.filter(|c| plan.has_cluster(c)) {
-        Some(cluster) if !deleting(cluster) => return Ok(Turn::Go(Stage::Delete)),
+        Some(cluster) if !deleting(cluster) => return Ok(Next::Stage(Stage::Delete)),
         Some(_) => left.push(format!("Cluster {}", run.names.cluster)),
         None => {}
     }
@@ -104,7 +104,7 @@ pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
     for volume in of_plan(run, plan, cluster, found) {
         if !deleting(volume) {
-            return Ok(Turn::Go(Stage::Volumes));
+            return Ok(Next::Stage(Stage::Volumes));
         }
         left.push(volume_named(volume));
     }
@@ -116,14 +116,14 @@ pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         left.push(format!("ObjectStore {}", run.names.cluster));
     }
     if left.is_empty() {
-        return Ok(Turn::Go(Stage::Resume));
+        return Ok(Next::Stage(Stage::Resume));
     }
     let deadline = match &run.request.cancelled {
         // No later run would resume the release.
         Some(c) if c.cause == CancelCause::Deleted => {
             let last_call = c.deadline - LAST_CALL_SECONDS;
             if run.request.now >= last_call {
-                return Ok(Turn::Go(Stage::Resume));
+                return Ok(Next::Stage(Stage::Resume));
             }
             last_call
         }
@@ -146,7 +146,7 @@ fn volume_named(volume: &Value) -> String {
 }
 
 fn not_gone(run: &Run<'_>, look: &Look<'_>, left: &[String]) -> Result<Failure, Stop> {
-    let release = State::of(look.live(&run.names.release())?).told(run.names);
+    let release = State::of(look.live(&run.names.release())?).description(run.names);
     let message = format!(
         "what was deleted is not gone in time: {}; {release}; see its finalizers, then restore again, which takes over \
          from here",
@@ -157,7 +157,7 @@ fn not_gone(run: &Run<'_>, look: &Look<'_>, left: &[String]) -> Result<Failure, 
 
 /// Resumes the release, if a restore suspended it, and makes Helm upgrade it. Without that, Helm would see the values
 /// of an earlier restore as unchanged, and not create the Cluster.
-pub(crate) fn resume(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn resume(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let state = State::of(run.look(memory).live(&run.names.release())?);
     let plan = memory.plan_mut()?;
     plan.purged = true;
@@ -169,10 +169,10 @@ pub(crate) fn resume(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         // The host crashed between two writes, and lifted a suspension of somebody else.
         State::Awake(found) if lifted => act(vec![release::suspend(run.names, found, None, true)]),
         State::Ours(found) => act(vec![release::remake(run.names, found, &token, true)]),
-        State::Awake(found) | State::Theirs(found) if !release::is_told(found, &token) => {
+        State::Awake(found) | State::Theirs(found) if !release::has_token(found, &token) => {
             act(vec![release::remake(run.names, found, &token, false)])
         }
-        State::Absent | State::Awake(_) | State::Theirs(_) => Ok(Turn::Go(Stage::Recover)),
+        State::Absent | State::Awake(_) | State::Theirs(_) => Ok(Next::Stage(Stage::Recover)),
     }
 }
 

@@ -11,13 +11,13 @@ use crate::cluster::Cluster;
 use crate::memory::Memory;
 use crate::names::fresh_server_name;
 use crate::plan::Plan;
-use crate::run::{Run, Turn, act};
+use crate::run::{Next, Run, act};
 use crate::stage::Stage;
 
 /// Attaches the archive under a fresh name, if there was one before, and ends the run.
-pub(crate) fn archive(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn archive(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     // The run must see the Cluster to end well, so this read may wait until the run's own deadline.
-    let patient = Look::new(run.view, run.request.now, run.last()).patient();
+    let patient = Look::new(run.view, run.request.now, run.hard_deadline()).patient();
     patient.all([Query::live(&run.names.cluster()), Query::get(&run.names.store())])?;
     let plan = memory.plan()?;
     let found = patient.live(&run.names.cluster())?.object().map(Cluster);
@@ -25,7 +25,7 @@ pub(crate) fn archive(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
         // The healthy Cluster is gone or was replaced.
         memory.data.archive_until = None;
         memory.data.archive_trouble = None;
-        return Ok(Turn::Go(Stage::Recover));
+        return Ok(Next::Stage(Stage::Recover));
     };
     let look = run.look(memory);
     let Some(archiving) = &plan.archiving else { return Ok(done(plan, None)) };
@@ -58,7 +58,7 @@ fn attached(attached: bool, what: String) -> Condition {
     condition("ArchiveAttached", attached, reason, message)
 }
 
-fn done(plan: &Plan, attached: Option<Condition>) -> Turn {
+fn done(plan: &Plan, attached: Option<Condition>) -> Next {
     let mut step = Step::done(None);
     step.conditions = conditions(plan);
     let up_to = plan.target.map_or_else(|| "the end of the archive".to_owned(), |t| t.to_string());
@@ -66,5 +66,5 @@ fn done(plan: &Plan, attached: Option<Condition>) -> Turn {
         format!("the recovered Cluster is healthy; it was recovered from {} up to {up_to}", plan.server);
     step.conditions.push(condition("RecoveryConverged", true, "RecoveryConverged", message));
     step.conditions.extend(attached);
-    Turn::End(step)
+    Next::Step(step)
 }

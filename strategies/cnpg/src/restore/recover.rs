@@ -13,14 +13,14 @@ use crate::names::Names;
 use crate::plan::{Plan, Volume};
 use crate::recovery_log::{self, SIGNATURE, Verdict};
 use crate::release::State;
-use crate::run::{RECHECK_SECONDS, Run, Turn};
+use crate::run::{Next, RECHECK_SECONDS, Run};
 use crate::stage::Stage;
 
 /// Seconds that a restored database waits for its archive before the run ends.
 const ARCHIVE_SECONDS: i64 = 5 * 60;
 
 /// Waits until the recovered Cluster is healthy.
-pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
     look.all([Query::get(&run.names.cluster()), Query::get(&run.names.release())])?;
     let plan = memory.plan()?;
@@ -34,7 +34,7 @@ pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     // A recovered Cluster counts as restored even after the deadline.
     if ours.is_some_and(Cluster::healthy) {
         memory.data.archive_until = Some(run.request.now + ARCHIVE_SECONDS);
-        return Ok(Turn::Go(Stage::Archive));
+        return Ok(Next::Stage(Stage::Archive));
     }
     if run.request.cancelled.is_some() {
         let message =
@@ -53,7 +53,7 @@ pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
         return expire(run, &look, plan, ours, &state);
     }
     if let Some(stray) = cluster.filter(|c| !c.deleting() && !c.recovered()) {
-        return if plan.stray { Ok(strayed(run, plan)) } else { take_in(run, memory, stray.uid()) };
+        return if plan.stray { Ok(strayed(run, plan)) } else { adopt_stray(run, memory, stray.uid()) };
     }
     let mut watch = vec![Watch::Object(run.names.cluster()), Watch::Object(run.names.release())];
     if plan.target.is_some() && !plan.target_asked {
@@ -82,7 +82,7 @@ fn state(
         (None, None) => ("WaitingForCluster", format!("Cluster {name} is not there yet")),
     };
     if ours.is_none() {
-        message.push_str(&format!("; {}", release.told(run.names)));
+        message.push_str(&format!("; {}", release.description(run.names)));
         if let State::Theirs(_) = release {
             message.push_str("; resume it, which makes the Cluster");
         }
@@ -94,11 +94,11 @@ fn state(
 }
 
 /// Ends the run with the conditions of the target.
-fn end(plan: &Plan, decision: Decision) -> Turn {
-    Turn::End(told(plan, decision))
+fn end(plan: &Plan, decision: Decision) -> Next {
+    Next::Step(with_conditions(plan, decision))
 }
 
-fn told(plan: &Plan, decision: Decision) -> Step {
+fn with_conditions(plan: &Plan, decision: Decision) -> Step {
     let mut step = Step::new(decision);
     step.conditions = conditions(plan);
     step
@@ -136,12 +136,12 @@ fn source_is_gone(run: &Run<'_>, look: &Look<'_>) -> Result<bool, Stop> {
 
 /// Plans the restore again without a target, because PostgreSQL refuses a target without a later commit. If the target
 /// is the end of the backup, the end of the archive is then the same state.
-fn to_the_end(run: &Run<'_>, memory: &mut Memory, judged: &str, pod: &str) -> Result<Turn, Stop> {
+fn to_the_end(run: &Run<'_>, memory: &mut Memory, judged: &str, pod: &str) -> Result<Next, Stop> {
     let message = format!(
         "pod {pod} says that nothing was written to the archive after the backup: recovering once more, to its end"
     );
     let in_vain = |c: Cluster<'_>| !c.healthy();
-    again(run, memory, (judged, in_vain), "RecoveryPlannedAgain", message, |plan| {
+    delete_again(run, memory, (judged, in_vain), "RecoveryPlannedAgain", message, |plan| {
         plan.target = None;
         plan.to_the_end = true;
         plan.wanted["bootstrap"]["recoveryTime"] = Value::String(String::new());
@@ -149,22 +149,22 @@ fn to_the_end(run: &Run<'_>, memory: &mut Memory, judged: &str, pod: &str) -> Re
 }
 
 /// Adds an empty Cluster that somebody made in place of the recovered one to the plan, once.
-fn take_in(run: &Run<'_>, memory: &mut Memory, seen: &str) -> Result<Turn, Stop> {
+fn adopt_stray(run: &Run<'_>, memory: &mut Memory, seen: &str) -> Result<Next, Stop> {
     let message =
         format!("Cluster {} ({seen}) was made without recovery; it is deleted too", run.names.cluster);
     let empty = |c: Cluster<'_>| !c.recovered();
-    again(run, memory, (seen, empty), "StrayCluster", message, |plan| plan.stray = true)
+    delete_again(run, memory, (seen, empty), "StrayCluster", message, |plan| plan.stray = true)
 }
 
 /// Goes back to the delete stage with this Cluster in the plan, if a live read confirms that it must be deleted.
-fn again(
+fn delete_again(
     run: &Run<'_>,
     memory: &mut Memory,
     (seen, still): (&str, fn(Cluster<'_>) -> bool),
     reason: &str,
     message: String,
     change: impl FnOnce(&mut Plan),
-) -> Result<Turn, Stop> {
+) -> Result<Next, Stop> {
     let look = run.look(memory);
     look.all([Query::live(&run.names.cluster()), Query::List(volumes(run.names))])?;
     let found = look.live(&run.names.cluster())?.object();
@@ -184,10 +184,10 @@ fn again(
     let event = Event { warning: true, reason: reason.to_owned(), message: message.clone() };
     let wait = run.wait(reason, message, Vec::new(), 1, run.request.now + 1);
     let step = Step::wait(wait);
-    Ok(Turn::End(if current { step.with_event(event) } else { step }))
+    Ok(Next::Step(if current { step.with_event(event) } else { step }))
 }
 
-fn strayed(run: &Run<'_>, plan: &Plan) -> Turn {
+fn strayed(run: &Run<'_>, plan: &Plan) -> Next {
     let message = format!(
         "Cluster {} was made without recovery again, after one such was deleted; find out what makes it (the values of \
          its HelmRelease), then restore again",
@@ -203,7 +203,7 @@ fn expire(
     plan: &Plan,
     ours: Option<Cluster<'_>>,
     state: &str,
-) -> Result<Turn, Stop> {
+) -> Result<Next, Stop> {
     let mut message = format!(
         "the deadline of the restore has passed ({} seconds, options.restoreTimeoutSeconds), and Cluster {} is not healthy: \
          {state}; recovery may still go on by itself; see its pods",
@@ -227,9 +227,9 @@ fn expire(
                 plan.timeout
             );
             let failure = Failure::new("RecoveryTargetUnreachable", message.clone());
-            let step = told(plan, Decision::Fail(failure));
+            let step = with_conditions(plan, Decision::Fail(failure));
             let converged = condition("RecoveryConverged", false, "RecoveryTargetUnreachable", message);
-            return Ok(Turn::End(step.with_condition(converged)));
+            return Ok(Next::Step(step.with_condition(converged)));
         }
         Verdict::Unknown { forbidden } => forbidden,
     };
@@ -242,7 +242,7 @@ fn expire(
         let reason = "RecoveryClassificationForbidden".to_owned();
         event = Some(Event { warning: true, reason, message: denied.to_owned() });
     }
-    let mut step = told(plan, Decision::Fail(Failure::new("RestoreFailed", message)));
+    let mut step = with_conditions(plan, Decision::Fail(Failure::new("RestoreFailed", message)));
     step.events.extend(event);
-    Ok(Turn::End(step))
+    Ok(Next::Step(step))
 }

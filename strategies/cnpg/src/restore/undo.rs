@@ -9,11 +9,11 @@ use super::values;
 use crate::memory::Memory;
 use crate::plan::Release;
 use crate::release::{self, State};
-use crate::run::{Run, Turn, act};
+use crate::run::{Next, Run, act};
 use crate::stage::Stage;
 
 /// Restores the application and the release, and ends the run with its failure.
-pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
     let further = [Query::live(&run.names.cluster()), Query::List(volumes(run.names))];
     look.all(questions(run).into_iter().chain(further))?;
@@ -29,7 +29,7 @@ pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     if was_deleting && plan.has_begun(look.live(&run.names.cluster())?.object(), found) {
         // A delete took effect after all, or somebody else deleted: only going on brings the database back.
         memory.data.undo = None;
-        return Ok(Turn::Go(Stage::Volumes));
+        return Ok(Next::Stage(Stage::Volumes));
     }
     let uid = run.request.run_uid.as_str();
     let application = look.live(&run.request.application)?.object();
@@ -61,7 +61,7 @@ pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         }
         _ => {
             let message = format!("{}; what the restore had written has been put back", why.message);
-            Ok(Turn::End(Step::new(Decision::Fail(Failure::new(why.reason, message)))))
+            Ok(Next::Step(Step::new(Decision::Fail(Failure::new(why.reason, message)))))
         }
     }
 }

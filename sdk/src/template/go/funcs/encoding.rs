@@ -4,7 +4,7 @@ use sha1::Digest;
 
 use super::arguments::bytes;
 use super::function::{Env, Function, Type, fixed};
-use crate::template::go::json::{self, Style, Unfit};
+use crate::template::go::json::{self, EncodeError, Style};
 use crate::template::go::value::Value;
 
 use Type::{Any, Str};
@@ -35,8 +35,8 @@ pub(super) const TABLE: &[Function] = &[
 fn encode(args: &[Value], env: &Env<'_>, style: Style, must: bool) -> Result<Value, String> {
     match json::encode(&args[0], style, env.meter) {
         Ok(text) => Ok(Value::str(text)),
-        Err(Unfit::Value(_)) if !must => Ok(Value::str("")),
-        Err(Unfit::Value(cause) | Unfit::Bound(cause)) => Err(cause),
+        Err(EncodeError::Value(_)) if !must => Ok(Value::str("")),
+        Err(EncodeError::Value(cause) | EncodeError::Bound(cause)) => Err(cause),
     }
 }
 

@@ -55,7 +55,7 @@ impl<S> Request<S> {
             Failure::new(
                 "StrategyMissing",
                 format!(
-                    "{} of {} needs the spec of its {} strategy, which is not to be had; \
+                    "{} of {} needs the spec of its {} strategy, which is not available; \
                      supply the strategy that the backup was made with",
                     self.mode.as_str(),
                     self.application.name,

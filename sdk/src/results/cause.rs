@@ -114,7 +114,7 @@ fn of_container(pod: &Pod, container: &Container) -> String {
         return match container.reason.as_str() {
             "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" => {
                 format!(
-                    "{who} never started, for its image cannot be pulled ({}){said}; check the image's name and the pull secret",
+                    "{who} never started, because its image cannot be pulled ({}){said}; check the image's name and the pull secret",
                     container.reason
                 )
             }
@@ -139,7 +139,7 @@ fn of_container(pod: &Pod, container: &Container) -> String {
             " (the container could not be started: check its command)".to_owned()
         }
         134 => " (aborted)".to_owned(),
-        137 => " (killed: by the node, for its time was up, or for want of memory)".to_owned(),
+        137 => " (killed: by the node, at its deadline, or for lack of memory)".to_owned(),
         139 => " (segmentation fault)".to_owned(),
         143 => " (told to stop: its time was up, or its pod was deleted)".to_owned(),
         code if (129..=192).contains(&code) => format!(" (signal {})", code - 128),

@@ -212,7 +212,7 @@ impl<'a> Look<'a> {
         match error {
             WriteError::Conflict(cause) => self.blocked(
                 "Conflict",
-                format!("{what} has changed since it was read, and is looked at again: {cause}"),
+                format!("{what} has changed since it was read, and is read again: {cause}"),
                 RACE_SECONDS,
                 Vec::new(),
             ),

@@ -106,7 +106,7 @@ impl Run<'_> {
             && self.view.results.first().is_some_and(|r| r.object == object)
         {
             let message = format!(
-                "{} {} is not as it was just written; it is looked at again",
+                "{} {} does not show the last write yet, and is read again",
                 object.kind, object.name
             );
             let look = self.look(memory);

@@ -206,7 +206,7 @@ pub(super) fn planned(plan: &Plan, step: Step) -> Step {
             ),
         });
     if !plan.passwords {
-        let message = "the passwords of the backup's users are lost; those that the target has stay, others are made anew";
+        let message = "the passwords of the backup's users are lost; the target keeps the passwords that it has, and the chart makes new ones for other users";
         step = step.with_condition(condition("PasswordsRestored", false, "PasswordsLost", message));
     }
     if let Some(archiving) = plan.archiving.as_ref().filter(|a| a.by_chart) {

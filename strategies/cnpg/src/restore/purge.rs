@@ -148,8 +148,8 @@ fn volume_named(volume: &Value) -> String {
 fn not_gone(run: &Run<'_>, look: &Look<'_>, left: &[String]) -> Result<Failure, Stop> {
     let release = State::of(look.live(&run.names.release())?).description(run.names);
     let message = format!(
-        "what was deleted is not gone in time: {}; {release}; see its finalizers, then restore again, which takes over \
-         from here",
+        "the deleted objects are not gone in time: {}; {release}; see their finalizers, then restore again: the new \
+         restore goes on from here",
         left.join(", ")
     );
     Ok(Failure::new("DrainTimedOut", message))

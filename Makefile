@@ -3,11 +3,15 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export CARGO_TERM_COLOR ?= auto
 
-TARGET := $(or $(CARGO_TARGET_DIR),target)
-COMPONENTS := $(abspath $(TARGET))/components
-BACKSTAY := $(abspath $(TARGET))/debug/backstay
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+COMPONENTS := $(TARGET)/components
 CLUSTER := tests/cluster/cluster
 STRATEGIES := altinity cnpg job
+# What the scripts are told. Each name has our prefix: foreign programs that a script starts have names of their own.
+BUILT := BACKSTAY_PROGRAM=$(TARGET)/debug/backstay BACKSTAY_COMPONENTS_DIR=$(COMPONENTS)
+PLATFORM := BACKSTAY_POSTGRES_CHART=$(TARGET)/debug/postgres-chart
+# Make would export those that its caller has or sets.
+unexport TARGET COMPONENTS CLUSTER STRATEGIES BUILT PLATFORM TEST
 
 .PHONY: help
 help: ## List the commands
@@ -15,7 +19,7 @@ help: ## List the commands
 
 .PHONY: demo
 demo: components ## Back up, destroy, restore and compare real files on a real Kubernetes
-	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/demo/demo
+	@$(BUILT) tests/demo/demo
 
 .PHONY: test
 test: toolchain ## Every test: units, components in wasmtime, a real API server, real pods
@@ -27,14 +31,15 @@ lint: toolchain ## Formatting, clippy and shell scripts
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@command -v shellcheck >/dev/null || { apt-get update -qq && apt-get install -y -qq shellcheck; } >/dev/null || \
 	  { echo "lint: shellcheck is missing: apt-get install shellcheck" >&2; exit 1; }
-	shellcheck tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run .ci/run
+	tests/environment
+	shellcheck tests/environment tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run .ci/run
 	@for patch in tests/mutants/*.patch; do git apply --check "$$patch" || { echo "lint: $$patch does not apply any more" >&2; exit 1; }; done
 	cd tests/cluster && shellcheck cluster lib/*.sh lib/init
 	cd tests/cnpg && shellcheck -x build up e2e crds lib/*.sh
 
 .PHONY: install-test
 install-test: components ## Install the controller in a cluster of its own, by the commands of docs/operations
-	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/install/install
+	@$(BUILT) tests/install/install
 
 .PHONY: fuzz
 fuzz: ## Fuzz for a minute a target; `cargo run -p backstay-fuzz -- --help` for more
@@ -42,7 +47,7 @@ fuzz: ## Fuzz for a minute a target; `cargo run -p backstay-fuzz -- --help` for 
 
 .PHONY: generate
 generate: components ## Write the generated files: deploy/crds, docs/operations/failures.md
-	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/generate
+	@$(BUILT) tests/generate
 
 .PHONY: bench
 bench: toolchain ## Every figure, side by side in one run: rendering beside Go's, runs beside bare Jobs
@@ -61,11 +66,11 @@ mutants: build ## Put defects of the reference back, one at a time: a fault plan
 
 .PHONY: e2e-cnpg
 e2e-cnpg: components ## Back up, destroy and restore real PostgreSQL: CloudNativePG, its plugin and S3
-	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) POSTGRES_CHART=$(dir $(BACKSTAY))postgres-chart tests/cnpg/e2e
+	@$(BUILT) $(PLATFORM) tests/cnpg/e2e
 
 .PHONY: cnpg-cluster
 cnpg-cluster: build ## Start a test cluster with CloudNativePG (stop it with: tests/cluster/cluster down --name cnpg)
-	@POSTGRES_CHART=$(dir $(BACKSTAY))postgres-chart tests/cnpg/up
+	@$(PLATFORM) tests/cnpg/up
 
 .PHONY: cluster
 cluster: ## Start the test cluster (stop it with: tests/cluster/cluster down)
@@ -100,4 +105,4 @@ build: toolchain # the programs, with the same features as the tests, so that no
 components: build # the strategies, as components
 	@mkdir -p $(COMPONENTS)
 	@for s in $(STRATEGIES); do \
-	  $(abspath $(TARGET))/debug/build-strategy strategies/$$s --out $(COMPONENTS)/$$s.wasm || exit 1; done
+	  $(TARGET)/debug/build-strategy strategies/$$s --out $(COMPONENTS)/$$s.wasm || exit 1; done

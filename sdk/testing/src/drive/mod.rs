@@ -14,7 +14,7 @@ use backstay_core::contract::{
     Descriptor, Event, Failure, GroupKind, Inherited, Json, ObjectRef, Outcome, PodResult, Query, ReadError,
     Request, StepResult, View, Wait, WriteError,
 };
-use backstay_core::steps::{Allowed, Next, Pins, Wake};
+use backstay_core::steps::{Allowed, Effect, Next, Pins, Wake};
 
 use crate::fixture;
 use crate::world::{Key, World};
@@ -219,52 +219,59 @@ impl<'a> Drive<'a> {
         loop {
             self.calls += 1;
             let step = (self.step)(&self.request, &wake.view()).map_err(Broken)?;
-            let next = wake.take(step.checkpoint, step.decision)?;
-            if let Next::Read(queries) = next {
-                self.publish(step.conditions, step.events);
-                for query in queries {
-                    let answer = self.observe(query)?;
-                    seen_live(&mut live, &answer);
-                    wake.answered([answer]);
+            for effect in wake.take_step(step)? {
+                let next = match effect {
+                    Effect::Publish(conditions, events) => {
+                        self.publish(conditions, events);
+                        continue;
+                    }
+                    Effect::WriteCheckpoint { changed, .. } => {
+                        // The fence of an unchanged checkpoint is for a second host, and there is none.
+                        if changed && self.write_checkpoint(&mut wake) {
+                            return Ok(Turn::Crashed);
+                        }
+                        continue;
+                    }
+                    Effect::Go(next) => next,
+                };
+                match next {
+                    Next::Read(queries) => {
+                        for query in queries {
+                            let answer = self.observe(query)?;
+                            seen_live(&mut live, &answer);
+                            wake.answered([answer]);
+                        }
+                    }
+                    Next::Act(actions) => match self.act(&live, actions)? {
+                        Some(results) => wake.acted(results),
+                        None => return Ok(Turn::Crashed),
+                    },
+                    Next::Wait(wait) => {
+                        let rules = Rules { descriptor: self.descriptor, pins: &self.pins };
+                        wait.watch.iter().try_for_each(|w| rules.watch(w))?;
+                        return Ok(Turn::Waits(wait));
+                    }
+                    Next::Done(outcome) => return Ok(Turn::Done(outcome)),
+                    Next::Fail(failure) => return Ok(Turn::Failed(failure)),
                 }
-                continue;
-            }
-            if let Some((checkpoint, since)) = wake.unwritten() {
-                let trouble = (self.disturb)(&mut self.world, Moment::Checkpoint(checkpoint));
-                if trouble == Trouble::CrashBefore {
-                    return Ok(Turn::Crashed);
-                }
-                self.write_checkpoint(checkpoint.clone(), since);
-                if trouble == Trouble::CrashAfter {
-                    return Ok(Turn::Crashed);
-                }
-                wake.written();
-            }
-            self.publish(step.conditions, step.events);
-            match next {
-                Next::Read(_) => {}
-                Next::Act(actions) => match self.act(&live, actions)? {
-                    Some(results) => wake.acted(results),
-                    None => return Ok(Turn::Crashed),
-                },
-                Next::Wait(wait) => {
-                    let rules = Rules { descriptor: self.descriptor, pins: &self.pins };
-                    wait.watch.iter().try_for_each(|w| rules.watch(w))?;
-                    return Ok(Turn::Waits(wait));
-                }
-                Next::Done(outcome) => return Ok(Turn::Done(outcome)),
-                Next::Fail(failure) => return Ok(Turn::Failed(failure)),
             }
         }
     }
 
-    /// Stores a checkpoint, which survives a crash.
-    fn write_checkpoint(&mut self, checkpoint: Checkpoint, since: i64) {
+    /// Stores the checkpoint of a wake, which survives a crash. Returns whether the host crashes.
+    fn write_checkpoint(&mut self, wake: &mut Wake) -> bool {
+        let Some((checkpoint, since)) = wake.checkpoint() else { return false };
+        let trouble = (self.disturb)(&mut self.world, Moment::Checkpoint(checkpoint));
+        if trouble == Trouble::CrashBefore {
+            return true;
+        }
         if self.checkpoint.as_ref().map(|c| &c.stage) != Some(&checkpoint.stage) {
             self.log(format_args!("stage {}", checkpoint.stage));
         }
         self.stage_since = since;
-        self.checkpoint = Some(checkpoint);
+        self.checkpoint = Some(checkpoint.clone());
+        wake.written();
+        trouble == Trouble::CrashAfter
     }
 
     fn publish(&mut self, conditions: Vec<Condition>, events: Vec<Event>) {

@@ -76,7 +76,8 @@ pub(super) fn write(run: &Run<'_>, application: &Value, body: Value) -> Action {
 
 /// Waits for a release that does not have the application's values yet.
 pub(super) fn lagging(run: &Run<'_>, look: &Look<'_>) -> Result<Next, Stop> {
-    let message = format!("HelmRelease {} does not have the values of its application yet", run.names.cluster);
+    let message =
+        format!("HelmRelease {} does not have the values of its application yet", run.names.cluster);
     let watch = vec![Watch::Object(run.names.release())];
     let pending = run.wait("ReleaseBehind", message.clone(), watch, LAGGING_SECONDS, look.deadline());
     Err(look.wait_or(pending, || Failure::new("ReleaseBehind", message)))

@@ -37,17 +37,17 @@ impl<'s> Builder<'s> {
         builder
     }
 
-    /// A module with a file that is still to be walked.
+    /// Takes a module whose file has not been walked yet.
     pub(crate) fn next(&mut self) -> Option<ModuleId> {
         self.queue.pop()
     }
 
-    /// The text of a file.
+    /// Returns the text of a file.
     pub(crate) fn text(&self, file: FileId) -> &'s str {
         &self.source.files[&self.tree.files[file].path]
     }
 
-    /// Adds a module with the file `path`, which is still to be walked.
+    /// Adds a module with the file `path`, to be walked later.
     fn add(&mut self, path: &str, folder: String, parent: Option<ModuleId>) -> ModuleId {
         let file = self.tree.files.len();
         self.tree.files.push(File {
@@ -112,15 +112,15 @@ impl<'s> Builder<'s> {
         Ok(())
     }
 
-    /// The path of a file from the root of the repository.
+    /// Returns the path of a file from the root of the repository.
     pub(crate) fn place(&self, file: FileId) -> String {
         format!("{}/{}", self.source.name, self.tree.files[file].path)
     }
 
-    /// The tree, once every module has been walked.
+    /// Returns the tree, once every module has been walked.
     pub(crate) fn finish(self) -> Result<Tree, HouseError> {
         let known: HashSet<&str> = self.tree.files.iter().map(|file| file.path.as_str()).collect();
-        // What a test module declares lies in the folder of its own name.
+        // The modules of a test module are in the folder of its name.
         let of_tests = |path: &str| {
             self.for_tests.iter().any(|test| {
                 let folder = test.strip_suffix("mod.rs").or_else(|| test.strip_suffix(".rs"));

@@ -1,8 +1,8 @@
-//! Circles: sets of nodes of which each leads to each other.
+//! Circles: sets of nodes in which each node leads to each other one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The strongly connected components of more than one node, each sorted, the largest first.
+/// Returns the strongly connected components of more than one node, each sorted, the largest first.
 #[must_use]
 pub fn circles<N: Ord + Clone>(arrows: impl IntoIterator<Item = (N, N)>) -> Vec<Vec<N>> {
     let mut graph: BTreeMap<N, BTreeSet<N>> = BTreeMap::new();
@@ -25,7 +25,7 @@ pub fn circles<N: Ord + Clone>(arrows: impl IntoIterator<Item = (N, N)>) -> Vec<
     circles
 }
 
-/// The nodes that `from` leads to.
+/// Returns the nodes that `from` leads to.
 fn reach<'g, N: Ord>(graph: &'g BTreeMap<N, BTreeSet<N>>, from: &N) -> BTreeSet<&'g N> {
     let mut seen = BTreeSet::new();
     let mut open: Vec<&N> = graph[from].iter().collect();

@@ -19,7 +19,7 @@ pub enum HouseError {
         file: String,
         /// The line.
         line: usize,
-        /// What the parser says.
+        /// The error of the parser.
         cause: syn::Error,
     },
     /// A `mod` declaration has no file.
@@ -43,7 +43,7 @@ pub enum HouseError {
     Floors {
         /// The line.
         line: usize,
-        /// What is wrong.
+        /// The error.
         message: String,
     },
     /// There is no source folder of this name.

@@ -119,7 +119,7 @@ pub fn read(page: &str) -> Result<Tables, HouseError> {
 }
 
 impl Floors {
-    /// Everything in which `tree` departs from these floors.
+    /// Returns every departure of `tree` from these floors.
     #[must_use]
     pub fn check(&self, tree: &Tree) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -154,7 +154,7 @@ impl Floors {
         problems
     }
 
-    /// The arrows that lead to a higher floor.
+    /// Returns the arrows that lead to a higher floor.
     #[must_use]
     pub fn up(&self, arrows: &[Arrow]) -> Vec<Problem> {
         let floor = |file: &str| self.module_of(file).map(|(_, floor)| floor);
@@ -165,7 +165,7 @@ impl Floors {
         arrows.iter().filter_map(up).collect()
     }
 
-    /// The longest module that matches a file, with its floor.
+    /// Returns the longest module that matches a file, with its floor.
     fn module_of(&self, file: &str) -> Option<(&str, u32)> {
         let matches = |module: &str| module == file || (module.ends_with('/') && file.starts_with(module));
         let found = self.modules.iter().filter(|(module, _)| matches(module)).max_by_key(|(m, _)| m.len())?;

@@ -8,7 +8,7 @@ use crate::figures::TESTED_FROM;
 /// The source folder whose functions take the `Context`.
 const HOST: &str = "host/src";
 
-/// The figures of the source folders of a checkout, by their names, as a page of Markdown.
+/// Formats the figures of source folders, each with its name, as a page of Markdown.
 #[must_use]
 pub fn page(trees: &[(String, Figures)]) -> String {
     let mut page = format!(
@@ -67,7 +67,7 @@ fn push(page: &mut String, line: &str) {
     let _ = writeln!(page, "{line}");
 }
 
-/// A folder in a table; the source folder itself has no name.
+/// Formats a folder for a table; the source folder itself is `/`.
 fn shown(folder: &str) -> String {
     format!("`{folder}/`")
 }

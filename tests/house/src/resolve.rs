@@ -1,4 +1,4 @@
-//! From the paths that a file mentions to the files that define what they name.
+//! Resolution of the paths in a file to the files that define their items.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -17,7 +17,7 @@ pub struct Arrow {
     pub path: String,
 }
 
-/// What a name stands for: a module, an item, or one of each.
+/// The meaning of a name: a module, an item, or one of each.
 #[derive(Clone, Copy, Debug, Default)]
 struct Named {
     module: Option<ModuleId>,
@@ -34,11 +34,11 @@ impl Named {
     }
 }
 
-/// Names that are being looked up, so that imports which name each other end.
+/// Names that are being looked up, so that imports which name each other do not loop.
 type Seen = HashSet<(ModuleId, String)>;
 
 impl Tree {
-    /// The arrows between the files of this tree, sorted, one for each pair of files.
+    /// Returns the arrows between the files of this tree, sorted, one for each pair of files.
     #[must_use]
     pub fn arrows(&self) -> Vec<Arrow> {
         let mut arrows: BTreeMap<(FileId, FileId), (usize, String)> = BTreeMap::new();
@@ -59,7 +59,7 @@ impl Tree {
         arrows
     }
 
-    /// The number of functions in each file that take a `name` which `file` defines, by reference or in an `Arc`.
+    /// Counts in each file the functions that take the type `name` of `file`, by value, by reference or in an `Arc`.
     #[must_use]
     pub fn functions_with(&self, name: &str, file: &str) -> BTreeMap<&str, usize> {
         let mut functions = BTreeMap::new();
@@ -77,11 +77,11 @@ impl Tree {
         functions
     }
 
-    /// The file that defines what is mentioned, if it is an item of this tree.
+    /// Returns the file that defines the mentioned item, if the item is of this tree.
     fn target(&self, mention: &Mention) -> Option<FileId> {
         let Mention { module, path, kind, .. } = mention;
         let file = &self.files[self.modules[*module].file];
-        // A folder's file passes names on; those who take them from there have the arrow.
+        // A re-export is no arrow: the files that use the re-exported name have one.
         let passes_on = |public: bool| public && file.declares;
         let named = || self.resolve(*module, path, &mut Seen::new());
         match kind {
@@ -99,7 +99,7 @@ impl Tree {
         }
     }
 
-    /// What `path` stands for in the code of `module`.
+    /// Resolves `path` in the code of `module`.
     fn resolve(&self, module: ModuleId, path: &[String], seen: &mut Seen) -> Named {
         let of = |module| Named { module: Some(module), item: None };
         let mut rest = path.iter();
@@ -115,14 +115,14 @@ impl Tree {
             },
         };
         for segment in rest {
-            // After an item come its own variants and associated items.
+            // The segments after an item are its variants and associated items.
             let Some(module) = named.module else { break };
             named = match segment.as_str() {
                 "super" => self.modules[module].parent.map(of).unwrap_or_default(),
                 "self" => named,
                 segment => {
                     let found = self.lookup(module, segment, seen);
-                    // A name that is not found in a known module is made there by a macro.
+                    // A macro in the module makes the names that are not found.
                     let made = Named { module: None, item: Some(self.modules[module].file) };
                     if found.is_nothing() { made } else { found }
                 }
@@ -131,7 +131,7 @@ impl Tree {
         named
     }
 
-    /// What `name` stands for in `module`: its own, imported, or from a glob import.
+    /// Looks up `name` in `module`: among its own names, its imports and its glob imports.
     fn lookup(&self, module: ModuleId, name: &str, seen: &mut Seen) -> Named {
         let of = &self.modules[module];
         let own = Named { module: of.children.get(name).copied(), item: of.items.get(name).copied() };

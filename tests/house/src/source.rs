@@ -47,7 +47,7 @@ impl Source {
         Ok(Some(Self { name: name.to_owned(), library: package.trim_matches('"').replace('-', "_"), files }))
     }
 
-    /// A source folder from memory.
+    /// Makes a source folder from memory.
     #[must_use]
     pub fn of(name: &str, library: &str, files: &[(&str, &str)]) -> Self {
         let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();

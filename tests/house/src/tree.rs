@@ -74,12 +74,12 @@ pub(crate) enum Kind {
 }
 
 impl Tree {
-    /// The library's root, if the folder has one.
+    /// Returns the library's root, if the folder has one.
     pub(crate) fn library_root(&self) -> Option<ModuleId> {
         self.modules.iter().position(|m| m.parent.is_none() && self.files[m.file].path == "lib.rs")
     }
 
-    /// The number of files directly in each folder.
+    /// Counts the files directly in each folder.
     #[must_use]
     pub fn folders(&self) -> BTreeMap<String, usize> {
         let mut folders = BTreeMap::new();

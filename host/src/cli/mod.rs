@@ -29,7 +29,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line says.
+    /// Runs the command.
     ///
     /// # Errors
     /// What [`complain`] prints.
@@ -42,10 +42,10 @@ impl Cli {
     }
 }
 
-/// Prints an error and its causes on standard error, each said once.
+/// Prints an error and its causes on standard error.
 pub fn complain(error: &anyhow::Error) {
     let error: &(dyn std::error::Error + 'static) = error.as_ref();
-    // With standard error closed there is nobody to tell.
+    // Standard error may be closed.
     let _ = writeln!(std::io::stderr(), "backstay: {}", crate::cluster::error::chain(error));
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backstay_api::conditions::reasons;
-use backstay_core::contract::Mode;
+use backstay_core::contract::{Mode, Outcome};
 use backstay_engine::World;
 use kube::runtime::controller::Action;
 
@@ -19,8 +19,9 @@ use crate::run::pinned::{self, Pinned};
 use crate::run::pod::{job, verdict};
 use crate::run::report::report;
 use crate::run::steps::{handover, wake};
-use crate::run::{begin, cancel, jobs, pod_result, publish, resolve};
+use crate::run::{begin, cancel, jobs, pod_result, publish, request, resolve};
 use crate::state::run::Run;
+use crate::state::step_cache::BackupCache;
 
 /// Reconciles a run once, and takes it as far as it goes now.
 ///
@@ -57,7 +58,8 @@ pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
 async fn advance(run: &mut Run, ctx: &Context) -> Result<(), NotDone> {
     if run.status.run.is_none() {
         let inputs = resolve::resolve(run, ctx).await?;
-        begin::begin(run, inputs, ctx).await?;
+        let (deadline, now) = (ctx.settings.run_deadline, ctx.clock.now());
+        begin::begin(run, inputs, &ctx.records, &ctx.state.runs, deadline, now).await?;
     }
     let registry = &ctx.components.registry;
     let ending = cancel::facts(run, registry).ending(ctx.clock.now(), ctx.settings.undo_deadline);
@@ -72,45 +74,58 @@ async fn advance(run: &mut Run, ctx: &Context) -> Result<(), NotDone> {
 
 /// A run that is one pod.
 async fn pod(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Result<(), NotDone> {
+    let (stores, runs, cluster) = (&ctx.stores, &ctx.state.runs, &ctx.cluster);
+    let recheck = ctx.settings.recheck;
     let job = match &run.status.run.as_ref().and_then(|r| r.job.clone()) {
         None => job::ensure(run, pinned, ctx).await?,
-        Some(recorded) => job::recorded(run, recorded, ctx).await?,
+        Some(recorded) => job::recorded(run, recorded, stores, runs, ctx.clock.now(), recheck).await?,
     };
-    let end = job::ended(run, &job, ctx).await?;
+    let end = job::ended(run, &job, stores, &cluster.client, ctx.clock.now(), recheck).await?;
     let record = run.status.run.as_ref().and_then(|r| r.job.clone()).unwrap_or_default();
     let data = record.data.as_deref().and_then(|d| serde_json::from_str(d).ok());
     let lines = record.log_lines.unwrap_or(0);
-    let result = pod_result::collect(run, &job, &end, data, lines, &ctx.cluster, &ctx.stores).await?;
-    let outcome = verdict::verdict(run, pinned, &end, result, ctx).await?;
-    match run.mode {
-        Mode::Backup => publish::backup(run, pinned, end.at, &outcome, ctx).await,
-        Mode::Restore => publish::succeeded(run, None, ctx).await,
-        Mode::Cleanup => publish::cleaned(run, ctx).await,
-    }
+    let result = pod_result::collect(run, &job, &end, data, lines, cluster, stores).await?;
+    let (records, mut backup) = (&ctx.records.checkpoints, BackupCache::default());
+    let now = ctx.clock.now();
+    let request = request::build(run, pinned, &mut backup, &cluster.client, stores, records, now).await?;
+    let outcome = verdict::verdict(run, pinned, &end, result, request, &ctx.components).await?;
+    publish(run, pinned, end.at, outcome, ctx).await
 }
 
 /// A run that takes steps on resources.
 async fn steps(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Result<(), NotDone> {
     let outcome = wake::wake(run, pinned, ctx).await?;
-    jobs::stop_unfinished(run, ctx).await?;
-    match (run.mode, outcome) {
-        (Mode::Backup, _) if run.deleting => Err(NotDone::failed(
-            reasons::DELETING,
-            "the run was deleted: what was backed up is not recorded as a Backup",
-        )),
-        (Mode::Backup, outcome) => {
-            publish::backup(run, pinned, None, &outcome.unwrap_or_default(), ctx).await
+    jobs::stop_unfinished(run, &ctx.components.registry, &ctx.state).await?;
+    if run.mode == Mode::Backup && run.deleting {
+        let message = "the run was deleted: what was backed up is not recorded as a Backup";
+        return Err(NotDone::failed(reasons::DELETING, message));
+    }
+    if run.mode == Mode::Restore {
+        let component = &pinned.component.descriptor().name;
+        handover::discard_inherited(run, component, &ctx.records.checkpoints, &ctx.state).await?;
+    }
+    publish(run, pinned, None, outcome.unwrap_or_default(), ctx).await?;
+    if run.mode == Mode::Cleanup {
+        // The Backup may be deleted before the run is reconciled again.
+        ctx.state.step_caches.forget(&run.uid);
+    }
+    Ok(())
+}
+
+/// Publishes the result of a run that ended well.
+async fn publish(
+    run: &mut Run,
+    pinned: &Pinned,
+    ended: Option<i64>,
+    outcome: Outcome,
+    ctx: &Context,
+) -> Result<(), NotDone> {
+    let (state, notices) = (&ctx.state, &ctx.notices);
+    match run.mode {
+        Mode::Backup => publish::backup(run, pinned, ended, outcome, ctx).await,
+        Mode::Restore => {
+            publish::succeeded(run, None, &state.runs, notices, &ctx.metrics, ctx.clock.now()).await
         }
-        (Mode::Restore, _) => {
-            let component = &pinned.component.descriptor().name;
-            handover::discard_inherited(run, component, &ctx.records.checkpoints, &ctx.state).await?;
-            publish::succeeded(run, None, ctx).await
-        }
-        (Mode::Cleanup, _) => {
-            publish::cleaned(run, ctx).await?;
-            // The Backup may be deleted before the run is reconciled again.
-            ctx.state.step_caches.forget(&run.uid);
-            Ok(())
-        }
+        Mode::Cleanup => publish::cleaned(run, &ctx.cluster.client, notices, &state.deleted_backups).await,
     }
 }

@@ -6,36 +6,43 @@ use backstay_core::cancel::needs_finalizer;
 use backstay_core::contract::Mode;
 use backstay_core::status::seconds;
 use backstay_engine::World;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::not_done::NotDone;
 use super::pinned::pin_of;
 use super::resolve::Inputs;
 use super::save::save;
-use crate::context::Context;
+use crate::records::Records;
 use crate::state::finalizers;
 use crate::state::run::Run;
+use crate::state::run_cache::RunCache;
 
 /// Stores the strategy's revision, then writes the beginning of the run.
 ///
 /// # Errors
 /// The API server's; the run fails if the revision cannot be stored.
-pub(crate) async fn begin(run: &mut Run, inputs: Inputs, ctx: &Context) -> Result<(), NotDone> {
-    let now = ctx.clock.now();
+pub(crate) async fn begin(
+    run: &mut Run,
+    inputs: Inputs,
+    records: &Records,
+    runs: &RunCache,
+    run_deadline: SignedDuration,
+    now: Timestamp,
+) -> Result<(), NotDone> {
     if inputs.component.descriptor().traits.credentials {
-        ctx.records.credentials.project(run.namespace()).await?;
+        records.credentials.project(run.namespace()).await?;
     }
-    let revision = ctx.records.revisions.put(&inputs.revision).await?;
+    let revision = records.revisions.put(&inputs.revision).await?;
     let descriptor = inputs.component.descriptor();
     let longest = SignedDuration::from_secs(i64::from(descriptor.longest_run));
-    let deadline = now.saturating_add(ctx.settings.run_deadline.min(longest)).unwrap_or(now);
+    let deadline = now.saturating_add(run_deadline.min(longest)).unwrap_or(now);
     if inputs.component.world() == World::Resource && needs_finalizer(run.mode, descriptor) {
         // Before anything is made that may have to be undone or handed over.
         let before = run.resource_version.clone();
-        run.resource_version = finalizers::add_undo(run, &ctx.cluster.client).await?;
+        run.resource_version = finalizers::add_undo(run, runs.client()).await?;
         if run.resource_version != before {
             run.finalizers.push(names::UNDO.to_owned());
-            ctx.state.runs.note_write(before, run);
+            runs.note_write(before, run);
         }
     }
     let (backup_ref, backup_uid) = inputs.backup.unzip();
@@ -61,5 +68,6 @@ pub(crate) async fn begin(run: &mut Run, inputs: Inputs, ctx: &Context) -> Resul
         };
         run.status.set(types::STRATEGY_PINNED, Some(pinned), reason, message, now);
     }
-    save(run, "writing the beginning", &ctx.state.runs).await.map(drop)
+    save(run, "writing the beginning", runs).await?;
+    Ok(())
 }

@@ -6,22 +6,23 @@
 
 use backstay_api::conditions::reasons;
 use backstay_api::labels;
-use backstay_core::contract::{Mode, PodRun};
+use backstay_core::contract::PodRun;
 use backstay_core::job::{Ownership, end, ownership};
-use backstay_core::retry::{self, Class};
+use backstay_core::retry::Class;
+use jiff::SignedDuration;
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{DeleteParams, ListParams, Patch, Preconditions};
 use kube::core::Request;
-use kube::runtime::controller::Action;
 use kube::{Api, Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::cancel;
-use crate::cluster::Cluster;
-use crate::cluster::error::{ApiError, chain, class, is_not_found};
+use crate::cluster::error::{ApiError, class, is_not_found};
 use crate::cluster::write::{patch_params, post_params};
-use crate::context::Context;
+use crate::components::registry::Registry;
+use crate::informers::stores::Stores;
+use crate::state::State;
 use crate::state::notices::Notices;
 use crate::state::run::Run;
 
@@ -34,8 +35,8 @@ fn is_own(job: &Job, run: &Run) -> bool {
 ///
 /// # Errors
 /// The API server's.
-pub(crate) async fn stop_unfinished(run: &Run, ctx: &Context) -> Result<(), ApiError> {
-    stop_where(run, ctx, |job| end(job).is_none()).await
+pub(crate) async fn stop_unfinished(run: &Run, registry: &Registry, state: &State) -> Result<(), ApiError> {
+    stop_where(run, registry, state, |job| end(job).is_none()).await
 }
 
 /// Stops the Jobs of the run's steps that have not ended, and deletes those that failed, so that the next attempt of a
@@ -43,52 +44,64 @@ pub(crate) async fn stop_unfinished(run: &Run, ctx: &Context) -> Result<(), ApiE
 ///
 /// # Errors
 /// The API server's.
-pub(crate) async fn clear_failed(run: &Run, ctx: &Context) -> Result<(), ApiError> {
-    stop_where(run, ctx, |job| end(job).is_none_or(|end| !end.succeeded)).await
+pub(crate) async fn clear_failed(run: &Run, registry: &Registry, state: &State) -> Result<(), ApiError> {
+    stop_where(run, registry, state, |job| end(job).is_none_or(|end| !end.succeeded)).await
 }
 
 /// Lists the Jobs from the API server, since a watch may not show one that was just created.
-async fn stop_where(run: &Run, ctx: &Context, which: impl Fn(&Job) -> bool) -> Result<(), ApiError> {
-    if !cancel::may_have_pods(run, &ctx.components.registry, &ctx.state.step_caches) {
+async fn stop_where(
+    run: &Run,
+    registry: &Registry,
+    state: &State,
+    which: impl Fn(&Job) -> bool,
+) -> Result<(), ApiError> {
+    let client = state.runs.client();
+    if !cancel::may_have_pods(run, registry, &state.step_caches) {
         return Ok(());
     }
-    let api = Api::<Job>::namespaced(ctx.cluster.client.clone(), run.namespace());
+    let api = Api::<Job>::namespaced(client.clone(), run.namespace());
     let params = ListParams::default().labels(&format!("{}={}", labels::RUN_UID, run.uid));
     let doing = || format!("listing the Jobs of {}", run.title());
     let list = api.list(&params).await.map_err(|e| ApiError::new(doing(), e))?;
     for found in list.items.iter().filter(|job| is_own(job, run) && which(job)) {
-        stop(run, found, &ctx.cluster).await?;
+        stop(run, found, client).await?;
         tracing::info!(run = %run.title(), job = %found.name_any(), "job of an ended run removed");
     }
     Ok(())
 }
 
-/// Sets the time to live of the run's Jobs where the settings ask for one, and returns when to try again.
-pub(crate) async fn expire(run: &Run, ctx: &Context) -> Action {
-    // The Jobs of a clean-up are deleted with its Backup.
-    let Some(ttl) = ctx.settings.job_ttl.filter(|_| run.mode != Mode::Cleanup) else {
-        return Action::await_change();
-    };
+/// Sets the time to live of the run's Jobs that have none.
+///
+/// # Errors
+/// The API server's.
+pub(crate) async fn expire(
+    run: &Run,
+    time_to_live: SignedDuration,
+    stores: &Stores,
+    client: &Client,
+) -> Result<(), ApiError> {
     // The Job of a pod strategy has a name of its own; the Jobs of steps are found by their owner.
-    let jobs = match ctx.stores.job(run.namespace(), &run.job_name()).filter(|job| is_own(job, run)) {
+    let jobs = match stores.job(run.namespace(), &run.job_name()).filter(|job| is_own(job, run)) {
         Some(job) => vec![job],
-        None => ctx.stores.jobs.state_filter(|job| is_own(job, run)),
+        None => stores.jobs.state_filter(|job| is_own(job, run)),
     };
     let endless = |job: &Job| job.spec.as_ref().is_none_or(|s| s.ttl_seconds_after_finished.is_none());
-    let api = Api::<Job>::namespaced(ctx.cluster.client.clone(), run.namespace());
+    let api = Api::<Job>::namespaced(client.clone(), run.namespace());
     for job in jobs.iter().filter(|job| endless(job)) {
-        let body = json!({"metadata": {"uid": job.metadata.uid}, "spec": {"ttlSecondsAfterFinished": ttl.as_secs()}});
+        let body = json!({
+            "metadata": {"uid": job.metadata.uid},
+            "spec": {"ttlSecondsAfterFinished": time_to_live.as_secs()},
+        });
         match api.patch(&job.name_any(), &patch_params(), &Patch::Merge(body)).await {
-            Ok(_) => {}
-            Err(error) if is_not_found(&error) => {}
-            Err(error) => {
-                let attempt = ctx.state.runs.failed(&run.uid);
-                tracing::warn!(run = %run.title(), attempt, error = %chain(&error), "time to live of a job not set, will try again");
-                return Action::requeue(retry::backoff(attempt));
+            Err(error) if !is_not_found(&error) => {
+                let doing =
+                    format!("setting the time to live of Job \"{}/{}\"", run.namespace(), job.name_any());
+                return Err(ApiError::new(doing, error));
             }
+            _ => {}
         }
     }
-    Action::await_change()
+    Ok(())
 }
 
 /// Posts the warnings of a rendered pod run as Events.
@@ -119,8 +132,8 @@ pub(crate) async fn submit<T: DeserializeOwned>(
 ///
 /// # Errors
 /// The API server's, other than that this Job no longer exists.
-pub(crate) async fn stop(run: &Run, job: &Job, cluster: &Cluster) -> Result<(), ApiError> {
-    let api = Api::<Job>::namespaced(cluster.client.clone(), run.namespace());
+pub(crate) async fn stop(run: &Run, job: &Job, client: &Client) -> Result<(), ApiError> {
+    let api = Api::<Job>::namespaced(client.clone(), run.namespace());
     let params = DeleteParams {
         preconditions: Some(Preconditions { uid: job.metadata.uid.clone(), resource_version: None }),
         ..DeleteParams::background()

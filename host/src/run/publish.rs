@@ -5,16 +5,22 @@ use backstay_api::{Backup, LocalRef, names};
 use backstay_core::backup::{Made, build, made_by, status_of};
 use backstay_core::contract::{Json, Mode, Outcome};
 use backstay_core::retry::Class;
-use kube::{Api, ResourceExt};
+use jiff::Timestamp;
+use kube::{Api, Client, ResourceExt};
 
 use super::not_done::NotDone;
 use super::pinned::Pinned;
+use super::save::{SaveError, save};
 use crate::cluster::error::{ApiError, chain, class};
 use crate::cluster::write::{Created, create_or_get, patch_params, post_params, status_patch};
 use crate::context::Context;
+use crate::metrics::Metrics;
 use crate::records::checkpoints::{Checkpoints, RecordsError};
+use crate::state::deleted_backups::DeletedBackups;
 use crate::state::finalizers;
+use crate::state::notices::Notices;
 use crate::state::run::{Run, RunSpec};
+use crate::state::run_cache::RunCache;
 
 /// Publishes a backup that ended well: creates the Backup, writes its status, then the run's end. `ended` is when the backup
 /// was complete, in seconds; `None` is now.
@@ -25,10 +31,9 @@ pub(crate) async fn backup(
     run: &mut Run,
     pinned: &Pinned,
     ended: Option<i64>,
-    outcome: &Outcome,
+    mut outcome: Outcome,
     ctx: &Context,
 ) -> Result<(), NotDone> {
-    let mut outcome = outcome.clone();
     if let Some(credentials) = ctx.records.credentials.last() {
         credentials.withhold(&mut outcome);
     }
@@ -37,9 +42,12 @@ pub(crate) async fn backup(
         Some(data) => Some(put_private(run, data, &ctx.records.checkpoints).await?),
         None => None,
     };
-    let backup = ensure_backup(run, pinned, ended, outcome, ctx).await?;
-    ensure_status(run, pinned, outcome, private, &backup, ctx).await?;
-    succeeded(run, Some(LocalRef::new(backup.name_any())), ctx).await
+    let (now, client) = (ctx.clock.now(), &ctx.cluster.client);
+    let ended = ended.unwrap_or(now.as_second());
+    let backup = ensure_backup(run, pinned, ended, outcome, client, &ctx.notices).await?;
+    ensure_status(run, pinned, outcome, private, &backup, client, now).await?;
+    let name = LocalRef::new(backup.name_any());
+    succeeded(run, Some(name), &ctx.state.runs, &ctx.notices, &ctx.metrics, ctx.clock.now()).await
 }
 
 /// The error of a Backup that could not be recorded. Data was written before: the message must say that a backup may exist.
@@ -67,16 +75,16 @@ async fn put_private(run: &Run, data: &Json, records: &Checkpoints) -> Result<St
 async fn ensure_backup(
     run: &Run,
     pinned: &Pinned,
-    ended: Option<i64>,
+    ended: i64,
     outcome: &Outcome,
-    ctx: &Context,
+    client: &Client,
+    notices: &Notices,
 ) -> Result<Backup, NotDone> {
-    let api = Api::<Backup>::namespaced(ctx.cluster.client.clone(), run.namespace());
+    let api = Api::<Backup>::namespaced(client.clone(), run.namespace());
     let plan = match &run.spec {
         RunSpec::Backup(spec) => spec.plan_ref.as_ref(),
         _ => None,
     };
-    let ended = ended.unwrap_or_else(|| ctx.clock.now().as_second());
     // A Backup of somebody else keeps its name: this run's Backup gets a fallback name, which contains the run's uid.
     for name in [run.name().to_owned(), names::fallback_backup_name(run.name(), &run.uid)] {
         let made = Made {
@@ -97,7 +105,7 @@ async fn ensure_backup(
                 let note = format!(
                     "{title} exists and is not of this run; it is left alone and this run's Backup gets another name"
                 );
-                ctx.notices.warn(run, reasons::BACKUP_NAME_TAKEN, &note);
+                notices.warn(run, reasons::BACKUP_NAME_TAKEN, &note);
             }
         }
     }
@@ -116,15 +124,16 @@ async fn ensure_status(
     outcome: &Outcome,
     private: Option<String>,
     backup: &Backup,
-    ctx: &Context,
+    client: &Client,
+    now: Timestamp,
 ) -> Result<(), NotDone> {
-    let mut wanted = status_of(&pinned.record, outcome, backup.metadata.generation, ctx.clock.now());
+    let mut wanted = status_of(&pinned.record, outcome, backup.metadata.generation, now);
     wanted.private_data = private;
     if backup.status.as_ref().is_some_and(|s| s.phase == wanted.phase) {
         return Ok(());
     }
     let Some(patch) = status_patch(None, &backup.status, &wanted) else { return Ok(()) };
-    let api = Api::<Backup>::namespaced(ctx.cluster.client.clone(), run.namespace());
+    let api = Api::<Backup>::namespaced(client.clone(), run.namespace());
     let name = backup.name_any();
     let written = match api.patch_status(&name, &patch_params(), &patch).await {
         // A CRD of the Go implementation has no status subresource: then the status is a field like any other.
@@ -139,23 +148,32 @@ async fn ensure_status(
 ///
 /// # Errors
 /// The API server's; the run has then not ended.
-pub(crate) async fn succeeded(run: &mut Run, backup: Option<LocalRef>, ctx: &Context) -> Result<(), NotDone> {
+pub(crate) async fn succeeded(
+    run: &mut Run,
+    backup: Option<LocalRef>,
+    runs: &RunCache,
+    notices: &Notices,
+    metrics: &Metrics,
+    now: Timestamp,
+) -> Result<(), NotDone> {
     let message = match run.mode {
         Mode::Backup => "the backup is complete and recorded",
         Mode::Restore | Mode::Cleanup => "the restore is complete",
     };
     let before = run.status.clone();
     run.status.backup_ref = backup;
-    run.status.succeed(run.mode, message, ctx.clock.now());
-    if let Err(error) = ctx.state.runs.write(run).await {
+    run.status.succeed(run.mode, message, now);
+    if let Err(error) = save(run, "writing the end", runs).await {
         // The run has not ended as long as that is not written, and no later write may say otherwise.
         run.status = before;
-        let error = ApiError::new(format!("writing the end of {}", run.title()), error);
-        return Err(error.late_as(reasons::ARTIFACT_NOT_RECORDED).into());
+        return Err(match error {
+            SaveError::Api(error) => error.late_as(reasons::ARTIFACT_NOT_RECORDED).into(),
+            gone => gone.into(),
+        });
     }
     let reason = run.status.ready().map(|c| c.reason.clone()).unwrap_or_default();
-    ctx.notices.note(run, &reason, message);
-    ctx.metrics.run_ended(&run.object.kind, "Succeeded", &reason, run.seconds());
+    notices.note(run, &reason, message);
+    metrics.run_ended(&run.object.kind, "Succeeded", &reason, run.seconds());
     tracing::info!(run = %run.title(), seconds = run.seconds(), "run succeeded");
     Ok(())
 }
@@ -165,13 +183,18 @@ pub(crate) async fn succeeded(run: &mut Run, backup: Option<LocalRef>, ctx: &Con
 ///
 /// # Errors
 /// The API server's.
-pub(crate) async fn cleaned(run: &mut Run, ctx: &Context) -> Result<(), NotDone> {
-    finalizers::remove(run, &ctx.cluster.client).await?;
+pub(crate) async fn cleaned(
+    run: &mut Run,
+    client: &Client,
+    notices: &Notices,
+    deleted_backups: &DeletedBackups,
+) -> Result<(), NotDone> {
+    finalizers::remove(run, client).await?;
     run.finalizers.clear();
-    ctx.notices.note(run, reasons::CLEANUP_COMPLETED, "the clean-up is complete");
+    notices.note(run, reasons::CLEANUP_COMPLETED, "the clean-up is complete");
     tracing::info!(run = %run.title(), "cleanup succeeded");
     if let RunSpec::Cleanup(backup) = &run.spec {
-        ctx.state.deleted_backups.add(&backup.metadata);
+        deleted_backups.add(&backup.metadata);
     }
     Ok(())
 }

@@ -1,19 +1,20 @@
 //! A run that does not go further now: its status says why, and it is looked at again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use backstay_api::conditions::{reasons, types};
 use backstay_core::contract::Mode;
-use backstay_core::retry::{self, Class};
+use backstay_core::retry::Class;
 use backstay_core::run_report::{self, ApiFailure, Limits, Next, force_delete_hint};
 use kube::runtime::controller::Action;
 
 use super::cancel;
-use super::finish::{finish, hand_over, retry_read};
+use super::finish::{finish, retry, retry_read};
 use super::jobs;
 use super::not_done::NotDone;
-use crate::cluster::error::{ApiError, chain};
+use super::save::{SaveError, save};
+use super::steps::handover;
+use crate::cluster::error::chain;
 use crate::context::Context;
 use crate::state::run::Run;
 
@@ -21,7 +22,7 @@ use crate::state::run::Run;
 const CLEANUP_PAUSE: Duration = Duration::from_secs(60);
 
 /// Writes down why the run stopped, and returns when it is looked at again. [`backstay_core::run_report`] decides both.
-pub(crate) async fn report(run: &mut Run, not_done: NotDone, ctx: &Arc<Context>) -> Action {
+pub(crate) async fn report(run: &mut Run, not_done: NotDone, ctx: &Context) -> Action {
     let now = ctx.clock.now();
     let not_done = not_done.redacted(|text| ctx.notices.redact(text));
     let (attempt, cause) = match &not_done {
@@ -62,15 +63,16 @@ pub(crate) async fn report(run: &mut Run, not_done: NotDone, ctx: &Arc<Context>)
 }
 
 /// Fails the run. A clean-up does not fail for good: the Backup stays, and the clean-up begins anew after a pause.
-async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Arc<Context>) -> Action {
+async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Context) -> Action {
     if run.mode == Mode::Cleanup {
         return cleanup_failed(run, reason, message, ctx).await;
     }
-    if let Err(error) = hand_over(run, ctx).await {
-        return retry_read(run, &error, "record for the next restore not kept, will try again", ctx);
+    let (registry, runs) = (&ctx.components.registry, &ctx.state.runs);
+    if let Err(error) = handover::hand_over(run, registry, &ctx.records.checkpoints, &ctx.state).await {
+        return retry_read(run, &error, "record for the next restore not kept, will try again", runs);
     }
-    if let Err(error) = jobs::stop_unfinished(run, ctx).await {
-        return retry_read(run, &error, "jobs of the failed run not stopped, will try again", ctx);
+    if let Err(error) = jobs::stop_unfinished(run, registry, &ctx.state).await {
+        return retry_read(run, &error, "jobs of the failed run not stopped, will try again", runs);
     }
     run.status.fail(reason, message, ctx.clock.now());
     if let Err(again) = write(run, ctx).await {
@@ -84,7 +86,7 @@ async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Arc<Context>) ->
 
 /// Prepares the next attempt of a clean-up, which gets a Job of its own. Until then the clean-up holds no lock: it may fail
 /// for as long as nobody removes the cause.
-async fn cleanup_failed(run: &mut Run, reason: &str, message: &str, ctx: &Arc<Context>) -> Action {
+async fn cleanup_failed(run: &mut Run, reason: &str, message: &str, ctx: &Context) -> Action {
     debug_assert_eq!(run.mode, Mode::Cleanup);
     let text = format!("cleanup failed ({reason}), and is tried again{}: {message}", force_delete_hint());
     ctx.notices.warn(run, reasons::CLEANUP_FAILED, &text);
@@ -92,12 +94,12 @@ async fn cleanup_failed(run: &mut Run, reason: &str, message: &str, ctx: &Arc<Co
     if let Some(record) = run.status.run.as_ref().and_then(|r| r.job.clone())
         && let Some(found) = ctx.stores.job(run.namespace(), &record.name)
         && found.metadata.uid.as_deref() == Some(&record.uid)
-        && let Err(error) = jobs::stop(run, &found, &ctx.cluster).await
+        && let Err(error) = jobs::stop(run, &found, &ctx.cluster.client).await
     {
         tracing::warn!(run = %run.title(), error = %chain(&error), "job of the failed cleanup not removed");
         return Action::requeue(CLEANUP_PAUSE);
     }
-    if let Err(error) = jobs::clear_failed(run, ctx).await {
+    if let Err(error) = jobs::clear_failed(run, &ctx.components.registry, &ctx.state).await {
         tracing::warn!(run = %run.title(), error = %chain(&error), "jobs of the failed cleanup not removed");
         return Action::requeue(CLEANUP_PAUSE);
     }
@@ -118,19 +120,17 @@ async fn cleanup_failed(run: &mut Run, reason: &str, message: &str, ctx: &Arc<Co
 /// Writes the status.
 ///
 /// # Errors
-/// When to look at the run again; nothing else is done for it until then.
-async fn write(run: &mut Run, ctx: &Arc<Context>) -> Result<(), Action> {
-    let Err(error) = ctx.state.runs.write(run).await else { return Ok(()) };
-    let error = ApiError::new(format!("writing the status of {}", run.title()), error);
-    let attempt = ctx.state.runs.failed(&run.uid);
-    match error.class() {
-        Class::NotFound if ctx.state.runs.is_gone(run).await => {
+/// When to reconcile the run again; nothing else is done for it until then.
+async fn write(run: &mut Run, ctx: &Context) -> Result<(), Action> {
+    let runs = &ctx.state.runs;
+    let error = match save(run, "writing the status", runs).await {
+        Ok(_) => return Ok(()),
+        Err(SaveError::Gone) => {
             ctx.forget(&run.uid);
             return Err(Action::await_change());
         }
-        Class::Conflict => ctx.state.runs.invalidate(&run.uid),
-        _ => {}
-    }
-    tracing::warn!(run = %run.title(), attempt, error = %chain(&error), "status not written, will try again");
-    Err(Action::requeue(retry::backoff(attempt)))
+        Err(SaveError::Api(error)) => error,
+    };
+    let retry = if error.class() == Class::Conflict { retry_read } else { retry };
+    Err(retry(run, &error, "status not written, will try again", runs))
 }

@@ -21,25 +21,25 @@ use crate::cluster::dynamic;
 use crate::cluster::error::chain;
 use crate::cluster::impersonation::Impersonation;
 
-/// Selector objects are watched, and as whom.
+/// The watched objects, and the component as which they are watched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WatchKey {
-    /// The component that may see them.
+    /// The component.
     pub component: String,
     /// Their kind.
     pub resource: ApiResource,
-    /// Their namespace; none: cluster-wide.
+    /// Their namespace; `None` is cluster-wide.
     pub namespace: Option<String>,
-    /// Selector of them.
+    /// By name or by labels.
     pub selector: Selector,
 }
 
 /// See [`WatchKey::selector`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
-    /// The one of this name.
+    /// The object of this name.
     Name(String),
-    /// Those that match this label selector.
+    /// The objects that match this label selector.
     Labels(String),
 }
 
@@ -301,7 +301,7 @@ mod tests {
 
     impl Table {
         fn wait_for(&mut self, name: &str, wanted: Vec<(WatchKey, Option<Versions>)>) -> WatchState {
-            let begun = &mut self.started;
+            let begun = &mut self.begun;
             self.watches.wait_for(&run(name), name, wanted, |interest, _| {
                 let writer = Writer::new(interest.resource);
                 let store = writer.as_reader();
@@ -313,7 +313,7 @@ mod tests {
         }
 
         fn filled(&mut self, watch: usize, objects: &[DynamicObject]) {
-            let writer = &mut self.started[watch].0;
+            let writer = &mut self.begun[watch].0;
             writer.apply_watcher_event(&Event::Init);
             for object in objects {
                 writer.apply_watcher_event(&Event::InitApply(object.clone()));
@@ -331,14 +331,14 @@ mod tests {
         let mut table = Table::default();
         table.wait_for("a", vec![(interest("x"), read("x", "1")), (interest("y"), None)]);
         table.wait_for("b", vec![(interest("x"), read("x", "1"))]);
-        assert_eq!(table.started.len(), 2);
+        assert_eq!(table.begun.len(), 2);
         // What the first waits for now is another thing: the second one still needs the watch.
         table.wait_for("a", vec![(interest("z"), None)]);
         assert_eq!(table.watches.by_key.len(), 2);
         table.watches.forget("b");
         table.watches.forget("a");
         assert!(table.watches.by_key.is_empty());
-        for (_, task) in table.started {
+        for (_, task) in table.begun {
             assert!(task.await.unwrap_err().is_cancelled());
         }
     }

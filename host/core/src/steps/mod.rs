@@ -17,7 +17,7 @@ pub use checkpoint::{
 pub use conditions::room_for;
 pub use fields::{identity, merge_patch, projected};
 pub use rbac::rbac;
-pub use wake::{Next, Wake};
+pub use wake::{Effect, Next, Wake};
 
 /// A guest broke a rule of the contract: the run ends, and the message names the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,34 +1,37 @@
 //! The verdict on a Job that has ended: its component says what the end means.
 
 use backstay_api::conditions::reasons;
-use backstay_core::contract::{Mode, Outcome, PodResult};
+use backstay_core::contract::{Mode, Outcome, PodResult, Request};
 use backstay_core::job::End;
 use backstay_engine::Component;
-use jiff::SignedDuration;
 
 use super::job;
-use crate::context::Context;
+use crate::components::Components;
 use crate::run::not_done::{NotDone, failure_text, guest_failed};
 use crate::run::pinned::Pinned;
-use crate::run::pod::build_request;
 use crate::state::run::Run;
 
-/// A Job counts its deadline in whole seconds from its own beginning, and so ends up to two before the run's.
-const SLACK: SignedDuration = SignedDuration::from_secs(3);
+/// A Job counts its deadline in whole seconds from its own start, and so ends up to two seconds before the run's. The time of
+/// the request is in whole seconds, too.
+const SLACK: i64 = 3;
 
-/// Asks the component. A Job that failed never means a success, whatever is answered.
+/// Has the component judge the result. A Job that failed is never a success, whatever the component answers.
+///
+/// # Errors
+/// The run fails: the Job failed, or the component says so or cannot be called.
 pub(crate) async fn verdict(
     run: &Run,
     pinned: &Pinned,
     end: &End,
     result: PodResult,
-    ctx: &Context,
+    request: Request,
+    components: &Components,
 ) -> Result<Outcome, NotDone> {
-    let request = build_request(run, pinned, ctx).await?;
+    let now = request.now;
     // A pod that is gone is known only by its last trouble on the run.
     let before = if result.pods.is_empty() { job::last_trouble(run) } else { None };
     let parse = move |component: &Component| component.parse(&request, &result);
-    let verdict = match ctx.components.call(&pinned.component, "parse", parse).await {
+    let verdict = match components.call(&pinned.component, "parse", parse).await {
         Ok(verdict) => verdict,
         Err(error) => {
             let mut message = error.message;
@@ -48,14 +51,14 @@ pub(crate) async fn verdict(
         Err(failure) if end.succeeded => Err(guest_failed(failure)),
         Err(failure) => {
             let late = end.reason == "DeadlineExceeded"
-                && ctx.clock.now().saturating_add(SLACK).is_ok_and(|soon| run.is_late(soon));
+                && run.deadline().is_some_and(|deadline| now + SLACK >= deadline.as_second());
             let reason = if late { reasons::RUN_DEADLINE_EXCEEDED } else { plain_failure(run.mode) };
             Err(NotDone::failed(reason, cause(failure_text(&failure), before, late, end)))
         }
     }
 }
 
-/// Why the Job failed: what the component says, and what was seen before the pod was gone.
+/// Returns why the Job failed: the component's message, and the trouble that was seen before the pod was deleted.
 fn cause(message: String, before: Option<String>, late: bool, end: &End) -> String {
     match (before, end.reason.as_str()) {
         (Some(before), _) if late => {
@@ -70,7 +73,7 @@ fn cause(message: String, before: Option<String>, late: bool, end: &End) -> Stri
     }
 }
 
-/// The reason of a Job that failed: scripts rely on it (lifecycle.md 6, 7).
+/// Returns the reason of a failed Job. It is the Go implementation's: scripts rely on it.
 fn plain_failure(mode: Mode) -> &'static str {
     match mode {
         Mode::Backup => reasons::BACKUP_FAILED,

@@ -9,7 +9,6 @@ use kube::Client;
 use super::retry_budget::RetryBudget;
 use crate::cluster::Cluster;
 use crate::components::registry::Registry;
-use crate::context::Context;
 use crate::informers::stores::Stores;
 use crate::run::pinned::Pinned;
 use crate::state::notices::Notices;
@@ -23,11 +22,11 @@ pub(crate) struct StepScope<'a> {
     pub run: &'a Run,
     /// Its inputs.
     pub pinned: &'a Pinned,
-    /// What the component is told of the run.
+    /// The request of the wake's calls.
     pub request: &'a Request,
     /// The run's own objects and namespaces.
     pub pins: &'a Pins,
-    /// What the component may touch.
+    /// The accesses of the component.
     pub grants: Grants<'a>,
     /// Acts as the component.
     pub as_component: Client,
@@ -43,41 +42,13 @@ pub(crate) struct StepScope<'a> {
     pub watch_pool: &'a WatchPool,
     /// Events on the run.
     pub notices: &'a Notices,
-    /// How often a run is looked at without any event.
+    /// How often a run is reconciled without any event.
     pub recheck: Duration,
     /// The time for retries.
     pub budget: &'a RetryBudget,
 }
 
 impl<'a> StepScope<'a> {
-    /// The scope of one step.
-    pub(crate) fn new(
-        run: &'a Run,
-        pinned: &'a Pinned,
-        request: &'a Request,
-        pins: &'a Pins,
-        budget: &'a RetryBudget,
-        ctx: &'a Context,
-    ) -> Self {
-        let descriptor = pinned.component.descriptor();
-        Self {
-            run,
-            pinned,
-            request,
-            pins,
-            grants: Grants::new(descriptor, pins),
-            as_component: ctx.cluster.impersonation.client_for(&descriptor.name),
-            cluster: &ctx.cluster,
-            stores: &ctx.stores,
-            registry: &ctx.components.registry,
-            runs: &ctx.state.runs,
-            watch_pool: &ctx.state.watch_pool,
-            notices: &ctx.notices,
-            recheck: ctx.settings.recheck,
-            budget,
-        }
-    }
-
     /// Name of the component.
     pub(crate) fn component(&self) -> &'a str {
         &self.pinned.component.descriptor().name

@@ -6,16 +6,18 @@
 //! a checkpoint is not written over that of another process. Only acts of a guest that has no checkpoint yet are not fenced.
 
 use backstay_core::contract::{Condition, Event, Mode, Outcome, Request};
-use backstay_core::steps::{Next, Pins, Wake, room_for};
+use backstay_core::steps::{Effect, Grants, Next, Pins, Wake, room_for};
 use backstay_engine::Component;
 use jiff::Timestamp;
+use kube::Client;
 
 use super::observe::Seen;
 use super::retry_budget::RetryBudget;
 use super::scope::StepScope;
-use super::{act, checkpoint, observe, wait};
+use super::{act, checkpoint, observe, pods, wait};
 use crate::context::Context;
 use crate::informers::stores::Stores;
+use crate::records::checkpoints::Checkpoints;
 use crate::run::cancel::check_deadlines;
 use crate::run::not_done::{NotDone, guest_failed};
 use crate::run::pinned::Pinned;
@@ -46,7 +48,8 @@ async fn steps(
     let (records, registry, undo_deadline) =
         (&ctx.records.checkpoints, &ctx.components.registry, ctx.settings.undo_deadline);
     check_deadlines(run, registry, ctx.clock.now(), undo_deadline)?;
-    let mut request = build_request(run, pinned, cache, ctx).await?;
+    let mut request =
+        build_request(run, pinned, cache, &ctx.cluster.client, &ctx.stores, records, ctx.clock.now()).await?;
     let stored = checkpoint::stored(run, cache, records, &ctx.cluster.client).await?;
     let since = stored.as_ref().map_or(request.started_at, |s| s.stage_since);
     let mut wake = Wake::new(stored.map(|s| s.checkpoint()), since, request.now);
@@ -60,24 +63,50 @@ async fn steps(
         let (told, view) = (request.clone(), wake.view());
         let call = move |component: &Component| component.step(&told, &view);
         let step = ctx.components.call(&pinned.component, "step", call).await?;
-        publish(run, &step.conditions, &step.events, &ctx.state.runs, &ctx.notices, ctx.clock.now()).await?;
-        let next = wake.take(step.checkpoint, step.decision)?;
-        if !matches!(next, Next::Read(_)) {
-            checkpoint::write(run, pinned, &mut wake, &next, cache, records, &ctx.stores).await?;
-        }
-        let scope = StepScope::new(run, pinned, &request, &pins, &budget, ctx);
-        match next {
-            Next::Read(queries) => {
-                let answers = observe::answer(queries, &scope, cache, &mut seen).await?;
-                wake.answered(answers);
+        for effect in wake.take_step(step)? {
+            let next = match effect {
+                Effect::Publish(conditions, events) => {
+                    let (runs, now) = (&ctx.state.runs, ctx.clock.now());
+                    publish(run, &conditions, &events, runs, &ctx.notices, now).await?;
+                    continue;
+                }
+                Effect::WriteCheckpoint { pod_runs, .. } => {
+                    let pods = pods::merge(pod_runs, run, cache, &ctx.stores);
+                    checkpoint::write(run, pinned, &mut wake, pods, cache, records).await?;
+                    continue;
+                }
+                Effect::Go(next) => next,
+            };
+            let descriptor = pinned.component.descriptor();
+            let scope = StepScope {
+                run,
+                pinned,
+                request: &request,
+                pins: &pins,
+                grants: Grants::new(descriptor, &pins),
+                as_component: ctx.cluster.impersonation.client_for(&descriptor.name),
+                cluster: &ctx.cluster,
+                stores: &ctx.stores,
+                registry,
+                runs: &ctx.state.runs,
+                watch_pool: &ctx.state.watch_pool,
+                notices: &ctx.notices,
+                recheck: ctx.settings.recheck,
+                budget: &budget,
+            };
+            match next {
+                Next::Read(queries) => {
+                    let answers = observe::answer(queries, &scope, cache, &mut seen).await?;
+                    wake.answered(answers);
+                }
+                Next::Act(actions) => {
+                    let results = act::act(actions, &scope, cache, &seen).await?;
+                    wake.acted(results);
+                }
+                Next::Wait(wait) => return Err(wait::wait(wait, &scope, cache, &seen)?),
+                Next::Done(outcome) => return Ok(outcome),
+                Next::Fail(failure) => return Err(guest_failed(failure)),
             }
-            Next::Act(actions) => {
-                let results = act::act(actions, &scope, cache, &seen).await?;
-                wake.acted(results);
-            }
-            Next::Wait(wait) => return Err(wait::wait(wait, &scope, cache, &seen)?),
-            Next::Done(outcome) => return Ok(outcome),
-            Next::Fail(failure) => return Err(guest_failed(failure)),
         }
     }
 }
@@ -87,13 +116,12 @@ async fn build_request(
     run: &Run,
     pinned: &Pinned,
     cache: &mut StepCache,
-    ctx: &Context,
+    client: &Client,
+    stores: &Stores,
+    records: &Checkpoints,
+    now: Timestamp,
 ) -> Result<Request, NotDone> {
-    let records = &ctx.records.checkpoints;
-    let now = ctx.clock.now();
-    let mut request =
-        request::build(run, pinned, &mut cache.backup, &ctx.cluster.client, &ctx.stores, records, now)
-            .await?;
+    let mut request = request::build(run, pinned, &mut cache.backup, client, stores, records, now).await?;
     if cache.inherited.is_unread() && run.mode == Mode::Restore {
         let target = run.target_of(&pinned.record.application_ref);
         let component = &pinned.component.descriptor().name;

@@ -52,7 +52,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("backstay");
         let ended = Family::default();
-        registry.register("runs_ended", "RunCache that ended, by kind, phase and reason", ended.clone());
+        registry.register("runs_ended", "Runs that ended, by kind, phase and reason", ended.clone());
         let run_seconds: Family<Kind, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new(exponential_buckets(1.0, 3.0, 10)));
         let about = "Time from the beginning of a run to its end";

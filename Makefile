@@ -31,7 +31,7 @@ check: rust-lint ## Formatting, clippy, unit and component tests: no cluster, fe
 	CNPG_WALKS=250 cargo test --workspace --locked --no-fail-fast
 
 .PHONY: test-cluster
-test-cluster: toolchain ## Run the tests of the tier cluster whose names contain TEST=…, in seconds once it is up [cache]
+test-cluster: toolchain ## Run the tests of the tier cluster whose names contain TEST=… [cache]
 	@tests/run cluster $(TEST)
 
 .PHONY: lint

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::for_each;
+use super::walk::for_each;
 
 /// Joins lines that the width of a source file has broken. Paragraphs and lists stay.
 pub(crate) fn unwrap(schema: &mut Value) {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Fault;
 use super::core_types::Definitions;
+use super::error::Fault;
 
 /// Most JSON values that a schema may have once expanded: about what the API server can store of a CRD. Without a bound
 /// a component whose schema says "pod template" a thousand times would have the host expand gigabytes.

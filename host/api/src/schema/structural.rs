@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Fault, for_each};
+use super::error::Fault;
+use super::walk::for_each;
 
 /// Keywords that a CRD may hold. Anything else is refused by the API server, or dropped in silence.
 const KEYWORDS: &[&str] = &[

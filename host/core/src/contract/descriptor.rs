@@ -1,6 +1,7 @@
 //! What a component says of itself.
 
-use super::{GroupKind, Json, JsonPointer, Mode, Pairs, Seconds};
+use super::object::GroupKind;
+use super::scalar::{Json, JsonPointer, Mode, Pairs, Seconds};
 
 /// What a component serves and asks for. Read once, at load.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +57,12 @@ pub struct StrategyKind {
     pub applications: Vec<GroupKind>,
 }
 
+impl From<&StrategyKind> for GroupKind {
+    fn from(kind: &StrategyKind) -> Self {
+        Self { group: kind.group.clone(), kind: kind.kind.clone() }
+    }
+}
+
 /// What a component can do, and what it needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traits {
@@ -92,6 +99,12 @@ pub struct Access {
     pub fields: Vec<JsonPointer>,
     /// All must hold for the object as it is and as it would become.
     pub guards: Vec<Guard>,
+}
+
+impl From<&Access> for GroupKind {
+    fn from(access: &Access) -> Self {
+        Self { group: access.group.clone(), kind: access.kind.clone() }
+    }
 }
 
 /// Where an access holds.

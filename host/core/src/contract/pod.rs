@@ -1,6 +1,7 @@
 //! A pod to run, and how it ended.
 
-use super::{Diagnostic, Json, Seconds, Timestamp};
+use super::run::Diagnostic;
+use super::scalar::{Json, Seconds, Timestamp};
 
 /// A pod to run as a `batch/v1` Job.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, GroupKind, Json, JsonPointer, Mode, ObjectRef, Pairs, Reason, Timestamp};
+use super::object::{GroupKind, ObjectRef};
+use super::scalar::{Json, JsonPointer, Mode, Pairs, Reason, Timestamp};
 
 /// A finding. Errors refuse the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -76,6 +77,15 @@ pub enum CancelCause {
     Deleted,
     /// The run's deadline has passed.
     Deadline,
+}
+
+/// What the guest wants to remember.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// A stage of the descriptor.
+    pub stage: String,
+    /// Any schema, at most 256 KiB.
+    pub data: Json,
 }
 
 /// A kept checkpoint, and where it came from.

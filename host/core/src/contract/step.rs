@@ -1,18 +1,9 @@
 //! A step of a resource strategy: what it sees, asks and does.
 
-use super::{
-    Condition, Event, Failure, Json, JsonPointer, NamespacedName, ObjectRef, Outcome, PodResult, PodRun,
-    Reason, Seconds, Selection, Timestamp,
-};
-
-/// What the guest wants to remember.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
-    /// A stage of the descriptor.
-    pub stage: String,
-    /// Any schema, at most 256 KiB.
-    pub data: Json,
-}
+use super::object::{NamespacedName, ObjectRef, Selection};
+use super::pod::{PodResult, PodRun};
+use super::run::{Checkpoint, Condition, Event, Failure, Outcome};
+use super::scalar::{Json, JsonPointer, Reason, Seconds, Timestamp};
 
 /// What `step` sees.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! Why a schedule is refused.
 
-use super::fields::Field;
+use super::field::Field;
 
 /// A schedule that cannot be used. The text names the field of the Plan, the offending part and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

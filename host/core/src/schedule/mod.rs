@@ -11,6 +11,7 @@
 
 mod error;
 mod every;
+mod field;
 mod fields;
 mod pattern;
 mod stretch;

@@ -5,7 +5,8 @@ use std::ops::Range;
 use jiff::tz::Offset;
 
 use super::error::ScheduleError;
-use super::fields::{self, Field, Values};
+use super::field::Field;
+use super::fields::{self, Values};
 use super::stretch::instant;
 
 const MINUTES_PER_DAY: i64 = 1440;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use backstay_api::Condition;
 use backstay_api::conditions::types;
 
-use super::ContractViolation;
+use super::violation::ContractViolation;
 use crate::contract::{self, Mode};
 
 /// Types of conditions on a run that its guest has set.

@@ -1,7 +1,7 @@
 //! A wake: what follows one reason to look at a run, until its guest waits or the run ends. The rules that bind one step
 //! to the next are here; what one answer alone may say is the engine's to check.
 
-use super::ContractViolation;
+use super::violation::ContractViolation;
 use crate::contract::{
     Action, ActionResult, Answer, Checkpoint, Decision, Failure, Outcome, Query, StepResult, Timestamp, View,
     Wait,

@@ -1,0 +1,23 @@
+//! How a run ends whose guest breaks the contract.
+
+use backstay_api::conditions::reasons;
+
+/// A guest broke a rule of the contract: the run ends, and the message names the rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ContractViolation {
+    /// Reason of the condition, the Event and the metric.
+    pub reason: &'static str,
+    /// What was done, and which rule forbids it.
+    pub message: String,
+}
+
+impl ContractViolation {
+    pub(super) fn undeclared(message: String) -> Self {
+        Self { reason: reasons::STRATEGY_UNDECLARED_ACCESS, message }
+    }
+
+    pub(super) fn rule(message: impl Into<String>) -> Self {
+        Self { reason: reasons::STRATEGY_BAD_ANSWER, message: message.into() }
+    }
+}

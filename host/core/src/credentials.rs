@@ -1,5 +1,5 @@
-//! Projection of the platform's object-store credentials into the namespaces of runs (lifecycle.md 11, decisions.md 4): from
-//! what the source Secret holds to what the target Secret is to hold.
+//! Projects the platform's object-store credentials into the namespaces of runs: from the source Secret to the target
+//! Secret (docs/rules.md F14, docs/decisions/0011-credentials.md).
 
 use std::collections::BTreeMap;
 
@@ -12,62 +12,62 @@ use serde_json::json;
 
 use crate::contract::{Outcome, Pairs};
 
-/// Annotation of a projected Secret: the Secret it was made from, `namespace/name`.
+/// Annotation of a projected Secret: `namespace/name` of its source.
 pub const SOURCE_ANNOTATION: &str = "backstay.dev/projected-from";
-/// What stands where a credential stood.
+/// Replacement of a credential in a text.
 const WITHHELD: &str = "[credential withheld]";
-/// Keys that are removed from the target where there is nothing to put into them.
+/// Keys that the target lacks if they have no value.
 const OPTIONAL: [&str; 4] = ["endpoint", "bucketName", "region", "forcePathStyle"];
 
-/// How credentials are projected.
+/// Configuration of the projection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Projection {
     /// Namespace of the source Secret.
     pub source_namespace: String,
-    /// Its name.
+    /// Name of the source Secret.
     pub source_name: String,
     /// Name of the Secret in the namespaces of runs.
     pub target: String,
-    /// Endpoint where the source names none.
+    /// Endpoint if the source names none.
     pub endpoint: Option<String>,
-    /// Region where the source names none.
+    /// Region if the source names none.
     pub region: Option<String>,
-    /// Whether clients are to put the bucket into the path: the target's key `forcePathStyle`.
+    /// Value of the target's key `forcePathStyle`: whether clients put the bucket into the path.
     pub force_path_style: Option<bool>,
-    /// Namespaces that have the Secret at all times, whether a run needs it or not.
+    /// Namespaces that always have the Secret.
     pub namespaces: Vec<String>,
 }
 
 /// Why credentials cannot be projected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
-    /// There is no source yet: waited for.
+    /// The source does not exist; runs wait for it.
     #[error("source credentials Secret {namespace}/{name} not found")]
     SourceMissing {
         /// Namespace of the source.
         namespace: String,
-        /// Its name.
+        /// Name of the source.
         name: String,
     },
-    /// The source does not hold what it must.
+    /// The source lacks a key, or does not parse.
     #[error("{0}")]
     SourceMalformed(String),
-    /// The target's name is taken by a Secret that is not ours.
+    /// A Secret of the target's name exists, and the controller did not make it.
     #[error(
         "target Secret {namespace}/{name} exists without {missing}; refusing to overwrite: rename or remove it"
     )]
     TargetNotOwned {
         /// Namespace of the target.
         namespace: String,
-        /// Its name.
+        /// Name of the target.
         name: String,
-        /// What would make it ours.
+        /// The label or annotation that the Secret lacks.
         missing: String,
     },
 }
 
 impl CredentialsError {
-    /// Reason of the metric.
+    /// Returns the reason of the metric.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -77,14 +77,14 @@ impl CredentialsError {
         }
     }
 
-    /// Whether it can go away without anybody changing the run.
+    /// Returns whether a run waits for the error to go away instead of failing.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::SourceMissing { .. })
     }
 }
 
-/// What the platform's Secret says.
+/// The credentials in the platform's Secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     access_key: String,
@@ -130,10 +130,10 @@ struct S3 {
 }
 
 impl Credentials {
-    /// Reads the source Secret: its flat keys, each filled from the `BucketInfo` of a bucket claim where it is empty.
+    /// Reads the source Secret: its flat keys, and for those that are empty the `BucketInfo` of a bucket claim.
     ///
     /// # Errors
-    /// It is malformed.
+    /// The Secret lacks a key, or its `BucketInfo` does not parse.
     pub fn read(source: &Secret, projection: &Projection) -> Result<Self, CredentialsError> {
         let text = |key: &str| {
             let value = source.data.as_ref().and_then(|data| data.get(key));
@@ -145,7 +145,7 @@ impl Credentials {
             info => match serde_json::from_str(&info) {
                 Ok(info) => info,
                 Err(_) if !access_key.is_empty() && !secret_key.is_empty() => BucketInfo::default(),
-                // Where it went wrong, and not what it holds.
+                // The message names the place and none of the content.
                 Err(e) => {
                     let why = format!("parse BucketInfo: line {} column {}", e.line(), e.column());
                     return Err(CredentialsError::SourceMalformed(why));
@@ -209,11 +209,10 @@ impl Credentials {
         content
     }
 
-    /// The target Secret as it is to be, given what is there; `None` if that is right already. Keys and labels that are
-    /// not ours stay.
+    /// Returns the target Secret to write over `there`, or `None` if that is up to date. Foreign keys and labels stay.
     ///
     /// # Errors
-    /// What is there is not ours to overwrite.
+    /// The controller did not make `there`.
     pub fn target(
         &self,
         there: Option<&Secret>,
@@ -223,7 +222,7 @@ impl Credentials {
         let source = format!("{}/{}", projection.source_namespace, projection.source_name);
         let mut wanted = there.cloned().unwrap_or_default();
         if let Some(there) = there {
-            owned(there, namespace, projection, &source)?;
+            check_owned(there, namespace, projection, &source)?;
         }
         let meta = &mut wanted.metadata;
         meta.name = Some(projection.target.clone());
@@ -247,14 +246,14 @@ impl Credentials {
         Ok((!same).then_some(wanted))
     }
 
-    /// Takes the credentials out of a text.
+    /// Replaces the secret key in a text.
     pub fn redact(&self, text: &mut String) {
         if text.contains(&self.secret_key) {
             *text = text.replace(&self.secret_key, WITHHELD);
         }
     }
 
-    /// Takes out of an outcome what holds the credentials: it is going to be readable by tenants.
+    /// Removes the secret key from an outcome, since tenants will read it.
     pub fn withhold(&self, outcome: &mut Outcome) {
         let holds = |text: &str| text.contains(&self.secret_key);
         outcome.metadata.retain(|key, value| !holds(key) && !holds(value));
@@ -270,9 +269,9 @@ impl Credentials {
     }
 }
 
-/// A Secret is ours by the label that the Go implementation sets too, and by an annotation of ours, if it has one, that
-/// names our source.
-fn owned(
+/// Checks that the controller made the Secret: it has the label that the Go implementation sets too, and its annotation,
+/// if any, names our source.
+fn check_owned(
     there: &Secret,
     namespace: &str,
     projection: &Projection,
@@ -294,7 +293,7 @@ fn owned(
     }
 }
 
-/// An endpoint as clients of all strategies take it: host, port, and a path other than `/`.
+/// Returns an endpoint in the form that all clients accept: host, port, and a path other than `/`.
 fn without_scheme(endpoint: &str) -> String {
     let bare =
         endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://")).unwrap_or(endpoint);

@@ -1,9 +1,9 @@
-//! Why a schema is refused.
+//! Errors of schemas.
 
-/// Why a schema cannot be that of a CRD. The message names the place as a JSON pointer into the schema.
+/// Why a CRD cannot have a schema. The message names the place as a JSON pointer into the schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
-    /// A `$ref` to something that is not a type of `core/v1` that pods are made of.
+    /// A `$ref` to anything but a type of `core/v1` that a pod template contains.
     #[error(
         "schema of {kind} at {at:?}: unknown reference {reference:?}; write io.k8s.api.core.v1.<Kind> of a type that \
          pod templates use, or spell the schema out"
@@ -11,7 +11,7 @@ pub enum SchemaError {
     UnknownReference {
         /// The strategy kind, `<Kind>.<group>`.
         kind: String,
-        /// Where.
+        /// Place in the schema.
         at: String,
         /// The reference.
         reference: String,
@@ -21,15 +21,15 @@ pub enum SchemaError {
     NotStructural {
         /// The strategy kind, `<Kind>.<group>`.
         kind: String,
-        /// Where.
+        /// Place in the schema.
         at: String,
-        /// What is wrong and what to do about it.
+        /// The violated rule and the remedy.
         rule: String,
     },
 }
 
 impl SchemaError {
-    /// The reason, for conditions, Events and metrics.
+    /// Returns the reason for conditions, Events and metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl SchemaError {
     }
 }
 
-/// What is wrong with a schema, and where, before it is known whose schema it is.
+/// A [`SchemaError`] that does not know the strategy kind yet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Reference { at: String, name: String },

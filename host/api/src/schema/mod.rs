@@ -1,12 +1,12 @@
-//! OpenAPI v3 schemas of CRDs, as JSON: what the derives cannot say, and what the API server insists on.
+//! OpenAPI v3 schemas of CRDs, as JSON: completes the derived schemas and checks the API server's rules.
 //!
 //! - [`field`]: schemas of fields that several kinds have;
 //! - [`core_types`]: the schemas of `core/v1` types that a strategy's schema may refer to;
-//! - [`markers`]: their list types, map types and defaults, which the published schemas leave out;
-//! - [`pod`]: what a pod template inside a strategy needs that a pod does not;
-//! - [`references`]: puts them in place of `$ref`;
+//! - [`markers`]: their list types, map types and defaults, which the published schemas lack;
+//! - [`pod`]: adapts a pod template to a strategy's spec;
+//! - [`references`]: replaces each `$ref` by its schema;
 //! - [`prose`]: descriptions, as `kubectl explain` shows them;
-//! - [`structural`]: makes a schema one that the API server accepts, or says where it is not.
+//! - [`structural`]: normalises a schema, and checks that it is structural.
 
 mod core_types;
 mod error;
@@ -21,10 +21,11 @@ mod walk;
 pub use error::SchemaError;
 use serde_json::Value;
 
-/// The schema of a strategy's `.spec`, ready for a CRD: references expanded, structural.
+/// Returns the schema of a strategy's `.spec` for a CRD, with its references expanded. `kind` is the strategy kind, for
+/// messages.
 ///
 /// # Errors
-/// [`SchemaError`] names the first place that cannot be made so. `kind` is the strategy kind, for its message.
+/// [`SchemaError`] names the first unknown reference, or the first place that is not structural.
 pub(crate) fn of_strategy_spec(kind: &str, spec: &Value) -> Result<Value, SchemaError> {
     let mut schema = references::expand(spec, &core_types::definitions()).map_err(|fault| fault.of(kind))?;
     prose::unwrap(&mut schema);

@@ -5,13 +5,13 @@ use serde::Serialize;
 /// A line that a guest wrote with `log`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogLine {
-    /// How important.
+    /// Level of the line.
     pub level: LogLevel,
-    /// The line.
+    /// Text of the line.
     pub message: String,
 }
 
-/// How important a line is.
+/// Level of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)]
 #[serde(rename_all = "lowercase")]

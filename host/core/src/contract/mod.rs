@@ -1,8 +1,7 @@
-//! The contract with a strategy component, in Rust: what `wit/v0.1/strategy.wit` says, one type for one type.
+//! The contract with a strategy component, in Rust: one type for each type of `wit/v0.1/strategy.wit`.
 //!
-//! These are the only types of the contract outside `backstay-engine`, whatever WIT version a component speaks:
-//! the engine converts each served version to them in one place. JSON arguments and answers are parsed values
-//! here; times are seconds since the epoch, as in the contract.
+//! These are the only types of the contract outside `backstay-engine`, which converts each served WIT version to
+//! them. JSON arguments and answers are parsed values here; times are seconds since the epoch, as in the contract.
 
 mod descriptor;
 mod log;

@@ -46,7 +46,7 @@ pub struct ObjectRef {
     pub api_version: String,
     /// Kind.
     pub kind: String,
-    /// None for a cluster-scoped kind.
+    /// Namespace; none for a cluster-scoped kind.
     pub namespace: Option<String>,
     /// Name.
     pub name: String,
@@ -59,8 +59,8 @@ pub struct Selection {
     pub api_version: String,
     /// Kind.
     pub kind: String,
-    /// None: cluster-wide.
+    /// Namespace; none selects cluster-wide.
     pub namespace: Option<String>,
-    /// kubectl's selector syntax; empty matches all.
+    /// Label selector in kubectl's syntax; empty matches all.
     pub labels: String,
 }

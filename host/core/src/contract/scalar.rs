@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A parsed JSON value; the comment at its use names the schema.
+/// A parsed JSON value; the doc of the field names its schema.
 pub type Json = serde_json::Value;
-/// RFC 6901, such as `/spec/suspend`. Empty is the whole document.
+/// A JSON pointer (RFC 6901), such as `/spec/suspend`. Empty is the whole document.
 pub type JsonPointer = String;
 /// Seconds since 1970-01-01T00:00:00Z.
 pub type Timestamp = i64;
@@ -17,20 +17,20 @@ pub type Reason = String;
 /// Name and value, sorted by name.
 pub type Pairs = BTreeMap<String, String>;
 
-/// What a run is for.
+/// The purpose of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Make a backup.
+    /// Makes a Backup.
     Backup,
-    /// Restore one.
+    /// Restores a Backup.
     Restore,
-    /// Clean up after a Backup that is being deleted.
+    /// Cleans up after a Backup that is being deleted.
     Cleanup,
 }
 
 impl Mode {
-    /// The word used in labels and templates.
+    /// Returns the word used in labels and templates.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

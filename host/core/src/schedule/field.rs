@@ -1,6 +1,6 @@
 //! The five fields of a cron expression, and the values that each takes.
 
-/// The fields, in the order they are written.
+/// A field of a cron expression, in the order of writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     Minute,
@@ -11,7 +11,7 @@ pub(super) enum Field {
 }
 
 impl Field {
-    /// The name in messages.
+    /// Returns the name for messages.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Field::Minute => "minute",
@@ -22,7 +22,7 @@ impl Field {
         }
     }
 
-    /// What may be written, for the remedy in messages.
+    /// Returns the allowed values, for messages.
     pub(super) const fn allowed(self) -> &'static str {
         match self {
             Field::Minute => "0 to 59",
@@ -43,7 +43,7 @@ impl Field {
         }
     }
 
-    /// Names of the values, from the smallest on.
+    /// Returns the names of the values, smallest first.
     const fn names(self) -> &'static [&'static str] {
         match self {
             Field::Minute | Field::Hour | Field::DayOfMonth => &[],
@@ -54,7 +54,7 @@ impl Field {
         }
     }
 
-    /// A number or a name in any case. A number may be far out of bounds; the caller checks.
+    /// Parses a number or a name in any case. The caller checks the bounds.
     pub(super) fn value(self, text: &str) -> Option<u64> {
         let named = self.names().iter().position(|name| name.eq_ignore_ascii_case(text));
         match named {

@@ -1,9 +1,9 @@
-//! One field of a cron expression: text to a set of values.
+//! Parses one field of a cron expression to a set of values.
 
 use super::error::{ItemProblem, ScheduleError};
 use super::field::Field;
 
-/// A set of values of one field, each below 64, and whether it was written as unrestricted.
+/// A set of values of one field, each below 64, and whether the field is unrestricted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Values {
     bits: u64,
@@ -19,7 +19,7 @@ impl Values {
         self.bits == 0
     }
 
-    /// Whether some item is `*` or `?` with step 1. `*/2` restricts, though it begins with a star.
+    /// Returns whether some item is `*` or `?` with step 1. `*/2` restricts, though it begins with a star.
     pub(super) const fn is_star(self) -> bool {
         self.star
     }
@@ -39,12 +39,12 @@ impl Values {
     }
 }
 
-/// All values below one.
+/// Returns the set of all values below `value`.
 fn below(value: u32) -> u64 {
     if value < 64 { (1 << value) - 1 } else { u64::MAX }
 }
 
-/// Parses one field: items separated by commas, where empty items count for nothing, as in the Go implementation.
+/// Parses one field: items separated by commas. Empty items are ignored, as in the Go implementation.
 pub(super) fn parse(field: Field, text: &str) -> Result<Values, ScheduleError> {
     let mut all = Values::default();
     for item in text.split(',').filter(|item| !item.is_empty()) {

@@ -1,5 +1,5 @@
-//! What a component may ask for and do: its declared accesses, pinned to the namespaces and the application of one run
-//! (architecture.md 5). What an administrator granted is decided by the API server, not here.
+//! Checks queries and actions of a component against its declared accesses, pinned to the namespaces and the application
+//! of one run (docs/decisions/0009-components-act-as-accounts.md). The API server checks what an administrator granted.
 
 use backstay_api::labels;
 
@@ -7,7 +7,7 @@ use super::fields;
 use super::violation::ContractViolation;
 use crate::contract::{Access, Descriptor, Guard, Json, ObjectRef, Pairs, Request, Scope, Verbs};
 
-/// What may be done with an object.
+/// A verb of an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Verb {
@@ -25,7 +25,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// As the contract calls it.
+    /// Returns the contract's name of the verb.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,37 +64,37 @@ impl Verb {
     }
 }
 
-/// Whose mark an object has to bear so that a run owns it.
+/// The labels that make an object a run's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// The run with this uid.
+    /// The label with this run uid.
     Run(String),
-    /// The BackupJob of this namespace and name, of the Go implementation.
+    /// The labels of the Go implementation, with namespace and name of a BackupJob.
     Legacy {
-        /// Its namespace.
+        /// Namespace of the BackupJob.
         namespace: String,
-        /// Its name.
+        /// Name of the BackupJob.
         name: String,
     },
 }
 
-/// What a run is pinned to. Settled by the host before the guest is asked.
+/// The namespaces, application and owners that bound the accesses of one run.
 #[derive(Clone, Debug)]
 pub struct Pins {
     /// Namespace of the run.
     pub namespace: String,
     /// Uid of the run.
     pub run_uid: String,
-    /// The application acted on.
+    /// The application that the run acts on.
     pub application: ObjectRef,
-    /// Who owns what the run may delete: the run, and the run that made its Backup.
+    /// Owners of the objects that the run may delete: the run, and the run that made its Backup.
     pub owners: Vec<Owner>,
-    /// Namespaces outside the run's, with the names in force.
+    /// Namespaces other than the run's, by the descriptor's key, with their configured names.
     pub namespaces: Pairs,
 }
 
 impl Pins {
-    /// The pins of the run that a call is made for. On restore and cleanup it also owns what was made for its Backup.
+    /// Returns the pins of the run of a request. On restore and cleanup the run also owns the objects made for its Backup.
     #[must_use]
     pub fn of(request: &Request) -> Self {
         let namespace = request.run.namespace.clone().unwrap_or_default();
@@ -115,7 +115,7 @@ impl Pins {
         self.application.namespace.as_deref().unwrap_or(&self.namespace)
     }
 
-    /// Whether the run owns an object, by its labels.
+    /// Returns whether the run owns an object, by its labels.
     #[must_use]
     pub fn own(&self, object: &Json) -> bool {
         let label = |key: &str| label(object, key);
@@ -128,15 +128,15 @@ impl Pins {
         })
     }
 
-    /// Whether a write that sets `set` marks an object that is there, and that the run does not own, as somebody's own:
-    /// what a run owns it may delete, so only what it makes gets a mark.
+    /// Returns whether a write of `set` changes the ownership labels of an existing object that the run does not own. A run
+    /// may delete its own objects, so it may label only objects that it creates.
     #[must_use]
     pub fn marks(&self, set: &Json, before: &Json) -> bool {
         let foreign = |mark: &str| label(set, mark).is_some() && label(set, mark) != label(before, mark);
         !self.own(before) && MARKS.into_iter().any(foreign)
     }
 
-    /// `value` with the words in it replaced, in one pass: what a word stands for is a tenant's to choose, and is text.
+    /// Substitutes the words in `value`, in one pass: tenants choose the names, so a word inside a name is text.
     fn in_words(&self, value: &str) -> String {
         let mut text = String::new();
         let mut rest = value;
@@ -156,7 +156,7 @@ impl Pins {
 
     fn holds(&self, guard: &Guard, object: &Json) -> bool {
         let Some(found) = object.pointer(&guard.at).and_then(Json::as_str) else { return false };
-        // The component's own `*`, and not one in the name of an application.
+        // Only the component's `*` is a wildcard, not one in the name of an application.
         match guard.value.strip_suffix('*') {
             Some(beginning) => found.starts_with(&self.in_words(beginning)),
             None => found == self.in_words(&guard.value),
@@ -167,21 +167,21 @@ impl Pins {
 /// Words in the value of a guard that tie an object to the run or its application.
 const WORDS: [&str; 4] = ["{namespace}", "{run-uid}", "{application}", "{target-namespace}"];
 
-/// Labels that say whose an object is.
+/// Ownership labels.
 const MARKS: [&str; 3] = [labels::RUN_UID, labels::OWNED_BY_NAME, labels::OWNED_BY_NAMESPACE];
 
 fn label<'a>(object: &'a Json, key: &str) -> Option<&'a str> {
     object["metadata"]["labels"].get(key).and_then(Json::as_str)
 }
 
-/// Whether a write that sets `set` says whose the object is.
+/// Returns whether `set` has ownership labels.
 #[must_use]
 pub fn has_marks(set: &Json) -> bool {
     MARKS.iter().any(|mark| label(set, mark).is_some())
 }
 
-/// The first access outside the namespaces of run and target that no guard ties to the tenant: it needs an
-/// administrator's word.
+/// Returns the first access outside the namespaces of run and target that no guard ties to the tenant. An administrator
+/// has to allow it.
 #[must_use]
 pub fn unguarded(descriptor: &Descriptor) -> Option<&Access> {
     let ties = |guard: &Guard| WORDS.iter().any(|word| guard.value.contains(word));
@@ -191,23 +191,23 @@ pub fn unguarded(descriptor: &Descriptor) -> Option<&Access> {
         .find(|a| matches!(a.scope, Scope::Cluster | Scope::Named(_)) && !a.guards.iter().any(ties))
 }
 
-/// What the accesses say of a write that the component declared.
+/// The result of [`Reach::allows`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowed {
-    /// It may be made.
+    /// The write is allowed.
     Yes,
-    /// The object as it is is hidden from the accesses that allow such a write: to the component it is not there.
+    /// The guards hide the existing object from the accesses that allow the write: to the component it does not exist.
     Hidden,
 }
 
-/// A component's accesses in one run.
+/// The accesses of a component in one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Grants<'a> {
     descriptor: &'a Descriptor,
     pins: &'a Pins,
 }
 
-/// The accesses that allow one verb on the objects of one kind in one place. There is at least one.
+/// The accesses, at least one, that allow a verb on the objects of one kind in one place.
 #[derive(Clone, Debug)]
 pub struct Reach<'a> {
     accesses: Vec<&'a Access>,
@@ -215,22 +215,22 @@ pub struct Reach<'a> {
 }
 
 impl<'a> Grants<'a> {
-    /// The accesses of `descriptor` in the run that `pins` describes.
+    /// Returns the accesses of `descriptor` in the run that `pins` describes.
     #[must_use]
     pub fn new(descriptor: &'a Descriptor, pins: &'a Pins) -> Self {
         Self { descriptor, pins }
     }
 
-    /// Whether this is the run's application, which may always be read.
+    /// Returns whether this is the run's application, which may always be read.
     #[must_use]
     pub fn is_application(&self, object: &ObjectRef) -> bool {
         *object == self.pins.application
     }
 
-    /// The accesses that allow `verb` on objects of this kind in this namespace (none: cluster-wide).
+    /// Returns the accesses that allow `verb` on objects of this kind in this namespace (none: cluster-wide).
     ///
     /// # Errors
-    /// No access does: the component asks for what it did not declare, or for what nobody gets.
+    /// The component declares no such access, or the host allows it to nobody.
     pub fn reach(
         &self,
         verb: Verb,
@@ -275,35 +275,35 @@ impl<'a> Grants<'a> {
     }
 }
 
-/// The groups whose objects the host keeps for itself.
+/// Returns whether only the host may access objects of this group.
 fn is_the_hosts(group: &str) -> bool {
     matches!(group, "backups.cozystack.io" | "strategy.backups.cozystack.io" | "backstay.dev")
 }
 
 impl<'a> Reach<'a> {
-    /// How the API server serves the kind, as declared.
+    /// Returns the first access, for the kind's plural and version.
     #[must_use]
     pub fn access(&self) -> &'a Access {
         self.accesses[0]
     }
 
-    /// Whether what is there has to be read before it is changed, because a guard says something about it.
+    /// Returns whether the object has to be read before a write, because an access has guards.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
         self.accesses.iter().any(|a| !a.guards.is_empty())
     }
 
-    /// Whether the guards of some access hold for an object. One for which they do not is not shown.
+    /// Returns whether the guards of some access hold for an object. The component sees no other objects.
     #[must_use]
     pub fn shows(&self, object: &Json) -> bool {
         self.accesses.iter().any(|a| self.holds(a, object))
     }
 
-    /// Checks a write: `set` is the part that is written, `before` the object as it is, if it is there, and `after` as it
-    /// would become. One access has to allow all of it.
+    /// Checks a write of `set`, which turns the object `before`, if it exists, into `after`. One access has to allow all of
+    /// the write.
     ///
     /// # Errors
-    /// No access does, whatever is there.
+    /// No access allows the write, whatever `before` is.
     pub fn allows(
         &self,
         verb: Verb,
@@ -342,8 +342,8 @@ impl<'a> Reach<'a> {
     }
 }
 
-/// What a manifest sets, without what only says which object it is, and without the mark of the run, which an object gets
-/// when it is made.
+/// Returns the fields that a manifest sets, without the object's identity and the label with the run's uid, which the
+/// host adds to a new object.
 fn stripped(verb: Verb, manifest: &Json) -> Json {
     let mut set = manifest.clone();
     let Some(fields) = set.as_object_mut() else { return set };

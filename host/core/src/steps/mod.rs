@@ -1,6 +1,6 @@
-//! Runs of the contract's resource world: what a component may touch, how a wake goes, and what is kept of a run.
+//! Runs in steps: the accesses of a component, the course of a wake, and the Secrets with checkpoints.
 //!
-//! Nothing here reads or writes anything. The shell asks these modules before it does what a guest wants.
+//! Nothing here does I/O. The shell asks these modules before it carries out a decision of a component.
 
 mod access;
 mod checkpoint;

@@ -1,14 +1,14 @@
-//! How a run ends whose guest breaks the contract.
+//! Violations of the contract.
 
 use backstay_api::conditions::reasons;
 
-/// A guest broke a rule of the contract: the run ends, and the message names the rule.
+/// A component broke a rule of the contract, which ends the run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ContractViolation {
     /// Reason of the condition, the Event and the metric.
     pub reason: &'static str,
-    /// What was done, and which rule forbids it.
+    /// The offence and the rule.
     pub message: String,
 }
 

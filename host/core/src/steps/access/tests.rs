@@ -51,7 +51,7 @@ fn pins() -> Pins {
 }
 
 #[test]
-fn a_run_with_a_backup_owns_what_was_made_for_that_too() {
+fn a_run_with_a_backup_owns_the_objects_made_for_it_too() {
     let object = |kind: &str, name: &str| ObjectRef {
         api_version: "v1".into(),
         kind: kind.into(),
@@ -99,7 +99,7 @@ fn get() -> Verbs {
 }
 
 #[test]
-fn what_is_not_declared_is_refused_by_verb_kind_version_and_place() {
+fn an_undeclared_verb_kind_version_or_place_is_refused() {
     let (d, p) = (descriptor(vec![access("Pod", get())]), pins());
     let grants = Grants::new(&d, &p);
     assert!(grants.reach(Verb::Get, "v1", "Pod", Some("tenant-a")).is_ok());
@@ -148,7 +148,7 @@ fn a_named_namespace_is_the_one_in_force() {
 }
 
 #[test]
-fn guards_hide_what_they_do_not_hold_for() {
+fn guards_hide_objects_for_which_they_do_not_hold() {
     let guard = |at: &str, value: &str| Guard { at: at.into(), value: value.into() };
     let guarded = Access {
         guards: vec![guard("/spec/cluster", "{application}"), guard("/metadata/name", "copy-*")],
@@ -215,7 +215,7 @@ fn fields_bind_apply_and_patch_and_not_create() {
 }
 
 #[test]
-fn what_a_word_of_a_guard_stands_for_is_text() {
+fn words_in_substituted_names_are_text() {
     let mut p = pins();
     let guard = |value: &str| Guard { at: "/metadata/name".into(), value: value.into() };
     let named = |name: &str| json!({"metadata": {"name": name}});
@@ -229,7 +229,7 @@ fn what_a_word_of_a_guard_stands_for_is_text() {
 }
 
 #[test]
-fn only_what_a_run_makes_or_owns_gets_a_mark() {
+fn only_objects_that_the_run_creates_or_owns_get_ownership_labels() {
     let p = pins();
     let with = |marks: Json| json!({"metadata": {"labels": marks}});
     let (run, name) = ("backstay.dev/run-uid", "backups.cozystack.io/owned-by.BackupJobName");
@@ -284,7 +284,7 @@ fn identity_and_the_mark_of_the_run_are_no_fields() {
 }
 
 #[test]
-fn a_patch_does_not_mark_what_is_there_as_the_runs_own() {
+fn a_patch_does_not_make_an_existing_object_the_runs_own() {
     let patching =
         Access { fields: vec!["/data".into()], ..access("Pod", Verbs { patch: true, ..Verbs::default() }) };
     let (d, p) = (descriptor(vec![patching]), pins());
@@ -308,7 +308,7 @@ fn accesses_add_up() {
 }
 
 #[test]
-fn a_run_owns_what_bears_its_uid_or_the_marks_of_the_go_implementation() {
+fn a_run_owns_objects_with_its_uid_or_the_labels_of_the_go_implementation() {
     let p = pins();
     let with = |marks: Json| json!({"metadata": {"labels": marks}});
     assert!(p.own(&with(json!({"backstay.dev/run-uid": "u1"}))));

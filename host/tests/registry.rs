@@ -1,11 +1,11 @@
-//! Which components a controller takes, by what they say of themselves.
+//! Which components a controller loads, by their descriptors.
 
 use std::path::{Path, PathBuf};
 
 use backstay::components::registry::{Registry, RegistryError};
 use backstay_engine::{Engine, EngineConfig};
 
-/// A folder with the component of a directory of the workspace under each of these names.
+/// Makes a folder with the component of a workspace directory under each of these names.
 fn folder(name: &str, strategy: &str, files: &[&str]) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(strategy);
     let bytes = backstay_testing::build(&source).expect("the strategy builds");

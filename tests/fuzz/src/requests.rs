@@ -1,4 +1,4 @@
-//! Requests: what a guest does with a run whose every part may be hostile, from the contract's types to its answer.
+//! Requests: calls a guest with a run whose every part may be hostile.
 
 use backstay_sdk::bindings::about::backstay::strategy::types as wit;
 use backstay_sdk::bindings::about::exports::backstay::strategy::about::Guest as _;
@@ -12,22 +12,22 @@ use serde_json::{Value, json};
 use crate::choose::Choose;
 use crate::{reports, templates};
 
-/// Levels of nesting that the host takes in an answer (`JSON_DEPTH` in `docs/limits.md`).
+/// Deepest nesting of an answer (`JSON_DEPTH` in `docs/limits.md`).
 const JSON_DEPTH: usize = 100;
 
-/// A run, and what became of its pod.
+/// A run, and the result of its pod.
 #[derive(Clone, Debug)]
 pub struct Input {
     /// The run; its spec is any JSON.
     pub request: Request<Value>,
     /// The live object.
     pub application: Option<Value>,
-    /// The Job that ended.
+    /// The finished Job.
     pub ended: PodResult,
 }
 
 impl Input {
-    /// The run that the bytes stand for.
+    /// Makes the run of the bytes.
     #[must_use]
     pub fn of(input: &[u8]) -> Self {
         let mut choose = Choose::new(input);
@@ -81,7 +81,7 @@ impl Input {
     }
 }
 
-/// A spec of the Job strategy, as it should be, or with a part that should not, or nothing of the kind.
+/// Returns a spec of the Job strategy: valid, with an invalid part, or any JSON.
 fn spec(choose: &mut Choose<'_>) -> Value {
     if choose.once_in(10) {
         return choose.json(3);
@@ -124,10 +124,10 @@ fn spec(choose: &mut Choose<'_>) -> Value {
     spec
 }
 
-/// The guest's side of a call: the request is decoded, the strategy asked, the answer written.
+/// Checks the guest's side of a call: decodes the request, calls the strategy, encodes the answer.
 ///
 /// # Errors
-/// What is wrong.
+/// The fault.
 pub fn guest(input: &[u8]) -> Result<(), String> {
     let input = Input::of(input);
     let application = input.application.as_ref().map(Value::to_string);
@@ -187,7 +187,7 @@ fn of_findings(findings: &[wit::Diagnostic]) -> Result<(), String> {
     }
 }
 
-/// Levels of nesting.
+/// Returns the depth of the nesting.
 #[must_use]
 pub fn depth(value: &Value) -> usize {
     1 + match value {

@@ -1,5 +1,5 @@
-//! The same inputs through the built component, in the sandbox: whatever it is told, it answers within its limits. A trap,
-//! an exhausted limit or an answer that breaks the contract is a fault.
+//! Runs the inputs in the built component, in the sandbox. A trap, an exhausted limit or an answer that breaks the contract
+//! is a fault.
 
 #![allow(clippy::print_stdout, reason = "what the inputs cost is what is looked for here")]
 

@@ -1,5 +1,4 @@
-//! What the undisturbed run of each scenario must leave, in absolute terms: a plan is judged by comparison, and what it is
-//! compared with must be right.
+//! Checks the end of each undisturbed run in absolute terms, since plans are only compared with it.
 
 use backstay_core::job::end;
 use kube::ResourceExt;
@@ -9,7 +8,7 @@ use super::compare::Snapshot;
 use super::ledger::Found;
 use super::plan::Scenario;
 
-/// What is wrong with the end of an undisturbed run.
+/// Returns the faults in the end of an undisturbed run.
 pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut check = |right: bool, what: &str| {

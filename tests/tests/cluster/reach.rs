@@ -1,5 +1,5 @@
-//! What a guest reaches on a real API server and what it does not: guards, marks, Secrets, preconditions, several actions in
-//! one act.
+//! Bounds of a component on a real API server: guards, ownership labels, Secrets, preconditions, several actions in one
+//! act.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -46,7 +46,7 @@ async fn what_a_guard_hides_is_neither_patched_nor_purged_though_it_was_read_liv
     assert!(refused(&told[5]).contains("is not this run's"), "{}", told[5]);
     assert_eq!(told[6]["refused"], "NotTried");
 
-    // Read live by an access without guards, and purged by one with them.
+    // One access without guards reads it live, another with guards purges it.
     let uid = w.api::<NetworkPolicy>().get("other").await.unwrap().metadata.uid;
     let delete = json!({"delete": {"object": policy("other"), "uid": uid}});
     rewrite(&w, json!({"backup": [{"get": {"object": policy("other"), "live": true}}, delete]})).await;
@@ -105,7 +105,7 @@ async fn several_actions_are_done_in_order_and_none_after_the_first_that_fails()
         return;
     };
     make(&w, "theirs", json!({"a": "0"})).await;
-    // Over 1 MiB as text, though not as bytes.
+    // Larger than 1 MiB as base64, though not as bytes.
     let large = "\"".repeat(600 * 1024);
     let _: ConfigMap = w
         .create(json!({"metadata": {"name": "large", "labels": {"of": "this"}}, "data": {"a": large}}))
@@ -123,7 +123,7 @@ async fn several_actions_are_done_in_order_and_none_after_the_first_that_fails()
     }
     assert_eq!(told[6]["object"]["data"], json!({"a": "0"}));
     assert_eq!((&told[7]["refused"], &told[8]["done"]), (&json!("NotFound"), &Value::Null));
-    // In the foreground it goes when Kubernetes has looked at what depends on it.
+    // A deletion in the foreground ends once Kubernetes has deleted the dependents.
     assert!(told[9]["error"] == "NotFound" || told[9]["object"]["name"] == "one", "{}", told[9]);
     w.until_gone::<ConfigMap>("one").await;
     assert_eq!((&told[10]["error"], &told[11]["object"]["name"]), (&json!("TooLarge"), &json!("large")));

@@ -1,25 +1,25 @@
-//! Every crash point, every fault of the API server, every watch event: enumerated from what an undisturbed run does.
+//! Every crash point, every fault of the API server and every watch event, enumerated from an undisturbed run.
 //!
-//! Run by `make test`, or alone by `make faults`, where these make it play less:
+//! Run by `make test`, or alone by `make faults`. These variables select plans:
 //! - `BACKSTAY_FAULT_PLAN='backup | answer 500 x5 | create jobs #1'`: one plan, by the line that a failure prints;
 //! - `BACKSTAY_FAULT_SCENARIO=restore`: one scenario;
 //! - `BACKSTAY_FAULT_FIRST=1`: up to the first plan that breaks something.
 //!
-//! `BACKSTAY_FAULT_LOG=1` shows what the controllers log.
+//! `BACKSTAY_FAULT_LOG=1` shows the controllers' log.
 
 use std::collections::BTreeMap;
 
 use backstay_tests::faults::{Baseline, Plan, Played, Scenario, Theatre, plans};
 
-/// Plans that are played at once: they mostly wait.
+/// Plans at a time; they mostly wait.
 const AT_ONCE: usize = 32;
 
-/// What is known of the undisturbed run of a scenario, and of the plans that come from it.
+/// Bounds on the undisturbed run of a scenario, and on its plans.
 struct Known {
     scenario: Scenario,
-    /// At least so many plans: fewer mean that something is not seen any more.
+    /// Fewest plans: fewer mean that some traffic is not seen any more.
     plans: usize,
-    /// Reads and writes of the API server that it may cost at most, Events apart.
+    /// Most reads and writes of the API server, without Events.
     traffic: (usize, usize),
 }
 

@@ -1,10 +1,10 @@
-//! The program itself, killed with SIGKILL at 20 moments. Alone in its test binary: it sees every namespace of the cluster.
+//! The program, killed with SIGKILL at 20 moments. Alone in its test binary, since it sees every namespace of the cluster.
 
 use backstay_tests::faults::Theatre;
 
-/// From its start to after all is done.
+/// Number of kills, from the program's start to after its last work.
 const MOMENTS: u32 = 20;
-/// How many runs must have been struck before they began, and how many midway, for the moments to mean anything.
+/// Fewest runs killed before they began, and fewest in progress, for the moments to mean anything.
 const BEFORE: usize = 9;
 const MIDWAY: usize = 9;
 

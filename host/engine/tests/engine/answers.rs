@@ -1,4 +1,4 @@
-//! Answers that break a rule of the contract: each is refused, and says which rule and where.
+//! Answers that break a rule of the contract: each is refused with the rule and the place.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::attacks::load;
 use crate::guest::Guest;
 use crate::requests::{NOW, ended, request, view};
 
-/// A function, its answer, and where that is said to be wrong.
+/// A function, its answer, and the place of the error.
 type Lie = (&'static str, Value, &'static str);
 
 fn long(bytes: usize) -> String {

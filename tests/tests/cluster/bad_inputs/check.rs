@@ -1,4 +1,4 @@
-//! Whether it came as the table says.
+//! Checks the results of a row.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Waits until an object says what it should, or has ended otherwise.
+    /// Waits until an object has the expected content, or has ended otherwise.
     async fn told(&mut self, told: &Told) -> Result<(), String> {
         let (api, name) = self.reach(&told.of)?;
         let namespace = self.namespace().to_owned();
@@ -107,7 +107,7 @@ impl Stage<'_> {
     async fn refused(&mut self, create: &Value, says: &[String]) -> Result<(), String> {
         let (kind, object) = object(placed(create, self.namespace()))?;
         let api = kind.api(&self.world.client, self.namespace());
-        // A policy takes a moment to be in force; nothing is made of what is accepted until then.
+        // A policy takes a moment to be in force; objects accepted until then have no effect.
         let dry = PostParams { dry_run: true, ..PostParams::default() };
         let mut every = tokio::time::interval(Duration::from_millis(300));
         loop {
@@ -130,7 +130,7 @@ impl Stage<'_> {
             let api = find(word)?.api(&self.world.client, self.namespace());
             for object in api.list(&ListParams::default()).await.map_err(|e| e.to_string())? {
                 let object = json(&object);
-                // As JSON would write it, without the quotes around.
+                // The text as JSON writes it, without the quotes around.
                 let written = Value::from(text).to_string();
                 if object.to_string().contains(written.trim_matches('"')) {
                     return Err(format!("{text:?} stands in {word}: {object}"));
@@ -161,7 +161,7 @@ impl Stage<'_> {
     }
 }
 
-/// What the object says of itself, by a condition.
+/// Returns phase, and reason and message of a condition.
 fn seen(object: &Value, type_: &str) -> Seen {
     let condition = condition(object, type_);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -178,7 +178,7 @@ fn condition<'a>(object: &'a Value, type_: &str) -> &'a Value {
     conditions.and_then(|all| all.iter().find(|c| c["type"] == type_)).unwrap_or(NONE)
 }
 
-/// How what the object says differs from what it should; `None` if it does not.
+/// Returns the difference between an object and its expected content.
 fn differs(object: &Value, told: &Told, namespace: &str) -> Option<String> {
     let seen = seen(object, &told.condition);
     if let Some(phase) = &told.phase
@@ -191,7 +191,7 @@ fn differs(object: &Value, told: &Told, namespace: &str) -> Option<String> {
     {
         return Some(format!("its reason is {:?}", seen.reason));
     }
-    // A run that failed tells the same in its status, where people look first.
+    // The message of a failed run is in its status too, where people look first.
     if told.phase.as_deref() == Some("Failed") && object["status"]["message"] != seen.message.as_str() {
         return Some("status.message is not the message of the condition".to_owned());
     }

@@ -1,7 +1,7 @@
 //! A simulated node: a Node object that stays ready, and pods on it that run and end without containers.
 //!
-//! It replaces a kubelet for hundreds of pods whose work does not matter; Kubernetes' own handling of Jobs and pods is
-//! real. A pod's annotations decide how it ends, see [`MESSAGE`] and [`EXIT_CODE`].
+//! The node replaces a kubelet for hundreds of pods whose work does not matter; Kubernetes' own handling of Jobs and pods
+//! is real. A pod's annotations decide how it ends, see [`MESSAGE`] and [`EXIT_CODE`].
 
 use std::time::Duration;
 

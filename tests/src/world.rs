@@ -188,7 +188,7 @@ impl World {
     /// Like [`World::until`], with a limit.
     pub async fn until_within<K>(
         &self,
-        patience: Duration,
+        limit: Duration,
         name: &str,
         what: &str,
         wanted: impl Fn(&K) -> bool + Send + Sync,
@@ -205,7 +205,7 @@ impl World {
     {
         let api = self.api::<K>();
         let reached = await_condition(api.clone(), name, |found: Option<&K>| found.is_some_and(&wanted));
-        match tokio::time::timeout(patience, reached).await {
+        match tokio::time::timeout(limit, reached).await {
             Ok(found) => found.expect("the object can be watched").expect("the object is there"),
             Err(_) => {
                 let last = api.get_opt(name).await.ok().flatten().map(|o| serde_json::to_string_pretty(&o));
@@ -247,8 +247,8 @@ impl World {
     }
 
     /// Like [`World::failed`], with a limit.
-    pub async fn backup_fails_within(&self, patience: Duration, name: &str) -> (String, String) {
-        let job: BackupJob = self.until_within(patience, name, "ended", |j| ended(phase(j))).await;
+    pub async fn backup_fails_within(&self, limit: Duration, name: &str) -> (String, String) {
+        let job: BackupJob = self.until_within(limit, name, "ended", |j| ended(phase(j))).await;
         assert_eq!(phase(&job), "Failed", "{:?}", job.status);
         let status = job.status.expect("a status");
         (ready(&status.conditions).1, status.message.expect("a message"))

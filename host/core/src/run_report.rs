@@ -16,7 +16,7 @@ use crate::steps::ContractViolation;
 
 /// How often a blocked run is reconciled without an event.
 const BLOCKED_RECHECK: Duration = Duration::from_secs(60);
-/// From this many failures in a row on, a transient error of the API server is shown on the run.
+/// Number of failures in a row from which on the run's status shows a transient error of the API server.
 const VISIBLE: u32 = 4;
 /// The shortest pause after a conflict.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(50);

@@ -52,9 +52,9 @@ pub fn run(plan: Plan, mut target: impl FnMut(&[u8]) -> Result<(), String>) -> (
 /// The fault.
 pub fn judge(target: &mut impl FnMut(&[u8]) -> Result<(), String>, input: &[u8]) -> Result<(), String> {
     catch_unwind(AssertUnwindSafe(|| target(input))).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().map(String::as_str);
-        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message");
-        Err(format!("it panicked: {said}"))
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message");
+        Err(format!("it panicked: {text}"))
     })
 }
 

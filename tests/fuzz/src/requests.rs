@@ -131,21 +131,21 @@ fn spec(choose: &mut Choose<'_>) -> Value {
 pub fn guest(input: &[u8]) -> Result<(), String> {
     let input = Input::of(input);
     let application = input.application.as_ref().map(Value::to_string);
-    let shown = || format!("{:?}", input.request.spec.as_ref().map(Value::to_string));
-    match Component::<Job>::render(told(&input.request), application) {
+    let spec_text = || format!("{:?}", input.request.spec.as_ref().map(Value::to_string));
+    match Component::<Job>::render(wit_request(&input.request), application) {
         Ok(run) => of_run(&run),
         Err(failure) => of_failure(&failure),
     }
-    .map_err(|fault| format!("render: {fault}: {}", shown()))?;
-    match Component::<Job>::parse(told(&input.request), told_end(&input.ended)) {
+    .map_err(|fault| format!("render: {fault}: {}", spec_text()))?;
+    match Component::<Job>::parse(wit_request(&input.request), wit_result(&input.ended)) {
         Ok(outcome) => of_outcome(&outcome),
         Err(failure) => of_failure(&failure),
     }
-    .map_err(|fault| format!("parse: {fault}: {} {:?}", shown(), input.ended))?;
+    .map_err(|fault| format!("parse: {fault}: {} {:?}", spec_text(), input.ended))?;
     let strategy = input.request.spec.as_ref().map_or("null".to_owned(), Value::to_string);
-    let kind = told(&input.request).strategy_kind;
+    let kind = wit_request(&input.request).strategy_kind;
     of_findings(&Component::<Job>::validate(kind, strategy, None, None))
-        .map_err(|fault| format!("validate: {fault}: {}", shown()))
+        .map_err(|fault| format!("validate: {fault}: {}", spec_text()))
 }
 
 fn of_run(run: &wit::PodRun) -> Result<(), String> {
@@ -197,7 +197,7 @@ pub fn depth(value: &Value) -> usize {
     }
 }
 
-fn told(request: &Request<Value>) -> wit::Request {
+fn wit_request(request: &Request<Value>) -> wit::Request {
     let group_kind = |v: &GroupKind| wit::GroupKind { group: v.group.clone(), kind: v.kind.clone() };
     let object = |v: &ObjectRef| wit::ObjectRef {
         api_version: v.api_version.clone(),
@@ -236,7 +236,7 @@ fn told(request: &Request<Value>) -> wit::Request {
     }
 }
 
-fn told_end(ended: &PodResult) -> wit::PodResult {
+fn wit_result(ended: &PodResult) -> wit::PodResult {
     let container = |c: &backstay_sdk::Container| wit::Container {
         name: c.name.clone(),
         exit_code: c.exit_code,

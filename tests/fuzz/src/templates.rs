@@ -149,30 +149,30 @@ pub fn minijinja(input: &[u8]) -> Result<(), String> {
 fn judge(input: &Input) -> Result<(), String> {
     let (outcome, cost) = cost_of(|| input.render(&input.options));
     let bounds = input.options.bounds;
-    let shown = || format!("{}\nin {:?}", input.template, input.dialect);
+    let input_text = || format!("{}\nin {:?}", input.template, input.dialect);
     // Building a string holds several copies of it; an item takes some hundred bytes.
     let held = FREE_BYTES
         + 8 * bounds.string_bytes
         + 4 * bounds.output_bytes
         + 600 * bounds.items.min(bounds.work as usize);
     if cost.peak > held as i64 {
-        return Err(format!("it held {} bytes, more than {held}: {}", cost.peak, shown()));
+        return Err(format!("it held {} bytes, more than {held}: {}", cost.peak, input_text()));
     }
     let asked = FREE_ALLOCATIONS + 24 * bounds.work;
     if cost.allocations > asked {
         return Err(format!(
             "it asked for memory {} times, more than {asked}: {}",
             cost.allocations,
-            shown()
+            input_text()
         ));
     }
     match &outcome {
         Ok(rendered) => well_rendered(input, rendered),
-        Err(findings) => well_told(input, findings),
+        Err(findings) => check_findings(input, findings),
     }
-    .map_err(|fault| format!("{fault}: {}", shown()))?;
+    .map_err(|fault| format!("{fault}: {}", input_text()))?;
     if outcome != input.render(&input.options) {
-        return Err(format!("it renders otherwise a second time: {}", shown()));
+        return Err(format!("it renders otherwise a second time: {}", input_text()));
     }
     Ok(())
 }
@@ -213,7 +213,7 @@ fn well_rendered(input: &Input, rendered: &Rendered) -> Result<(), String> {
 }
 
 /// Checks a refused render.
-fn well_told(input: &Input, findings: &[Finding]) -> Result<(), String> {
+fn check_findings(input: &Input, findings: &[Finding]) -> Result<(), String> {
     if findings.is_empty() {
         return Err("it was refused without a cause".to_owned());
     }

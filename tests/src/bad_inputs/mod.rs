@@ -161,7 +161,8 @@ pub struct PodOf {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Check {
     /// The content of an object.
-    Told(Told),
+    #[serde(rename = "told")]
+    Content(Content),
     /// An Event.
     Event {
         /// The object that the Event is about.
@@ -192,7 +193,7 @@ pub enum Check {
 /// The expected content of an object.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Told {
+pub struct Content {
     /// The object.
     pub of: Target,
     /// `status.phase` of the object.
@@ -338,10 +339,10 @@ mod tests {
     fn every_row_that_fails_says_what_to_do() {
         for row in Table::load().rows {
             for check in &row.then {
-                if let Check::Told(told) = check
-                    && told.phase.as_deref() == Some("Failed")
+                if let Check::Content(content) = check
+                    && content.phase.as_deref() == Some("Failed")
                 {
-                    assert!(told.reason.is_some() && !told.says.is_empty(), "{}", row.id);
+                    assert!(content.reason.is_some() && !content.says.is_empty(), "{}", row.id);
                 }
             }
         }

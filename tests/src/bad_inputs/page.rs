@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use backstay_api::conditions::reasons;
 
-use super::{Action, Check, Row, Table, Told};
+use super::{Action, Check, Content, Row, Table};
 
 const HEAD: &str = "\
 # What went wrong, what to do
@@ -79,7 +79,7 @@ fn places(row: &Row) -> Vec<(String, String, Vec<String>)> {
     };
     let end = end(row);
     for action in &row.when {
-        if let Action::Until(Check::Told(Told { of, reason: Some(word), says, .. })) = action
+        if let Action::Until(Check::Content(Content { of, reason: Some(word), says, .. })) = action
             && !GOOD.contains(&word.as_str())
         {
             let outcome = match of.kind.as_str() {
@@ -91,7 +91,7 @@ fn places(row: &Row) -> Vec<(String, String, Vec<String>)> {
     }
     for check in &row.then {
         match check {
-            Check::Told(Told { of, reason: Some(word), condition, says, .. })
+            Check::Content(Content { of, reason: Some(word), condition, says, .. })
                 if !GOOD.contains(&word.as_str()) =>
             {
                 let outcome = match of.kind.as_str() {
@@ -115,13 +115,13 @@ fn places(row: &Row) -> Vec<(String, String, Vec<String>)> {
 /// Returns the end of the run.
 fn end(row: &Row) -> &'static str {
     let phase = row.then.iter().find_map(|check| match check {
-        Check::Told(told) if matches!(told.of.kind.as_str(), "BackupJob" | "RestoreJob") => {
-            told.phase.as_deref()
+        Check::Content(content) if matches!(content.of.kind.as_str(), "BackupJob" | "RestoreJob") => {
+            content.phase.as_deref()
         }
         _ => None,
     });
     let gone = |check: &Check| matches!(check, Check::Gone(targets) if targets.iter().any(|t| t.kind.ends_with("Job")));
-    let plan = |check: &Check| matches!(check, Check::Told(told) if told.of.kind == "Plan");
+    let plan = |check: &Check| matches!(check, Check::Content(content) if content.of.kind == "Plan");
     match phase {
         Some("Failed") => "fails",
         Some("Succeeded") => "succeeds",

@@ -156,13 +156,13 @@ mod tests {
 
     #[test]
     fn lists_and_watches_show_one_namespace() {
-        let shown = |uri: &str| scoped(&uri.parse().expect("a URI"), "a").to_string();
-        assert_eq!(shown("/api/v1/pods?limit=500"), "/api/v1/namespaces/a/pods?limit=500");
+        let restricted = |uri: &str| scoped(&uri.parse().expect("a URI"), "a").to_string();
+        assert_eq!(restricted("/api/v1/pods?limit=500"), "/api/v1/namespaces/a/pods?limit=500");
         assert_eq!(
-            shown("/apis/backups.cozystack.io/v1alpha1/backupclasses?watch=true"),
+            restricted("/apis/backups.cozystack.io/v1alpha1/backupclasses?watch=true"),
             "/apis/backups.cozystack.io/v1alpha1/backupclasses?watch=true&fieldSelector=metadata.name%3Da"
         );
         let one = "/api/v1/namespaces/b/pods/c/log?x=y";
-        assert_eq!(shown(one), one);
+        assert_eq!(restricted(one), one);
     }
 }

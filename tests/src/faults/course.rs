@@ -20,7 +20,7 @@ use super::stage::{Stage, object};
 /// The progress of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// It has not begun.
+    /// The run has not begun.
     Before,
     /// The run has begun and not ended.
     Midway,
@@ -72,7 +72,7 @@ impl Stage {
                 self.until("nightly", done, within).await
             }
             Scenario::Plan => {
-                let done = |plan: Option<&Plan>| plan.is_some_and(|p| settled(p) >= 2);
+                let done = |plan: Option<&Plan>| plan.is_some_and(|p| recorded_slots(p) >= 2);
                 self.until("hourly", done, within).await
             }
         }
@@ -102,8 +102,8 @@ impl Stage {
             }
             Scenario::Plan => {
                 let plan = self.api::<Plan>().get_opt("hourly").await?;
-                let settled = plan.as_ref().map_or(0, settled);
-                (settled > 0, settled >= 2)
+                let recorded = plan.as_ref().map_or(0, recorded_slots);
+                (recorded > 0, recorded >= 2)
             }
         };
         Ok(match (begun, over) {
@@ -170,7 +170,7 @@ fn waits(job: &BackupJob) -> bool {
 }
 
 /// Counts the slots of a Plan that have fired or are recorded as missed.
-fn settled(plan: &Plan) -> i64 {
+fn recorded_slots(plan: &Plan) -> i64 {
     let counts = plan.status.as_ref().and_then(|s| s.counts);
     counts.map_or(0, |c| c.fired + c.missed)
 }

@@ -11,7 +11,7 @@ use super::compare::{Snapshot, differences};
 use super::expected;
 use super::ledger::{End, Found, is_terminal};
 use super::plan::{Scenario, Trouble};
-use super::play::Theatre;
+use super::play::Harness;
 use super::stage::Stage;
 
 /// How long after the end the last writes may come: a watch that is refused five times is down for half a minute.
@@ -114,10 +114,10 @@ fn reason(end: &End, undisturbed: &Snapshot, trouble: &Trouble) -> Option<String
     } else {
         reasons.contains(&end.reason.as_str())
     };
-    let told = || {
+    let fault = || {
         format!("{} ended with {}: {}; expected was one of {reasons:?}", end.name, end.reason, end.message)
     };
-    (!known).then(told)
+    (!known).then(fault)
 }
 
 /// Returns the reasons that fit a trouble, in a clean-up or in another run.
@@ -134,7 +134,7 @@ fn reasons(trouble: &Trouble, cleanup: bool) -> &'static [&'static str] {
     }
 }
 
-impl Theatre {
+impl Harness {
     /// Waits until the end is right and stays so, or returns its faults. `written` returns the time of the last write.
     pub(super) async fn rest(
         &self,

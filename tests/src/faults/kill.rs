@@ -11,7 +11,7 @@ use super::compare::Snapshot;
 use super::course::Progress;
 use super::judge::Judge;
 use super::plan::Scenario;
-use super::play::{TO_THE_END, Theatre};
+use super::play::{Harness, TO_THE_END};
 use super::stage::Stage;
 use crate::controller;
 
@@ -44,7 +44,7 @@ pub struct Struck {
     pub undisturbed: Duration,
 }
 
-impl Theatre {
+impl Harness {
     fn program(&self) -> Program {
         // The program is beside the folder of this test.
         let program = std::env::current_exe().expect("this test has a path");

@@ -26,4 +26,4 @@ mod tap;
 pub use enumerate::{Seen, plans};
 pub use kill::Struck;
 pub use plan::{Call, Event, NotAPlan, Plan, Scenario, Trouble, UnknownScenario};
-pub use play::{Baseline, Played, Theatre};
+pub use play::{Baseline, Harness, Played};

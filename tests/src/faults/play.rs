@@ -49,7 +49,7 @@ const TO_WATCH: Duration = Duration::from_secs(3);
 const AWAY: Duration = Duration::from_secs(10);
 
 /// The shared setup of plans.
-pub struct Theatre {
+pub struct Harness {
     pub(super) client: Client,
     pub(super) make: Make,
     /// Loaded components by file: loading costs more than the rest of a plan, and no plan is about it.
@@ -84,7 +84,7 @@ pub struct Played {
     traffic: (usize, usize),
 }
 
-impl Theatre {
+impl Harness {
     /// Installs the objects of the plans in the test cluster, and starts the simulated node. `None` if there is no cluster.
     ///
     /// # Panics
@@ -234,7 +234,7 @@ impl Theatre {
         while let Some(played) = playing.next().await {
             let broken = !played.broken.is_empty();
             if broken {
-                eprintln!("{}", played.told());
+                eprintln!("{}", played.report());
             }
             all.push(played);
             if broken && first_only {
@@ -251,7 +251,7 @@ impl Theatre {
 impl Played {
     /// Formats the plan's line and its faults.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn report(&self) -> String {
         let mut text = format!("BROKEN  {}\n", self.plan);
         for line in self.broken.iter().take(12) {
             let _ = writeln!(text, "        {}", &line[..line.floor_char_boundary(1500)]);

@@ -23,23 +23,23 @@ const LISTED_ONCE: [&str; 2] = ["secrets", "controllerrevisions"];
 #[derive(Default)]
 pub(super) struct Life {
     over: AtomicBool,
-    told: Notify,
+    killed: Notify,
 }
 
 impl Life {
     /// Kills the controller: from now on nothing passes.
     pub(super) fn end(&self) {
         self.over.store(true, Ordering::SeqCst);
-        self.told.notify_waiters();
+        self.killed.notify_waiters();
     }
 
     /// Waits for the end of the controller.
     pub(super) async fn ended(&self) {
-        let told = self.told.notified();
-        tokio::pin!(told);
-        told.as_mut().enable();
+        let ended = self.killed.notified();
+        tokio::pin!(ended);
+        ended.as_mut().enable();
         if !self.over.load(Ordering::SeqCst) {
-            told.await;
+            ended.await;
         }
     }
 }

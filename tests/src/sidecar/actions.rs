@@ -11,13 +11,13 @@ use super::{PASSWORD, USER};
 /// The end of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ends {
-    /// It succeeds at once.
+    /// Succeeds at once.
     Well,
-    /// It waits until the test ends it.
+    /// Waits until the test ends it.
     Held,
-    /// It fails with this text.
+    /// Fails with this text.
     InError(String),
-    /// It is cancelled.
+    /// Is cancelled.
     Cancelled,
 }
 
@@ -123,8 +123,8 @@ impl State {
         if ends != Ends::Held {
             self.end(ends);
         }
-        let told = json!({"status": "acknowledged", "operation": operation, "backup_name": archive});
-        (200, told.to_string())
+        let answer = json!({"status": "acknowledged", "operation": operation, "backup_name": archive});
+        (200, answer.to_string())
     }
 
     /// Runs a command, as far as clients use them. `kill NAME` of an unknown command stays on the list as a failed one.

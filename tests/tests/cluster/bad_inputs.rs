@@ -153,7 +153,7 @@ fn name_of(action: &Action) -> String {
 
 fn name_of_check(check: &Check) -> String {
     match check {
-        Check::Told(told) => format!("told of {}/{}", told.of.kind, told.of.name),
+        Check::Content(content) => format!("told of {}/{}", content.of.kind, content.of.name),
         other => word(&format!("{other:?}")),
     }
 }

@@ -99,9 +99,9 @@ async fn a_restore_deleted_where_data_may_be_gone_leaves_its_checkpoint_though_i
     w.backup_succeeds("c").await;
     let second = w.restore("r2", "c").await.metadata.uid.expect("a uid");
     assert_eq!(w.restore_ends("r2").await.0, "Succeeded");
-    let told =
+    let conditions =
         w.api::<RestoreJob>().get("r2").await.expect("it is there").status.expect("a status").conditions;
-    assert!(told.iter().any(|c| c.type_ == "Seen" && c.message.contains(&first)), "{told:?}");
+    assert!(conditions.iter().any(|c| c.type_ == "Seen" && c.message.contains(&first)), "{conditions:?}");
     assert_eq!(records(&w, "kept", &first).await, Vec::<String>::new());
     assert_eq!(records(&w, "kept", &second).await, Vec::<String>::new());
     w.until::<RestoreJob>("r2", "free to go", |j| j.finalizers().is_empty()).await;

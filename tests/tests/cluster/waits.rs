@@ -150,8 +150,8 @@ async fn f9_a_pod_that_cannot_start_is_told_while_it_waits_and_ends_at_the_runs_
         conditions.into_iter().any(|c| c.type_ == "Ready" && c.message.contains("ErrImageNeverPull"))
     })
     .await;
-    let patience = Duration::try_from(RUN_DEADLINE).expect("positive") + Duration::from_secs(45);
-    let (reason, _) = w.backup_fails_within(patience, "nightly").await;
+    let limit = Duration::try_from(RUN_DEADLINE).expect("positive") + Duration::from_secs(45);
+    let (reason, _) = w.backup_fails_within(limit, "nightly").await;
     assert_eq!(reason, "RunDeadlineExceeded");
 }
 

@@ -93,7 +93,7 @@ pub struct Access {
     pub plural: String,
     /// Where the access holds.
     pub scope: Scope,
-    /// What the access allows.
+    /// Verbs that the access allows.
     pub verbs: Verbs,
     /// Fields that apply and patch may set, with all below them.
     pub fields: Vec<JsonPointer>,

@@ -223,8 +223,8 @@ fn redaction_reaches_every_text() {
             past_deadline: None,
         }),
     ] {
-        let shown = format!("{:?}", not_done.redacted(redact));
-        assert!(!shown.contains("hush"), "{shown}");
+        let text = format!("{:?}", not_done.redacted(redact));
+        assert!(!text.contains("hush"), "{text}");
     }
 }
 

@@ -59,8 +59,8 @@ mod tests {
         }
         let judge = |types| room_for(&numbered(types), &status.conditions, Mode::Backup);
         assert_eq!(judge(5..16), Ok(()));
-        let breach = judge(10..17).unwrap_err();
-        assert!(breach.message.contains("17 types"), "{breach}");
+        let violation = judge(10..17).unwrap_err();
+        assert!(violation.message.contains("17 types"), "{violation}");
         assert_eq!(room_for(&numbered(10..26), &status.conditions, Mode::Cleanup), Ok(()));
     }
 }

@@ -103,7 +103,7 @@ impl Wake {
                 }
                 if open.is_empty() {
                     return Err(ContractViolation::rule(
-                        "step asked only what it had been told in this wake",
+                        "step repeated only queries that have answers in this wake",
                     ));
                 }
                 Next::Read(open)
@@ -263,6 +263,7 @@ mod tests {
         assert!(wake.take(None, Decision::Act(vec![run_pod()])).is_err());
         let mut wake = Wake::new(None, 0, 0);
         wake.answered([answer("a")]);
-        assert!(wake.take(None, Decision::Observe(vec![keys("a")])).unwrap_err().message.contains("told"));
+        let repeated = wake.take(None, Decision::Observe(vec![keys("a")])).unwrap_err();
+        assert!(repeated.message.contains("have answers"), "{repeated}");
     }
 }

@@ -246,11 +246,11 @@ fn an_answer_that_breaks_a_rule_names_field_and_rule() {
             _ => component.validate(&request.strategy_kind, &json!({}), None, None).map(drop),
         };
         let Err(error) = error else { panic!("{function} answered {answer}") };
-        let said = error.error.to_string();
-        assert!(said.starts_with(says), "{says}: {said}");
+        let message = error.error.to_string();
+        assert!(message.starts_with(says), "{says}: {message}");
         let expected =
-            if said.contains(" bytes where ") { "StrategyOutputTooLarge" } else { "StrategyBadAnswer" };
-        assert_eq!(error.reason(), expected, "{said}");
+            if message.contains(" bytes where ") { "StrategyOutputTooLarge" } else { "StrategyBadAnswer" };
+        assert_eq!(error.reason(), expected, "{message}");
     }
 }
 

@@ -348,8 +348,8 @@ fn every_attack_ends_its_own_call_with_its_own_reason_and_touches_nobody() {
                 let error = (attack.run)();
                 let after = resident();
                 assert_eq!(error.reason(), attack.reason, "{}: {}", attack.name, error.error);
-                let said = error.error.to_string();
-                assert!(said.contains(attack.says), "{}: {said}", attack.name);
+                let message = error.error.to_string();
+                assert!(message.contains(attack.says), "{}: {message}", attack.name);
                 assert!(is_good(good.render(&request(), None)), "after: {}", attack.name);
                 assert!(
                     after.saturating_sub(before) < GROWTH_KIB,

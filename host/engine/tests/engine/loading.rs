@@ -17,9 +17,9 @@ fn refused(bytes: &[u8]) -> LoadError {
 
 fn says(error: &LoadError, reason: &str, words: &[&str]) {
     assert_eq!(error.reason(), reason, "{error}");
-    let said = format!("{error}: {:?}", error.source().map(ToString::to_string));
+    let message = format!("{error}: {:?}", error.source().map(ToString::to_string));
     for word in words {
-        assert!(said.contains(word), "{word}: {said}");
+        assert!(message.contains(word), "{word}: {message}");
     }
 }
 

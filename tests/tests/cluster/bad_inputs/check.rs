@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backstay_tests::bad_inputs::{Check, Target, Told};
+use backstay_tests::bad_inputs::{Check, Content, Target};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DynamicObject, ListParams, PostParams};
 use kube::runtime::wait::await_condition;
@@ -15,7 +15,7 @@ use super::stage::Stage;
 impl Stage<'_> {
     pub(super) async fn check(&mut self, check: &Check) -> Result<(), String> {
         match check {
-            Check::Told(told) => self.told(told).await,
+            Check::Content(content) => self.content(content).await,
             Check::Event { of, reason, says } => self.event(of, reason, says).await,
             Check::Refused { create, says } => self.refused(create, says).await,
             Check::Gone(targets) => {
@@ -44,13 +44,13 @@ impl Stage<'_> {
     }
 
     /// Waits until an object has the expected content, or has ended otherwise.
-    async fn told(&mut self, told: &Told) -> Result<(), String> {
-        let (api, name) = self.reach(&told.of)?;
+    async fn content(&mut self, content: &Content) -> Result<(), String> {
+        let (api, name) = self.reach(&content.of)?;
         let namespace = self.namespace().to_owned();
         let ended =
             |object: &Value| matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
         let enough = |found: Option<&DynamicObject>| {
-            found.map(json).is_some_and(|o| differs(&o, told, &namespace).is_none() || ended(&o))
+            found.map(json).is_some_and(|o| differs(&o, content, &namespace).is_none() || ended(&o))
         };
         let reached = await_condition(api.clone(), &name, enough);
         let found = match tokio::time::timeout_at(self.deadline, reached).await {
@@ -58,14 +58,14 @@ impl Stage<'_> {
             Err(_) => api.get_opt(&name).await.map_err(|e| e.to_string())?,
         };
         let Some(object) = found.as_ref().map(json) else { return Err("it is not there in time".to_owned()) };
-        self.seen = seen(&object, &told.condition);
-        match differs(&object, told, &namespace) {
+        self.seen = seen(&object, &content.condition);
+        match differs(&object, content, &namespace) {
             None => Ok(()),
             Some(how) => Err(format!(
                 "{how}\n    expected {} {} {:?}\n    seen     {} {} {:?}\n    {object}",
-                told.phase.as_deref().unwrap_or("-"),
-                told.reason.as_deref().unwrap_or("-"),
-                told.says,
+                content.phase.as_deref().unwrap_or("-"),
+                content.reason.as_deref().unwrap_or("-"),
+                content.says,
                 self.seen.phase,
                 self.seen.reason,
                 self.seen.message,
@@ -179,31 +179,31 @@ fn condition<'a>(object: &'a Value, type_: &str) -> &'a Value {
 }
 
 /// Returns the difference between an object and its expected content.
-fn differs(object: &Value, told: &Told, namespace: &str) -> Option<String> {
-    let seen = seen(object, &told.condition);
-    if let Some(phase) = &told.phase
+fn differs(object: &Value, content: &Content, namespace: &str) -> Option<String> {
+    let seen = seen(object, &content.condition);
+    if let Some(phase) = &content.phase
         && seen.phase != *phase
     {
         return Some(format!("its phase is {}", seen.phase));
     }
-    if let Some(reason) = &told.reason
+    if let Some(reason) = &content.reason
         && seen.reason != *reason
     {
         return Some(format!("its reason is {:?}", seen.reason));
     }
     // The message of a failed run is in its status too, where people look first.
-    if told.phase.as_deref() == Some("Failed") && object["status"]["message"] != seen.message.as_str() {
+    if content.phase.as_deref() == Some("Failed") && object["status"]["message"] != seen.message.as_str() {
         return Some("status.message is not the message of the condition".to_owned());
     }
-    let missing = told.says.iter().find(|part| !seen.message.contains(&part.replace("$NS", namespace)));
+    let missing = content.says.iter().find(|part| !seen.message.contains(&part.replace("$NS", namespace)));
     if let Some(part) = missing {
         return Some(format!("its message does not say {part:?}"));
     }
     let text = object.to_string();
-    if let Some(part) = told.never.iter().find(|part| text.contains(part.as_str())) {
+    if let Some(part) = content.never.iter().find(|part| text.contains(part.as_str())) {
         return Some(format!("it holds {part:?}"));
     }
-    told.holds.iter().find_map(|(at, wanted)| {
+    content.holds.iter().find_map(|(at, wanted)| {
         let found = object.pointer(at);
         let as_wanted = match wanted {
             Value::Bool(true) => found.is_some_and(|v| !v.is_null()),

@@ -111,9 +111,9 @@ fn an_undeclared_verb_kind_version_or_place_is_refused() {
         (Verb::Get, "v1", "Pod", Some("tenant-b")),
         (Verb::Get, "v1", "Pod", None),
     ] {
-        let breach = grants.reach(verb, version, kind, namespace).unwrap_err();
-        assert_eq!(breach.reason, "StrategyUndeclaredAccess");
-        assert!(breach.message.contains("declare it"), "{breach}");
+        let violation = grants.reach(verb, version, kind, namespace).unwrap_err();
+        assert_eq!(violation.reason, "StrategyUndeclaredAccess");
+        assert!(violation.message.contains("declare it"), "{violation}");
     }
 }
 
@@ -175,8 +175,8 @@ fn a_write_sets_declared_fields_only_and_keeps_the_guards() {
     let before = of("orders");
     let judge = |set: Json, after: &Json| reach.allows(Verb::Patch, &set, Some(&before), after);
     assert_eq!(judge(json!({"spec": {"suspend": true}}), &of("orders")), Ok(Allowed::Yes));
-    let breach = judge(json!({"spec": {"size": 1}}), &of("orders")).unwrap_err();
-    assert!(breach.message.contains("/spec/size"), "{breach}");
+    let violation = judge(json!({"spec": {"size": 1}}), &of("orders")).unwrap_err();
+    assert!(violation.message.contains("/spec/size"), "{violation}");
     assert!(judge(json!({"spec": {"suspend": true}}), &of("other")).is_err());
 }
 
@@ -290,8 +290,8 @@ fn a_patch_does_not_make_an_existing_object_the_runs_own() {
     let (d, p) = (descriptor(vec![patching]), pins());
     let reach = Grants::new(&d, &p).reach(Verb::Patch, "v1", "Pod", Some("tenant-a")).unwrap();
     let marking = json!({"metadata": {"labels": {"backstay.dev/run-uid": "u1"}}});
-    let breach = reach.allows(Verb::Patch, &marking, None, &json!({})).unwrap_err();
-    assert!(breach.message.contains("run-uid"), "{breach}");
+    let violation = reach.allows(Verb::Patch, &marking, None, &json!({})).unwrap_err();
+    assert!(violation.message.contains("run-uid"), "{violation}");
 }
 
 #[test]

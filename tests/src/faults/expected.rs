@@ -1,5 +1,4 @@
-//! What the undisturbed run of each scenario must leave, in absolute terms: a plan is judged by comparison, and what it is
-//! compared with must be right.
+//! Checks the end of each undisturbed run in absolute terms, since plans are only compared with it.
 
 use backstay_core::job::end;
 use kube::ResourceExt;
@@ -9,7 +8,7 @@ use super::compare::Snapshot;
 use super::ledger::Found;
 use super::plan::Scenario;
 
-/// What is wrong with the end of an undisturbed run.
+/// Returns the faults in the end of an undisturbed run.
 pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut check = |right: bool, what: &str| {
@@ -40,8 +39,8 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
             check(count("Job") == (1, 0) && count("Backup") == (0, 0), "one Job was made and no Backup");
             check(found.jobs.iter().all(|j| end(j).is_some_and(|e| !e.succeeded)), "the Job has failed");
             check(found.jobs.iter().all(ttl), "the Job goes by itself some time");
-            let said = found.ends().map(|end| end.message).collect::<String>();
-            check(said.contains('3'), "the exit code is told");
+            let text = found.ends().map(|end| end.message).collect::<String>();
+            check(text.contains('3'), "the exit code is is_told");
         }
         Scenario::Restore => {
             check(phase("RestoreJob") == "Succeeded", "the RestoreJob has Succeeded");
@@ -93,13 +92,13 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
             let (first, second) = (run("back"), run("again"));
             check(first["status"]["phase"] == "Failed", "the first restore has failed");
             check(second["status"]["phase"] == "Succeeded", "the second one has succeeded");
-            let said = second["status"]["conditions"].as_array().into_iter().flatten();
-            let seen = said
+            let text = second["status"]["conditions"].as_array().into_iter().flatten();
+            let seen = text
                 .filter(|c| c["type"] == "Seen")
                 .filter_map(|c| c["message"].as_str())
                 .collect::<String>();
-            let told = seen.contains("inherited") && seen.contains("<uid of RestoreJob back>");
-            check(told, "it was told what the first one left");
+            let is_told = seen.contains("inherited") && seen.contains("<uid of RestoreJob back>");
+            check(is_told, "it was is_told what the first one left");
             check(found.records.is_empty(), "that is settled, and no checkpoint is left");
             check(count("Secret").0 == count("Secret").1, "all records were deleted");
             check(snapshot.objects.contains_key("ConfigMap half"), "what the first one made is there");

@@ -155,7 +155,10 @@ fn ungranted(mut object: Value, purge: bool) -> Value {
 }
 
 async fn set_up(client: Client) {
-    let engine = Engine::new(EngineConfig::default()).expect("the engine starts");
+    // The components are loaded twice here, and again by the next run of the tests: they are compiled once.
+    let compiled = Some(backstay_testing::target_dir().join("compiled"));
+    let config = EngineConfig { code_cache: compiled, ..EngineConfig::default() };
+    let engine = Engine::new(config).expect("the engine starts");
     let folder = install(&client, &engine).await;
     let registry = load(&engine, &folder);
     let config = of_service_account(&client, "backstay").await;

@@ -149,9 +149,9 @@ fn run_without_an_api_server_stops_when_it_is_told_to() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program runs");
-    let (told, lines) = mpsc::channel();
+    let (sender, lines) = mpsc::channel();
     let log = BufReader::new(program.stderr.take().expect("a log"));
-    std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| told.send(line)));
+    std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
     let deadline = Instant::now() + PATIENCE;
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut log = std::iter::from_fn(|| lines.recv_timeout(left()).ok());

@@ -260,7 +260,7 @@ fn the_strategy_of_the_authors_page_is_the_one_that_is_built_and_tested() {
             let missing: Vec<&str> = code.lines().filter(|line| !built.lines().any(|l| l == *line)).collect();
             assert!(missing.is_empty(), "examples/{file} lacks {missing:?}");
         } else {
-            assert!(built == code, "examples/{file} is not what the page has");
+            assert!(built == code, "examples/{file} differs from the page");
         }
     }
 }

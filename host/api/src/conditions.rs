@@ -58,7 +58,7 @@ reasons! {
     /// Something the run waited for did not appear in time.
     WAIT_DEADLINE_EXCEEDED = "WaitDeadlineExceeded";
 
-    // ---- what a run waits for or lacks -------------------------------------------------------------------------
+    // ---- waits of a run ----------------------------------------------------------------------------------------
     /// The BackupClass does not exist.
     BACKUP_CLASS_NOT_FOUND = "BackupClassNotFound";
     /// No entry of the BackupClass is for this kind of application.
@@ -135,7 +135,7 @@ reasons! {
     STRATEGY_UNLOADABLE = "StrategyUnloadable";
     /// The schema of a strategy kind refers to a type that the host does not know.
     UNKNOWN_SCHEMA_REFERENCE = "UnknownSchemaReference";
-    /// The schema of a strategy kind is not one that the API server takes.
+    /// The API server would refuse the schema of a strategy kind.
     SCHEMA_NOT_STRUCTURAL = "SchemaNotStructural";
 
     // ---- the Job -----------------------------------------------------------------------------------------------

@@ -197,7 +197,7 @@ pub fn report(
         NotDone::NotOurs => {
             let waited = !facts.begun && status.waiting_since.is_some();
             if waited {
-                // The run waited for its class before the class said that another controller serves it.
+                // The run waited for its class, which names another controller's strategy.
                 status.withdraw();
             }
             Report { write: waited, ..Report::new(Next::AwaitChange) }

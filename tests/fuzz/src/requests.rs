@@ -183,7 +183,7 @@ fn of_findings(findings: &[wit::Diagnostic]) -> Result<(), String> {
         |f: &wit::Diagnostic| f.at.len() <= 512 && f.message.len() <= 4 << 10 && !f.message.is_empty();
     match findings.len() <= 32 && findings.iter().all(short) {
         true => Ok(()),
-        false => Err(format!("{} findings, or one that is too long", findings.len())),
+        false => Err(format!("{} findings, or one of them is too long", findings.len())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs the inputs in the built component, in the sandbox. A trap, an exhausted limit or an answer that breaks the contract
 //! is a fault.
 
-#![allow(clippy::print_stdout, reason = "what the inputs cost is what is looked for here")]
+#![allow(clippy::print_stdout, reason = "prints the cost of the inputs")]
 
 use backstay_fuzz::driver::{Plan, hex, run};
 use backstay_fuzz::requests::Input;

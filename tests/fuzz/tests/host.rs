@@ -1,6 +1,6 @@
 //! The host's decoding of Jobs and pods, whose every part may be odd, on their way to a component.
 
-#![allow(clippy::print_stdout, reason = "how many inputs were tried is what is looked for here")]
+#![allow(clippy::print_stdout, reason = "prints the number of inputs")]
 
 use backstay_core::job::{PodRunNote, end, pod_result};
 use backstay_core::pod_policy::{self, Allowed};

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 #[allow(clippy::print_stdout)]
 fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     if cfg!(debug_assertions) {
-        println!("This is a development build: what it measures is no figure. Build with --release.\n");
+        println!("This is a development build, whose figures mean nothing. Build with --release.\n");
     }
     let reference = Reference::build()?;
     let fixture = Fixture::read()?;

@@ -61,7 +61,7 @@ impl Bystanders {
                 _ => version::<BackupJob>(client, namespace, name).await,
             };
             if now.as_ref() != Some(planted) {
-                touched.push(format!("{kind} {name} of somebody else was touched"));
+                touched.push(format!("the bystander {kind} {name} was changed"));
             }
         }
         touched

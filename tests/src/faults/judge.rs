@@ -151,7 +151,7 @@ impl Harness {
             let found = match Found::list(stage).await {
                 Ok(found) => found,
                 Err(error) => {
-                    broken.push(format!("what is there could not be listed: {error}"));
+                    broken.push(format!("the objects could not be listed: {error}"));
                     return Snapshot::default();
                 }
             };
@@ -166,13 +166,13 @@ impl Harness {
                 let now = *right_since.insert(Instant::now());
                 deadline = deadline.max(now + QUIET);
                 if !quiet(now, &written).await {
-                    broken.push(format!("somebody still writes after {TO_QUIET:?}"));
+                    broken.push(format!("writes still go on after {TO_QUIET:?}"));
                     return snapshot;
                 }
                 continue;
             }
             if right_since.take().is_some() {
-                wrong.push("it was as it has to be before, and did not stay so".to_owned());
+                wrong.push("the end was right, and did not stay so".to_owned());
             }
             if Instant::now() >= deadline {
                 broken.extend(wrong);

@@ -105,7 +105,7 @@ impl Harness {
             tokio::time::sleep_until(at).await;
             drop(program);
             for stage in stages {
-                match stage.progress().await.expect("what is there can be read") {
+                match stage.progress().await.expect("the objects can be read") {
                     Progress::Before => struck.before += 1,
                     Progress::Midway => struck.midway += 1,
                     Progress::Over => struck.over += 1,

@@ -190,9 +190,8 @@ impl Found {
             self.one_completed_job(&run.name_any(), &uid, &mut broken);
             let named = status.backup_ref.as_ref().map(|r| r.name.as_str()).unwrap_or_default();
             match self.backups.iter().find(|b| b.name_any() == named) {
-                None => {
-                    broken.push(format!("{} Succeeded and its Backup {named:?} is not there", run.name_any()))
-                }
+                None => broken
+                    .push(format!("{} Succeeded and its Backup {named:?} does not exist", run.name_any())),
                 Some(backup) => {
                     if backup.labels().get("backstay.dev/run-uid") != Some(&uid) {
                         broken.push(format!("{} Succeeded with a Backup of another run", run.name_any()));
@@ -232,8 +231,7 @@ impl Found {
         let completed = |job: &Job| backstay_core::job::end(job).is_some_and(|end| end.succeeded);
         if jobs.len() != 1 || !completed(jobs[0]) {
             let names: Vec<_> = jobs.iter().map(|j| j.name_any()).collect();
-            broken
-                .push(format!("{run} Succeeded, and its Jobs are {names:?}, not exactly one that completed"));
+            broken.push(format!("{run} Succeeded with the Jobs {names:?} instead of one complete Job"));
         }
     }
 }

@@ -194,7 +194,7 @@ impl Harness {
         let snapshot = self.rest(&stage, &judge, || tap.written(), &mut broken).await;
         for (path, made) in intruders {
             if !self.untouched(&path, &made).await {
-                broken.push(format!("what somebody else made was touched: {path}"));
+                broken.push(format!("the intruder's object was changed: {path}"));
             }
         }
         broken.extend(stage.touched(&plan.trouble).await);

@@ -439,7 +439,7 @@ async fn an_operation_that_somebody_cancels_ends_the_run() {
 #[tokio::test]
 async fn a_sidecar_that_restarts_midway_ends_the_run_soon_and_a_part_of_an_archive_is_told() {
     let Some(stage) = Stage::with("altrestart", no_retry).await else { return };
-    for (name, part, told) in [
+    for (name, part, expected) in [
         ("nothing", false, "it was restarted; create a new run"),
         ("part", true, "is in the store, but broken: delete it there"),
     ] {
@@ -448,7 +448,7 @@ async fn a_sidecar_that_restarts_midway_ends_the_run_soon_and_a_part_of_an_archi
         stage.sidecar_until("at the archive", |s| s.is_busy()).await;
         stage.sidecar.restart(part);
         let (_, message) = stage.world.backup_fails(name).await;
-        assert!(message.contains(told), "{message}");
+        assert!(message.contains(expected), "{message}");
         assert!(stage.world.api::<Backup>().get_opt(name).await.expect("an answer").is_none());
     }
 }

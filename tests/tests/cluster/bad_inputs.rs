@@ -153,7 +153,7 @@ fn name_of(action: &Action) -> String {
 
 fn name_of_check(check: &Check) -> String {
     match check {
-        Check::Content(content) => format!("told of {}/{}", content.of.kind, content.of.name),
+        Check::Content(content) => format!("content of {}/{}", content.of.kind, content.of.name),
         other => word(&format!("{other:?}")),
     }
 }
@@ -174,7 +174,7 @@ async fn plans(rows: Vec<ScheduleRow>) -> Vec<Ended> {
     let mut ended = Vec::new();
     for row in rows {
         let plan: Plan = w
-            .until(&row.id, "told to be invalid", |plan: &Plan| {
+            .until(&row.id, "marked as invalid", |plan: &Plan| {
                 plan.status
                     .iter()
                     .flat_map(|s| &s.conditions)

@@ -14,7 +14,7 @@ const NEXT_SLOT: Duration = Duration::from_secs(100);
 async fn invalid(w: &World, name: &str, cron: &str) -> String {
     w.plan(name, cron, json!({})).await;
     let plan: Plan = w
-        .until(name, "told to be invalid", |p: &Plan| {
+        .until(name, "marked as invalid", |p: &Plan| {
             let conditions = p.status.iter().flat_map(|s| &s.conditions);
             conditions.into_iter().any(|c| c.type_ == "Error" && c.status == "True")
         })

@@ -54,7 +54,7 @@ pub(crate) async fn make(w: &World, name: &str, data: Value) -> ConfigMap {
 pub(crate) async fn seen(w: &World, backup: &str) -> Vec<Value> {
     w.backup_succeeds(backup).await;
     let status = w.get_backup(backup).await.status.expect("a status");
-    let resources = status.underlying_resources.expect("what the guest has seen");
+    let resources = status.underlying_resources.expect("the guest's observations");
     resources["seen"].as_array().expect("a list").clone()
 }
 
@@ -582,7 +582,7 @@ async fn private_data_comes_back_on_restore_stays_out_of_the_namespace_and_goes_
         .conditions
         .into_iter()
         .find(|c| c.type_ == "Seen")
-        .expect("what the guest has seen");
+        .expect("the guest's observations");
     assert!(seen.message.contains("{\"private\":{\"password\":\"hush\"}}"), "{}", seen.message);
     w.delete::<Backup>("b").await;
     w.until_gone::<Backup>("b").await;
@@ -641,7 +641,7 @@ async fn a_restore_that_ends_where_data_may_be_gone_leaves_its_checkpoint_to_the
         .conditions
         .into_iter()
         .find(|c| c.type_ == "Seen")
-        .expect("what the guest has seen");
+        .expect("the guest's observations");
     assert!(seen.message.contains(&first) && seen.message.contains("\"stage\":\"gone\""), "{}", seen.message);
     assert_eq!(records(&w, "kept", &first).await, Vec::<String>::new());
 }
@@ -706,10 +706,7 @@ async fn a_guest_that_does_not_finish_undoing_is_ended_at_the_second_deadline() 
     w.delete::<BackupJob>("b").await;
     w.event("b", "UndoDeadlineExceeded").await;
     w.until_gone::<BackupJob>("b").await;
-    assert!(
-        w.api::<ConfigMap>().get_opt("half").await.unwrap().is_some(),
-        "what was not undone is still there"
-    );
+    assert!(w.api::<ConfigMap>().get_opt("half").await.unwrap().is_some(), "the ConfigMap still exists");
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ pub(crate) const ALLOWED: &[Allowed] = &[
         Added,
         "strategy of the time of the backup (R9)",
     ),
-    allow("backups", ".status.privateData", "property", Added, "what is kept out of tenants' reach"),
+    allow("backups", ".status.privateData", "property", Added, "data that tenants cannot read"),
     allow("backups", ".status.run", "property", Added, "the run that cleans up"),
     allow("plans", ".status.anchor", "property", Added, "slots count from here (R1)"),
     allow("plans", ".status.schedule", "property", Added, "the schedule that the anchor belongs to (R1)"),

@@ -68,7 +68,7 @@ pub enum ScheduleError {
         /// The expression, shortened.
         text: String,
     },
-    /// A zone that the embedded zone data does not have under exactly this name.
+    /// The embedded zone data has no zone of exactly this name.
     #[error(
         "{place}: there is no time zone {name}: use an exact name of the IANA database, such as {instead}"
     )]

@@ -14,7 +14,7 @@ pub(super) struct Every {
 }
 
 impl Every {
-    /// Parses a duration in Go's syntax, such as `1h30m`, and drops what is below a second.
+    /// Parses a duration in Go's syntax, such as `1h30m`, and cuts it to whole seconds.
     pub(super) fn parse(text: &str) -> Result<Every, ScheduleError> {
         let nanoseconds = parse_duration(text).ok_or_else(|| ScheduleError::duration(text))?;
         match i64::try_from(nanoseconds / SECOND) {

@@ -98,8 +98,8 @@ impl Stage<'_> {
                 };
             }
             if tokio::time::Instant::now() >= self.deadline {
-                let told: Vec<_> = events.iter().map(|e| (&e.reason, &e.note)).collect();
-                return Err(format!("no Event {reason} about {} in time; there are {told:?}", title(of)));
+                let found: Vec<_> = events.iter().map(|e| (&e.reason, &e.note)).collect();
+                return Err(format!("no Event {reason} about {} in time; there are {found:?}", title(of)));
             }
         }
     }

@@ -119,7 +119,7 @@ fn what_a_verdict_recorded_is_what_it_added_to_the_state() {
     assert_eq!(recorded.counts, SlotCounts { fired: 0, skipped: 0, missed: 2 });
     assert_eq!(recorded.latest, state.recent[..2]);
     assert_eq!(state.counts, SlotCounts { fired: 600, skipped: 0, missed: 2 });
-    assert_eq!(state.last_slot, Some(at("2026-03-04T10:02:00Z")), "10:03 is only settled once it has fired");
+    assert_eq!(state.last_slot, Some(at("2026-03-04T10:02:00Z")), "10:03 is recorded once it has fired");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use backstay::components::limits;
+use backstay::controller::triggers::TRIGGERS;
 use backstay::metrics::Metrics;
 use backstay_api::{BackupClass, BackupJob, Plan, RestoreJob};
 use backstay_engine::Limits;
@@ -123,6 +124,17 @@ fn the_flags_of_run_are_those_of_the_program() {
     }
     let page = read("docs/operations/configure.md");
     assert!(page.contains(&table), "docs/operations/configure.md should have this table:\n{table}");
+}
+
+#[test]
+fn the_triggers_are_those_of_the_controller() {
+    let mut table = String::from("<!-- triggers -->\n\n| when | reconciled | why |\n| --- | --- | --- |\n");
+    for trigger in TRIGGERS {
+        let reconciled = trigger.reconciled.join(", ");
+        table.push_str(&format!("| {} | {reconciled} | {} |\n", trigger.when, trigger.why));
+    }
+    table.push_str("\n<!-- /triggers -->");
+    assert!(read("docs/wakes.md").contains(&table), "docs/wakes.md should have this table:\n{table}");
 }
 
 #[test]

@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use backstay_core::contract::Mode;
-use kube::ResourceExt;
-
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::components::Components;
@@ -57,15 +54,7 @@ impl Context {
     /// it.
     pub fn release_lock(&self, run_uid: &str) {
         for claim in self.state.locks.release(run_uid) {
-            let is = |meta: &kube::core::ObjectMeta| meta.uid.as_deref() == Some(&claim.run_uid);
-            match claim.mode {
-                Mode::Backup | Mode::Restore => self.state.queues.wake(&self.stores, &claim.run_uid),
-                Mode::Cleanup => {
-                    if let Some(backup) = self.stores.backups.find(|b| is(&b.metadata)) {
-                        self.state.queues.backup(&backup.namespace().unwrap_or_default(), &backup.name_any());
-                    }
-                }
-            }
+            self.state.queues.add_run(&claim.run_uid, &self.stores);
         }
     }
 }

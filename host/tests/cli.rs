@@ -1,4 +1,4 @@
-//! The command line on a real component: what an author and an administrator see.
+//! The command line on a real component.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
-/// How long the program may take to start and to stop.
+/// Limit of the program's start and stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The Job component, built once for all tests of this file.
+/// Returns the Job component, built once for all tests of this file.
 static JOB: LazyLock<PathBuf> = LazyLock::new(|| {
     let strategy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../strategies/job");
     let bytes = backstay_testing::build(&strategy).expect("the strategy builds");
@@ -33,7 +33,7 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("UTF-8")
 }
 
-/// What a command that failed says; it must have failed with exit code 1 and printed nothing else.
+/// Returns the error of a command, which must fail with exit code 1 and print nothing else.
 fn complaint(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(output.stdout, b"");
@@ -149,9 +149,9 @@ fn run_without_an_api_server_stops_when_it_is_told_to() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program runs");
-    let (told, lines) = mpsc::channel();
+    let (sender, lines) = mpsc::channel();
     let log = BufReader::new(program.stderr.take().expect("a log"));
-    std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| told.send(line)));
+    std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
     let deadline = Instant::now() + PATIENCE;
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut log = std::iter::from_fn(|| lines.recv_timeout(left()).ok());

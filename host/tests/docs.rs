@@ -1,12 +1,13 @@
-//! The documents say what the code does: links lead somewhere, tables agree with the program, examples are accepted.
+//! The documents match the code: links lead somewhere, tables agree with the program, examples are accepted.
 //!
-//! The shell blocks of `docs/operations` are run by `tests/install/install`, the tables of `docs/limits.md` are compared in
-//! `host/engine/tests/engine/published.rs`, those of `docs/templates.md` in `sdk/tests/template_cases.rs`.
+//! `tests/install/install` runs the shell blocks of `docs/operations`. `host/engine/tests/engine/published.rs` compares the
+//! tables of `docs/limits.md`, and `sdk/tests/template_cases.rs` those of `docs/templates.md`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use backstay::components::limits;
+use backstay::controller::triggers::TRIGGERS;
 use backstay::metrics::Metrics;
 use backstay_api::{BackupClass, BackupJob, Plan, RestoreJob};
 use backstay_engine::Limits;
@@ -25,7 +26,7 @@ fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// All pages: path from the root, and text.
+/// Returns all pages: path from the root, and text.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut pages = vec![PathBuf::from("README.md"), "CHANGELOG.md".into(), "tests/cluster/README.md".into()];
     let mut folders = vec![PathBuf::from("docs")];
@@ -42,7 +43,7 @@ fn pages() -> Vec<(PathBuf, String)> {
     pages.into_iter().map(|path| (path.clone(), read(&path))).collect()
 }
 
-/// The fenced blocks of a language, each with what stands before it.
+/// Returns the fenced blocks of a language, each with the text before it.
 fn blocks<'a>(page: &'a str, language: &str) -> Vec<(&'a str, &'a str)> {
     let fence = format!("\n```{language}\n");
     page.match_indices(&fence)
@@ -53,7 +54,7 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<(&'a str, &'a str)> {
         .collect()
 }
 
-/// A page without what is code in it.
+/// Removes the code from a page.
 fn prose(page: &str) -> String {
     let mut fenced = false;
     let lines = page.lines().filter(|line| {
@@ -65,7 +66,7 @@ fn prose(page: &str) -> String {
     lines.join("\n")
 }
 
-/// The anchor that a heading gets.
+/// Returns the anchor of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim_start_matches('#').trim().to_lowercase();
     kept.chars()
@@ -126,6 +127,17 @@ fn the_flags_of_run_are_those_of_the_program() {
 }
 
 #[test]
+fn the_triggers_are_those_of_the_controller() {
+    let mut table = String::from("<!-- triggers -->\n\n| when | reconciled | why |\n| --- | --- | --- |\n");
+    for trigger in TRIGGERS {
+        let reconciled = trigger.reconciled.join(", ");
+        table.push_str(&format!("| {} | {reconciled} | {} |\n", trigger.when, trigger.why));
+    }
+    table.push_str("\n<!-- /triggers -->");
+    assert!(read("docs/wakes.md").contains(&table), "docs/wakes.md should have this table:\n{table}");
+}
+
+#[test]
 fn the_metrics_are_those_that_are_served() {
     let metrics = Metrics::default();
     metrics.run_ended("BackupJob", "Succeeded", "BackupCompleted", 1.0);
@@ -165,7 +177,7 @@ fn the_metrics_are_those_that_are_served() {
     }
 }
 
-/// What is decoded and written again has all that was written.
+/// Checks that a type keeps all fields of an object.
 fn accepted<T: DeserializeOwned + Serialize>(object: &Value, place: &str) {
     let decoded: T = serde_json::from_value(object.clone()).unwrap_or_else(|e| panic!("{place}: {e}"));
     let again = serde_json::to_value(&decoded).expect("it can be written");
@@ -213,7 +225,7 @@ fn every_object_in_a_page_is_accepted() {
                         limits::read(document, file, Limits::default())
                             .unwrap_or_else(|e| panic!("{place}: {e}"));
                     }
-                    // A piece of a container: its templates.
+                    // Part of a container, with templates.
                     None if object["args"].is_array() => {
                         let dialect = if before.contains("\n## minijinja") { "minijinja" } else { "go" };
                         let container = json!({"name": "a", "image": "b", "args": object["args"]});
@@ -255,12 +267,12 @@ fn the_strategy_of_the_authors_page_is_the_one_that_is_built_and_tested() {
         let file = title.rsplit(' ').next().expect("it names its file");
         let built = read(Path::new("examples").join(file));
         if file.ends_with(".toml") {
-            // Where the kit is, and what a workspace asks for, is not the same.
+            // The paths to the SDK, and the workspace's own settings, differ.
             let code = code.replace("../backstay/sdk", "../../sdk");
             let missing: Vec<&str> = code.lines().filter(|line| !built.lines().any(|l| l == *line)).collect();
             assert!(missing.is_empty(), "examples/{file} lacks {missing:?}");
         } else {
-            assert!(built == code, "examples/{file} is not what the page has");
+            assert!(built == code, "examples/{file} differs from the page");
         }
     }
 }
@@ -281,6 +293,6 @@ fn every_shell_block_is_run_by_a_test() {
             path.display()
         );
     }
-    // Of the authors' page the one command is what `make components` runs for our own strategies.
+    // The command of the authors' page is the one that `make components` runs for our strategies.
     assert!(read("Makefile").contains("build-strategy strategies/$$s --out"));
 }

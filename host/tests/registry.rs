@@ -1,11 +1,11 @@
-//! Which components a controller takes, by what they say of themselves.
+//! Which components a controller loads, by their descriptors.
 
 use std::path::{Path, PathBuf};
 
 use backstay::components::registry::{Registry, RegistryError};
 use backstay_engine::{Engine, EngineConfig};
 
-/// A folder with the component of a directory of the workspace under each of these names.
+/// Makes a folder with the component of a workspace directory under each of these names.
 fn folder(name: &str, strategy: &str, files: &[&str]) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(strategy);
     let bytes = backstay_testing::build(&source).expect("the strategy builds");
@@ -26,9 +26,9 @@ fn load(folder: &Path, unguarded: &[String]) -> Result<Registry, RegistryError> 
 fn two_files_of_one_component_are_refused_and_both_are_named() {
     let folder = folder("twice", "strategies/job", &["a.wasm", "b.wasm"]);
     let Err(error) = load(&folder, &[]) else { panic!("it was taken") };
-    let said = error.to_string();
+    let message = error.to_string();
     for part in ["a.wasm", "b.wasm", "\"job\"", "remove one"] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(message.contains(part), "{part}: {message}");
     }
 }
 
@@ -36,9 +36,9 @@ fn two_files_of_one_component_are_refused_and_both_are_named() {
 fn objects_outside_the_tenants_namespaces_need_a_guard_or_an_administrators_word() {
     let folder = folder("unguarded", "tests/guests/steps", &["steps.wasm"]);
     let Err(error) = load(&folder, &[]) else { panic!("it was taken") };
-    let said = error.to_string();
+    let message = error.to_string();
     for part in ["\"steps\"", "cluster-wide", "Node", "--allow-unguarded steps"] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(message.contains(part), "{part}: {message}");
     }
     assert!(load(&folder, &["steps".to_owned()]).is_ok());
 }

@@ -1,17 +1,17 @@
-//! The client that tests look with and set things up with.
+//! The administrator's client, for the tests' own requests.
 
 use http::Request;
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Error};
 use tower::service_fn;
 
-/// A client of the administrator whom `KUBECONFIG` names, for the runtime that asks for it.
+/// Returns a client of the administrator of `KUBECONFIG`, for the current runtime.
 ///
-/// An API server closes a connection that was idle for 90 seconds; a request that is sent at that moment is lost without
-/// an answer. The controller tries again by its own rules; what tests do themselves is tried once more here.
+/// An API server closes a connection after 90 idle seconds, and a request sent at that moment is lost. The controller
+/// retries by its own rules; this client retries once.
 ///
 /// # Errors
-/// `KUBECONFIG` leads nowhere.
+/// `KUBECONFIG` names no usable configuration.
 pub async fn administrator() -> Result<Client, Error> {
     let real = Client::try_default().await?;
     let namespace = real.default_namespace().to_owned();

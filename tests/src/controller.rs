@@ -25,20 +25,20 @@ use tokio::sync::OnceCell;
 
 use crate::administrator;
 
-/// How long a run of a test waits for something missing.
+/// How long a run of a test may be blocked.
 pub const WAIT_DEADLINE: SignedDuration = SignedDuration::from_secs(15);
 /// How long a run of a test may take.
 pub const RUN_DEADLINE: SignedDuration = SignedDuration::from_secs(75);
-/// How long a component of a test has to undo what it has begun.
+/// How long a component of a test may undo.
 pub const UNDO_DEADLINE: SignedDuration = SignedDuration::from_secs(10);
-/// How long a finished Job of a test stays.
+/// How long a finished Job of a test is kept.
 pub const JOB_TTL: SignedDuration = SignedDuration::from_hours(1);
-/// The components of tests that list Nodes, which no guard ties to a tenant.
+/// Components of tests that list Nodes, which no guard ties to a tenant.
 pub const UNGUARDED: [&str; 2] = ["keeper", "steps"];
 /// The controller's own namespace.
 pub(crate) const NAMESPACE: &str = "backstay-system";
 
-/// The file with the Secret that credentials are projected from.
+/// File with the source Secret of the credentials.
 pub const CREDENTIALS: &str = "tests/credentials.yaml";
 
 const APPLICATIONS: &str = r#"{
@@ -49,7 +49,7 @@ const APPLICATIONS: &str = r#"{
     "versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema":
       {"type": "object", "properties": {"spec": {"x-kubernetes-preserve-unknown-fields": true}}}}}]}}"#;
 
-/// Whether there is a cluster to test on; if not, says so, and fails where skipping is not allowed.
+/// Returns whether there is a cluster to test on. If not, reports the test as skipped, or panics if `CI` is set.
 pub(crate) fn available(test: &str) -> bool {
     if std::env::var_os("BACKSTAY_TEST_CLUSTER").is_some() {
         return true;
@@ -62,10 +62,10 @@ pub(crate) fn available(test: &str) -> bool {
     false
 }
 
-/// The client of an administrator, once the cluster has what the controller needs and the controller is running.
+/// Returns an administrator's client, once the cluster is set up and the controller runs.
 pub(crate) async fn client() -> Client {
     static READY: OnceCell<()> = OnceCell::const_new();
-    // A client belongs to the runtime that made it, and each test has one of its own.
+    // A client belongs to the runtime that made it, and each test has its own runtime.
     let client = administrator().await.expect("KUBECONFIG leads to a cluster");
     READY.get_or_init(|| set_up(client.clone())).await;
     client
@@ -75,10 +75,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Gives the cluster what the controller needs, and builds the components; returns their folder.
+/// Builds the components, and installs CRDs, RBAC and credentials in the cluster. Returns the components' folder.
 ///
 /// # Panics
-/// When the cluster refuses it.
+/// The cluster refuses an object.
 pub async fn install(client: &Client, engine: &Engine) -> PathBuf {
     let folder = components();
     let (mut crds, mut grants) = (backstay_api::crds(), Vec::new());
@@ -136,16 +136,16 @@ pub async fn install(client: &Client, engine: &Engine) -> PathBuf {
     folder
 }
 
-/// The components of a folder, as an administrator who trusts them would have them loaded.
+/// Loads the components of a folder, and allows the unguarded accesses of [`UNGUARDED`].
 ///
 /// # Panics
-/// When one cannot be loaded.
+/// A component cannot be loaded.
 #[must_use]
 pub fn load(engine: &Engine, folder: &Path) -> Registry {
     Registry::load(engine, folder, &UNGUARDED.map(str::to_owned)).expect("the components load")
 }
 
-/// What a component asks for, without the kinds that tests withhold from it.
+/// Removes from a role the groups that tests do not grant.
 fn ungranted(mut object: Value, purge: bool) -> Value {
     if let Some(rules) = object.get_mut("rules").and_then(Value::as_array_mut) {
         let withheld = if purge { "coordination.k8s.io" } else { "apps" };
@@ -154,8 +154,19 @@ fn ungranted(mut object: Value, purge: bool) -> Value {
     object
 }
 
+/// Starts an engine for tests. It keeps compiled components: a test loads them twice, and the next run loads them again.
+///
+/// # Panics
+/// The machine cannot run components, or others could write to the cache.
+#[must_use]
+pub fn engine() -> Engine {
+    let code_cache = Some(backstay_testing::target_dir().join("test-code-cache"));
+    let config = EngineConfig { code_cache, concurrent_calls: 32, ..EngineConfig::default() };
+    Engine::new(config).expect("the engine starts")
+}
+
 async fn set_up(client: Client) {
-    let engine = Engine::new(EngineConfig::default()).expect("the engine starts");
+    let engine = engine();
     let folder = install(&client, &engine).await;
     let registry = load(&engine, &folder);
     let config = of_service_account(&client, "backstay").await;
@@ -183,10 +194,10 @@ async fn set_up(client: Client) {
     });
 }
 
-/// A configuration with the rights of a ServiceAccount of the controller's namespace and no more: by its token, as in a pod.
+/// Returns a configuration with the token of a ServiceAccount in the controller's namespace, as in a pod.
 ///
 /// # Panics
-/// When the cluster gives none.
+/// The cluster issues no token.
 pub async fn of_service_account(client: &Client, name: &str) -> Config {
     let mut config = Config::infer().await.expect("KUBECONFIG leads to a cluster");
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
@@ -200,13 +211,13 @@ pub async fn of_service_account(client: &Client, name: &str) -> Config {
     config
 }
 
-/// The controller's log, beside the test program, for whoever looks at a failure.
+/// Opens the controller's log in the temporary directory.
 fn log() -> std::fs::File {
     let path = std::env::temp_dir().join("backstay-tests-controller.log");
     std::fs::File::options().create(true).append(true).open(path).expect("the log can be written")
 }
 
-/// Builds the components that the tests use, into a folder of this process.
+/// Builds the components of the tests and returns their folder.
 fn components() -> PathBuf {
     let folder = backstay_testing::target_dir().join("test-components");
     std::fs::create_dir_all(&folder).expect("the folder can be made");
@@ -230,7 +241,7 @@ fn components() -> PathBuf {
 /// Applies the documents of a YAML file, as `kubectl apply --server-side` does.
 ///
 /// # Panics
-/// When the cluster refuses one.
+/// The cluster refuses a document.
 pub async fn apply(client: &Client, text: &str) {
     let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(text).expect("the manifest is YAML");
     for document in documents.into_iter().filter(|d| !d.is_null()) {

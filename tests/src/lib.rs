@@ -1,7 +1,7 @@
-//! What the tests on a real cluster share: one controller for all of them, and a world of its own for each.
+//! The harness of the tests on a real cluster: one controller for all tests, and a namespace for each.
 //!
-//! The controller runs in the test process, with the rights of its ServiceAccount (by impersonation) and real components,
-//! against the cluster that `tests/run` starts. A test that cannot reach one says so, and fails where `CI` is set.
+//! The controller runs in the test process, with the token of its ServiceAccount and real components, against the cluster
+//! that `tests/run` starts. Without a cluster a test reports that it is skipped, or fails if `CI` is set.
 
 pub mod bad_inputs;
 pub mod chart;

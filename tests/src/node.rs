@@ -1,7 +1,7 @@
-//! A simulated node: a Node object that stays ready, and pods on it that run and end without any container.
+//! A simulated node: a Node object that stays ready, and pods on it that run and end without containers.
 //!
-//! It stands in for a kubelet where hundreds of pods are needed whose work is of no interest: what Kubernetes itself does
-//! with Jobs and pods is real. How a pod ends is in its annotations, see [`MESSAGE`] and [`EXIT_CODE`].
+//! The node replaces a kubelet for hundreds of pods whose work does not matter; Kubernetes' own handling of Jobs and pods
+//! is real. A pod's annotations decide how it ends, see [`MESSAGE`] and [`EXIT_CODE`].
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
-/// Annotation of a pod: its containers end with this termination message; without it, with none.
+/// Annotation of a pod: the termination message of its containers; none if absent.
 pub const MESSAGE: &str = "sim.example.org/message";
-/// Annotation of a pod: its containers end with this exit code; without it, with 0.
+/// Annotation of a pod: the exit code of its containers; 0 if absent.
 pub const EXIT_CODE: &str = "sim.example.org/exit-code";
-/// Taint of the node: only pods that tolerate it, or name the node, are put there.
+/// Taint of the node: only pods that tolerate it, or name the node, run there.
 pub const TAINT: &str = "sim.example.org/node";
 
-/// How often the node says that it is there; a node is lost after 40 s of silence.
+/// How often the node renews its lease, which expires after 40 s.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// Pods whose status is written at once.
+/// Most status writes at a time.
 const AT_ONCE: usize = 16;
 
 /// Runs a node of this name for as long as it is polled.
 ///
 /// # Panics
-/// When the API server refuses the node: then no test that needs it can go on.
+/// The API server refuses the node.
 pub async fn run(client: Client, name: &str) {
     register(&client, name).await;
     tokio::join!(heartbeat(&client, name), kubelet(&client, name));
@@ -85,7 +85,7 @@ async fn kubelet(client: &Client, name: &str) {
         .await;
 }
 
-/// One step in the life of a pod: it starts, then it ends, and when it is deleted it goes at once.
+/// Does the next step in the life of a pod: starts it, ends it, or removes it at once if it is being deleted.
 async fn live(client: Client, pod: Pod) {
     let api = Api::<Pod>::namespaced(client, &pod.namespace().unwrap_or_default());
     let name = pod.name_any();

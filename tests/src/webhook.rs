@@ -1,4 +1,4 @@
-//! Admission webhooks that are served by a test's own process: HTTPS as the API server wants it, and one that denies.
+//! Admission webhooks in the process of a test: an HTTPS server for any router, and a webhook that denies.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,13 +19,13 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
-/// Anything that keeps a webhook from being served.
+/// Error of serving a webhook.
 pub type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves `router` over TLS until the listener fails.
 ///
 /// # Errors
-/// When the certificate or the key cannot be read.
+/// The certificate or the key cannot be read.
 pub async fn serve(
     listener: TcpListener,
     certificate: &Path,
@@ -64,11 +64,11 @@ impl axum::serve::Listener for Tls {
     }
 }
 
-/// Serves a validating webhook that denies everything with this text, until the runtime of the test ends; returns the
-/// `clientConfig` that leads an API server on this machine to it.
+/// Serves a validating webhook that denies every request with this text, until the runtime of the test ends. Returns the
+/// `clientConfig` for an API server on this machine.
 ///
 /// # Errors
-/// When no certificate can be made by `openssl`, or no port can be had.
+/// `openssl` makes no certificate, or no port is free.
 pub async fn denying(says: String) -> Result<Value, Trouble> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();

@@ -1,4 +1,4 @@
-//! The world of one test: a namespace, an application, a class and strategies of its own.
+//! The world of one test: its own namespace, application, class and strategies.
 
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,26 +16,26 @@ use serde_json::{Value, json};
 
 use crate::controller;
 
-/// How long anything in a test may take, unless it says otherwise.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Default limit of a wait.
+const TIMEOUT: Duration = Duration::from_secs(60);
 const STRATEGY_GROUP: &str = "strategy.backups.cozystack.io";
 
-/// See the module.
+/// The namespace of one test, with its objects.
 pub struct World {
     /// An administrator's client.
     pub client: Client,
-    /// The namespace, which is also the name of the class.
+    /// The namespace; class and strategy have its name.
     pub namespace: String,
 }
 
 impl World {
-    /// Makes a world with an application `cache` of kind Redis. `None` where there is no cluster to test on.
+    /// Makes a world with an application `cache` of kind Redis. `None` if there is no cluster to test on.
     pub async fn new(test: &str) -> Option<Self> {
         if !controller::available(test) {
             return None;
         }
         let client = controller::client().await;
-        // A cluster may have seen these tests before.
+        // The cluster may have namespaces of an earlier run of the tests.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let name = format!("t-{}-{:05}", test.replace('_', "-"), now % 100_000);
         let world = Self {
@@ -48,7 +48,7 @@ impl World {
         Some(world)
     }
 
-    /// The API of a kind in this namespace.
+    /// Returns the API of a kind in this namespace.
     #[must_use]
     pub fn api<K>(&self) -> Api<K>
     where
@@ -57,7 +57,7 @@ impl World {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Makes an application of kind Redis in a group.
+    /// Creates an application of kind Redis in a group.
     pub async fn application(&self, group: &str, name: &str) {
         let redis = json!({"apiVersion": format!("{group}/v1alpha1"), "kind": "Redis",
             "metadata": {"name": name}, "spec": {"size": "10Gi"}});
@@ -67,7 +67,7 @@ impl World {
             .expect("an application");
     }
 
-    /// The API of the applications of a group.
+    /// Returns the API of the applications of kind Redis in a group.
     #[must_use]
     pub fn applications(&self, group: &str) -> Api<DynamicObject> {
         let gvk = GroupVersionKind::gvk(group, "v1alpha1", "Redis");
@@ -75,14 +75,14 @@ impl World {
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
     }
 
-    /// The API of the strategies of kind Job.
+    /// Returns the API of the strategies of kind Job.
     #[must_use]
     pub fn strategies(&self) -> Api<DynamicObject> {
         let gvk = GroupVersionKind::gvk(STRATEGY_GROUP, "v1alpha1", "Job");
         Api::all_with(self.client.clone(), &ApiResource::from_gvk_with_plural(&gvk, "jobs"))
     }
 
-    /// Applies the strategy of this world: of kind Job, with this spec.
+    /// Applies the strategy of this world, of kind Job.
     pub async fn strategy(&self, spec: Value) {
         let strategy = json!({"apiVersion": format!("{STRATEGY_GROUP}/v1alpha1"), "kind": "Job",
             "metadata": {"name": self.namespace}, "spec": spec});
@@ -93,12 +93,12 @@ impl World {
             .expect("a strategy");
     }
 
-    /// Applies the class of this world, with one entry, for kind Redis.
+    /// Applies the class of this world, with one entry for kind Redis.
     pub async fn class(&self, strategy_ref: Value, parameters: Value) {
         self.class_for("apps.cozystack.io", strategy_ref, parameters).await;
     }
 
-    /// The same for kind Redis of another group.
+    /// Applies the class of this world, with one entry for kind Redis of a group.
     pub async fn class_for(&self, group: &str, strategy_ref: Value, parameters: Value) {
         let class = json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupClass",
             "metadata": {"name": self.namespace},
@@ -109,13 +109,13 @@ impl World {
         api.patch(&self.namespace, &params, &Patch::Apply(&class)).await.expect("a class");
     }
 
-    /// The reference to the strategy of this world.
+    /// Returns the reference to the strategy of this world.
     #[must_use]
     pub fn strategy_ref(&self) -> Value {
         json!({"apiGroup": STRATEGY_GROUP, "kind": "Job", "name": self.namespace})
     }
 
-    /// A strategy and a class whose pods run `script`.
+    /// Applies a strategy and a class whose pods run `script`.
     pub async fn script(&self, script: &str) {
         self.strategy(script_spec(script)).await;
         self.class(self.strategy_ref(), json!({})).await;
@@ -170,7 +170,7 @@ impl World {
         self.api::<K>().delete(name, &DeleteParams::background()).await.expect("deletion is accepted");
     }
 
-    /// Waits until an object is as wanted, and returns it; fails, showing it, after a minute.
+    /// Waits until an object satisfies a condition, and returns it. Panics with the object after a minute.
     pub async fn until<K>(&self, name: &str, what: &str, wanted: impl Fn(&K) -> bool + Send + Sync) -> K
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
@@ -182,13 +182,13 @@ impl World {
             + serde::Serialize
             + 'static,
     {
-        self.until_within(PATIENCE, name, what, wanted).await
+        self.until_within(TIMEOUT, name, what, wanted).await
     }
 
-    /// The same with a time of its own.
+    /// Like [`World::until`], with a limit.
     pub async fn until_within<K>(
         &self,
-        patience: Duration,
+        limit: Duration,
         name: &str,
         what: &str,
         wanted: impl Fn(&K) -> bool + Send + Sync,
@@ -205,7 +205,7 @@ impl World {
     {
         let api = self.api::<K>();
         let reached = await_condition(api.clone(), name, |found: Option<&K>| found.is_some_and(&wanted));
-        match tokio::time::timeout(patience, reached).await {
+        match tokio::time::timeout(limit, reached).await {
             Ok(found) => found.expect("the object can be watched").expect("the object is there"),
             Err(_) => {
                 let last = api.get_opt(name).await.ok().flatten().map(|o| serde_json::to_string_pretty(&o));
@@ -218,7 +218,7 @@ impl World {
         }
     }
 
-    /// Waits until an object is gone.
+    /// Waits until an object no longer exists.
     pub async fn until_gone<K>(&self, name: &str)
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
@@ -230,31 +230,31 @@ impl World {
             + 'static,
     {
         let gone = await_condition(self.api::<K>(), name, |found: Option<&K>| found.is_none());
-        let outcome = tokio::time::timeout(PATIENCE, gone).await;
+        let outcome = tokio::time::timeout(TIMEOUT, gone).await;
         outcome.unwrap_or_else(|_| panic!("{} {name} is not gone in time", K::kind(&()))).expect("a watch");
     }
 
-    /// Waits for the end of a BackupJob, which must be a good one.
+    /// Waits until a BackupJob has succeeded.
     pub async fn backup_succeeds(&self, name: &str) -> BackupJob {
         let job: BackupJob = self.until(name, "ended", |j| ended(phase(j))).await;
         assert_eq!(phase(&job), "Succeeded", "{:?}", job.status);
         job
     }
 
-    /// Waits for the end of a BackupJob, which must be a bad one; returns reason and message.
+    /// Waits until a BackupJob has failed; returns reason and message.
     pub async fn backup_fails(&self, name: &str) -> (String, String) {
-        self.backup_fails_within(PATIENCE, name).await
+        self.backup_fails_within(TIMEOUT, name).await
     }
 
-    /// The same with a time of its own.
-    pub async fn backup_fails_within(&self, patience: Duration, name: &str) -> (String, String) {
-        let job: BackupJob = self.until_within(patience, name, "ended", |j| ended(phase(j))).await;
+    /// Like [`World::failed`], with a limit.
+    pub async fn backup_fails_within(&self, limit: Duration, name: &str) -> (String, String) {
+        let job: BackupJob = self.until_within(limit, name, "ended", |j| ended(phase(j))).await;
         assert_eq!(phase(&job), "Failed", "{:?}", job.status);
         let status = job.status.expect("a status");
         (ready(&status.conditions).1, status.message.expect("a message"))
     }
 
-    /// Waits until a BackupJob waits for a reason; returns the message.
+    /// Waits until a BackupJob is blocked for a reason; returns the message.
     pub async fn backup_waits(&self, name: &str, reason: &str) -> String {
         let job: BackupJob = self
             .until(name, &format!("waiting with {reason}"), |j: &BackupJob| {
@@ -280,18 +280,18 @@ impl World {
         )
     }
 
-    /// The Backup of a name.
+    /// Returns the Backup of a name.
     pub async fn get_backup(&self, name: &str) -> Backup {
         self.api::<Backup>().get(name).await.expect("the Backup is there")
     }
 
-    /// The Jobs of the namespace, by name.
+    /// Returns the Jobs of the namespace, by name.
     pub async fn jobs(&self) -> Vec<String> {
         let list = self.api::<Job>().list(&ListParams::default()).await.expect("a list");
         list.items.iter().map(ResourceExt::name_any).collect()
     }
 
-    /// The pods of a Job.
+    /// Returns the pods of a Job.
     pub async fn pods(&self, job: &str) -> Vec<Pod> {
         let params = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
         self.api::<Pod>().list(&params).await.expect("a list").items
@@ -299,7 +299,7 @@ impl World {
 
     /// Waits for an Event with a reason about an object of this namespace.
     pub async fn event(&self, about: &str, reason: &str) -> String {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = tokio::time::Instant::now() + TIMEOUT;
         let mut every = tokio::time::interval(Duration::from_millis(200));
         loop {
             every.tick().await;
@@ -316,7 +316,7 @@ impl World {
     }
 }
 
-/// The spec of a strategy whose pod runs a shell script, once.
+/// Returns the spec of a strategy whose pod runs a shell script, once.
 #[must_use]
 pub fn script_spec(script: &str) -> Value {
     json!({"backoffLimit": 0, "template": {"spec": {"terminationGracePeriodSeconds": 0, "containers": [{
@@ -324,7 +324,7 @@ pub fn script_spec(script: &str) -> Value {
         "command": ["/bin/sh", "-euc", script]}]}}})
 }
 
-/// Status and reason of condition `Ready`.
+/// Returns status and reason of condition `Ready`.
 #[must_use]
 pub fn ready(conditions: &[backstay_api::Condition]) -> (String, String) {
     let ready = conditions.iter().find(|c| c.type_ == "Ready");

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::names;
 
-/// Prefix of the annotations of our CRDs by which a web console builds its drop-downs (lifecycle 1.7):
-/// `<prefix><spec path>` = where the choices come from.
+/// Prefix of the CRDs' annotations by which a web console builds its drop-downs: `<prefix><spec path>` names the source
+/// of the choices.
 pub const OPTIONS_SOURCE_PREFIX: &str = "options.cozystack.io/source.";
 
-/// Puts `value` under `key` into the labels. A value that is too long for a label is bounded as names are, and the
-/// full one goes into an annotation of the same key (lifecycle section 3).
+/// Puts `value` under `key` into the labels. A value too long for a label is shortened as names are, and an annotation of
+/// the same key holds it whole (docs/rules.md F11).
 pub fn label_or_annotate(
     labels: &mut BTreeMap<String, String>,
     annotations: &mut BTreeMap<String, String>,
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_value_is_bounded_in_the_label_and_whole_in_the_annotation() {
+    fn a_long_value_is_shortened_in_the_label_and_whole_in_the_annotation() {
         let (mut labels, mut annotations) = (BTreeMap::new(), BTreeMap::new());
         let long = "n".repeat(64);
         label_or_annotate(&mut labels, &mut annotations, OWNED_BY_NAME, &long);

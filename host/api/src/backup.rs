@@ -1,4 +1,4 @@
-//! Backup: what a run has left, and all that a restore needs to know.
+//! Backup: the result of a run, and the facts that a restore needs.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::schema::field;
 use crate::{ComponentPin, LocalRef, RunRecord, TypedRef};
 
-// There is no `Default`: a Backup without the time it was taken is none.
+// There is no `Default`: a Backup must have the time when it was taken.
 /// Spec of a Backup: what was backed up, when, and by which strategy.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
@@ -71,7 +71,7 @@ pub struct BackupSpec {
     /// When the data was taken.
     #[schemars(schema_with = "field::time")]
     pub taken_at: Time,
-    /// What the strategy needs to find the data again: parameters and names. It holds no secrets.
+    /// Parameters and names by which the strategy finds the data again. They hold no secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver_metadata: Option<BTreeMap<String, String>>,
 }
@@ -113,7 +113,7 @@ pub struct BackupStatus {
     pub run: Option<Box<RunRecord>>,
 }
 
-// Lifecycle R10.
+// docs/rules.md R10.
 /// Where the data of a Backup is. Facts that the strategy reported; nothing is invented.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

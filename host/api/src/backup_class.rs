@@ -38,7 +38,7 @@ pub struct BackupClassSpec {
 }
 
 impl BackupClassSpec {
-    /// The first entry for an application of this group and kind (lifecycle 5). An empty group is the default one.
+    /// Returns the first entry for an application of this group and kind. An empty group is the default one.
     #[must_use]
     pub fn binding(&self, group: &str, kind: &str) -> Option<&StrategyBinding> {
         let group = application_group(Some(group));
@@ -74,7 +74,7 @@ pub struct ApplicationSelector {
 }
 
 impl ApplicationSelector {
-    /// The group, with the default filled in.
+    /// Returns the group, or the default if none is written.
     #[must_use]
     pub fn group(&self) -> &str {
         application_group(self.api_group.as_deref())

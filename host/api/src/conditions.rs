@@ -1,16 +1,15 @@
 //! Types and reasons of conditions.
 //!
-//! A reason is one word for three things: the reason of a condition, that of an Event, and a label of a metric. All
-//! that this project uses are here, so that one test can check them against the pattern that the API server enforces
-//! (lifecycle F1). Strategies bring their own.
+//! A reason is one word for a condition, an Event and the label of a metric. All reasons of the controller are here, and
+//! a test checks them against the pattern that the API server enforces (docs/rules.md F1). Strategies have their own.
 
 /// Types of conditions.
 pub mod types {
     /// The run has succeeded, the Backup can be restored, the Plan's schedule is valid.
     pub const READY: &str = "Ready";
-    /// The controller is working on it, or waiting for something (kstatus).
+    /// The controller is working on the object, or waiting for something (kstatus).
     pub const RECONCILING: &str = "Reconciling";
-    /// It has failed, and nothing more will happen by itself (kstatus).
+    /// The run has failed, and nothing more will happen by itself (kstatus).
     pub const STALLED: &str = "Stalled";
     /// On a Plan: the schedule cannot be read.
     pub const ERROR: &str = "Error";
@@ -23,7 +22,7 @@ pub mod types {
     pub const ALL: &[&str] = &[READY, RECONCILING, STALLED, ERROR, STRATEGY_PINNED, ARTIFACT_REPORTED];
 }
 
-/// Declares the reasons and the list of all of them together, so that none is left out of the list.
+/// Declares the reasons together with the list of all, so that the list is complete.
 macro_rules! reasons {
     ($($(#[$doc:meta])+ $name:ident = $word:literal;)+) => {
         /// Reasons of conditions, Events and metrics.
@@ -59,7 +58,7 @@ reasons! {
     /// Something the run waited for did not appear in time.
     WAIT_DEADLINE_EXCEEDED = "WaitDeadlineExceeded";
 
-    // ---- what a run waits for or lacks -------------------------------------------------------------------------
+    // ---- waits of a run ----------------------------------------------------------------------------------------
     /// The BackupClass does not exist.
     BACKUP_CLASS_NOT_FOUND = "BackupClassNotFound";
     /// No entry of the BackupClass is for this kind of application.
@@ -78,7 +77,7 @@ reasons! {
     CREDENTIALS_PROJECTION_PENDING = "CredentialsProjectionPending";
     /// The Secret with the platform's credentials does not exist.
     SOURCE_SECRET_MISSING = "SourceSecretMissing";
-    /// The Secret with the platform's credentials does not hold what it must.
+    /// The Secret with the platform's credentials lacks a key, or does not parse.
     SOURCE_SECRET_MALFORMED = "SourceSecretMalformed";
     /// A Secret of the projected one's name exists and is not the controller's.
     TARGET_SECRET_NOT_OWNED = "TargetSecretNotOwned";
@@ -86,7 +85,7 @@ reasons! {
     API_ERROR = "APIError";
     /// The API server refuses or does not answer; the call is tried again.
     WAITING_FOR_API = "WaitingForAPI";
-    /// Another run uses the same application; this one waits its turn.
+    /// Another run holds the lock on the application.
     TARGET_BUSY = "TargetBusy";
 
     // ---- the strategy ------------------------------------------------------------------------------------------
@@ -100,17 +99,17 @@ reasons! {
     TEMPLATE_ERROR = "TemplateError";
     /// A template of the strategy printed something that looks like a mistake, such as `<no value>`.
     TEMPLATE_WARNING = "TemplateWarning";
-    /// The pod that the strategy rendered asks for what pods of strategies may not have.
+    /// The pod that the strategy rendered has settings that pods of strategies may not have.
     POD_POLICY_VIOLATION = "PodPolicyViolation";
-    /// The strategy was kept when the backup was made, and that one is used.
+    /// The restore uses the strategy as it was when the backup was made.
     STRATEGY_PINNED = "StrategyPinned";
     /// The Backup does not say which strategy made it; the current one is used.
     NO_SNAPSHOT = "NoSnapshot";
-    /// What the strategy kept of the Backup out of tenants' reach is gone.
+    /// The Secret with the private data of the Backup does not exist.
     PRIVATE_DATA_MISSING = "PrivateDataMissing";
-    /// What was kept of a run is not what it says, or is another's.
+    /// A Secret of a run was altered, or belongs to another run.
     CHECKPOINT_CORRUPT = "CheckpointCorrupt";
-    /// The strategy that was kept is not the one that the Backup names.
+    /// The pinned revision of the strategy was altered or does not exist.
     STRATEGY_SNAPSHOT_CORRUPT = "StrategySnapshotCorrupt";
 
     // ---- the component -----------------------------------------------------------------------------------------
@@ -136,7 +135,7 @@ reasons! {
     STRATEGY_UNLOADABLE = "StrategyUnloadable";
     /// The schema of a strategy kind refers to a type that the host does not know.
     UNKNOWN_SCHEMA_REFERENCE = "UnknownSchemaReference";
-    /// The schema of a strategy kind is not one that the API server takes.
+    /// The API server would refuse the schema of a strategy kind.
     SCHEMA_NOT_STRUCTURAL = "SchemaNotStructural";
 
     // ---- the Job -----------------------------------------------------------------------------------------------
@@ -156,7 +155,7 @@ reasons! {
     ARTIFACT_REPORTED = "ArtifactReported";
     /// The strategy did not report where the data is.
     ARTIFACT_NOT_REPORTED = "ArtifactNotReported";
-    /// What the strategy reported about the data is refused.
+    /// The strategy's report about the data is refused.
     INVALID_ARTIFACT = "InvalidArtifact";
     /// The strategy must report where the data is, and did not.
     NO_ARTIFACT_EVIDENCE = "NoArtifactEvidence";
@@ -170,7 +169,7 @@ reasons! {
     BACKUP_FAILED_PHASE = "BackupFailedPhase";
     /// The Backup has no phase; it is restored all the same.
     BACKUP_PHASE_UNKNOWN = "BackupPhaseUnknown";
-    /// A Backup of the run's name exists and is another run's; this run's gets another name.
+    /// A Backup of the run's name exists and is another run's; this run's Backup gets another name.
     BACKUP_NAME_TAKEN = "BackupNameTaken";
     /// The Backup is complete.
     BACKUP_READY = "BackupReady";
@@ -198,12 +197,12 @@ reasons! {
     /// The object does not decode, though the API server took it.
     UNREADABLE_OBJECT = "UnreadableObject";
 
-    // ---- answers of the API server that are final (decisions 17) -----------------------------------------------
-    /// The API server refuses what was sent (400, 422).
+    // ---- final answers of the API server -----------------------------------------------------------------------
+    /// The API server refuses the object (400, 422).
     INVALID_OBJECT = "InvalidObject";
-    /// An admission webhook or policy refuses what was sent (403 by a webhook).
+    /// An admission webhook or policy refuses the object (403 by a webhook).
     ADMISSION_DENIED = "AdmissionDenied";
-    /// What was sent is too large (413).
+    /// The object is too large (413).
     OBJECT_TOO_LARGE = "ObjectTooLarge";
     /// The API server does not serve the operation (405).
     METHOD_NOT_ALLOWED = "MethodNotAllowed";
@@ -215,7 +214,7 @@ mod tests {
 
     use super::*;
 
-    /// `REASON_PATTERN`, by hand: `^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`.
+    /// Matches `REASON_PATTERN` by hand: `^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`.
     fn matches_reason_pattern(word: &str) -> bool {
         let letter_digit = |c: char| c.is_ascii_alphanumeric() || c == '_';
         word.starts_with(|c: char| c.is_ascii_alphabetic())

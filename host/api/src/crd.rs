@@ -1,7 +1,7 @@
 //! The CRDs of the group `backups.cozystack.io`.
 //!
-//! They are supersets of those of the Go implementation: every object that is valid there is valid here and reads the
-//! same. `tests/superset.rs` walks both and lists every difference.
+//! They are supersets of the Go implementation's: an object that is valid there is valid here and reads the same.
+//! `tests/superset` compares both and lists every difference.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -11,12 +11,12 @@ use crate::annotations::OPTIONS_SOURCE_PREFIX;
 use crate::schema::{prose, structural};
 use crate::{Backup, BackupClass, BackupJob, Plan, RestoreJob};
 
-/// Where a web console finds the choices for a field: spec path and source (lifecycle 1.7).
+/// Sources of a web console's choices: spec path of the field, and source.
 type Choices = &'static [(&'static str, &'static str)];
 
-/// The CRDs of BackupClass, BackupJob, Backup, Plan and RestoreJob, as `deploy/crds` has them.
+/// Returns the CRDs of BackupClass, BackupJob, Backup, Plan and RestoreJob, as in `deploy/crds`.
 ///
-/// Deterministic. The CRDs of strategies are made by [`crate::strategy_crd`] from what components say of themselves.
+/// Deterministic. [`crate::strategy_crd`] makes the CRDs of strategies from the descriptors of components.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![
@@ -35,7 +35,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     ]
 }
 
-/// What the derive cannot say. (Its `annotation` would end up on every object, too.)
+/// Completes a derived CRD. The derive's own `annotation` would annotate every object as well.
 fn finish(mut crd: CustomResourceDefinition, choices: Choices) -> CustomResourceDefinition {
     crd.spec.names.list_kind = Some(format!("{}List", crd.spec.names.kind));
     if !choices.is_empty() {

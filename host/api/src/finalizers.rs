@@ -1,15 +1,14 @@
-//! Finalizers (lifecycle section 3).
+//! Finalizers.
 
-/// On Backups and RestoreJobs that the controller handles: their cleanup has not been done yet.
+/// Holds the Backups and RestoreJobs of this controller until their clean-up is done.
 pub const CLEANUP: &str = "backups.cozystack.io/cleanup";
-/// On Backups of older releases of the Go implementation: honoured and removed, never added.
+/// Finalizer of older releases of the Go implementation on Backups: honoured and removed, never added.
 pub const LEGACY_CLEANUP: &str = "backups.cozystack.io/cleanup-velero";
 
-/// On runs whose component wants to be called when they are deleted midway or out of time, as it may have something to undo;
-/// and on restores that may leave something for the next one to know.
+/// Holds a run until its component has undone what it began, and a restore until its handover is stored.
 pub const UNDO: &str = "backstay.dev/undo";
 
-/// Whether this is one of the finalizers that the controller removes when cleanup is done.
+/// Returns whether the controller removes this finalizer when the clean-up is done.
 #[must_use]
 pub fn is_ours(finalizer: &str) -> bool {
     matches!(finalizer, CLEANUP | LEGACY_CLEANUP)

@@ -1,9 +1,9 @@
-//! Labels (lifecycle section 3).
+//! Labels.
 //!
-//! What a run makes carries [`RUN_UID`]; its Job and pods carry the mode label of the strategy kind and the owned-by
-//! labels too. These keys are the host's: an author who sets one on a pod is refused at render (decisions 13, 20).
+//! All objects that a run makes have [`RUN_UID`]; its Job and pods also have the mode label of the strategy kind and the
+//! owned-by labels. A pod template that sets one of these keys is refused at render.
 
-/// Uid of the run that made the object: the proof of ownership.
+/// Uid of the run that made the object; proves ownership.
 pub const RUN_UID: &str = "backstay.dev/run-uid";
 /// Name of the BackupJob **or RestoreJob** that owns the object. Scripts in the field select by it.
 pub const OWNED_BY_NAME: &str = "backups.cozystack.io/owned-by.BackupJobName";
@@ -14,35 +14,35 @@ pub const MANAGED_BY: &str = "apps.cozystack.io/managed-by";
 /// Value of [`MANAGED_BY`] on projected Secrets.
 pub const MANAGED_BY_BACKUPS: &str = "cozystack-backups";
 
-/// What a Secret of the controller's namespace keeps of a run: `checkpoint`, `kept` or `private`.
+/// Content of a Secret in the controller's namespace: `checkpoint`, `kept` (a handover) or `private` (data of a Backup).
 pub const RECORD: &str = "backstay.dev/record";
-/// On those that tell the next restore of a target what was left on it: the name of the one that it finds.
+/// Name of the handover that the Secret is or may become, by which the next restore of the target finds it.
 pub const LEFT_ON: &str = "backstay.dev/left-on";
 
 /// Values of the mode label.
 pub mod mode {
     /// The pod makes a backup.
     pub const BACKUP: &str = "backup";
-    /// The pod restores one.
+    /// The pod restores a Backup.
     pub const RESTORE: &str = "restore";
     /// The pod cleans up after a Backup that is being deleted.
     pub const CLEANUP: &str = "cleanup";
 }
 
-/// Key of the label that says what a pod is for: `<lower-case kind>.<strategy group>/mode`.
+/// Returns the key of the mode label: `<lower-case kind>.<strategy group>/mode`.
 #[must_use]
 pub fn mode_key(strategy_group: &str, strategy_kind: &str) -> String {
     format!("{}.{strategy_group}/mode", strategy_kind.to_ascii_lowercase())
 }
 
-/// Whether a label key on a pod template is the host's to set, whatever the strategy kind.
+/// Returns whether only the host may set this label of a pod template.
 #[must_use]
 pub fn is_reserved(key: &str, strategy_group: &str, strategy_kind: &str) -> bool {
     matches!(key, RUN_UID | OWNED_BY_NAME | OWNED_BY_NAMESPACE)
         || key == mode_key(strategy_group, strategy_kind)
 }
 
-/// Prefix of the keys under which a Backup's `spec.driverMetadata` keeps the parameters of its strategy:
+/// Returns the prefix of the keys under which a Backup's `spec.driverMetadata` holds the parameters of its strategy:
 /// `<lower-case kind>.<strategy group>/parameter/`.
 #[must_use]
 pub fn parameter_prefix(strategy_group: &str, strategy_kind: &str) -> String {
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_of_the_known_strategies_are_those_that_scripts_use() {
+    fn keys_of_the_known_strategies_match_the_go_implementation() {
         let group = crate::STRATEGY_GROUP;
         assert_eq!(mode_key(group, "Job"), "job.strategy.backups.cozystack.io/mode");
         assert_eq!(mode_key(group, "Altinity"), "altinity.strategy.backups.cozystack.io/mode");
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_keys_are_the_hosts_and_no_other() {
+    fn only_the_hosts_keys_are_reserved() {
         let group = crate::STRATEGY_GROUP;
         for key in [RUN_UID, OWNED_BY_NAME, OWNED_BY_NAMESPACE, "job.strategy.backups.cozystack.io/mode"] {
             assert!(is_reserved(key, group, "Job"), "{key}");

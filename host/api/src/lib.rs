@@ -1,14 +1,13 @@
 //! Kubernetes API types of Backstay: CRDs, conditions, labels and names.
 //!
-//! The kinds of the group `backups.cozystack.io` have the shapes of the Go implementation, so that objects
-//! written for it decode here and read the same; what is added beyond them is optional. Everything in this crate
-//! is data and pure functions: no client, no clock, no I/O.
+//! The kinds of the group `backups.cozystack.io` have the fields of the Go implementation, so that its objects decode
+//! here and read the same; additional fields are optional. The crate is data and pure functions: no client, clock or I/O.
 //!
-//! - one file a kind: [`BackupClass`], [`BackupJob`], [`Backup`], [`RestoreJob`], [`Plan`];
-//! - what they share: [`TypedRef`], [`LocalRef`], [`RunRecord`], [`phase`];
-//! - the words of the API: [`conditions`], [`labels`], [`annotations`], [`finalizers`];
-//! - [`names`]: the one rule by which names of objects are made and bounded;
-//! - [`crds`] and [`strategy_crd`]: what `deploy/crds` is generated from.
+//! - kinds, one file each: [`BackupClass`], [`BackupJob`], [`Backup`], [`RestoreJob`], [`Plan`];
+//! - their common types: [`TypedRef`], [`LocalRef`], [`RunRecord`], [`phase`];
+//! - constants of the API: [`conditions`], [`labels`], [`annotations`], [`finalizers`];
+//! - [`names`]: makes and shortens the names of objects;
+//! - [`crds`] and [`strategy_crd`]: the source of `deploy/crds`.
 
 // The lint takes the `type_` of two printer columns for one attribute given twice.
 #![allow(clippy::duplicated_attributes)]
@@ -47,7 +46,7 @@ pub use run_record::{ComponentPin, JobRecord, RunRecord};
 pub use schema::SchemaError;
 pub use strategy_crd::strategy_crd;
 
-/// API group of the kinds that people write and read: BackupClass, BackupJob, Backup, RestoreJob, Plan.
+/// API group of BackupClass, BackupJob, Backup, RestoreJob and Plan.
 pub const GROUP: &str = "backups.cozystack.io";
 /// API version of [`GROUP`], served and stored.
 pub const VERSION: &str = "v1alpha1";

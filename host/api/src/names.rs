@@ -1,7 +1,7 @@
-//! Names of objects that the controller makes: pure functions of their inputs, and bounded by one rule.
+//! Names of objects that the controller makes, shortened by one rule (docs/rules.md F11).
 //!
-//! A name is what the Go implementation would have chosen wherever that fits, since scripts rely on it (lifecycle
-//! sections 3 and 17). Names are not proof of anything: two runs of one name are told apart by their uids.
+//! A name that fits is the Go implementation's, since scripts rely on it. Names prove nothing: uids distinguish two runs
+//! of one name.
 
 use std::fmt::Write as _;
 
@@ -20,11 +20,11 @@ const CLEANUP_SUFFIX: &str = "-cleanup";
 /// Hex digits of the hash in a name that was too long.
 const HASH_LEN: usize = 8;
 
-/// `stem` + `suffix` if that is at most `limit` bytes; else the suffix is kept, the tail of the stem gives way to a hash
-/// of the whole: `<stem, cut, without trailing '-' and '.'>-<8 hex digits><suffix>`.
+/// Returns `stem` + `suffix` if that is at most `limit` bytes; else replaces the end of the stem by a hash of the whole:
+/// `<stem, cut, without trailing '-' and '.'>-<8 hex digits><suffix>`.
 ///
-/// Deterministic, and different for different candidates but for a collision of 32 bits. The result is longer than
-/// `limit` only if `suffix` alone leaves less than eight bytes.
+/// Deterministic; different names stay different except for a collision of 32 bits. The result is longer than `limit`
+/// only if `suffix` leaves less than eight bytes.
 #[must_use]
 pub fn bounded(stem: &str, suffix: &str, limit: usize) -> String {
     let candidate = format!("{stem}{suffix}");
@@ -37,52 +37,52 @@ pub fn bounded(stem: &str, suffix: &str, limit: usize) -> String {
     if kept.is_empty() { format!("{hash}{suffix}") } else { format!("{kept}-{hash}{suffix}") }
 }
 
-/// Name of the Job of a BackupJob: `<backupjob>-backup`.
+/// Returns the name of the Job of a BackupJob: `<backupjob>-backup`.
 #[must_use]
 pub fn backup_job_name(backup_job: &str) -> String {
     bounded(backup_job, BACKUP_SUFFIX, LABEL_LIMIT)
 }
 
-/// Name of the Job of a RestoreJob: `<restorejob>-restore`.
+/// Returns the name of the Job of a RestoreJob: `<restorejob>-restore`.
 #[must_use]
 pub fn restore_job_name(restore_job: &str) -> String {
     bounded(restore_job, RESTORE_SUFFIX, LABEL_LIMIT)
 }
 
-/// Name of the Job of a pod run that a step of a run asked for: `<run>-<pod run>`.
+/// Returns the name of the Job of a pod run that a step asked for: `<run>-<pod run>`.
 #[must_use]
 pub fn pod_run_name(run: &str, pod_run: &str) -> String {
     bounded(run, &format!("-{pod_run}"), LABEL_LIMIT)
 }
 
-/// Name of the Job that cleans up after a Backup: `<backup>-cleanup`, bounded to 63 characters.
+/// Returns the name of the Job that cleans up after a Backup: `<backup>-cleanup`.
 #[must_use]
 pub fn cleanup_job_name(backup: &str) -> String {
     bounded(backup, CLEANUP_SUFFIX, LABEL_LIMIT)
 }
 
-/// Name of the BackupJob of a Plan's slot: `<plan>-<minutes since the epoch>`. So a slot cannot run twice, whoever
-/// fires it.
+/// Returns the name of the BackupJob of a Plan's slot, `<plan>-<minutes since the epoch>`, so that a slot cannot run
+/// twice.
 #[must_use]
 pub fn plan_run_name(plan: &str, slot_unix: i64) -> String {
     bounded(plan, &format!("-{}", slot_unix.div_euclid(60)), PLAN_RUN_LIMIT)
 }
 
-/// Name of a run's Backup where that of the BackupJob is taken by another run's: `<backupjob>-<first 8 of the uid>`
-/// (lifecycle R3).
+/// Returns the name of a run's Backup if another run's Backup has the BackupJob's name:
+/// `<backupjob>-<first 8 of the uid>` (docs/rules.md R3).
 #[must_use]
 pub fn fallback_backup_name(backup_job: &str, run_uid: &str) -> String {
     let short = &run_uid[..run_uid.floor_char_boundary(HASH_LEN)];
     bounded(backup_job, &format!("-{short}"), NAME_LIMIT)
 }
 
-/// A label value that stands for `value`, which must be one but for its length.
+/// Shortens `value`, whose characters a label allows, to a label value.
 #[must_use]
 pub fn label_value(value: &str) -> String {
     bounded(value, "", LABEL_LIMIT)
 }
 
-/// First hex digits of the SHA-256 of `text`.
+/// Returns the first hex digits of the SHA-256 of `text`.
 fn hash(text: &str) -> String {
     let mut hex = String::with_capacity(HASH_LEN);
     for byte in Sha256::digest(text.as_bytes()).iter().take(HASH_LEN / 2) {

@@ -1,4 +1,4 @@
-//! Plan: BackupJobs on a schedule, and what became of each slot.
+//! Plan: BackupJobs on a schedule, with the outcome of each slot.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
@@ -10,16 +10,16 @@ use crate::schema::field;
 
 /// `spec.startingDeadlineSeconds` of a Plan that names none.
 pub const DEFAULT_STARTING_DEADLINE_SECONDS: i64 = 300;
-/// How many outcomes `status.recent` keeps.
+/// Most outcomes in `status.recent`.
 pub const RECENT_SLOTS: usize = 20;
 
 /// Values of [`SlotOutcome::outcome`].
 pub mod slot_outcome {
     /// The slot made its BackupJob.
     pub const FIRED: &str = "Fired";
-    /// The slot was left out on purpose, such as while the Plan was suspended.
+    /// The slot was skipped on purpose, such as while the Plan was suspended.
     pub const SKIPPED: &str = "Skipped";
-    /// The slot could not be kept.
+    /// The slot should have fired and did not.
     pub const MISSED: &str = "Missed";
 }
 
@@ -103,7 +103,7 @@ pub struct PlanSchedule {
     pub cron: Option<String>,
 }
 
-// Lifecycle R1.
+// docs/rules.md R1.
 /// Status of a Plan. Every slot after the anchor ends in exactly one outcome.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -151,7 +151,7 @@ pub struct SlotCounts {
     pub missed: i64,
 }
 
-/// What became of one slot.
+/// The outcome of one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SlotOutcome {

@@ -21,20 +21,20 @@ pub struct TypedRef {
 }
 
 impl TypedRef {
-    /// The group of an application: [`DEFAULT_APPLICATION_GROUP`] where the reference names none (lifecycle 1.1).
+    /// Returns the group of an application: [`DEFAULT_APPLICATION_GROUP`] if the reference names none.
     #[must_use]
     pub fn group(&self) -> &str {
         application_group(self.api_group.as_deref())
     }
 
-    /// The group as written; absent is empty. For references to strategies, which have no default.
+    /// Returns the group as written, empty if absent. For references to strategies, which have no default group.
     #[must_use]
     pub fn written_group(&self) -> &str {
         self.api_group.as_deref().unwrap_or_default()
     }
 }
 
-/// The group meant by the `apiGroup` of an application.
+/// Returns the group of an application's `apiGroup`.
 pub(crate) fn application_group(written: Option<&str>) -> &str {
     match written {
         None | Some("") => DEFAULT_APPLICATION_GROUP,
@@ -53,7 +53,7 @@ pub struct LocalRef {
 }
 
 impl LocalRef {
-    /// A reference to the object of this name.
+    /// Returns a reference to the object of this name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into() }

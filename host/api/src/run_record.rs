@@ -1,4 +1,4 @@
-//! What a run writes down about itself, so that from then on only the record decides.
+//! The record in a run's status: the inputs that decide the run from its beginning on.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::schema::field;
 use crate::{LocalRef, TypedRef};
 
-// Lifecycle R2, R6, R9.
+// docs/rules.md R2, R6, R9.
 /// The inputs of a run, resolved once when it began, and what it has made since.
 ///
 /// Written by the controller alone. Editing the class, the strategy, the application reference or the options of a
@@ -66,7 +66,7 @@ pub struct ComponentPin {
     pub digest: String,
 }
 
-// Lifecycle R2.
+// docs/rules.md R2.
 /// The batch/v1 Job of a run. Its result is believed only if its uid is the one written here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -75,7 +75,7 @@ pub struct JobRecord {
     pub name: String,
     /// Uid of the Job.
     pub uid: String,
-    /// What the component wants to have back with the result, as JSON text.
+    /// Data of the component that it gets back with the result, as JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
     /// How many of the last lines of each container's log are read if the Job fails.

@@ -1,4 +1,4 @@
-//! The CRD of a strategy kind, from what its component says of it.
+//! The CRD of a strategy kind, from its component's descriptor.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use schemars::SchemaGenerator;
@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use crate::crd::add_type_meta;
 use crate::schema::{self, SchemaError, field};
 
-/// The CRD of a strategy kind: cluster-scoped, with `.spec` as given and `.status.conditions`, in which the component's
-/// findings are shown (decisions 22, 24).
+/// Returns the CRD of a strategy kind: cluster-scoped, with `.spec`, and with `.status.conditions` for the component's
+/// findings.
 ///
-/// `spec` is the OpenAPI v3 schema of `.spec`. In it `{"$ref": "io.k8s.api.core.v1.<Kind>"}` stands for a type that pod
-/// templates use; it is expanded here, so that a component need not carry those types. Fields of such a type that this
-/// version does not know are kept, not pruned.
+/// `spec` is the OpenAPI v3 schema of `.spec`. A `{"$ref": "io.k8s.api.core.v1.<Kind>"}` in it names a type of pod
+/// templates and is expanded here, so that a component need not contain those types. Unknown fields of such a type are
+/// preserved.
 ///
 /// # Errors
-/// [`SchemaError`] if the API server would refuse the schema, with the place in it and what to write instead.
+/// [`SchemaError`] if the API server would refuse the schema, with the place and the remedy.
 pub fn strategy_crd(
     group: &str,
     version: &str,

@@ -1,6 +1,6 @@
-//! Objects as people have them decode, and mean what they meant.
+//! Existing objects decode without loss.
 
-// Functions that tests share are not seen as tests by the lint.
+// The lint does not count functions that tests share as tests.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// The objects of a file in `tests/objects`, each decoded, encoded again and found the same.
+/// Decodes the objects of a file in `tests/objects`, and checks that each encodes to the same.
 fn load<T: DeserializeOwned + Serialize>(file: &str) -> Vec<T> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/objects").join(file);
     let text = std::fs::read_to_string(path).unwrap();
@@ -82,7 +82,7 @@ fn restores_in_place_to_a_copy_and_with_a_null_option_decode() {
     assert_eq!(options.get("targetTLI"), Some(&Value::Null), "a null option stays");
 }
 
-/// F19: what a later version, or another controller, has written must not hide the object.
+/// F19: fields of a later version or of another controller do not hide the object.
 #[test]
 fn f19_unknown_phases_fields_and_conditions_decode() {
     let run: BackupJob = serde_json::from_value(json!({

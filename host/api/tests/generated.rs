@@ -1,4 +1,4 @@
-//! The files in `deploy/crds` are what the code generates.
+//! The files in `deploy/crds` are up to date.
 
 use std::path::Path;
 

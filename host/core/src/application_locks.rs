@@ -1,11 +1,10 @@
-//! Who may act on an application now (decisions.md 5).
+//! The locks that runs take on the application they act on (docs/rules.md F20).
 //!
-//! A restore excludes every other run on its target; two backups of one application with the same strategy kind take
-//! locks. The later one waits, in order of creation. A clean-up touches stored data of one Backup and not the application:
-//! only restores exclude it, so that one that waits or fails for long holds up no backup and no other clean-up.
+//! A restore excludes every other run on its target. Two backups of one application exclude each other if their
+//! strategies are of one kind. Waiting runs get the lock in order of creation. A clean-up touches the stored data of one
+//! Backup and not the application, so only restores exclude it: a clean-up that waits or fails blocks no backup.
 //!
-//! This is a plain table: the shell keeps one behind a lock, claims before a run begins, releases when it ends, and fills
-//! it when it starts, from the runs that had begun and those that were waiting.
+//! The shell acquires a lock before a run begins, releases it when the run ends, and restores the table at its start.
 
 use std::collections::HashMap;
 
@@ -13,29 +12,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{GroupKind, Mode};
 
-/// The application acted on.
+/// An application that runs act on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Target {
-    /// Its namespace.
+    /// Namespace of the application.
     pub namespace: String,
-    /// Its kind.
+    /// Kind of the application.
     pub kind: GroupKind,
-    /// Its name.
+    /// Name of the application.
     pub name: String,
 }
 
-/// A run that wants to act on a target.
+/// The claim of a run to the lock on a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Uid of the run.
     pub run_uid: String,
     /// Kind and name of the run, for messages.
     pub run: String,
-    /// What it does.
+    /// Mode of the run.
     pub mode: Mode,
-    /// By which strategy kind.
+    /// Kind of the run's strategy.
     pub strategy: GroupKind,
-    /// When its object was created, or for a clean-up deleted, in seconds; with the uid the order of locks.
+    /// When the run's object was created, in seconds; for a clean-up, when the Backup was deleted. Runs get the lock in
+    /// order of this time, then of their uids.
     pub created: i64,
 }
 
@@ -54,7 +54,7 @@ impl Claim {
     }
 }
 
-/// The locks of all applications.
+/// The locks on all applications.
 #[derive(Debug, Default)]
 pub struct LockTable(HashMap<Target, Queue>);
 
@@ -65,11 +65,11 @@ struct Queue {
 }
 
 impl LockTable {
-    /// Takes the turn for `claim`, or says which run has it or comes first. A run that is told to wait is remembered, so
-    /// that a later one does not overtake it. Claiming again is harmless.
+    /// Acquires the lock for `claim`, or queues it, so that no later run overtakes it. A run that holds the lock already
+    /// gets `Ok`.
     ///
     /// # Errors
-    /// The run to wait for.
+    /// The claim of the run that holds the lock or is first in the queue.
     pub fn try_acquire(&mut self, target: &Target, claim: &Claim) -> Result<(), Claim> {
         let queue = self.0.entry(target.clone()).or_default();
         if queue.holders.iter().any(|h| h.run_uid == claim.run_uid) {
@@ -100,7 +100,7 @@ impl LockTable {
         }
     }
 
-    /// Notes a run that had begun before: it holds its turn without asking.
+    /// Gives the lock to a run that had begun before the controller started, whoever else holds it.
     pub fn restore(&mut self, target: &Target, claim: Claim) {
         let queue = self.0.entry(target.clone()).or_default();
         queue.waiting.retain(|w| w.run_uid != claim.run_uid);
@@ -109,7 +109,7 @@ impl LockTable {
         }
     }
 
-    /// Notes a run that waited before: no later one overtakes it, even if that one asks first.
+    /// Queues a run that was waiting before the controller started, so that no later run overtakes it.
     pub fn enqueue(&mut self, target: &Target, claim: Claim) {
         let queue = self.0.entry(target.clone()).or_default();
         if !queue.holders.iter().chain(&queue.waiting).any(|c| c.run_uid == claim.run_uid) {
@@ -117,8 +117,8 @@ impl LockTable {
         }
     }
 
-    /// Gives back what the run holds or waits for, and returns the runs that wait on the same targets, in order: they
-    /// should be looked at now.
+    /// Releases the run's lock or its place in the queue, and returns the runs waiting for the same targets, in order. The
+    /// caller enqueues them.
     pub fn release(&mut self, run_uid: &str) -> Vec<Claim> {
         let mut woken = Vec::new();
         self.0.retain(|_, queue| {
@@ -206,7 +206,7 @@ mod tests {
             locks.try_acquire(&target(), &claim("r", Mode::Restore, "Job", 4)).unwrap_err().run_uid,
             "c"
         );
-        // Nor does one that comes after the restore begin before it.
+        // A clean-up that was created after the restore does not begin before it.
         assert_eq!(
             locks.try_acquire(&target(), &claim("c3", Mode::Cleanup, "Job", 5)).unwrap_err().run_uid,
             "r"
@@ -231,7 +231,7 @@ mod tests {
             "b2"
         );
         locks.try_acquire(&target(), &claim("b2", Mode::Backup, "Job", 2)).unwrap();
-        // One that holds its turn does not wait for it.
+        // A run that holds the lock is not queued.
         locks.enqueue(&target(), claim("b2", Mode::Backup, "Job", 2));
         assert_eq!(locks.release("b2").len(), 1);
     }

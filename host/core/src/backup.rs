@@ -1,4 +1,4 @@
-//! The Backup that a run leaves: what goes into it, and what is read back from it.
+//! Builds the Backup of a run, and reads one back.
 
 use backstay_api::conditions::{reasons, types};
 use backstay_api::{
@@ -11,12 +11,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::contract::{self, GroupKind, Outcome, Pairs};
 use crate::status::{seconds, set_condition};
 
-/// Bytes of an artifact's URI.
+/// Longest URI of an artifact, in bytes.
 const URI: usize = 2048;
-/// Label that names the strategy revision of a Backup, so that revisions in use are found without reading statuses.
+/// Label with the strategy revision of a Backup: the revisions in use are found without reading statuses.
 pub const REVISION_LABEL: &str = "backstay.dev/strategy-revision";
 
-/// What the host adds to an outcome to make a Backup of it.
+/// The facts that make a Backup of an outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct Made<'a> {
     /// Name of the Backup.
@@ -27,14 +27,14 @@ pub struct Made<'a> {
     pub run_uid: &'a str,
     /// Plan of the BackupJob.
     pub plan: Option<&'a LocalRef>,
-    /// What was settled when the run began.
+    /// The inputs on record since the run began.
     pub record: &'a RunRecord,
-    /// When the Job ended, in seconds: the default of the outcome's `taken-at`.
+    /// When the Job ended, in seconds: `takenAt` if the outcome names no time.
     pub ended: i64,
 }
 
-/// Builds the Backup. Its status is written in a second step, through the status subresource (lifecycle.md R7), from
-/// [`status_of`].
+/// Builds the Backup without its status, which [`status_of`] builds for a second write, to the status subresource
+/// (docs/rules.md R7).
 #[must_use]
 pub fn build(made: &Made<'_>, outcome: &Outcome) -> Backup {
     let strategy = made.record.strategy_ref.clone().unwrap_or_default();
@@ -68,8 +68,8 @@ pub fn build(made: &Made<'_>, outcome: &Outcome) -> Backup {
     }
 }
 
-/// The status of a Backup just made: `Ready`, the pins of R9, and the artifact if one was reported and is fit to be
-/// shown. Nothing is invented: without a report there is no artifact, and condition `ArtifactReported` says so (R10).
+/// Builds the status of a new Backup: `Ready`, the component and revision that restore it (R9), and the reported
+/// artifact if its form is valid. Without a report there is no artifact, and condition `ArtifactReported` is False (R10).
 #[must_use]
 pub fn status_of(
     record: &RunRecord,
@@ -122,7 +122,7 @@ pub fn status_of(
     }
 }
 
-/// Checks the form of a reported artifact: a Backup is readable by tenants and read by tools.
+/// Checks the form of a reported artifact, since tenants and tools read it in the Backup.
 fn check(artifact: &contract::Artifact) -> Result<Artifact, String> {
     let uri = &artifact.uri;
     if uri.is_empty() || uri.len() > URI || uri.chars().any(char::is_control) {
@@ -153,14 +153,14 @@ fn check(artifact: &contract::Artifact) -> Result<Artifact, String> {
     Ok(Artifact { uri: uri.clone(), size_bytes, checksum: artifact.checksum.clone() })
 }
 
-/// Whether this run made the Backup (lifecycle.md R3).
+/// Returns whether the run with this uid made the Backup (docs/rules.md R3).
 #[must_use]
 pub fn made_by(backup: &Backup, run_uid: &str) -> bool {
     backup.metadata.labels.as_ref().and_then(|l| l.get(labels::RUN_UID)).is_some_and(|uid| uid == run_uid)
 }
 
-/// Parameters read back from `spec.driverMetadata`: every key with the strategy's prefix, which is removed; a key that
-/// is the bare prefix is dropped.
+/// Reads the parameters back from `spec.driverMetadata`: the keys with the strategy's prefix, without it. The bare prefix
+/// is no parameter.
 #[must_use]
 pub fn parameters(backup: &Backup) -> Pairs {
     let strategy = &backup.spec.strategy_ref;
@@ -173,7 +173,7 @@ pub fn parameters(backup: &Backup) -> Pairs {
         .collect()
 }
 
-/// The Backup as a call is told of it.
+/// Converts a Backup to the contract's type.
 #[must_use]
 pub fn to_contract(backup: &Backup) -> contract::Backup {
     let status = backup.status.clone().unwrap_or_default();
@@ -200,8 +200,7 @@ pub fn to_contract(backup: &Backup) -> contract::Backup {
     }
 }
 
-/// The target of a restore: the Backup's application, each part overridden by what the RestoreJob gives
-/// (lifecycle.md 10.2).
+/// Returns the target of a restore: the Backup's application, with the parts that the RestoreJob overrides.
 #[must_use]
 pub fn restore_target(source: &TypedRef, target: Option<&TypedRef>) -> TypedRef {
     let Some(target) = target else { return source.clone() };
@@ -213,7 +212,7 @@ pub fn restore_target(source: &TypedRef, target: Option<&TypedRef>) -> TypedRef 
     }
 }
 
-/// The reference to a run of a kind of ours, as a call is told of it.
+/// Returns a reference to an object of the group `backups.cozystack.io`, in the contract's type.
 #[must_use]
 pub fn run_ref(kind: &str, namespace: &str, name: &str) -> contract::ObjectRef {
     contract::ObjectRef {

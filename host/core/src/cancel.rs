@@ -1,7 +1,7 @@
-//! Whether a run has to end before its time, and until when its component may undo what the run has begun.
+//! Decides whether a run has to end early, and how long its component may undo what the run has begun.
 //!
-//! A run ends early when its object is deleted or its deadline passes. A component that declares the trait `cancel` is
-//! then called until a second deadline; past that the run ends without a call.
+//! A run ends early when its object is deleted or its deadline passes. A component with the trait `cancel` is then called
+//! until a second deadline; after that the run ends without a call.
 
 use backstay_api::finalizers;
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +12,7 @@ use crate::status::RunStatus;
 /// The facts of a run that decide about its early end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFacts {
-    /// What the run does.
+    /// Mode of the run.
     pub mode: Mode,
     /// The run's inputs are on record.
     pub begun: bool,
@@ -24,38 +24,38 @@ pub struct RunFacts {
     pub deleted_at: Option<Timestamp>,
     /// The deadline on record.
     pub deadline: Option<Timestamp>,
-    /// Whether the run's component declares `cancel`; `None` if it is not loaded, since it may be put back in time.
+    /// Whether the run's component declares `cancel`; `None` if it is not loaded: it may be loaded again in time.
     pub component_cancels: Option<bool>,
 }
 
-/// What the facts of a run ask for at a moment.
+/// Whether and how a run ends early, at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The run goes on.
     GoesOn,
-    /// The run has to end since this moment, and its component has nothing to undo.
+    /// The run has to end, and its component is not called again.
     Now {
         /// Why the run has to end.
         cause: CancelCause,
-        /// Since when.
+        /// When the run had to end.
         since: Timestamp,
     },
-    /// The run has to end; its component undoes what it began, until `until`.
+    /// The run has to end, and its component may undo what it began.
     Undoing {
         /// Why the run has to end.
         cause: CancelCause,
-        /// When the component's time is over.
+        /// When the component's time ends.
         until: Timestamp,
     },
-    /// The component did not finish undoing until `until`.
+    /// The component did not finish undoing in time.
     UndoTimeOver {
-        /// When the component's time was over.
+        /// When the component's time ended.
         until: Timestamp,
     },
 }
 
 impl RunFacts {
-    /// The facts of a run with this status, whose object has these finalizers.
+    /// Collects the facts of a run from its status and its object's finalizers.
     #[must_use]
     pub fn new(
         mode: Mode,
@@ -75,7 +75,7 @@ impl RunFacts {
         }
     }
 
-    /// Returns whether the run's component is called although the run has to end.
+    /// Returns whether the run's component is called after the run has to end.
     #[must_use]
     pub fn may_cancel(&self) -> bool {
         self.mode != Mode::Cleanup
@@ -91,10 +91,10 @@ impl RunFacts {
         self.deadline.is_some_and(|deadline| now >= deadline)
     }
 
-    /// Returns whether the run goes on at `now`; `undo_deadline` is the time that a component has for undoing.
+    /// Decides whether the run goes on at `now`. A component gets `undo_deadline` for undoing.
     #[must_use]
     pub fn ending(&self, now: Timestamp, undo_deadline: SignedDuration) -> Ending {
-        // The deletion of a Backup is the reason of its clean-up, not its end.
+        // The deletion of a Backup starts its clean-up and does not end it.
         let deleted = self.deleted_at.filter(|_| self.mode != Mode::Cleanup);
         let late = || self.deadline.filter(|_| self.is_late(now));
         let (cause, since) = match (deleted, late()) {
@@ -109,9 +109,9 @@ impl RunFacts {
         if now >= until { Ending::UndoTimeOver { until } } else { Ending::Undoing { cause, until } }
     }
 
-    /// Returns how long to wait for the next deadline of the run; the longest duration where it has none.
+    /// Returns the time until a second after the run's next deadline; the longest duration if it has none.
     ///
-    /// It is a second late rather than early: the Job itself ends at the deadline, and says so.
+    /// The extra second lets the Job end first: it fails at the deadline too, and names it.
     #[must_use]
     pub fn until_deadline(&self, now: Timestamp, undo_deadline: SignedDuration) -> std::time::Duration {
         let next = self.ending(now, undo_deadline).hard_deadline().or(self.deadline);
@@ -132,13 +132,13 @@ impl Ending {
         }
     }
 
-    /// Returns whether the run ends without another call of its component.
+    /// Returns whether the run ends now, without another call of its component.
     #[must_use]
     pub fn is_final(self) -> bool {
         matches!(self, Self::Now { .. } | Self::UndoTimeOver { .. })
     }
 
-    /// Returns what the component is told of the run's end.
+    /// Returns the cancellation to pass to the component, while it may undo.
     #[must_use]
     pub fn cancellation(self) -> Option<Cancellation> {
         match self {
@@ -148,8 +148,8 @@ impl Ending {
     }
 }
 
-/// Returns whether a run of this mode gets the finalizer that holds its object: its component undoes what it began, or a
-/// restore may have to hand its checkpoint over to the next one.
+/// Returns whether a run of this mode gets the finalizer that holds its object: its component may undo what it began, or
+/// a restore may hand its checkpoint over to the next restore.
 #[must_use]
 pub fn needs_finalizer(mode: Mode, descriptor: &Descriptor) -> bool {
     let hands_over = || descriptor.stages.iter().any(|s| s.mode == Mode::Restore && s.keeps_checkpoint);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn when_a_run_has_to_end() {
+    fn a_run_ends_at_its_deadline_or_deletion_once_its_component_has_undone() {
         use CancelCause::{Deadline, Deleted};
         let deleted = RunFacts { deleted_at: Some(at(50)), ..facts() };
         let plain = RunFacts { component_cancels: Some(false), ..facts() };
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_still_undo() {
+    fn only_a_held_and_begun_run_that_has_not_ended_may_cancel() {
         assert!(facts().may_cancel());
         assert!(
             RunFacts { component_cancels: None, ..facts() }.may_cancel(),
@@ -261,15 +261,15 @@ mod tests {
     }
 
     #[test]
-    fn a_component_is_told_of_the_end_only_while_it_may_undo() {
-        let told = |now| facts().ending(at(now), MINUTE).cancellation();
-        assert_eq!(told(99), None);
-        assert_eq!(told(100), Some(Cancellation { cause: CancelCause::Deadline, deadline: 160 }));
-        assert_eq!(told(160), None);
+    fn a_component_gets_a_cancellation_only_while_it_may_undo() {
+        let cancellation = |now| facts().ending(at(now), MINUTE).cancellation();
+        assert_eq!(cancellation(99), None);
+        assert_eq!(cancellation(100), Some(Cancellation { cause: CancelCause::Deadline, deadline: 160 }));
+        assert_eq!(cancellation(160), None);
     }
 
     #[test]
-    fn the_next_look_is_a_second_past_the_next_deadline() {
+    fn the_wait_ends_a_second_after_the_next_deadline() {
         let next = |facts: RunFacts, now| facts.until_deadline(at(now), MINUTE).as_secs();
         assert_eq!(next(facts(), 90), 11);
         assert_eq!(next(facts(), 100), 61);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn which_runs_are_held_by_a_finalizer() {
+    fn runs_that_may_cancel_or_hand_over_need_a_finalizer() {
         let mut descriptor = descriptor();
         assert!(!needs_finalizer(Mode::Restore, &descriptor));
         descriptor.stages = vec![Stage {

@@ -1,21 +1,21 @@
-//! Which loaded component serves a run (architecture.md 4, decisions.md 21).
+//! Selects the component that serves a run (docs/rules.md F7, R9).
 
 use semver::{Version, VersionReq};
 
 use crate::contract::{Descriptor, GroupKind};
 
-/// Who serves a strategy kind, among the components that are loaded.
+/// Whether a loaded component serves a strategy kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Served<T> {
-    /// This one.
+    /// This component serves the kind.
     By(T),
-    /// None, but one serves another kind of the same group: the kind is ours to answer for.
+    /// No component serves the kind, but one serves another kind of its group: this controller reports it.
     Missing,
-    /// None, and nobody serves the group: the run is somebody else's and is left alone.
+    /// No component serves the group: the run belongs to another controller and is left alone.
     Foreign,
 }
 
-/// Looks a strategy kind up among what is loaded.
+/// Returns the component that serves a strategy kind, among the loaded ones.
 pub fn serving<'a, T: Copy>(
     kind: &GroupKind,
     loaded: impl IntoIterator<Item = (T, &'a Descriptor)>,
@@ -32,67 +32,67 @@ pub fn serving<'a, T: Copy>(
     found
 }
 
-/// The component that made a Backup, as the Backup names it.
+/// The component that made a Backup, as the Backup's status pins it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pin<'a> {
-    /// Its name.
+    /// Name of the component.
     pub name: &'a str,
-    /// Its version.
+    /// Version of the component.
     pub version: &'a str,
-    /// Its digest.
+    /// Digest of the component's file.
     pub digest: &'a str,
 }
 
-/// Why the component that is loaded may not restore a Backup.
+/// Why the loaded component may not restore a Backup.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// It is another one.
+    /// Another component made the Backup.
     #[error(
         "the Backup was made by component {pinned:?}, and {kind} is served by component {loaded:?} now: supply component {pinned:?}"
     )]
     OtherComponent {
-        /// What the Backup names.
+        /// Name of the component that the Backup pins.
         pinned: String,
-        /// What is loaded.
+        /// Name of the loaded component.
         loaded: String,
         /// The strategy kind.
         kind: GroupKind,
     },
-    /// It does not declare that it restores Backups of that version.
+    /// The loaded component does not declare that it restores Backups of that version.
     #[error(
         "the Backup was made by component {name:?} {pinned}, and {loaded}, which is loaded, does not declare that it restores Backups of that version: supply version {pinned}, or one whose `restores` includes it"
     )]
     Version {
         /// Name of the component.
         name: String,
-        /// What the Backup names.
+        /// Version that the Backup pins.
         pinned: String,
-        /// What is loaded.
+        /// Version of the loaded component.
         loaded: String,
     },
-    /// It restores no Backups of the Go implementation.
+    /// The Backup names no component, and the loaded component does not restore such Backups.
     #[error(
         "the Backup names no component, and component {loaded:?} does not restore such Backups: supply one that does"
     )]
     Unpinned {
-        /// What is loaded.
+        /// Name of the loaded component.
         loaded: String,
     },
-    /// It does not restore at all.
+    /// The loaded component does not serve the mode.
     #[error("component {loaded:?} does not serve mode {mode:?}: supply one that does")]
     Mode {
-        /// What is loaded.
+        /// Name of the loaded component.
         loaded: String,
-        /// What is asked for.
+        /// The mode of the run.
         mode: &'static str,
     },
 }
 
-/// Whether the component `loaded`, whose digest is `digest`, may restore or clean up a Backup with this pin: the very
-/// same one, one of the same version, or one that declares that it restores that version.
+/// Checks that the component `loaded` may restore or clean up a Backup with this pin: its digest or version is the
+/// pinned one, or it declares that it restores that version.
 ///
 /// # Errors
-/// Why not, with what to supply.
+/// The reason against it, and which component to supply.
 pub fn may_restore(
     kind: &GroupKind,
     pin: Option<Pin<'_>>,

@@ -1,5 +1,5 @@
-//! Projection of the platform's object-store credentials into the namespaces of runs (lifecycle.md 11, decisions.md 4): from
-//! what the source Secret holds to what the target Secret is to hold.
+//! Projects the platform's object-store credentials into the namespaces of runs: from the source Secret to the target
+//! Secret (docs/rules.md F14, docs/decisions/0011-credentials.md).
 
 use std::collections::BTreeMap;
 
@@ -12,62 +12,62 @@ use serde_json::json;
 
 use crate::contract::{Outcome, Pairs};
 
-/// Annotation of a projected Secret: the Secret it was made from, `namespace/name`.
+/// Annotation of a projected Secret: `namespace/name` of its source.
 pub const SOURCE_ANNOTATION: &str = "backstay.dev/projected-from";
-/// What stands where a credential stood.
+/// Replacement of a credential in a text.
 const WITHHELD: &str = "[credential withheld]";
-/// Keys that are removed from the target where there is nothing to put into them.
+/// Keys that the target lacks if they have no value.
 const OPTIONAL: [&str; 4] = ["endpoint", "bucketName", "region", "forcePathStyle"];
 
-/// How credentials are projected.
+/// Configuration of the projection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Projection {
     /// Namespace of the source Secret.
     pub source_namespace: String,
-    /// Its name.
+    /// Name of the source Secret.
     pub source_name: String,
     /// Name of the Secret in the namespaces of runs.
     pub target: String,
-    /// Endpoint where the source names none.
+    /// Endpoint if the source names none.
     pub endpoint: Option<String>,
-    /// Region where the source names none.
+    /// Region if the source names none.
     pub region: Option<String>,
-    /// Whether clients are to put the bucket into the path: the target's key `forcePathStyle`.
+    /// Value of the target's key `forcePathStyle`: whether clients put the bucket into the path.
     pub force_path_style: Option<bool>,
-    /// Namespaces that have the Secret at all times, whether a run needs it or not.
+    /// Namespaces that always have the Secret.
     pub namespaces: Vec<String>,
 }
 
 /// Why credentials cannot be projected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
-    /// There is no source yet: waited for.
+    /// The source does not exist; runs wait for it.
     #[error("source credentials Secret {namespace}/{name} not found")]
     SourceMissing {
         /// Namespace of the source.
         namespace: String,
-        /// Its name.
+        /// Name of the source.
         name: String,
     },
-    /// The source does not hold what it must.
+    /// The source lacks a key, or does not parse.
     #[error("{0}")]
     SourceMalformed(String),
-    /// The target's name is taken by a Secret that is not ours.
+    /// A Secret of the target's name exists, and the controller did not make it.
     #[error(
         "target Secret {namespace}/{name} exists without {missing}; refusing to overwrite: rename or remove it"
     )]
     TargetNotOwned {
         /// Namespace of the target.
         namespace: String,
-        /// Its name.
+        /// Name of the target.
         name: String,
-        /// What would make it ours.
+        /// The label or annotation that the Secret lacks.
         missing: String,
     },
 }
 
 impl CredentialsError {
-    /// Reason of the metric.
+    /// Returns the reason of the metric.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -77,14 +77,14 @@ impl CredentialsError {
         }
     }
 
-    /// Whether it can go away without anybody changing the run.
+    /// Returns whether a run waits for the error to go away instead of failing.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::SourceMissing { .. })
     }
 }
 
-/// What the platform's Secret says.
+/// The credentials in the platform's Secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     access_key: String,
@@ -130,10 +130,10 @@ struct S3 {
 }
 
 impl Credentials {
-    /// Reads the source Secret: its flat keys, each filled from the `BucketInfo` of a bucket claim where it is empty.
+    /// Reads the source Secret: its flat keys, and for those that are empty the `BucketInfo` of a bucket claim.
     ///
     /// # Errors
-    /// It is malformed.
+    /// The Secret lacks a key, or its `BucketInfo` does not parse.
     pub fn read(source: &Secret, projection: &Projection) -> Result<Self, CredentialsError> {
         let text = |key: &str| {
             let value = source.data.as_ref().and_then(|data| data.get(key));
@@ -145,7 +145,7 @@ impl Credentials {
             info => match serde_json::from_str(&info) {
                 Ok(info) => info,
                 Err(_) if !access_key.is_empty() && !secret_key.is_empty() => BucketInfo::default(),
-                // Where it went wrong, and not what it holds.
+                // The message names the place and none of the content.
                 Err(e) => {
                     let why = format!("parse BucketInfo: line {} column {}", e.line(), e.column());
                     return Err(CredentialsError::SourceMalformed(why));
@@ -209,11 +209,10 @@ impl Credentials {
         content
     }
 
-    /// The target Secret as it is to be, given what is there; `None` if that is right already. Keys and labels that are
-    /// not ours stay.
+    /// Returns the target Secret to write over `there`, or `None` if that is up to date. Foreign keys and labels stay.
     ///
     /// # Errors
-    /// What is there is not ours to overwrite.
+    /// The controller did not make `there`.
     pub fn target(
         &self,
         there: Option<&Secret>,
@@ -223,7 +222,7 @@ impl Credentials {
         let source = format!("{}/{}", projection.source_namespace, projection.source_name);
         let mut wanted = there.cloned().unwrap_or_default();
         if let Some(there) = there {
-            owned(there, namespace, projection, &source)?;
+            check_owned(there, namespace, projection, &source)?;
         }
         let meta = &mut wanted.metadata;
         meta.name = Some(projection.target.clone());
@@ -247,14 +246,14 @@ impl Credentials {
         Ok((!same).then_some(wanted))
     }
 
-    /// Takes the credentials out of a text.
+    /// Replaces the secret key in a text.
     pub fn redact(&self, text: &mut String) {
         if text.contains(&self.secret_key) {
             *text = text.replace(&self.secret_key, WITHHELD);
         }
     }
 
-    /// Takes out of an outcome what holds the credentials: it is going to be readable by tenants.
+    /// Removes the secret key from an outcome, since tenants will read it.
     pub fn withhold(&self, outcome: &mut Outcome) {
         let holds = |text: &str| text.contains(&self.secret_key);
         outcome.metadata.retain(|key, value| !holds(key) && !holds(value));
@@ -270,9 +269,9 @@ impl Credentials {
     }
 }
 
-/// A Secret is ours by the label that the Go implementation sets too, and by an annotation of ours, if it has one, that
-/// names our source.
-fn owned(
+/// Checks that the controller made the Secret: it has the label that the Go implementation sets too, and its annotation,
+/// if any, names our source.
+fn check_owned(
     there: &Secret,
     namespace: &str,
     projection: &Projection,
@@ -294,7 +293,7 @@ fn owned(
     }
 }
 
-/// An endpoint as clients of all strategies take it: host, port, and a path other than `/`.
+/// Returns an endpoint in the form that all clients accept: host, port, and a path other than `/`.
 fn without_scheme(endpoint: &str) -> String {
     let bare =
         endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://")).unwrap_or(endpoint);
@@ -302,173 +301,4 @@ fn without_scheme(endpoint: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn projection() -> Projection {
-        Projection {
-            source_namespace: "platform".into(),
-            source_name: "bucket".into(),
-            target: "cozy-backups-creds".into(),
-            ..Projection::default()
-        }
-    }
-
-    fn secret(pairs: &[(&str, &str)]) -> Secret {
-        let data = pairs.iter().map(|(k, v)| ((*k).to_owned(), ByteString(v.as_bytes().to_vec())));
-        Secret { data: Some(data.collect()), ..Secret::default() }
-    }
-
-    fn flat() -> Secret {
-        secret(&[
-            ("accessKey", "AK"),
-            ("secretKey", "SK"),
-            ("endpoint", "https://s3.example/"),
-            ("bucketName", "b"),
-        ])
-    }
-
-    fn data(target: &Secret) -> BTreeMap<String, String> {
-        let data = target.data.iter().flatten();
-        data.map(|(k, v)| (k.clone(), String::from_utf8(v.0.clone()).unwrap())).collect()
-    }
-
-    fn projected(source: &Secret) -> Secret {
-        let credentials = Credentials::read(source, &projection()).unwrap();
-        credentials.target(None, "tenant-a", &projection()).unwrap().unwrap()
-    }
-
-    #[test]
-    fn l11_schemes_are_stripped_as_in_the_table() {
-        for (given, kept) in [
-            ("http://h:8333", "h:8333"),
-            ("h:8333", "h:8333"),
-            ("https://e/path/", "e/path/"),
-            ("https://e", "e"),
-            ("https://e/", "e"),
-            ("", ""),
-        ] {
-            assert_eq!(without_scheme(given), kept, "{given}");
-        }
-    }
-
-    #[test]
-    fn l11_the_target_has_the_keys_of_every_client_and_none_that_are_empty() {
-        let target = projected(&flat());
-        let found = data(&target);
-        for (key, value) in [
-            ("AWS_ACCESS_KEY_ID", "AK"),
-            ("accessKey", "AK"),
-            ("AWS_SECRET_ACCESS_KEY", "SK"),
-            ("secretKey", "SK"),
-            ("cloud", "[default]\naws_access_key_id=AK\naws_secret_access_key=SK\n"),
-            ("blob_credentials.json", r#"{"accounts":{"s3.example":{"api_key":"AK","secret":"SK"}}}"#),
-            ("endpoint", "s3.example"),
-            ("bucketName", "b"),
-        ] {
-            assert_eq!(found[key], value);
-        }
-        assert!(!found.contains_key("region") && !found.contains_key("forcePathStyle"));
-        assert_eq!(target.metadata.labels.unwrap()["apps.cozystack.io/managed-by"], "cozystack-backups");
-        assert_eq!(target.metadata.annotations.unwrap()[SOURCE_ANNOTATION], "platform/bucket");
-    }
-
-    #[test]
-    fn l11_flat_keys_win_over_the_bucket_claim_field_by_field() {
-        let info = r#"{"spec": {"bucketName": "claimed", "secretS3": {"accessKeyID": "X", "accessSecretKey": "Y",
-            "endpoint": "http://claimed:1", "region": "r"}}}"#;
-        let found = data(&projected(&secret(&[("accessKey", "AK"), ("BucketInfo", info)])));
-        assert_eq!((found["accessKey"].as_str(), found["secretKey"].as_str()), ("AK", "Y"));
-        assert_eq!((found["endpoint"].as_str(), found["region"].as_str()), ("claimed:1", "r"));
-        assert_eq!(found["bucketName"], "claimed");
-    }
-
-    #[test]
-    fn l11_a_claim_that_does_not_parse_matters_only_where_it_is_needed() {
-        let whole =
-            secret(&[("accessKey", "A"), ("secretKey", "S"), ("endpoint", "e"), ("BucketInfo", "{secret")]);
-        assert!(Credentials::read(&whole, &projection()).is_ok());
-        let error =
-            Credentials::read(&secret(&[("accessKey", "A"), ("BucketInfo", "{secret")]), &projection());
-        let error = error.unwrap_err();
-        assert!(error.to_string().starts_with("parse BucketInfo: "), "{error}");
-        assert!(!error.to_string().contains("{secret") && !error.is_transient());
-    }
-
-    #[test]
-    fn l11_what_is_missing_is_named() {
-        for (pairs, missing) in [
-            (vec![("secretKey", "S"), ("endpoint", "e")], "accessKey"),
-            (vec![("accessKey", "A"), ("endpoint", "e")], "secretKey"),
-            (vec![("accessKey", "A"), ("secretKey", "S")], "endpoint"),
-        ] {
-            let error = Credentials::read(&secret(&pairs), &projection()).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                format!("source credentials Secret platform/bucket missing {missing}")
-            );
-            assert_eq!(error.reason(), "SourceSecretMalformed");
-        }
-    }
-
-    #[test]
-    fn l11_endpoint_and_region_fall_back_to_the_configured_ones() {
-        let projection = Projection {
-            endpoint: Some("https://fallback:9".into()),
-            region: Some("eu".into()),
-            force_path_style: Some(true),
-            ..projection()
-        };
-        let credentials =
-            Credentials::read(&secret(&[("accessKey", "A"), ("secretKey", "S")]), &projection).unwrap();
-        let found = data(&credentials.target(None, "n", &projection).unwrap().unwrap());
-        let found = ["endpoint", "region", "forcePathStyle"].map(|key| found[key].as_str());
-        assert_eq!(found, ["fallback:9", "eu", "true"]);
-    }
-
-    #[test]
-    fn l11_what_became_empty_is_removed_and_what_is_not_ours_stays_and_equal_content_is_not_written() {
-        let mut there = projected(&flat());
-        there.data.as_mut().unwrap().insert("mine".into(), ByteString(b"x".to_vec()));
-        let credentials = Credentials::read(&flat(), &projection()).unwrap();
-        assert_eq!(credentials.target(Some(&there), "tenant-a", &projection()).unwrap(), None);
-        there.data.as_mut().unwrap().insert("region".into(), ByteString(b"old".to_vec()));
-        let found = data(&credentials.target(Some(&there), "tenant-a", &projection()).unwrap().unwrap());
-        assert!(!found.contains_key("region") && found["mine"] == "x");
-    }
-
-    #[test]
-    fn f14_a_target_without_the_label_or_of_another_source_is_left_alone_and_one_of_the_go_implementation_taken_over()
-     {
-        let credentials = Credentials::read(&flat(), &projection()).unwrap();
-        let error = credentials.target(Some(&Secret::default()), "tenant-a", &projection()).unwrap_err();
-        assert_eq!(error.reason(), "TargetSecretNotOwned");
-        assert!(error.to_string().contains("tenant-a/cozy-backups-creds exists without label"), "{error}");
-        let mut other = projected(&flat());
-        other.metadata.annotations.as_mut().unwrap().insert(SOURCE_ANNOTATION.into(), "else/where".into());
-        assert!(credentials.target(Some(&other), "tenant-a", &projection()).is_err());
-        other.metadata.annotations = None;
-        assert!(credentials.target(Some(&other), "tenant-a", &projection()).unwrap().is_some());
-    }
-
-    #[test]
-    fn r10_what_holds_the_secret_key_does_not_reach_tenants() {
-        let credentials = Credentials::read(&flat(), &projection()).unwrap();
-        let artifact =
-            crate::contract::Artifact { uri: "s3://x:SK@b".into(), size_bytes: None, checksum: None };
-        let mut outcome = Outcome {
-            artifact: Some(artifact),
-            metadata: [("a".to_owned(), "key=SK".to_owned()), ("b".to_owned(), "c".to_owned())].into(),
-            underlying_resources: Some(json!({"k": "SK"})),
-            ..Outcome::default()
-        };
-        credentials.withhold(&mut outcome);
-        assert_eq!(outcome.artifact.unwrap().uri, "s3://x:[credential withheld]@b");
-        assert_eq!(outcome.metadata.into_keys().collect::<Vec<_>>(), ["b"]);
-        assert_eq!(outcome.underlying_resources, None);
-        let mut message = "denied for SK".to_owned();
-        credentials.redact(&mut message);
-        assert!(!message.contains("SK"));
-        assert!(!format!("{credentials:?}").contains("SK"));
-    }
-}
+mod tests;

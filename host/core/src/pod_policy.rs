@@ -1,16 +1,16 @@
-//! Judges a rendered pod template before anything is created from it.
+//! Checks a rendered pod template before a Job is created from it.
 //!
-//! A strategy decides what runs in a tenant's namespace, with the controller's rights. What would let that pod out of
-//! its container is refused here, whatever the namespace's own admission allows: host namespaces, host paths and ports,
-//! privileged containers, unmasked `/proc`, and capabilities beyond those a container gets by default. These are the
-//! fields of the Kubernetes "baseline" Pod Security Standard. What the pod may be and get beside that (a ServiceAccount, Secrets,
-//! images) an administrator can bound for each component.
+//! A strategy's pods run in tenants' namespaces, created with the controller's rights. Settings that let a pod out of its
+//! container are refused, whatever the namespace's own admission allows: host namespaces, host paths and ports,
+//! privileged containers, unmasked `/proc`, and capabilities beyond the default ones. These are the fields of the
+//! Kubernetes "baseline" Pod Security Standard. Besides, an administrator can bound the ServiceAccounts, Secrets and
+//! images of each component.
 
 use serde::Deserialize;
 
 use crate::contract::{Diagnostic, Json, Severity};
 
-/// Capabilities that a container may add; the ones that container runtimes grant by default.
+/// Capabilities that a container may add: those that container runtimes grant by default.
 const CAPABILITIES: [&str; 14] = [
     "AUDIT_WRITE",
     "CHOWN",
@@ -31,24 +31,23 @@ const CAPABILITIES: [&str; 14] = [
 /// Fields of a pod that hold containers.
 const CONTAINERS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 
-/// What pods of one component may be and get. Each is a list of patterns, in which `*` stands for any text; what is left out
-/// is not bounded.
+/// Bounds on the pods of one component: lists of patterns, in which `*` matches any text. An absent list bounds nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Allowed {
-    /// ServiceAccounts. The one that a pod gets without asking, `default`, has to be in the list as well.
+    /// ServiceAccounts. Pods that name none use `default`, which the list must then hold.
     pub service_accounts: Option<Vec<String>>,
-    /// Secrets, whatever names them: volumes, variables, pull secrets.
+    /// Secrets in volumes, variables and pull secrets.
     pub secrets: Option<Vec<String>>,
-    /// Images, of all containers and volumes.
+    /// Images of containers and volumes.
     pub images: Option<Vec<String>>,
 }
 
 /// No bounds.
 pub static UNBOUNDED: Allowed = Allowed { service_accounts: None, secrets: None, images: None };
 
-/// Checks a rendered `core/v1` PodTemplateSpec. Returns one error for each field that is refused; none means allowed.
-/// `at` of a finding is a JSON pointer into the template.
+/// Checks a rendered `core/v1` PodTemplateSpec. Returns one error for each refused field; `at` is a JSON pointer into
+/// the template.
 #[must_use]
 pub fn check(template: &Json, allowed: &Allowed) -> Vec<Diagnostic> {
     let mut findings = Findings(Vec::new());
@@ -85,7 +84,7 @@ pub fn check(template: &Json, allowed: &Allowed) -> Vec<Diagnostic> {
     findings.0
 }
 
-/// What the pod is and gets, by what an administrator allows.
+/// Checks the pod against the administrator's bounds.
 fn bounded(findings: &mut Findings, spec: &Json, allowed: &Allowed) {
     let mut judge = |at: String, what: &str, name: &str, patterns: &Option<Vec<String>>| {
         let Some(patterns) = patterns.as_ref().filter(|p| !p.iter().any(|p| matches(p, name))) else {
@@ -96,7 +95,7 @@ fn bounded(findings: &mut Findings, spec: &Json, allowed: &Allowed) {
         );
         findings.refuse(at, message);
     };
-    // The API server takes the second, its older name, where the first is empty.
+    // The API server reads the older field if the first one is empty.
     let named = ["serviceAccountName", "serviceAccount"]
         .into_iter()
         .find_map(|field| Some((field, spec[field].as_str().filter(|name| !name.is_empty())?)));
@@ -120,7 +119,7 @@ fn bounded(findings: &mut Findings, spec: &Json, allowed: &Allowed) {
     }
 }
 
-/// The Secrets that a pod names, wherever: by the names that the fields of all kinds of volumes and variables have.
+/// Collects the Secrets that a pod names, by the field names that volumes and variables of all kinds use.
 fn named_secrets<'a>(value: &'a Json, at: &str, found: &mut Vec<(String, &'a str)>) {
     match value {
         Json::Object(fields) => {
@@ -156,7 +155,7 @@ fn named_secrets<'a>(value: &'a Json, at: &str, found: &mut Vec<(String, &'a str
     }
 }
 
-/// Whether a text is what a pattern says, in which `*` stands for any text.
+/// Returns whether a text matches a pattern, in which `*` matches any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut left) = text.strip_prefix(first) else { return false };
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_bounded_is_refused_beside_what_is_allowed() {
+    fn names_outside_the_bounds_are_refused() {
         let allowed: Allowed = serde_json::from_value(json!({
             "serviceAccounts": ["default"], "secrets": ["store", "*-backup"], "images": ["reg.example.org/backup/*"]
         }))
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_asks_for_no_account_has_the_default_one() {
+    fn a_pod_that_names_no_account_uses_the_default_one() {
         let allowed = Allowed { service_accounts: Some(vec!["backup".into()]), ..Allowed::default() };
         assert_eq!(check(&json!({"spec": {"containers": []}}), &allowed).len(), 1);
         let template = json!({"spec": {"serviceAccountName": "backup"}});
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_that_is_an_image_is_an_image() {
+    fn the_bound_on_images_holds_for_image_volumes() {
         let allowed = Allowed { images: Some(vec!["good/*".into()]), ..Allowed::default() };
         let template = json!({"spec": {"containers": [{"image": "good/a"}],
             "volumes": [{"name": "a", "image": {"reference": "good/b"}}, {"name": "b", "image": {"reference": "bad"}}]}});
@@ -284,8 +283,8 @@ mod tests {
     }
 
     #[test]
-    fn a_star_stands_for_any_text() {
-        for (pattern, text, is) in [
+    fn a_star_matches_any_text() {
+        for (pattern, text, expected) in [
             ("a", "a", true),
             ("a", "ab", false),
             ("a*", "abc", true),
@@ -296,7 +295,7 @@ mod tests {
             ("a*a", "a", false),
             ("*", "", true),
         ] {
-            assert_eq!(matches(pattern, text), is, "{pattern} {text}");
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
     }
 

@@ -1,10 +1,10 @@
-//! What to make of an error of the API server: the one table of decisions.md 17.
+//! Classifies errors of the API server: one table, docs/rules.md R4.
 //!
-//! A transient error is never terminal; a terminal one is never retried for ever.
+//! A transient error never ends a run; a final one is never retried for ever.
 
 use std::time::Duration;
 
-/// What the API server, or the way to it, answered.
+/// A failed call of the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiFault<'a> {
     /// HTTP status; `None` if no answer came (network, TLS, timeout, cut connection).
@@ -17,30 +17,30 @@ pub struct ApiFault<'a> {
     pub retry_after: Option<u32>,
 }
 
-/// What to do about it.
+/// The reaction to a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Try again, not sooner than this if the server said so.
+    /// Try again, after the server's delay if it names one.
     Retry {
-        /// The server's own wish.
+        /// `retryAfterSeconds` of the answer.
         after: Option<Duration>,
     },
-    /// Try again, and tell the user at once: only a person may be able to change it (rights, quota).
+    /// Try again, and show the error at once: a person may have to act (rights, quota).
     RetryVisible,
-    /// The object is not there.
+    /// The object does not exist.
     NotFound,
-    /// An object of that name is there already.
+    /// An object of that name exists.
     AlreadyExists,
-    /// What was read is out of date: read again.
+    /// The object has changed since it was read: read it again.
     Conflict,
-    /// The request itself is refused and would be refused again.
+    /// The request is refused, and would be refused again.
     Refused,
 }
 
 /// Classifies an error of the API server.
 ///
-/// Refused are 400, 405, 413, 422 and a 403 that an admission webhook or policy gave. Everything else that is not one
-/// of the three ordinary answers (404, 409 of both kinds) is tried again.
+/// Refused are 400, 405, 413, 422 and the 403 of an admission webhook or policy. 404 and both kinds of 409 have classes
+/// of their own; any other error is retried.
 #[must_use]
 pub fn classify(fault: &ApiFault<'_>) -> Class {
     match fault.code {
@@ -54,8 +54,8 @@ pub fn classify(fault: &ApiFault<'_>) -> Class {
     }
 }
 
-/// Whether an admission webhook or policy gave this answer. It says so only in words (decisions.md 16), with 403 or 422.
-/// A quota is admission as well, but changes with time: it stays a retry.
+/// Returns whether an admission webhook or policy gave this answer, which shows only in its text.
+/// A quota is admission as well, but changes with time, so it is retried.
 #[must_use]
 pub fn denied_by_admission(message: &str) -> bool {
     !message.contains("exceeded quota")
@@ -64,7 +64,7 @@ pub fn denied_by_admission(message: &str) -> bool {
             || message.contains("violates PodSecurity"))
 }
 
-/// Delay before attempt `attempt` (1 is the first retry): 250 ms doubling to one minute.
+/// Returns the delay before a retry (1 is the first): 250 ms, doubling to one minute.
 #[must_use]
 pub fn backoff(attempt: u32) -> Duration {
     let exponent = attempt.saturating_sub(1).min(8);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_is_told_from_other_refusals_by_its_words() {
+    fn an_admission_denial_is_recognised_by_its_text() {
         assert!(denied_by_admission(
             "jobs.batch \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"
         ));

@@ -1,8 +1,7 @@
-//! The immutable revision of a strategy that a run and its Backup pin (lifecycle.md R9, decisions.md 1).
+//! The immutable revision of a strategy that a run and its Backup pin (docs/rules.md R9).
 //!
-//! A revision is the strategy's spec and the parameters, kept in a `ControllerRevision` of the controller's namespace,
-//! where tenants cannot write, and named by kind, name and content hash. Equal content has an equal name, so a thousand
-//! runs of one strategy share one revision.
+//! A revision is the strategy's spec and the parameters in a `ControllerRevision` of the controller's namespace, where
+//! tenants cannot write. Its name has kind, name and content hash, so all runs of an unchanged strategy share one.
 
 use backstay_api::names;
 use k8s_openapi::api::apps::v1::ControllerRevision;
@@ -13,14 +12,14 @@ use sha2::{Digest, Sha256};
 
 use crate::contract::{GroupKind, Json, Pairs};
 
-/// What a revision holds.
+/// The content of a revision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Revision {
     /// Kind of the strategy.
     pub kind: GroupKind,
     /// Name of the strategy object.
     pub name: String,
-    /// Its `.spec`.
+    /// `.spec` of the strategy object.
     pub spec: Json,
     /// Parameters of the BackupClass entry.
     pub parameters: Pairs,
@@ -29,27 +28,27 @@ pub struct Revision {
 /// Why a revision cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RevisionError {
-    /// Not in our form.
+    /// The object holds no strategy revision.
     #[error("ControllerRevision {name:?} does not hold a strategy revision")]
     Malformed {
         /// Name of the object.
         name: String,
     },
-    /// The content is not what the name says.
+    /// The content does not match the name.
     #[error("ControllerRevision {name:?} was altered: its content hashes to {actual:?}")]
     Corrupt {
         /// Name of the object.
         name: String,
-        /// The name that its content would have.
+        /// The name that matches the content.
         actual: String,
     },
 }
 
-/// Label that marks our revisions.
+/// Label of the controller's revisions.
 pub const LABEL: &str = "backstay.dev/strategy-revision";
 
 impl Revision {
-    /// SHA-256 of the content in canonical JSON (sorted keys), in hex.
+    /// Returns the SHA-256 of the content in canonical JSON (sorted keys), in hex.
     #[must_use]
     pub fn digest(&self) -> String {
         // serde_json keeps object keys sorted; the struct's own order is fixed. Serialising plain data cannot fail.
@@ -57,14 +56,14 @@ impl Revision {
         Sha256::digest(&canonical).iter().map(|b| format!("{b:02x}")).collect()
     }
 
-    /// `<kind>-<name>-<first 32 hex of the digest>`, bounded to what an object name can hold.
+    /// Returns `<kind>-<name>-<first 32 hex of the digest>`, shortened to the longest object name.
     #[must_use]
     pub fn object_name(&self) -> String {
         let stem = format!("{}-{}", self.kind.kind.to_lowercase(), self.name);
         names::bounded(&stem, &format!("-{}", &self.digest()[..32]), names::NAME_LIMIT)
     }
 
-    /// The object that keeps it.
+    /// Returns the object that stores the revision.
     #[must_use]
     pub fn to_object(&self, namespace: &str) -> ControllerRevision {
         ControllerRevision {
@@ -79,10 +78,10 @@ impl Revision {
         }
     }
 
-    /// Reads one back and checks that its content is what its name says.
+    /// Reads a revision and checks that its content matches its name.
     ///
     /// # Errors
-    /// When it is not one of ours, or was altered.
+    /// The object holds no revision, or somebody altered it.
     pub fn from_object(object: &ControllerRevision) -> Result<Self, RevisionError> {
         let name = object.metadata.name.clone().unwrap_or_default();
         let data = object.data.as_ref().map(|d| d.0.clone()).unwrap_or_default();

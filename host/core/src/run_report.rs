@@ -1,6 +1,6 @@
-//! What a run's status becomes when a reconcile stops before the run's end, and when the run is looked at again.
+//! Decides a run's status, and its next reconcile, when a reconcile stops before the run's end.
 //!
-//! [`report`] is a function of values: the shell collects the facts, calls it, writes the status and obeys the [`Report`].
+//! [`report`] is pure: the shell collects the facts, calls it, writes the status and obeys the [`Report`].
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::retry::{self, Class};
 use crate::status::RunStatus;
 use crate::steps::ContractViolation;
 
-/// How often a blocked run is looked at without any event.
+/// How often a blocked run is reconciled without an event.
 const BLOCKED_RECHECK: Duration = Duration::from_secs(60);
-/// From this many failures in a row on, a transient error of the API server is shown on the run.
+/// Number of failures in a row from which on the run's status shows a transient error of the API server.
 const VISIBLE: u32 = 4;
 /// The shortest pause after a conflict.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
@@ -28,34 +28,34 @@ pub enum NotDone {
     InProgress {
         /// Message of `Ready`.
         message: String,
-        /// When the run is looked at without any event.
+        /// When the run is reconciled without an event.
         recheck: Duration,
     },
-    /// The run's strategy waits, for a time that the strategy itself bounds.
+    /// The run's strategy waits; the strategy itself bounds the time.
     StrategyWaits {
         /// Reason of `Ready=False`.
         reason: String,
-        /// What the strategy waits for.
+        /// The awaited change.
         message: String,
-        /// When the run is looked at without any event.
+        /// When the run is reconciled without an event.
         recheck: Duration,
     },
     /// The run lacks something that may appear.
     Blocked {
         /// Reason of `Ready=False`.
         reason: &'static str,
-        /// What the run lacks.
+        /// The missing thing.
         message: String,
         /// Whether the run fails after the wait deadline.
         bounded: bool,
-        /// Reason and message of that failure; `None` for ones that name the wait.
+        /// Reason and message of that failure; `None` for a message about the wait.
         give_up: Option<(&'static str, String)>,
     },
     /// The run has failed, for good.
     Failed {
         /// Reason of `Ready=False`.
         reason: String,
-        /// What failed, why, and what to do.
+        /// The failure, its cause and its remedy.
         message: String,
     },
     /// The run belongs to another controller.
@@ -69,30 +69,30 @@ pub enum NotDone {
 /// A failed call of the API server, as far as it matters to a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiFailure {
-    /// What to do about the answer.
+    /// Class of the answer.
     pub class: Class,
-    /// What failed, why, and what to do.
+    /// The failure, its cause and its remedy.
     pub cause: String,
-    /// Reason of the run's failure if the answer is final.
+    /// Reason of the run if the answer is final.
     pub refusal: &'static str,
-    /// Reason of the run's failure if its deadline passes meanwhile; `None` for the ordinary one.
+    /// Reason of the run if its deadline passes meanwhile; `None` for the ordinary one.
     pub past_deadline: Option<&'static str>,
 }
 
 impl NotDone {
-    /// The run has failed.
+    /// Returns that the run has failed.
     #[must_use]
     pub fn failed(reason: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Failed { reason: reason.into(), message: message.into() }
     }
 
-    /// The run is blocked, and fails after the wait deadline.
+    /// Returns that the run is blocked, and fails after the wait deadline.
     #[must_use]
     pub fn blocked(reason: &'static str, message: impl Into<String>) -> Self {
         Self::Blocked { reason, message: message.into(), bounded: true, give_up: None }
     }
 
-    /// Applies `redact` to every text that the status or an Event would show.
+    /// Applies `redact` to every text for the status or an Event.
     #[must_use]
     pub fn redacted(mut self, redact: impl Fn(&str) -> String) -> Self {
         match &mut self {
@@ -111,8 +111,8 @@ impl NotDone {
         self
     }
 
-    /// Returns whether later runs on the same application need not wait for this one: it is gone or not ours, or it has not begun
-    /// and is blocked by something else than the lock.
+    /// Returns whether later runs on the application need not wait for this run: it is gone or not ours, or it has not
+    /// begun and something other than the lock blocks it.
     fn releases_lock(&self, begun: bool) -> bool {
         match self {
             Self::NotOurs | Self::Gone => true,
@@ -137,33 +137,33 @@ pub struct Limits {
     pub undo_deadline: SignedDuration,
 }
 
-/// What to do with the run now.
+/// The decision about a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// When the run is looked at again, or that it has failed.
+    /// The next reconcile, or the failure.
     pub next: Next,
-    /// Whether the status is to be written.
+    /// Whether to write the status.
     pub write: bool,
-    /// Reason and message of a normal Event, where the wait is a new one.
+    /// Reason and message of a normal Event, if the wait is new.
     pub event: Option<(String, String)>,
-    /// The run's lock on its application is released.
+    /// Whether to release the run's lock on its application.
     pub release_lock: bool,
-    /// The run is read from the API server before the next step.
+    /// Whether to read the run from the API server before the next step.
     pub read_again: bool,
 }
 
-/// See [`Report::next`].
+/// The next reconcile of a run, or its failure.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// An event continues the run.
+    /// An event enqueues the run.
     AwaitChange,
-    /// The run is looked at after this time, or on an event.
+    /// The run is reconciled after this time, or on an event.
     Requeue(Duration),
     /// The run has failed.
     Fail {
         /// Reason of `Ready=False`.
         reason: String,
-        /// What failed, why, and what to do.
+        /// The failure, its cause and its remedy.
         message: String,
     },
 }
@@ -178,10 +178,10 @@ impl Report {
     }
 }
 
-/// Decides what becomes of a run that stopped because of `not_done`: changes `status` accordingly and returns what to do.
-/// `attempt` counts the failed calls in a row, this one included.
+/// Changes the `status` of a run that stopped because of `not_done`, and returns the next steps. `attempt` counts the
+/// failed calls in a row, this one included.
 ///
-/// A run that fails keeps its status here: the shell has work to do before it writes the end.
+/// The status of a failed run does not change here: the shell has work to do before it writes the failure.
 pub fn report(
     not_done: NotDone,
     facts: &RunFacts,
@@ -197,7 +197,7 @@ pub fn report(
         NotDone::NotOurs => {
             let waited = !facts.begun && status.waiting_since.is_some();
             if waited {
-                // The run waited for its class before the class said that another controller serves it.
+                // The run waited for its class, which names another controller's strategy.
                 status.withdraw();
             }
             Report { write: waited, ..Report::new(Next::AwaitChange) }
@@ -287,7 +287,7 @@ fn is_new(status: &RunStatus, reason: &str) -> bool {
     status.ready().is_none_or(|c| c.reason != reason)
 }
 
-/// Continues a message: how to delete a Backup whose clean-up does not succeed.
+/// Returns the end of a message: how to delete a Backup whose clean-up does not succeed.
 #[must_use]
 pub fn force_delete_hint() -> String {
     format!(
@@ -296,7 +296,7 @@ pub fn force_delete_hint() -> String {
     )
 }
 
-/// A duration for a message: in minutes where it is whole minutes, else in seconds.
+/// Formats a duration for a message: in minutes if they are whole, else in seconds.
 #[must_use]
 pub fn in_words(duration: SignedDuration) -> String {
     match duration.as_secs() {

@@ -1,8 +1,8 @@
-//! The status of a run and how it moves: the one place that writes phases and conditions.
+//! The status of a run: the one place that writes phases and conditions.
 //!
-//! Conditions follow kstatus (decisions.md 25): a run that waits or runs has `Reconciling=True` and `Ready=False`; one
-//! that succeeded `Ready=True`; one that failed `Ready=False` and `Stalled=True`. `kubectl wait --for=condition=Ready`
-//! means what its users expect.
+//! Conditions follow kstatus (docs/operations/status.md), so that `kubectl wait --for=condition=Ready` works: a run that
+//! waits or is in progress has `Reconciling=True` and `Ready=False`; a succeeded run has `Ready=True`; a failed run has
+//! `Ready=False` and `Stalled=True`.
 
 use backstay_api::conditions::{reasons, types};
 use backstay_api::{BackupJobStatus, Condition, LocalRef, RestoreJobStatus, RunRecord, Time, phase};
@@ -11,43 +11,43 @@ use serde::Serialize;
 
 use crate::contract::Mode;
 
-/// Bytes of a message that we write; a condition holds 32 KiB at most.
+/// Longest message written, in bytes; a condition holds 32 KiB at most.
 const MESSAGE: usize = 16 * 1024;
 
-/// `status` of a BackupJob or RestoreJob: the same fields, but for `backupRef`, which only the first has.
+/// The status of a BackupJob or RestoreJob. Only a BackupJob has `backupRef`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunStatus {
-    /// See [`phase`].
+    /// Phase of the run, see [`phase`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
-    /// The Backup made.
+    /// The Backup that the run made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_ref: Option<LocalRef>,
     /// When the run began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
-    /// When it ended.
+    /// When the run ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Time>,
-    /// Why it failed.
+    /// Why the run failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Conditions, by type.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
-    /// Generation that this status is about.
+    /// Generation of the object that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Since when it waits for what `Ready` names.
+    /// Since when the run has waited for the reason of `Ready`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_since: Option<Time>,
-    /// What was settled when the run began; present exactly from then on.
+    /// The run's inputs, on record from its beginning on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<Box<RunRecord>>,
 }
 
-/// From the status of a kind, each of whose fields is named: one more would not compile.
+/// Converts the status of a kind. It names every field, so that a new field does not compile until it is added here.
 macro_rules! status_of {
     ($kind:ident { $($own:ident)? }, $backup_ref:expr) => {
         impl From<&$kind> for RunStatus {
@@ -83,26 +83,26 @@ status_of!(BackupJobStatus { backup_ref }, backup_ref);
 status_of!(RestoreJobStatus {}, None);
 
 impl RunStatus {
-    /// Whether the run has ended.
+    /// Returns whether the run has ended.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         phase::is_terminal(self.phase.as_deref())
     }
 
-    /// The deadline on record; `None` before the run has begun.
+    /// Returns the deadline on record; `None` before the run has begun.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         Some(self.run.as_ref()?.deadline.as_ref()?.0)
     }
 
-    /// The condition `Ready`, if it was ever set.
+    /// Returns the condition `Ready`, if it is set.
     #[must_use]
     pub fn ready(&self) -> Option<&Condition> {
         self.conditions.iter().find(|c| c.type_ == types::READY)
     }
 
-    /// The run waits for something that it lacks, before it has begun or after. The wait is counted from the moment its
-    /// reason first shows, until the run goes on.
+    /// Marks the run as blocked, before it has begun or after. The wait counts from the first call with its reason until the
+    /// run goes on.
     pub fn wait(&mut self, reason: &str, message: &str, now: Timestamp) {
         let same = self.ready().is_some_and(|c| c.reason == reason);
         if self.run.is_none() {
@@ -115,7 +115,7 @@ impl RunStatus {
         self.set(types::RECONCILING, Some(true), reason, message, now);
     }
 
-    /// Takes back what was said while the run waited: it is another controller's.
+    /// Removes phase and conditions of a wait: another controller serves the run.
     pub fn withdraw(&mut self) {
         self.phase = None;
         self.message = None;
@@ -123,7 +123,7 @@ impl RunStatus {
         self.unset(&[types::READY, types::RECONCILING]);
     }
 
-    /// How long the run has waited for `reason`; zero if that is not what it waits for.
+    /// Returns how long the run has waited for `reason`; zero if it waits for another reason or not at all.
     #[must_use]
     pub fn waited(&self, reason: &str, now: Timestamp) -> jiff::SignedDuration {
         match &self.waiting_since {
@@ -132,7 +132,7 @@ impl RunStatus {
         }
     }
 
-    /// The run begins with the inputs in `record`.
+    /// Begins the run with the inputs in `record`.
     pub fn begin(&mut self, record: RunRecord, now: Timestamp) {
         self.phase = Some(phase::RUNNING.to_owned());
         self.started_at.get_or_insert_with(|| seconds(now));
@@ -141,19 +141,19 @@ impl RunStatus {
         self.running("the run has begun", now);
     }
 
-    /// The run goes its ordinary way.
+    /// Marks the run as in progress.
     pub fn running(&mut self, message: &str, now: Timestamp) {
         self.paused(reasons::RUNNING, message, now);
     }
 
-    /// The run goes its ordinary way, which is a wait of its strategy's own: that one says itself for how long.
+    /// Marks the run as in progress while its strategy waits; the strategy itself bounds that wait.
     pub fn paused(&mut self, reason: &str, message: &str, now: Timestamp) {
         self.waiting_since = None;
         self.set(types::READY, Some(false), reason, message, now);
         self.set(types::RECONCILING, Some(true), reason, message, now);
     }
 
-    /// The run ended well.
+    /// Marks the run as succeeded.
     pub fn succeed(&mut self, mode: Mode, message: &str, now: Timestamp) {
         let reason = match mode {
             Mode::Backup => reasons::BACKUP_COMPLETED,
@@ -168,7 +168,7 @@ impl RunStatus {
         self.unset(&[types::RECONCILING, types::STALLED]);
     }
 
-    /// The run ended badly. `startedAt` may stay empty: a run can fail before it begins.
+    /// Marks the run as failed. `startedAt` may stay empty: a run can fail before it begins.
     pub fn fail(&mut self, reason: &str, message: &str, now: Timestamp) {
         let message = sanitize(message, MESSAGE);
         self.phase = Some(phase::FAILED.to_owned());
@@ -180,7 +180,7 @@ impl RunStatus {
         self.unset(&[types::RECONCILING]);
     }
 
-    /// Sets a condition; its transition time moves only when its status does.
+    /// Sets a condition. Its transition time changes only with its status.
     pub fn set(&mut self, type_: &str, status: Option<bool>, reason: &str, message: &str, now: Timestamp) {
         set_condition(&mut self.conditions, self.observed_generation, type_, status, reason, message, now);
     }
@@ -190,7 +190,7 @@ impl RunStatus {
     }
 }
 
-/// Sets a condition in a list, by type; its transition time moves only when its status does.
+/// Sets a condition in a list, by type. Its transition time changes only with its status.
 pub fn set_condition(
     conditions: &mut Vec<Condition>,
     generation: Option<i64>,
@@ -222,14 +222,14 @@ pub fn set_condition(
     }
 }
 
-/// Kubernetes times are whole seconds; written so, what we hold equals what we read back.
+/// Cuts a time to whole seconds, as Kubernetes does: a time read back equals the time written.
 #[must_use]
 pub fn seconds(at: Timestamp) -> Time {
     Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
-/// A text as it may be shown, of at most so many bytes: what a pod says reaches terminals, so control characters other
-/// than line breaks and tabs are replaced.
+/// Cuts a text to `bytes` and replaces control characters other than line breaks and tabs: messages of pods reach
+/// terminals.
 #[must_use]
 pub fn sanitize(text: &str, bytes: usize) -> String {
     let harmless =
@@ -239,8 +239,7 @@ pub fn sanitize(text: &str, bytes: usize) -> String {
     text
 }
 
-/// What has to be sent to turn `old` into `new` by a JSON merge patch (RFC 7386), `null` removing what is gone; `None`
-/// if they are equal, and nothing needs to be sent.
+/// Returns the JSON merge patch (RFC 7386) that turns `old` into `new`; `None` if they are equal.
 #[must_use]
 pub fn merge_diff(old: &serde_json::Value, new: &serde_json::Value) -> Option<serde_json::Value> {
     use serde_json::Value::{Null, Object};

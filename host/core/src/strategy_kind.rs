@@ -1,19 +1,19 @@
-//! The strategy kind that a BackupClass entry or a Backup names (lifecycle.md 5). Which entry is meant is
-//! [`backstay_api::BackupClassSpec::binding`].
+//! The strategy kind that a BackupClass entry or a Backup names. [`backstay_api::BackupClassSpec::binding`] selects the
+//! entry.
 
 use backstay_api::TypedRef;
 
 use crate::contract::GroupKind;
 
-/// The kind that a strategy reference names. Without a group there is none: such a reference is nobody's.
+/// Returns the kind that a strategy reference names; `None` if it names no group, since then no controller serves it.
 #[must_use]
 pub fn strategy_kind(strategy: &TypedRef) -> Option<GroupKind> {
     let group = strategy.api_group.as_deref().filter(|g| !g.is_empty())?;
     Some(GroupKind { group: group.to_owned(), kind: strategy.kind.clone() })
 }
 
-/// Whether a run waits for a strategy object that is not there. One kind does not, for compatibility with the Go
-/// implementation (decisions.md 2): a run of kind Job fails at once.
+/// Returns whether a run waits for a missing strategy object. A run of kind Job fails at once, as in the Go
+/// implementation (docs/rules.md F8).
 #[must_use]
 pub fn waits_for_strategy(kind: &GroupKind) -> bool {
     !(kind.group == "strategy.backups.cozystack.io" && kind.kind == "Job")

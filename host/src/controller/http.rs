@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz` and `/metrics`.
+//! The HTTP server of the probes and metrics: `/livez`, `/readyz` and `/metrics`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +13,11 @@ use crate::context::Context;
 
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves them, if an address is set. The handle ends only if the server does.
+/// Serves the probes and metrics, if the settings have an address. Returns the task of the server, which ends only if the
+/// server fails; without an address, a task that never ends.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// The address cannot be bound.
 pub async fn serve(ctx: Arc<Context>, ready: Arc<AtomicBool>) -> Result<JoinHandle<()>, std::io::Error> {
     let Some(address) = ctx.settings.http else { return Ok(tokio::spawn(std::future::pending())) };
     let router = Router::new()

@@ -3,9 +3,10 @@
 
 pub mod background;
 pub mod http;
-pub mod resume;
+mod resume;
 pub mod start;
 pub mod triggers;
-pub mod workers;
+mod watches;
+mod workers;
 
 pub use start::{ControllerError, run};

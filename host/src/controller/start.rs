@@ -1,6 +1,5 @@
 //! The start of the controller and its orderly end.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,18 +7,19 @@ use std::time::Duration;
 use futures::FutureExt;
 use kube::Client;
 
+use super::http;
 use super::resume::resume;
+use super::watches::watches;
 use super::workers::workers;
-use super::{http, triggers};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::cluster::discovery::Discovery;
-use crate::cluster::events::events;
+use crate::cluster::events::{Poster, events};
 use crate::cluster::impersonation::Impersonation;
 use crate::components::Components;
 use crate::components::registry::Registry;
 use crate::context::Context;
-use crate::informers::stores::Stores;
+use crate::informers::stores::{Stores, Writers};
 use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::settings::Settings;
@@ -27,56 +27,40 @@ use crate::state::State;
 use crate::state::notices::Notices;
 use crate::state::queues::Queues;
 
-/// How long a process that is told to stop finishes what is under way.
-const LAST_RUNS: Duration = Duration::from_secs(20);
+/// How long a controller that is told to stop may take to finish what it has begun.
+const GRACE_PERIOD: Duration = Duration::from_secs(20);
 
 /// Why a controller does not start, or ends without being told to.
 #[derive(Debug, thiserror::Error)]
 pub enum ControllerError {
-    /// Its HTTP address cannot be used.
+    /// The HTTP server cannot listen on its address.
     #[error("the HTTP address cannot be used: give another one with --http-bind")]
     Http(#[source] std::io::Error),
-    /// A part of it ended: the process must not go on without it.
+    /// A part of the controller ended, and the process must not go on without it.
     #[error("{0} ended unexpectedly")]
     Ended(&'static str),
 }
 
-/// RunCache a controller with these components until `shutdown` is done: then no new work is begun, and what is under way is
-/// finished.
+/// Runs a controller with these components until `shutdown` is done. The controller then begins nothing more, and finishes
+/// what it has begun.
 ///
 /// # Errors
-/// When it cannot start, or a part of it ends.
+/// The controller cannot start, or a part of it ended.
 pub async fn run(
     client: Client,
     registry: Registry,
     settings: Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ControllerError> {
-    let (stores, writers) = Stores::new(&registry);
-    let (queues, inboxes) = Queues::new(&registry);
-    let (events, mut poster) = events(client.clone());
-    let metrics = Arc::new(Metrics::default());
-    let impersonation = Arc::new(Impersonation::new(client.clone(), &settings.namespace));
-    let records = Records::new(&client, &settings.namespace, settings.credentials.clone());
-    let ctx = Arc::new(Context {
-        state: State::new(Arc::new(queues), client.clone(), impersonation.clone()),
-        notices: Notices::new(events.clone(), records.credentials.clone()),
-        components: Components::new(registry, settings.concurrency, metrics.clone()),
-        cluster: Cluster { client, discovery: Discovery::default(), impersonation, events },
-        records,
-        stores,
-        metrics,
-        settings,
-        clock: Clock::start(),
-    });
+    let (ctx, writers, mut poster) = context(client, registry, settings);
     let ready = Arc::new(AtomicBool::new(false));
     let shutdown = shutdown.shared();
     let http = http::serve(ctx.clone(), ready.clone()).await.map_err(ControllerError::Http)?;
-    let watches = tokio::spawn(triggers::run(writers, ctx.clone()));
+    let watches = tokio::spawn(watches(writers, ctx.clone()));
     let work = async {
         tokio::select! {
             () = ctx.stores.filled().then(|()| resume(&ctx)) => {}
-            // Told to stop before anything was begun, perhaps because the API server does not answer.
+            // The API server may not answer, and nothing was begun.
             () = shutdown.clone() => return,
         }
         ready.store(true, Ordering::Relaxed);
@@ -88,17 +72,17 @@ pub async fn run(
             "controller ready"
         );
         tokio::select! {
-            () = workers(inboxes, &ctx, shutdown.clone()) => {}
-            // Ends only with the context, which is held here.
+            () = workers(&ctx, shutdown.clone()) => {}
+            // Ends only after all senders of Events, one of which the context holds.
             () = poster.post() => {}
         }
         poster.finish().await;
     };
     let result = tokio::select! {
         () = work => Ok(()),
-        // What hangs must not keep the process: Kubernetes would end it less gently.
-        () = shutdown.clone().then(|()| tokio::time::sleep(LAST_RUNS)) => {
-            tracing::warn!("not everything that was under way is finished, it will be taken up at the next start");
+        // A call that hangs must not keep the process: Kubernetes kills it later.
+        () = shutdown.clone().then(|()| tokio::time::sleep(GRACE_PERIOD)) => {
+            tracing::warn!("grace period over before everything was finished, the next start resumes it");
             Ok(())
         }
         _ = watches => Err(ControllerError::Ended("the watches")),
@@ -106,4 +90,30 @@ pub async fn run(
     };
     tracing::info!("controller stopped");
     result
+}
+
+/// Makes the parts of a controller: what its reconciles share, the writers of its stores, and the poster of its Events.
+pub(super) fn context(
+    client: Client,
+    registry: Registry,
+    settings: Settings,
+) -> (Arc<Context>, Writers, Poster) {
+    let (stores, writers) = Stores::new(&registry);
+    let queues = Arc::new(Queues::new(&registry, settings.concurrency));
+    let (events, poster) = events(client.clone());
+    let metrics = Arc::new(Metrics::default());
+    let impersonation = Arc::new(Impersonation::new(client.clone(), &settings.namespace));
+    let records = Records::new(&client, &settings.namespace, settings.credentials.clone());
+    let ctx = Context {
+        state: State::new(queues, client.clone(), impersonation.clone()),
+        notices: Notices::new(events.clone(), records.credentials.clone()),
+        components: Components::new(registry, settings.concurrency, metrics.clone()),
+        cluster: Cluster { client, discovery: Discovery::default(), impersonation, events },
+        records,
+        stores,
+        metrics,
+        settings,
+        clock: Clock::start(),
+    };
+    (Arc::new(ctx), writers, poster)
 }

@@ -1,369 +1,498 @@
-//! The watches: each fills a store, and says who has to look at what changed.
+//! Triggers: which objects are reconciled when an object changes.
 //!
-//! Our own status writes come back as events too. They are dropped here, by generation: a run is looked at when a person
-//! changed it, and when its Job or pods did.
+//! [`TRIGGERS`] is the table of them; `docs/wakes.md` shows it. Each function returns the requests of its rows, and changes
+//! nothing. Writes of a run's status come back as events too. They trigger nothing, because they do not change the
+//! generation.
 
-use std::fmt::Debug;
-use std::hash::Hash;
-use std::sync::Arc;
-
-use backstay_api::conditions::reasons;
-use backstay_api::{
-    Backup, BackupClass, BackupJob, BackupJobSpec, BackupJobStatus, Plan, RestoreJob, RestoreJobStatus,
-    finalizers, labels, phase,
-};
+use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob, finalizers, phase};
+use backstay_core::job;
 use backstay_core::owner::controller;
-use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ObjectReference, Pod};
-use kube::api::{ApiResource, DynamicObject, ObjectMeta, PartialObjectMeta};
-use kube::runtime::WatchStreamExt;
-use kube::runtime::reflector::ObjectRef;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::{Config, Event, watcher};
-use kube::{Api, Resource, ResourceExt};
-use tokio::task::JoinSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::{Resource, ResourceExt};
 
-use crate::cluster::error::chain;
-use crate::cluster::events::Events;
-use crate::cluster::partial::{Partial, PartialDecode};
-use crate::context::Context;
-use crate::informers::stores::Writers;
+use crate::cluster::dynamic::group_kind;
+use crate::informers::stores::Stores;
+use crate::informers::watcher::Change;
+use crate::state::queues::{Kind, Request};
 
-/// Objects of a list that are decoded at a time: what a page takes while it is decoded stays with the process.
-const PAGE: u32 = 100;
-
-/// What happened to an object.
-enum Change<'a, K> {
-    /// It is there, for the first time or changed.
-    Shown {
-        /// As it is now.
-        object: &'a K,
-        /// More than its status differs from what was shown before.
-        moved: bool,
-    },
-    /// It is gone.
-    Gone(&'a K),
+/// A row of the table of triggers.
+#[derive(Debug)]
+pub struct Trigger {
+    /// What happens.
+    pub when: &'static str,
+    /// Kinds of the objects that are reconciled then; `Strategy` stands for every strategy kind.
+    pub reconciled: &'static [&'static str],
+    /// Which objects of these kinds, and why.
+    pub why: &'static str,
 }
 
-impl<'a, K> Change<'a, K> {
-    fn object(&self) -> &'a K {
-        match self {
-            Self::Shown { object, .. } | Self::Gone(object) => object,
-        }
-    }
-}
+/// The kinds of objects that are runs.
+const RUNS: &[&str] = &["BackupJob", "RestoreJob", "Backup"];
 
-/// All watches, as one future that never ends by itself. Each is a task, so that an event is a matter of its own watch only.
-pub async fn run(writers: Writers, ctx: Arc<Context>) {
-    let mut watches = JoinSet::new();
-    for (resource, writer) in writers.strategies {
-        watches.spawn(strategies(resource, writer, ctx.clone()));
-    }
-    let all = Config::default;
-    let of_runs = || Config::default().labels(labels::RUN_UID);
-    watches.spawn(kind(writers.classes, all(), whole, class_changed, ctx.clone()));
-    watches.spawn(kind(writers.backup_jobs, all(), slim_backup_job, backup_job_changed, ctx.clone()));
-    watches.spawn(kind(writers.restore_jobs, all(), slim_restore_job, restore_job_changed, ctx.clone()));
-    watches.spawn(kind(writers.plans, all(), whole, plan_changed, ctx.clone()));
-    watches.spawn(kind(writers.backups, all(), whole, backup_changed, ctx.clone()));
-    watches.spawn(kind(writers.jobs, of_runs(), whole, job_changed, ctx.clone()));
-    watches.spawn(kind(writers.pods, of_runs(), whole, pod_changed, ctx));
-    watches.join_all().await;
-}
+const CLASS: Trigger = Trigger {
+    when: "a BackupClass is created, changed or deleted",
+    reconciled: &["BackupJob"],
+    why: "BackupJobs that name the class and have not begun may wait for it",
+};
+const BACKUP_JOB: Trigger = Trigger {
+    when: "a BackupJob is created, its spec is changed, or its deletion begins",
+    reconciled: &["BackupJob"],
+    why: "the BackupJob begins, or ends early",
+};
+const RESTORE_JOB: Trigger = Trigger {
+    when: "a RestoreJob is created, its spec is changed, or its deletion begins",
+    reconciled: &["RestoreJob"],
+    why: "the RestoreJob begins, or ends early",
+};
+const RESTORE_ENDED: Trigger = Trigger {
+    when: "a RestoreJob ends or is deleted",
+    reconciled: &["Backup"],
+    why: "the clean-up after its Backup waits for restores from it, if the Backup is being deleted",
+};
+const PLAN: Trigger = Trigger {
+    when: "a Plan is created, its spec is changed, or its deletion begins",
+    reconciled: &["Plan"],
+    why: "the next slot of the Plan may be another one",
+};
+const STRATEGY: Trigger = Trigger {
+    when: "a strategy is created, its spec is changed, or its deletion begins",
+    reconciled: &["Strategy", "BackupJob", "RestoreJob"],
+    why: "its component validates the strategy, and runs that wait to begin may wait for it",
+};
+const BACKUP: Trigger = Trigger {
+    when: "a Backup appears without the controller's finalizer, or is being deleted with it",
+    reconciled: &["Backup"],
+    why: "the Backup gets the finalizer, or the clean-up after it begins",
+};
+const BACKUP_AWAITED: Trigger = Trigger {
+    when: "a Backup is created, changed or deleted",
+    reconciled: &["RestoreJob"],
+    why: "RestoreJobs that name the Backup and have not begun may wait for it",
+};
+const JOB: Trigger = Trigger {
+    when: "a Job of a run ends, is suspended, or is deleted",
+    reconciled: RUNS,
+    why: "the run that owns the Job reads the result, ahead of runs that have not begun",
+};
+const POD: Trigger = Trigger {
+    when: "a pod of a run is in trouble, such as an image that cannot be pulled",
+    reconciled: RUNS,
+    why: "the run that owns the pod's Job shows the trouble, ahead of runs that have not begun",
+};
+const AWAITED: Trigger = Trigger {
+    when: "an object is changed that a component waits for",
+    reconciled: RUNS,
+    why: "the run takes its next step, ahead of runs that have not begun",
+};
+const LOCK: Trigger = Trigger {
+    when: "a run releases its lock on an application",
+    reconciled: RUNS,
+    why: "the next runs that wait for the application may begin",
+};
+const TIMER: Trigger = Trigger {
+    when: "the time is over after which a reconcile asked to be repeated",
+    reconciled: &["BackupJob", "RestoreJob", "Backup", "Plan", "Strategy"],
+    why: "a deadline passes, a failed call is repeated, or a running run is checked without any event (`--recheck`)",
+};
+const SLOT: Trigger = Trigger {
+    when: "a slot of a Plan is due",
+    reconciled: &["Plan"],
+    why: "the Plan creates the BackupJob of the slot",
+};
+const START: Trigger = Trigger {
+    when: "the controller starts",
+    reconciled: &["BackupJob", "RestoreJob", "Backup", "Plan", "Strategy"],
+    why: "the first lists show every object as created; reconciles begin once the locks of runs are restored",
+};
 
-async fn strategies(resource: ApiResource, writer: Writer<DynamicObject>, ctx: Arc<Context>) {
-    let api: Api<DynamicObject> = Api::all_with(ctx.cluster.client.clone(), &resource);
-    let stream = watcher(api, Config::default());
-    watch(&resource, stream, writer, forget_managed_fields, |change| {
-        if let Change::Shown { object, moved: true } = change {
-            ctx.state.queues.strategy(object, &resource);
-            strategy_changed(&ctx);
-        }
-    })
-    .await;
-}
+/// All triggers.
+pub const TRIGGERS: &[Trigger] = &[
+    CLASS,
+    BACKUP_JOB,
+    RESTORE_JOB,
+    RESTORE_ENDED,
+    PLAN,
+    STRATEGY,
+    BACKUP,
+    BACKUP_AWAITED,
+    JOB,
+    POD,
+    AWAITED,
+    LOCK,
+    TIMER,
+    SLOT,
+    START,
+];
 
-/// Watches a kind of ours, or one that runs are made of.
-async fn kind<K: PartialDecode>(
-    writer: Writer<K>,
-    config: Config,
-    slim: impl Fn(&mut K),
-    changed: impl Fn(&Change<'_, K>, &Context),
-    ctx: Arc<Context>,
-) {
-    watch(&(), lean(&ctx, config), writer, slim, |change| changed(&change, &ctx)).await;
-}
-
-/// Watches a kind for what is read of it. An object that does not decode is told of and left out: it stops nothing else.
-fn lean<K: PartialDecode>(
-    ctx: &Context,
-    config: Config,
-) -> impl futures::Stream<Item = kube::runtime::watcher::Result<Event<K>>> + Send + use<K> {
-    let api: Api<Partial<K>> = Api::all(ctx.cluster.client.clone());
-    let events = ctx.cluster.events.clone();
-    watcher(api, config.page_size(PAGE)).filter_map(move |event| {
-        let decoded = event.map(|event| decoded(event, &events));
-        async { decoded.transpose() }
-    })
-}
-
-/// An event without its object where that does not decode; of one that is there, it is told.
-fn decoded<K: PartialDecode>(event: Event<Partial<K>>, events: &Events) -> Option<Event<K>> {
-    let tell = |lean: Partial<K>| match lean.0 {
-        Ok(object) => Some(object),
-        Err(invalid) => {
-            unreadable::<K>(&invalid.metadata, &invalid.error, events);
-            None
-        }
-    };
-    match event {
-        Event::Apply(object) => tell(object).map(Event::Apply),
-        Event::InitApply(object) => tell(object).map(Event::InitApply),
-        Event::Delete(object) => object.0.ok().map(Event::Delete),
-        Event::Init => Some(Event::Init),
-        Event::InitDone => Some(Event::InitDone),
-    }
-}
-
-/// Says of an object that does not decode that it is left alone, where its owner looks.
-fn unreadable<K: Resource<DynamicType = ()>>(meta: &ObjectMeta, error: &str, events: &Events) {
-    let kind = K::kind(&());
-    let name = meta.name.as_deref().unwrap_or_default();
-    let namespace = meta.namespace.as_deref().unwrap_or_default();
-    tracing::warn!(%kind, namespace, name, error, "object does not decode and is left alone, correct it");
-    let about = ObjectReference {
-        api_version: Some(K::api_version(&()).into_owned()),
-        kind: Some(kind.into_owned()),
-        namespace: meta.namespace.clone(),
-        name: meta.name.clone(),
-        uid: meta.uid.clone(),
-        ..ObjectReference::default()
-    };
-    let note = format!(
-        "this object cannot be read and is left alone: {error}; correct it, or delete it and create it anew"
-    );
-    events.warning(about, reasons::UNREADABLE_OBJECT, &note);
-}
-
-/// Nothing more is left out of an object.
-fn whole<K>(_: &mut K) {}
-
-/// Fills a store from a stream of events, slimming each object first, and tells of each change.
-async fn watch<K>(
-    resource: &K::DynamicType,
-    stream: impl futures::Stream<Item = kube::runtime::watcher::Result<Event<K>>> + Send,
-    mut writer: Writer<K>,
-    slim: impl Fn(&mut K),
-    mut changed: impl FnMut(Change<'_, K>),
-) where
-    K: Resource + Clone + Debug + Send + Sync + 'static,
-    K::DynamicType: Eq + Hash + Clone,
-{
-    let shown = writer.as_reader();
-    let stream = stream.default_backoff();
-    futures::pin_mut!(stream);
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(event) => {
-                let event = event.modify(&slim);
-                let moved = match &event {
-                    Event::Apply(object) | Event::InitApply(object) => {
-                        let before = shown.get(&ObjectRef::from_obj_with(object, resource.clone()));
-                        before.is_none_or(|before| moved(before.meta(), object.meta()))
-                    }
-                    Event::Delete(_) | Event::Init | Event::InitDone => false,
-                };
-                writer.apply_watcher_event(&event);
-                match &event {
-                    Event::Apply(object) | Event::InitApply(object) => {
-                        changed(Change::Shown { object, moved });
-                    }
-                    Event::Delete(object) => changed(Change::Gone(object)),
-                    Event::Init | Event::InitDone => {}
-                }
-            }
-            Err(error) => {
-                tracing::warn!(
-                    resource = %K::plural(resource),
-                    error = %chain(&error),
-                    "watch interrupted, will go on; a missing CRD is installed with: backstay crds | kubectl apply --server-side -f -"
-                );
-            }
-        }
-    }
-}
-
-fn forget_managed_fields<K: Resource>(object: &mut K) {
-    object.meta_mut().managed_fields = None;
-}
-
-/// Of a run that has ended only that is kept: memory grows with the runs that have not.
-fn slim_backup_job(job: &mut BackupJob) {
-    if let Some(status) = &mut job.status
-        && phase::is_terminal(status.phase.as_deref())
-    {
-        job.metadata.annotations = None;
-        job.spec = BackupJobSpec::default();
-        *status = BackupJobStatus { phase: status.phase.take(), ..BackupJobStatus::default() };
-    }
-}
-
-/// The same for a RestoreJob.
-fn slim_restore_job(job: &mut RestoreJob) {
-    if let Some(status) = &mut job.status
-        && phase::is_terminal(status.phase.as_deref())
-    {
-        job.metadata.annotations = None;
-        job.spec.options = None;
-        *status = RestoreJobStatus { phase: status.phase.take(), ..RestoreJobStatus::default() };
-    }
-}
-
-/// A Backup whose deletion waited for this restore may go now.
-fn restore_ended(job: &RestoreJob, ctx: &Context) {
-    let (namespace, name) = (job.namespace().unwrap_or_default(), &job.spec.backup_ref.name);
-    let backup = ctx.stores.backups.get(&ObjectRef::new(name).within(&namespace));
-    if backup.is_some_and(|b| b.meta().deletion_timestamp.is_some()) {
-        ctx.state.queues.backup(&namespace, name);
-    }
-}
-
-/// Whether more than the status changed.
-fn moved(before: &ObjectMeta, now: &ObjectMeta) -> bool {
-    let of = |meta: &ObjectMeta| (meta.generation, meta.deletion_timestamp.is_some());
-    before.uid != now.uid || of(before) != of(now)
-}
-
-fn gone(meta: &ObjectMeta, ctx: &Context) {
-    let uid = meta.uid.as_deref().unwrap_or_default();
-    ctx.forget(uid);
-}
-
-fn class_changed(change: &Change<'_, BackupClass>, ctx: &Context) {
+pub(super) fn class(change: &Change<'_, BackupClass>, stores: &Stores) -> Vec<Request> {
     let class = change.object().name_any();
-    for job in ctx.stores.backup_jobs.state() {
-        let waits =
-            job.status.as_ref().is_none_or(|s| s.run.is_none() && !phase::is_terminal(s.phase.as_deref()));
-        if waits && job.spec.backup_class_name == class {
-            ctx.state.queues.backup_job(ObjectRef::from_obj(&job));
-        }
-    }
-}
-
-fn backup_job_changed(change: &Change<'_, BackupJob>, ctx: &Context) {
-    match change {
-        Change::Shown { object: job, moved } => {
-            if job.status.as_ref().is_some_and(|s| phase::is_terminal(s.phase.as_deref())) {
-                ctx.state.runs.forget(job.meta().uid.as_deref().unwrap_or_default());
-            }
-            if *moved {
-                ctx.state.queues.backup_job(ObjectRef::from_obj(*job));
-            }
-        }
-        Change::Gone(job) => gone(job.meta(), ctx),
-    }
-}
-
-fn restore_job_changed(change: &Change<'_, RestoreJob>, ctx: &Context) {
-    match change {
-        Change::Shown { object: job, moved } => {
-            if job.status.as_ref().is_some_and(|s| phase::is_terminal(s.phase.as_deref())) {
-                ctx.state.runs.forget(job.meta().uid.as_deref().unwrap_or_default());
-                restore_ended(job, ctx);
-            }
-            if *moved {
-                ctx.state.queues.restore_job(ObjectRef::from_obj(*job));
-            }
-        }
-        Change::Gone(job) => {
-            gone(job.meta(), ctx);
-            restore_ended(job, ctx);
-        }
-    }
-}
-
-fn plan_changed(change: &Change<'_, Plan>, ctx: &Context) {
-    if let Change::Shown { object, moved: true } = change {
-        ctx.state.queues.plan(ObjectRef::from_obj(*object));
-    }
-}
-
-/// A strategy appeared or changed: whoever has not begun may have waited for it.
-fn strategy_changed(ctx: &Context) {
-    for job in ctx.stores.backup_jobs.state() {
-        if job.status.as_ref().is_some_and(|s| s.waiting_since.is_some()) {
-            ctx.state.queues.backup_job(ObjectRef::from_obj(&job));
-        }
-    }
-    for job in ctx.stores.restore_jobs.state() {
-        if job.status.as_ref().is_some_and(|s| s.waiting_since.is_some()) {
-            ctx.state.queues.restore_job(ObjectRef::from_obj(&job));
-        }
-    }
-}
-
-fn backup_changed(change: &Change<'_, PartialObjectMeta<Backup>>, ctx: &Context) {
-    let backup = change.object();
-    let (namespace, name) = (backup.namespace().unwrap_or_default(), backup.name_any());
-    match change {
-        Change::Shown { .. } => {
-            let finalized = backup.finalizers().iter().any(|f| finalizers::is_ours(f));
-            if finalized == backup.meta().deletion_timestamp.is_some() {
-                ctx.state.queues.backup(&namespace, &name);
-            }
-        }
-        Change::Gone(_) => {
-            gone(backup.meta(), ctx);
-            ctx.state.deleted_backups.add(backup.meta());
-        }
-    }
-    for job in ctx.stores.restore_jobs.state() {
-        let waits = job.status.as_ref().is_some_and(|s| s.waiting_since.is_some());
-        if waits && job.spec.backup_ref.name == name && job.namespace().unwrap_or_default() == namespace {
-            ctx.state.queues.restore_job(ObjectRef::from_obj(&job));
-        }
-    }
-}
-
-/// A Job matters to its run when it ends or goes, or is suspended.
-fn job_changed(change: &Change<'_, Job>, ctx: &Context) {
-    let job = change.object();
-    let matters = match change {
-        Change::Gone(job) => {
-            ctx.stores.job_pods.forget(job.metadata.uid.as_deref().unwrap_or_default());
-            true
-        }
-        Change::Shown { object: job, .. } => {
-            backstay_core::job::end(job).is_some()
-                || job.meta().deletion_timestamp.is_some()
-                || job.spec.as_ref().is_some_and(|s| s.suspend == Some(true))
-        }
+    let waits = |job: &BackupJob| {
+        job.spec.backup_class_name == class
+            && job.status.as_ref().is_none_or(|s| s.run.is_none() && !phase::is_terminal(s.phase.as_deref()))
     };
-    if matters {
-        wake_owner(job, ctx);
-    }
+    let jobs = stores.backup_jobs.state();
+    jobs.iter().filter(|job| waits(job)).map(|job| Request::backup_job(job)).collect()
 }
 
-/// A pod matters to its run when it is in trouble, or out of it.
-fn pod_changed(change: &Change<'_, Pod>, ctx: &Context) {
+pub(super) fn backup_job(change: &Change<'_, BackupJob>) -> Vec<Request> {
+    if_moved(change, Request::backup_job)
+}
+
+pub(super) fn restore_job(change: &Change<'_, RestoreJob>, stores: &Stores) -> Vec<Request> {
+    let mut requests = if_moved(change, Request::restore_job);
+    let job = change.object();
+    if matches!(change, Change::Deleted(_)) || restore_ended(job) {
+        let backup = stores.backup(job.namespace().as_deref(), &job.spec.backup_ref.name);
+        let deleting = backup.filter(|backup| backup.metadata.deletion_timestamp.is_some());
+        requests.extend(deleting.map(|backup| Request::new(Kind::Backup, backup.as_ref())));
+    }
+    requests
+}
+
+fn restore_ended(job: &RestoreJob) -> bool {
+    job.status.as_ref().is_some_and(|s| phase::is_terminal(s.phase.as_deref()))
+}
+
+pub(super) fn plan(change: &Change<'_, Plan>) -> Vec<Request> {
+    if_moved(change, |plan| Request::new(Kind::Plan, plan))
+}
+
+pub(super) fn strategy(
+    change: &Change<'_, DynamicObject>,
+    resource: &ApiResource,
+    stores: &Stores,
+) -> Vec<Request> {
+    let mut requests =
+        if_moved(change, |strategy| Request::new(Kind::Strategy(group_kind(resource)), strategy));
+    if !requests.is_empty() {
+        let backup_jobs = stores.backup_jobs.state();
+        let waiting =
+            backup_jobs.iter().filter(|job| job.status.as_ref().is_some_and(|s| s.waiting_since.is_some()));
+        requests.extend(waiting.map(|job| Request::backup_job(job)));
+        requests.extend(waiting_restore_jobs(stores, |_| true));
+    }
+    requests
+}
+
+pub(super) fn backup(change: &Change<'_, PartialObjectMeta<Backup>>, stores: &Stores) -> Vec<Request> {
+    let backup = change.object();
+    let mut requests = waiting_restore_jobs(stores, |job| {
+        job.spec.backup_ref.name == backup.name_any() && job.namespace() == backup.namespace()
+    });
+    let finalized = backup.finalizers().iter().any(|finalizer| finalizers::is_ours(finalizer));
+    if matches!(change, Change::Applied { .. }) && finalized == backup.metadata.deletion_timestamp.is_some() {
+        requests.push(Request::new(Kind::Backup, backup));
+    }
+    requests
+}
+
+pub(super) fn job(change: &Change<'_, Job>) -> Option<Request> {
+    let job = change.object();
+    let has_news = matches!(change, Change::Deleted(_))
+        || job::end(job).is_some()
+        || job.metadata.deletion_timestamp.is_some()
+        || job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true));
+    has_news.then(|| owner(job)).flatten()
+}
+
+pub(super) fn pod(change: &Change<'_, Pod>, stores: &Stores) -> Option<Request> {
     let pod = change.object();
+    job::trouble([pod])?;
+    let job = stores.job(&pod.namespace()?, &controller(&pod.metadata)?.name)?;
+    owner(&job)
+}
+
+/// Requests the reconciliation of the run that owns a Job.
+fn owner(job: &Job) -> Option<Request> {
+    let owner = controller(&job.metadata)?;
+    Request::news(&owner.kind, job.namespace().as_deref(), &owner.name)
+}
+
+fn if_moved<K: Resource>(change: &Change<'_, K>, request: impl Fn(&K) -> Request) -> Vec<Request> {
     match change {
-        Change::Shown { .. } => ctx.stores.job_pods.shown(pod),
-        Change::Gone(_) => ctx.stores.job_pods.gone(pod),
-    }
-    ctx.stores.pods_changed.notify_waiters();
-    if backstay_core::job::trouble([pod]).is_none() {
-        return;
-    }
-    let namespace = pod.namespace().unwrap_or_default();
-    if let Some(job) = controller(&pod.metadata).and_then(|o| ctx.stores.job(&namespace, &o.name)) {
-        wake_owner(&job, ctx);
+        Change::Applied { object, moved: true } => vec![request(object)],
+        Change::Applied { moved: false, .. } | Change::Deleted(_) => Vec::new(),
     }
 }
 
-fn wake_owner(job: &Job, ctx: &Context) {
-    if let Some(owner) = controller(&job.metadata) {
-        ctx.state.queues.enqueue_owner(&owner.kind, &job.namespace().unwrap_or_default(), &owner.name);
+/// Requests the reconciliation of the RestoreJobs that wait to begin and match.
+fn waiting_restore_jobs(stores: &Stores, matches: impl Fn(&RestoreJob) -> bool) -> Vec<Request> {
+    let waits = |job: &RestoreJob| job.status.as_ref().is_some_and(|s| s.waiting_since.is_some());
+    let jobs = stores.restore_jobs.state();
+    jobs.iter().filter(|job| waits(job) && matches(job)).map(|job| Request::restore_job(job)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use kube::core::GroupVersionKind;
+    use kube::runtime::reflector::store::Writer;
+    use kube::runtime::watcher::Event;
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::components::registry::Registry;
+    use crate::informers::stores::Writers;
+    use crate::state::queues::Queues;
+    use crate::state::work_queue::Priority;
+
+    fn object<K: DeserializeOwned>(name: &str, metadata: Value, rest: Value) -> K {
+        let mut object = json!({"metadata": {"name": name, "namespace": "n", "uid": name, "generation": 1}});
+        object["metadata"]
+            .as_object_mut()
+            .expect("a map")
+            .extend(metadata.as_object().cloned().expect("a map"));
+        object.as_object_mut().expect("a map").extend(rest.as_object().cloned().expect("a map"));
+        serde_json::from_value(object).expect("it decodes")
+    }
+
+    fn deleting() -> Value {
+        json!({"deletionTimestamp": "2026-07-01T00:00:00Z"})
+    }
+
+    fn owned_by(kind: &str, name: &str) -> Value {
+        json!({"ownerReferences": [
+            {"apiVersion": "v1", "kind": kind, "name": name, "uid": name, "controller": true}]})
+    }
+
+    fn a_backup_job(name: &str, status: Value) -> BackupJob {
+        let spec = json!({"backupClassName": "class", "applicationRef": {"kind": "App", "name": "app"}});
+        object(name, json!({}), json!({"spec": spec, "status": status}))
+    }
+
+    fn a_restore_job(name: &str, backup: &str, status: Value) -> RestoreJob {
+        object(name, json!({}), json!({"spec": {"backupRef": {"name": backup}}, "status": status}))
+    }
+
+    fn a_backup(name: &str, metadata: Value) -> PartialObjectMeta<Backup> {
+        object(name, metadata, json!({}))
+    }
+
+    fn a_job(owner: (&str, &str), rest: Value) -> Job {
+        object("job", owned_by(owner.0, owner.1), rest)
+    }
+
+    fn fill<K>(writer: &mut Writer<K>, objects: impl IntoIterator<Item = K>)
+    where
+        K: Resource<DynamicType = ()> + Clone + 'static,
+    {
+        objects.into_iter().for_each(|object| writer.apply_watcher_event(&Event::Apply(object)));
+    }
+
+    /// Stores with runs that wait to begin, run and have ended, the Backup of a restore that is being deleted, and a Job.
+    fn stores() -> (Stores, Writers) {
+        let (stores, mut writers) = Stores::new(&Registry::default());
+        let since = "2026-07-01T00:00:00Z";
+        let run = json!({"applicationRef": {"kind": "App", "name": "app"}, "jobs": []});
+        fill(
+            &mut writers.backup_jobs,
+            [
+                a_backup_job("waiting", json!({"phase": "Pending", "waitingSince": since})),
+                a_backup_job("running", json!({"phase": "Running", "run": run})),
+                a_backup_job("ended", json!({"phase": "Succeeded"})),
+            ],
+        );
+        fill(
+            &mut writers.restore_jobs,
+            [
+                a_restore_job(
+                    "waiting-restore",
+                    "backup",
+                    json!({"phase": "Pending", "waitingSince": since}),
+                ),
+                a_restore_job("other-restore", "other", json!({"phase": "Running"})),
+            ],
+        );
+        fill(&mut writers.backups, [a_backup("backup", json!({})), a_backup("deleting", deleting())]);
+        fill(&mut writers.jobs, [a_job(("BackupJob", "running"), json!({}))]);
+        (stores, writers)
+    }
+
+    fn created<K>(object: &K) -> Change<'_, K> {
+        Change::Applied { object, moved: true }
+    }
+
+    fn status_changed<K>(object: &K) -> Change<'_, K> {
+        Change::Applied { object, moved: false }
+    }
+
+    fn names(requests: impl IntoIterator<Item = Request>) -> Vec<String> {
+        let mut names: Vec<String> = requests
+            .into_iter()
+            .map(|request| format!("{} {} {:?}", request.kind, request.key, request.priority))
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn kinds(requests: impl IntoIterator<Item = Request>) -> BTreeSet<&'static str> {
+        let kind = |request: Request| match request.kind {
+            Kind::Backup => "Backup",
+            Kind::BackupJob => "BackupJob",
+            Kind::Plan => "Plan",
+            Kind::RestoreJob => "RestoreJob",
+            Kind::Strategy(_) => "Strategy",
+        };
+        requests.into_iter().map(kind).collect()
+    }
+
+    fn strategy_kind() -> ApiResource {
+        ApiResource::from_gvk(&GroupVersionKind::gvk("strategy.backups.cozystack.io", "v1alpha1", "Job"))
+    }
+
+    #[test]
+    fn each_function_reconciles_the_kinds_of_its_rows() {
+        let (stores, _writers) = stores();
+        let class: BackupClass = object("class", json!({}), json!({"spec": {"strategies": []}}));
+        let plan: Plan = object(
+            "plan",
+            json!({}),
+            json!({"spec": {"applicationRef": {"kind": "App", "name": "app"}, "backupClassName": "class",
+                "schedule": {"type": "cron", "cron": "0 0 * * *"}}}),
+        );
+        let strategy = DynamicObject::new("strategy", &strategy_kind());
+        let news = |kind: &str| Request::news(kind, Some("n"), "run");
+        let job_of = |kind: &str| super::job(&Change::Deleted(&a_job((kind, "run"), json!({}))));
+        let pod: Pod = object(
+            "pod",
+            owned_by("Job", "job"),
+            json!({"status": {"phase": "Pending", "containerStatuses": [{"name": "c", "image": "i", "imageID": "",
+                "ready": false, "restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}}),
+        );
+        let queues = Queues::new(&Registry::default(), 1);
+        let released = |uid: &str, kind: &Kind| {
+            queues.add_run(uid, &stores);
+            let key = queues.of(kind).and_then(|queue| queue.next(|_| Priority::Begin));
+            key.map(|key| Request { kind: kind.clone(), key, priority: Priority::Begin })
+        };
+
+        let rows: [(&Trigger, BTreeSet<&str>); 12] = [
+            (&CLASS, kinds(super::class(&created(&class), &stores))),
+            (&BACKUP_JOB, kinds(super::backup_job(&created(&a_backup_job("new", json!({})))))),
+            (
+                &RESTORE_JOB,
+                kinds(super::restore_job(&created(&a_restore_job("new", "backup", json!({}))), &stores)),
+            ),
+            (
+                &RESTORE_ENDED,
+                kinds(super::restore_job(
+                    &status_changed(&a_restore_job("r", "deleting", json!({"phase": "Succeeded"}))),
+                    &stores,
+                )),
+            ),
+            (&PLAN, kinds(super::plan(&created(&plan)))),
+            (&STRATEGY, kinds(super::strategy(&created(&strategy), &strategy_kind(), &stores))),
+            (&BACKUP, kinds(super::backup(&created(&a_backup("unawaited", json!({}))), &stores))),
+            (
+                &BACKUP_AWAITED,
+                kinds(super::backup(&Change::Deleted(&a_backup("backup", json!({}))), &stores)),
+            ),
+            (&JOB, kinds(RUNS.iter().filter_map(|kind| job_of(kind)))),
+            // The pod's Job in the store is that of a BackupJob; the owner is found as that of any other Job.
+            (&POD, &kinds(super::pod(&created(&pod), &stores)) | &BTreeSet::from(["RestoreJob", "Backup"])),
+            (&AWAITED, kinds(RUNS.iter().filter_map(|kind| news(kind)))),
+            (
+                &LOCK,
+                kinds(
+                    [
+                        ("waiting", Kind::BackupJob),
+                        ("waiting-restore", Kind::RestoreJob),
+                        ("deleting", Kind::Backup),
+                    ]
+                    .iter()
+                    .filter_map(|(uid, kind)| released(uid, kind)),
+                ),
+            ),
+        ];
+        for (row, kinds) in rows {
+            assert_eq!(kinds, row.reconciled.iter().copied().collect(), "when {}", row.when);
+        }
+    }
+    #[test]
+    fn a_class_reconciles_its_backup_jobs_that_have_not_begun() {
+        let (stores, _writers) = stores();
+        let class = |name: &str| object::<BackupClass>(name, json!({}), json!({"spec": {"strategies": []}}));
+        assert_eq!(
+            names(super::class(&Change::Deleted(&class("class")), &stores)),
+            ["BackupJob n/waiting Begin"]
+        );
+        assert_eq!(names(super::class(&created(&class("other")), &stores)), [""; 0]);
+    }
+
+    #[test]
+    fn a_status_of_a_run_alone_reconciles_nothing_and_a_run_that_has_begun_goes_first() {
+        let (stores, _writers) = stores();
+        let [waiting, running] = ["waiting", "running"]
+            .map(|name| stores.backup_jobs.find(|job| job.name_any() == name).expect("it is there"));
+        assert_eq!(names(super::backup_job(&status_changed(&*running))), [""; 0]);
+        assert_eq!(names(super::backup_job(&created(&*waiting))), ["BackupJob n/waiting Begin"]);
+        assert_eq!(names(super::backup_job(&created(&*running))), ["BackupJob n/running Continue"]);
+        assert_eq!(names(super::backup_job(&Change::Deleted(&*running))), [""; 0]);
+    }
+
+    #[test]
+    fn a_restore_that_ends_or_goes_lets_the_clean_up_of_its_deleted_backup_begin() {
+        let (stores, _writers) = stores();
+        let restore = |backup: &str, phase: &str| a_restore_job("r", backup, json!({"phase": phase}));
+        let of = |change: Change<'_, RestoreJob>| names(super::restore_job(&change, &stores));
+        assert_eq!(of(status_changed(&restore("deleting", "Failed"))), ["Backup n/deleting Continue"]);
+        assert_eq!(of(Change::Deleted(&restore("deleting", "Running"))), ["Backup n/deleting Continue"]);
+        assert_eq!(of(status_changed(&restore("deleting", "Running"))), [""; 0]);
+        assert_eq!(of(status_changed(&restore("backup", "Failed"))), [""; 0]);
+    }
+
+    #[test]
+    fn a_strategy_reconciles_itself_and_what_waits_to_begin() {
+        let (stores, _writers) = stores();
+        let strategy = DynamicObject::new("strategy", &strategy_kind());
+        assert_eq!(
+            names(super::strategy(&created(&strategy), &strategy_kind(), &stores)),
+            [
+                "BackupJob n/waiting Begin",
+                "Job.strategy.backups.cozystack.io strategy Continue",
+                "RestoreJob n/waiting-restore Begin"
+            ]
+        );
+        assert!(super::strategy(&status_changed(&strategy), &strategy_kind(), &stores).is_empty());
+    }
+
+    #[test]
+    fn a_backup_is_reconciled_for_its_finalizer_and_for_its_clean_up() {
+        let (stores, _writers) = stores();
+        let finalizers = json!({"finalizers": [finalizers::CLEANUP]});
+        let mut both = finalizers.clone();
+        both.as_object_mut().expect("a map").extend(deleting().as_object().cloned().expect("a map"));
+        let of = |metadata: Value| names(super::backup(&status_changed(&a_backup("b", metadata)), &stores));
+        assert_eq!(of(json!({})), ["Backup n/b Continue"]);
+        assert_eq!(of(finalizers), [""; 0]);
+        assert_eq!(of(deleting()), [""; 0]);
+        assert_eq!(of(both), ["Backup n/b Continue"]);
+        assert_eq!(
+            names(super::backup(&Change::Deleted(&a_backup("backup", json!({}))), &stores)),
+            ["RestoreJob n/waiting-restore Begin"]
+        );
+    }
+
+    #[test]
+    fn a_job_reconciles_its_run_when_it_has_news() {
+        let of =
+            |rest: Value| names(super::job(&status_changed(&a_job(("RestoreJob", "r"), rest))).into_iter());
+        let complete = json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}});
+        assert_eq!(of(complete), ["RestoreJob n/r Result"]);
+        assert_eq!(of(json!({"spec": {"suspend": true, "template": {}}})), ["RestoreJob n/r Result"]);
+        assert_eq!(of(json!({"status": {"active": 1}})), [""; 0]);
+        let foreign = a_job(("CronJob", "r"), json!({}));
+        assert!(super::job(&Change::Deleted(&foreign)).is_none());
+    }
+
+    #[test]
+    fn a_pod_without_trouble_reconciles_nothing() {
+        let (stores, _writers) = stores();
+        let pod: Pod = object("pod", owned_by("Job", "job"), json!({"status": {"phase": "Running"}}));
+        assert!(super::pod(&created(&pod), &stores).is_none());
     }
 }

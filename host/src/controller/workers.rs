@@ -1,91 +1,197 @@
-//! Workers: each empties one queue by reconciling its objects.
+//! Workers: each reconciles the objects of one queue.
 
-use std::convert::Infallible;
-use std::fmt::Debug;
-use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use futures::channel::mpsc::UnboundedReceiver;
-use futures::{FutureExt, StreamExt};
+use backstay_core::contract::GroupKind;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use kube::Resource;
-use kube::runtime::controller::{Action, Config, ReconcileRequest, applier};
 use kube::runtime::reflector::Store;
 use tokio::task::JoinSet;
+use tracing::{Instrument, info_span};
 
 use super::background;
-use crate::cluster::dynamic::group_kind;
+use crate::cluster::dynamic::strategy_resource;
 use crate::context::Context;
 use crate::reconcile::{backup, plan, run, strategy};
-use crate::state::queues::Inboxes;
+use crate::state::queues::{Key, Kind, backup_job_priority, restore_job_priority};
 use crate::state::run::Run;
+use crate::state::work_queue::{Action, Priority, WorkQueue};
 
-/// Each queue is emptied by a task of its own, so that what wakes one does not have all of them looked at.
-pub(crate) async fn workers(
-    inboxes: Inboxes,
-    ctx: &Arc<Context>,
-    shutdown: impl Future<Output = ()> + Clone + Send + 'static,
-) {
+/// Runs the workers and the background work, each as a task of its own, until `shutdown` is done and what was begun is
+/// finished.
+pub(super) async fn workers(ctx: &Arc<Context>, shutdown: impl Future<Output = ()> + Clone + Send + 'static) {
     let mut tasks = JoinSet::new();
     let until = || shutdown.clone();
-    for (resource, inbox) in inboxes.strategies {
-        if let Some(store) = ctx.stores.strategies.get(&group_kind(&resource)) {
-            tasks.spawn(work(inbox, store.clone(), ctx.clone(), until(), move |object, ctx| {
-                strategy::reconcile(resource.clone(), object, ctx)
-            }));
-        }
-    }
-    for (inbox, told) in [(inboxes.backup_jobs, false), (inboxes.begun_backup_jobs, true)] {
-        tasks.spawn(work(inbox, ctx.stores.backup_jobs.clone(), ctx.clone(), until(), move |job, ctx| {
-            look_at(Run::from(job.as_ref()), told, ctx)
+    for served in ctx.components.registry.iter().flat_map(|component| &component.descriptor().kinds) {
+        let (kind, resource) = (GroupKind::from(served), strategy_resource(served));
+        let Some(store) = ctx.stores.strategies.get(&kind).cloned() else { continue };
+        let queue = Source { kind: Kind::Strategy(kind), store, resource: resource.clone(), priority: other };
+        tasks.spawn(work(queue, ctx.clone(), until(), move |object, ctx| {
+            strategy::reconcile(resource.clone(), object, ctx)
         }));
     }
-    for (inbox, told) in [(inboxes.restore_jobs, false), (inboxes.begun_restore_jobs, true)] {
-        tasks.spawn(work(inbox, ctx.stores.restore_jobs.clone(), ctx.clone(), until(), move |job, ctx| {
-            look_at(Run::from(job.as_ref()), told, ctx)
-        }));
-    }
-    tasks.spawn(work(inboxes.backups, ctx.stores.backups.clone(), ctx.clone(), until(), backup::reconcile));
-    tasks.spawn(work(inboxes.plans, ctx.stores.plans.clone(), ctx.clone(), until(), plan::reconcile));
+    let backup_jobs = Source::new(Kind::BackupJob, &ctx.stores.backup_jobs, backup_job_priority);
+    tasks.spawn(work(backup_jobs, ctx.clone(), until(), |job, ctx| run::reconcile(Run::from(&*job), ctx)));
+    let restore_jobs = Source::new(Kind::RestoreJob, &ctx.stores.restore_jobs, restore_job_priority);
+    tasks.spawn(work(restore_jobs, ctx.clone(), until(), |job, ctx| run::reconcile(Run::from(&*job), ctx)));
+    let backups = Source::new(Kind::Backup, &ctx.stores.backups, other);
+    tasks.spawn(work(backups, ctx.clone(), until(), backup::reconcile));
+    let plans = Source::new(Kind::Plan, &ctx.stores.plans, other);
+    tasks.spawn(work(plans, ctx.clone(), until(), plan::reconcile));
     tasks.spawn(background::collect(ctx.clone(), until()));
     tasks.spawn(background::delete_records(ctx.clone(), until()));
     tasks.spawn(background::project_credentials(ctx.clone(), until()));
     tasks.join_all().await;
 }
 
-/// Looks at a run. One whose Job has something to tell goes before those that have not begun.
-async fn look_at(mut run: Run, told: bool, ctx: Arc<Context>) -> Action {
-    let _recording = told.then(|| ctx.state.priority.recording());
-    if !told && run.status.run.is_none() && !run.is_finished() {
-        ctx.state.priority.quiet().await;
-        run = run.shown(&ctx.stores).unwrap_or(run);
-    }
-    run::reconcile(run, ctx.clone()).await
+/// The objects that a worker reconciles.
+struct Source<K>
+where
+    K: Resource + Clone + 'static,
+    K::DynamicType: Eq + Hash + Clone,
+{
+    kind: Kind,
+    store: Store<K>,
+    resource: K::DynamicType,
+    /// Priority of an object whose requeue is due.
+    priority: fn(&K) -> Priority,
 }
 
-/// Empties a queue, one object at a time by one worker only, several objects at once. A reconcile has no error: what went
-/// wrong is told where it went wrong, and the answer says when to look again.
-async fn work<K, F, R>(
-    inbox: UnboundedReceiver<ReconcileRequest<K>>,
-    store: Store<K>,
+impl<K> Source<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    fn new(kind: Kind, store: &Store<K>, priority: fn(&K) -> Priority) -> Self {
+        Self { kind, store: store.clone(), resource: (), priority }
+    }
+}
+
+/// The priority of every object of a kind that does not begin and has no results.
+fn other<K>(_: &K) -> Priority {
+    Priority::Continue
+}
+
+/// Reconciles the objects of a queue as the store has them. An object that the store does not have no longer exists.
+async fn work<K, R, F>(
+    source: Source<K>,
     ctx: Arc<Context>,
-    until: impl Future<Output = ()> + Send + 'static,
+    until: impl Future<Output = ()> + Send,
     reconcile: R,
 ) where
     K: Resource + Clone + Send + Sync + 'static,
-    K::DynamicType: Debug + Eq + Hash + Clone + Unpin + Send + Sync,
-    F: Future<Output = Action> + Send + 'static,
-    R: Fn(Arc<K>, Arc<Context>) -> F + Send + 'static,
+    K::DynamicType: Eq + Hash + Clone + Send + Sync,
+    R: Fn(Arc<K>, Arc<Context>) -> F + Send,
+    F: Future<Output = Action> + Send,
 {
-    let queue = inbox.map(Ok::<_, Infallible>).take_until(until);
-    let config = Config::default().concurrency(ctx.settings.concurrency);
-    let reconciled = applier(
-        move |object: Arc<K>, ctx: Arc<Context>| reconcile(object, ctx).map(Ok::<_, Infallible>).boxed(),
-        |_: Arc<K>, error: &Infallible, _: Arc<Context>| match *error {},
-        ctx,
-        store,
-        queue,
-        config,
-    );
-    reconciled.for_each(|_| async {}).await;
+    let Some(queue) = ctx.state.queues.of(&source.kind) else { return };
+    let object = |key: &Key| source.store.get(&key.reference(&source.resource));
+    let priority = |key: &Key| object(key).map_or(Priority::Begin, |object| (source.priority)(&object));
+    let reconcile = |key: &Key| {
+        let span = info_span!("reconcile", kind = %source.kind, object = %key);
+        let reconciled = object(key).map(|object| reconcile(object, ctx.clone()));
+        async move {
+            match reconciled {
+                Some(reconciled) => reconciled.await,
+                None => Action::await_change(),
+            }
+        }
+        .instrument(span)
+    };
+    drain(queue, until, priority, reconcile).await;
+}
+
+/// Takes objects from a queue and reconciles them concurrently, until `until` is done and what was begun is finished.
+/// Reconcilers are infallible: they report their own errors and return when to requeue.
+async fn drain<F: Future<Output = Action>>(
+    queue: &WorkQueue<Key>,
+    until: impl Future<Output = ()>,
+    priority: impl Fn(&Key) -> Priority,
+    reconcile: impl Fn(&Key) -> F,
+) {
+    let mut running = FuturesUnordered::new();
+    futures::pin_mut!(until);
+    loop {
+        while let Some(key) = queue.next(&priority) {
+            let reconciled = reconcile(&key);
+            running.push(async move { (key, reconciled.await) });
+        }
+        tokio::select! {
+            () = &mut until => break,
+            Some((key, action)) = running.next() => queue.done(&key, action),
+            () = queue.changed() => {}
+        }
+    }
+    while running.next().await.is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::FutureExt;
+    use parking_lot::Mutex;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn key(name: impl ToString) -> Key {
+        Key { namespace: Some("n".to_owned()), name: name.to_string() }
+    }
+
+    #[tokio::test]
+    async fn a_result_is_reconciled_among_the_next_while_a_thousand_runs_begin() {
+        const CONCURRENCY: usize = 16;
+        let queue = WorkQueue::new(CONCURRENCY);
+        (0..1000).for_each(|run| queue.add(key(run), Priority::Begin));
+        let reconciled = Mutex::new(Vec::new());
+        let (most, running) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (all, done) = oneshot::channel::<()>();
+        let all = Mutex::new(Some(all));
+        let reconcile = |key: &Key| {
+            let name = key.name.clone();
+            let (reconciled, queue, all) = (&reconciled, &queue, &all);
+            let (most, running) = (&most, &running);
+            async move {
+                most.fetch_max(running.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                // The Job of a run ends while the hundredth begins.
+                if name == "100" {
+                    queue.add(self::key("result"), Priority::Result);
+                }
+                tokio::task::yield_now().await;
+                running.fetch_sub(1, Ordering::Relaxed);
+                reconciled.lock().push(name);
+                if reconciled.lock().len() == 1001 {
+                    all.lock().take();
+                }
+                Action::await_change()
+            }
+        };
+        drain(&queue, done.map(drop), |_| Priority::Begin, reconcile).await;
+
+        let reconciled = reconciled.into_inner();
+        let place = |name: &str| reconciled.iter().position(|n| n == name).expect("it was reconciled");
+        assert!(place("result") <= place("100") + CONCURRENCY, "{} {}", place("result"), place("100"));
+        assert!(most.into_inner() <= CONCURRENCY);
+        assert_eq!(reconciled.len(), 1001);
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_is_finished_and_nothing_more_is_begun_once_the_worker_is_told_to_stop() {
+        let queue = WorkQueue::new(1);
+        queue.add(key("begun"), Priority::Continue);
+        queue.add(key("waiting"), Priority::Continue);
+        let finished = Mutex::new(Vec::new());
+        let reconcile = |key: &Key| {
+            let (name, finished) = (key.name.clone(), &finished);
+            async move {
+                tokio::task::yield_now().await;
+                finished.lock().push(name);
+                Action::await_change()
+            }
+        };
+        drain(&queue, std::future::ready(()), |_| Priority::Continue, reconcile).await;
+        assert_eq!(finished.into_inner(), ["begun"]);
+    }
 }

@@ -2,3 +2,4 @@
 
 pub mod job_pods;
 pub mod stores;
+pub mod watcher;

@@ -111,6 +111,12 @@ impl Stores {
         )
     }
 
+    /// A Backup's metadata.
+    #[must_use]
+    pub fn backup(&self, namespace: Option<&str>, name: &str) -> Option<Arc<PartialObjectMeta<Backup>>> {
+        self.backups.get(&ObjectRef::new(name).within(namespace?))
+    }
+
     /// Waits until every store of the host's own kinds has been filled once. Strategies are left out: a strategy kind
     /// whose CRD is missing must not keep the others from being served.
     pub async fn filled(&self) {

@@ -10,7 +10,6 @@ use backstay_core::contract::Mode;
 use backstay_core::retry;
 use backstay_core::strategy_kind::strategy_kind;
 use kube::api::PartialObjectMeta;
-use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 
 use crate::cluster::error::{ApiError, chain};
@@ -18,6 +17,7 @@ use crate::context::Context;
 use crate::reconcile::run;
 use crate::state::finalizers;
 use crate::state::run::Run;
+use crate::state::work_queue::Action;
 
 /// How often a waiting Backup is reconciled without any event.
 const RECHECK: Duration = Duration::from_secs(60);

@@ -13,12 +13,12 @@ use backstay_core::status::set_condition;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
 use crate::cluster::error::{ApiError, chain, class};
 use crate::cluster::write::{Created, create_or_get, patch_status, post_params};
 use crate::context::Context;
+use crate::state::work_queue::Action;
 
 /// Reconciles a Plan once: fires the slot that is due, records the outcome, and requeues the Plan for the next slot.
 pub async fn reconcile(seen: Arc<Plan>, ctx: Arc<Context>) -> Action {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{Mode, Outcome};
 use backstay_engine::World;
-use kube::runtime::controller::Action;
 
 use crate::cluster::error::chain;
 use crate::context::Context;
@@ -22,6 +21,7 @@ use crate::run::steps::{handover, wake};
 use crate::run::{begin, cancel, jobs, pod_result, publish, request, resolve};
 use crate::state::run::Run;
 use crate::state::step_cache::BackupCache;
+use crate::state::work_queue::Action;
 
 /// Reconciles a run once, and takes it as far as it goes now.
 ///

@@ -11,7 +11,6 @@ use backstay_core::status::set_condition;
 use backstay_engine::Component;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{ApiResource, DynamicObject};
-use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
@@ -19,6 +18,7 @@ use crate::cluster::dynamic::group_kind;
 use crate::cluster::error::chain;
 use crate::cluster::write::patch_status;
 use crate::context::Context;
+use crate::state::work_queue::Action;
 
 /// Checks a strategy once, and writes the component's findings into the strategy's conditions.
 pub async fn reconcile(resource: ApiResource, strategy: Arc<DynamicObject>, ctx: Arc<Context>) -> Action {

@@ -2,7 +2,6 @@
 
 use backstay_core::contract::Mode;
 use backstay_core::retry;
-use kube::runtime::controller::Action;
 
 use super::jobs;
 use super::steps::handover;
@@ -11,6 +10,7 @@ use crate::context::Context;
 use crate::state::finalizers;
 use crate::state::run::Run;
 use crate::state::run_cache::RunCache;
+use crate::state::work_queue::Action;
 
 /// Releases everything that a run holds whose end is written down.
 pub(crate) async fn finish(run: &Run, ctx: &Context) -> Action {

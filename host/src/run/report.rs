@@ -6,7 +6,6 @@ use backstay_api::conditions::{reasons, types};
 use backstay_core::contract::Mode;
 use backstay_core::retry::Class;
 use backstay_core::run_report::{self, ApiFailure, Limits, Next, force_delete_hint};
-use kube::runtime::controller::Action;
 
 use super::cancel;
 use super::finish::{finish, retry, retry_read};
@@ -17,6 +16,7 @@ use super::steps::handover;
 use crate::cluster::error::chain;
 use crate::context::Context;
 use crate::state::run::Run;
+use crate::state::work_queue::Action;
 
 /// How long a clean-up that failed pauses before it begins anew.
 const CLEANUP_PAUSE: Duration = Duration::from_secs(60);

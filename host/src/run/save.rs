@@ -36,3 +36,59 @@ pub(crate) async fn save(run: &mut Run, doing: &str, runs: &RunCache) -> Result<
         Err(error) => Err(ApiError::new(format!("{doing} of {}", run.title()), error).into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{Method, Request, Response, StatusCode};
+    use backstay_api::BackupJob;
+    use kube::Client;
+    use kube::client::Body;
+    use serde_json::json;
+    use tower::service_fn;
+
+    use super::*;
+
+    /// Saves a changed status. The API server does not find it, and answers a read of the run with this status and object.
+    async fn saved(read: (StatusCode, String)) -> Result<bool, SaveError> {
+        let not_found = (StatusCode::NOT_FOUND, status(404, "NotFound"));
+        let answer = move |request: Request<Body>| {
+            let (code, body) =
+                if request.method() == Method::PATCH { not_found.clone() } else { read.clone() };
+            async move { Response::builder().status(code).body(Body::from(body.into_bytes())) }
+        };
+        let runs = RunCache::new(Client::new(service_fn(answer), "default"));
+        let job: BackupJob = serde_json::from_str(&object("uid")).expect("it decodes");
+        let mut run = Run::from(&job);
+        run.status.message = Some("changed".to_owned());
+        save(&mut run, "writing the status", &runs).await
+    }
+
+    fn status(code: u16, reason: &str) -> String {
+        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": "m", "reason": reason})
+            .to_string()
+    }
+
+    fn object(uid: &str) -> String {
+        json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupJob",
+            "metadata": {"name": "a", "namespace": "n", "uid": uid, "resourceVersion": "1"},
+            "spec": {"backupClassName": "c", "applicationRef": {"kind": "App", "name": "app"}}})
+        .to_string()
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_status_and_object_are_not_found_is_gone() {
+        assert!(matches!(
+            saved((StatusCode::NOT_FOUND, status(404, "NotFound"))).await,
+            Err(SaveError::Gone)
+        ));
+        // Another object has the name now.
+        assert!(matches!(saved((StatusCode::OK, object("another"))).await, Err(SaveError::Gone)));
+    }
+
+    #[tokio::test]
+    async fn a_run_that_exists_or_cannot_be_read_is_not_taken_for_gone() {
+        assert!(matches!(saved((StatusCode::OK, object("uid"))).await, Err(SaveError::Api(_))));
+        let unavailable = (StatusCode::SERVICE_UNAVAILABLE, status(503, "ServiceUnavailable"));
+        assert!(matches!(saved(unavailable).await, Err(SaveError::Api(_))));
+    }
+}

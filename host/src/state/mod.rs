@@ -5,12 +5,12 @@ pub mod deleted_backups;
 pub mod finalizers;
 pub mod notices;
 pub mod period;
-pub mod priority;
 pub mod queues;
 pub mod run;
 pub mod run_cache;
 pub mod step_cache;
 pub mod watch_pool;
+pub mod work_queue;
 
 use std::sync::Arc;
 
@@ -18,7 +18,6 @@ use crate::cluster::impersonation::Impersonation;
 use application_locks::ApplicationLocks;
 use deleted_backups::DeletedBackups;
 use kube::Client;
-use priority::Precedence;
 use queues::Queues;
 use run_cache::RunCache;
 use step_cache::StepCaches;
@@ -30,8 +29,6 @@ pub struct State {
     pub queues: Arc<Queues>,
     /// The controller's own last writes of runs, and their failures.
     pub runs: RunCache,
-    /// Priority of results.
-    pub priority: Precedence,
     /// Locks of runs on applications.
     pub locks: ApplicationLocks,
     /// What is known of runs whose strategy takes steps.
@@ -50,7 +47,6 @@ impl State {
             watch_pool: WatchPool::new(impersonation, queues.clone()),
             queues,
             runs: RunCache::new(client),
-            priority: Precedence::default(),
             locks: ApplicationLocks::default(),
             step_caches: StepCaches::default(),
             deleted_backups: DeletedBackups::default(),

@@ -1,139 +1,188 @@
-//! Where work is put: one queue a kind of object that is reconciled, and one more for runs whose Job has something to tell.
-//!
-//! A thousand new runs are a thousand things to begin. A Job that ends meanwhile does not wait behind them: what is done
-//! is recorded before more is begun.
+//! The work queues: one for each kind of object that is reconciled.
 
 use std::collections::HashMap;
+use std::fmt;
 
-use backstay_api::{Backup, BackupJob, Plan, RestoreJob};
+use backstay_api::{BackupJob, RestoreJob, phase};
 use backstay_core::contract::GroupKind;
-use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
-use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
-use kube::runtime::controller::ReconcileRequest;
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{Lookup, ObjectRef};
+use kube::{Resource, ResourceExt};
 
-use crate::cluster::dynamic::{group_kind, strategy_resource};
+use super::work_queue::{Priority, WorkQueue};
 use crate::components::registry::Registry;
 use crate::informers::stores::Stores;
 
-/// The sending ends.
-pub struct Queues {
-    backup_jobs: UnboundedSender<ReconcileRequest<BackupJob>>,
-    begun_backup_jobs: UnboundedSender<ReconcileRequest<BackupJob>>,
-    restore_jobs: UnboundedSender<ReconcileRequest<RestoreJob>>,
-    begun_restore_jobs: UnboundedSender<ReconcileRequest<RestoreJob>>,
-    backups: UnboundedSender<ReconcileRequest<PartialObjectMeta<Backup>>>,
-    plans: UnboundedSender<ReconcileRequest<Plan>>,
-    strategies: HashMap<GroupKind, UnboundedSender<ReconcileRequest<DynamicObject>>>,
+/// A kind of object that is reconciled.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Clean-ups after deleted Backups.
+    Backup,
+    /// Backup runs.
+    BackupJob,
+    /// Schedules.
+    Plan,
+    /// Restore runs.
+    RestoreJob,
+    /// A strategy kind that a component serves.
+    Strategy(GroupKind),
 }
 
-/// The receiving ends.
-pub struct Inboxes {
-    /// BackupJobs to look at.
-    pub backup_jobs: UnboundedReceiver<ReconcileRequest<BackupJob>>,
-    /// BackupJobs whose Job has something to tell.
-    pub begun_backup_jobs: UnboundedReceiver<ReconcileRequest<BackupJob>>,
-    /// RestoreJobs to look at.
-    pub restore_jobs: UnboundedReceiver<ReconcileRequest<RestoreJob>>,
-    /// RestoreJobs whose Job has something to tell.
-    pub begun_restore_jobs: UnboundedReceiver<ReconcileRequest<RestoreJob>>,
-    /// Backups to look at.
-    pub backups: UnboundedReceiver<ReconcileRequest<PartialObjectMeta<Backup>>>,
-    /// Plans to look at.
-    pub plans: UnboundedReceiver<ReconcileRequest<Plan>>,
-    /// Strategies to look at, by kind.
-    pub strategies: Vec<(ApiResource, UnboundedReceiver<ReconcileRequest<DynamicObject>>)>,
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backup => f.write_str("Backup"),
+            Self::BackupJob => f.write_str("BackupJob"),
+            Self::Plan => f.write_str("Plan"),
+            Self::RestoreJob => f.write_str("RestoreJob"),
+            Self::Strategy(kind) => kind.fmt(f),
+        }
+    }
 }
+
+/// Names an object of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Its namespace; none: the kind is cluster-scoped.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+impl Key {
+    /// Returns the key of an object.
+    #[must_use]
+    pub fn of(object: &impl Resource) -> Self {
+        Self { namespace: object.meta().namespace.clone(), name: object.name_any() }
+    }
+
+    /// Returns the reference by which a store finds the object.
+    #[must_use]
+    pub fn reference<K: Lookup>(&self, resource: &K::DynamicType) -> ObjectRef<K>
+    where
+        K::DynamicType: Clone,
+    {
+        let mut reference = ObjectRef::new_with(&self.name, resource.clone());
+        reference.namespace.clone_from(&self.namespace);
+        reference
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{namespace}/{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// A request to reconcile an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The kind of the object.
+    pub kind: Kind,
+    /// The object.
+    pub key: Key,
+    /// Its place among the others.
+    pub priority: Priority,
+}
+
+impl Request {
+    /// Requests the reconciliation of an object for no urgent reason.
+    #[must_use]
+    pub fn new(kind: Kind, object: &impl Resource) -> Self {
+        Self { kind, key: Key::of(object), priority: Priority::Continue }
+    }
+
+    /// Requests the reconciliation of a BackupJob, which has begun or is to begin.
+    #[must_use]
+    pub fn backup_job(job: &BackupJob) -> Self {
+        Self { priority: backup_job_priority(job), ..Self::new(Kind::BackupJob, job) }
+    }
+
+    /// Requests the reconciliation of a RestoreJob, which has begun or is to begin.
+    #[must_use]
+    pub fn restore_job(job: &RestoreJob) -> Self {
+        Self { priority: restore_job_priority(job), ..Self::new(Kind::RestoreJob, job) }
+    }
+
+    /// Requests the reconciliation of a run for which there is news, ahead of other runs. `None` if the kind is that of no
+    /// run.
+    #[must_use]
+    pub fn news(kind: &str, namespace: Option<&str>, name: &str) -> Option<Self> {
+        let kind = match kind {
+            "Backup" => Kind::Backup,
+            "BackupJob" => Kind::BackupJob,
+            "RestoreJob" => Kind::RestoreJob,
+            _ => return None,
+        };
+        let key = Key { namespace: namespace.map(str::to_owned), name: name.to_owned() };
+        Some(Self { kind, key, priority: Priority::Result })
+    }
+}
+
+/// Returns the priority of a BackupJob for which there is no news.
+#[must_use]
+pub fn backup_job_priority(job: &BackupJob) -> Priority {
+    let status = job.status.as_ref();
+    priority(status.is_some_and(|s| s.run.is_some() || phase::is_terminal(s.phase.as_deref())))
+}
+
+/// Returns the priority of a RestoreJob for which there is no news.
+#[must_use]
+pub fn restore_job_priority(job: &RestoreJob) -> Priority {
+    let status = job.status.as_ref();
+    priority(status.is_some_and(|s| s.run.is_some() || phase::is_terminal(s.phase.as_deref())))
+}
+
+fn priority(has_begun: bool) -> Priority {
+    if has_begun { Priority::Continue } else { Priority::Begin }
+}
+
+/// The queues.
+pub struct Queues(HashMap<Kind, WorkQueue<Key>>);
 
 impl Queues {
-    /// Empty queues for the host's kinds and for each strategy kind that a component serves.
+    /// Empty queues for the host's kinds and for each strategy kind that a component serves. Of each kind at most
+    /// `concurrency` objects are reconciled at once.
     #[must_use]
-    pub fn new(registry: &Registry) -> (Self, Inboxes) {
-        let mut strategies = HashMap::new();
-        let mut strategy_inboxes = Vec::new();
-        for served in registry.iter().flat_map(|c| &c.descriptor().kinds) {
-            let (sender, inbox) = unbounded();
-            strategies.insert(GroupKind::from(served), sender);
-            strategy_inboxes.push((strategy_resource(served), inbox));
-        }
-        let (backup_jobs, backup_jobs_inbox) = unbounded();
-        let (begun_backup_jobs, begun_backup_jobs_inbox) = unbounded();
-        let (restore_jobs, restore_jobs_inbox) = unbounded();
-        let (begun_restore_jobs, begun_restore_jobs_inbox) = unbounded();
-        let (backups, backups_inbox) = unbounded();
-        let (plans, plans_inbox) = unbounded();
-        (
-            Self {
-                backup_jobs,
-                begun_backup_jobs,
-                restore_jobs,
-                begun_restore_jobs,
-                backups,
-                plans,
-                strategies,
-            },
-            Inboxes {
-                backup_jobs: backup_jobs_inbox,
-                begun_backup_jobs: begun_backup_jobs_inbox,
-                restore_jobs: restore_jobs_inbox,
-                begun_restore_jobs: begun_restore_jobs_inbox,
-                backups: backups_inbox,
-                plans: plans_inbox,
-                strategies: strategy_inboxes,
-            },
+    pub fn new(registry: &Registry, concurrency: u16) -> Self {
+        let served = registry.iter().flat_map(|c| &c.descriptor().kinds);
+        let strategies = served.map(|kind| Kind::Strategy(GroupKind::from(kind)));
+        let kinds = [Kind::Backup, Kind::BackupJob, Kind::Plan, Kind::RestoreJob];
+        Self(
+            kinds
+                .into_iter()
+                .chain(strategies)
+                .map(|kind| (kind, WorkQueue::new(concurrency.into())))
+                .collect(),
         )
     }
 
-    /// Look at a BackupJob. The receiving end goes only when the process ends; then nothing is lost.
-    pub fn backup_job(&self, object: ObjectRef<BackupJob>) {
-        let _ = self.backup_jobs.unbounded_send(object.into());
+    /// Returns the queue of a kind; `None` for a strategy kind that no component serves.
+    #[must_use]
+    pub fn of(&self, kind: &Kind) -> Option<&WorkQueue<Key>> {
+        self.0.get(kind)
     }
 
-    /// Look at a RestoreJob.
-    pub fn restore_job(&self, object: ObjectRef<RestoreJob>) {
-        let _ = self.restore_jobs.unbounded_send(object.into());
-    }
-
-    /// Look at a Backup.
-    pub fn backup(&self, namespace: &str, name: &str) {
-        let _ = self.backups.unbounded_send(ObjectRef::new(name).within(namespace).into());
-    }
-
-    /// Look at a Plan.
-    pub fn plan(&self, object: ObjectRef<Plan>) {
-        let _ = self.plans.unbounded_send(object.into());
-    }
-
-    /// Look at a strategy.
-    pub fn strategy(&self, object: &DynamicObject, resource: &ApiResource) {
-        if let Some(queue) = self.strategies.get(&group_kind(resource)) {
-            let _ = queue.unbounded_send(ObjectRef::from_obj_with(object, resource.clone()).into());
+    /// Enqueues an object.
+    pub fn add(&self, request: Request) {
+        if let Some(queue) = self.of(&request.kind) {
+            queue.add(request.key, request.priority);
         }
     }
 
-    /// Enqueues the run that owns a Job, ahead of runs that have not started. An owner reference names it by kind and name.
-    pub fn enqueue_owner(&self, kind: &str, namespace: &str, name: &str) {
-        match kind {
-            "BackupJob" => {
-                let run = ObjectRef::new(name).within(namespace);
-                let _ = self.begun_backup_jobs.unbounded_send(run.into());
-            }
-            "RestoreJob" => {
-                let run = ObjectRef::new(name).within(namespace);
-                let _ = self.begun_restore_jobs.unbounded_send(run.into());
-            }
-            "Backup" => self.backup(namespace, name),
-            _ => {}
-        }
-    }
-
-    /// Look at the run with this uid, if a watch shows it.
-    pub fn wake(&self, caches: &Stores, uid: &str) {
+    /// Enqueues the run with this uid, if a store has it.
+    pub fn add_run(&self, uid: &str, stores: &Stores) {
         let is = |meta: &kube::core::ObjectMeta| meta.uid.as_deref() == Some(uid);
-        if let Some(job) = caches.backup_jobs.find(|j| is(&j.metadata)) {
-            self.backup_job(ObjectRef::from_obj(&job));
-        } else if let Some(job) = caches.restore_jobs.find(|j| is(&j.metadata)) {
-            self.restore_job(ObjectRef::from_obj(&job));
+        let backup_job =
+            || stores.backup_jobs.find(|job| is(&job.metadata)).map(|job| Request::backup_job(&job));
+        let restore_job =
+            || stores.restore_jobs.find(|job| is(&job.metadata)).map(|job| Request::restore_job(&job));
+        let backup =
+            || stores.backups.find(|b| is(&b.metadata)).map(|b| Request::new(Kind::Backup, b.as_ref()));
+        if let Some(request) = backup_job().or_else(restore_job).or_else(backup) {
+            self.add(request);
         }
     }
 }

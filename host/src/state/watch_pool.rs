@@ -16,7 +16,7 @@ use kube::runtime::watcher::{Config, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector};
 use tokio::task::AbortHandle;
 
-use super::queues::Queues;
+use super::queues::{Queues, Request};
 use crate::cluster::dynamic;
 use crate::cluster::error::chain;
 use crate::cluster::impersonation::Impersonation;
@@ -127,7 +127,9 @@ impl WatchPool {
 
     fn on_event(&self, key: &WatchKey, number: u64, object: Option<(&DynamicObject, bool)>) {
         for run in self.0.watches.lock().on_event(key, number, object) {
-            self.0.queues.enqueue_owner(&run.kind, run.namespace.as_deref().unwrap_or_default(), &run.name);
+            if let Some(request) = Request::news(&run.kind, run.namespace.as_deref(), &run.name) {
+                self.0.queues.add(request);
+            }
         }
     }
 

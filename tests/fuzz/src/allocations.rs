@@ -1,4 +1,4 @@
-//! An allocator that counts, so that what an input costs is a number and not a time.
+//! A counting allocator: the cost of an input is a number, not a time.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -12,17 +12,17 @@ thread_local! {
     static COST: Cell<Cost> = const { Cell::new(Cost { held: 0, peak: 0, allocations: 0 }) };
 }
 
-/// What a piece of work took from the allocator.
+/// The allocations of a piece of work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     held: i64,
-    /// The most bytes held at a time.
+    /// Most bytes held at a time.
     pub peak: i64,
-    /// How often memory was asked for.
+    /// Number of allocations.
     pub allocations: u64,
 }
 
-/// Does `work`, and says what it took on this thread.
+/// Does `work`, and returns its allocations on this thread.
 pub fn cost_of<T>(work: impl FnOnce() -> T) -> (T, Cost) {
     let before = COST.replace(Cost::default());
     let done = work();
@@ -31,7 +31,7 @@ pub fn cost_of<T>(work: impl FnOnce() -> T) -> (T, Cost) {
 }
 
 fn took(bytes: usize) {
-    // A thread that is going away has no counter any more.
+    // A thread that ends has no counter any more.
     let _ = COST.try_with(|cost| {
         let Cost { held, peak, allocations } = cost.get();
         let held = held + bytes as i64;
@@ -44,24 +44,24 @@ fn gave(bytes: usize) {
 }
 
 #[allow(unsafe_code)]
-// SAFETY: every call is handed on to the system's allocator as it came; counting neither allocates nor panics.
+// SAFETY: every call goes unchanged to the system's allocator; counting neither allocates nor panics.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         took(layout.size());
-        // SAFETY: the caller's promise is handed on.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         gave(layout.size());
-        // SAFETY: the caller's promise is handed on.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.dealloc(memory, layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         took(size);
         gave(layout.size());
-        // SAFETY: the caller's promise is handed on.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.realloc(memory, layout, size) }
     }
 }

@@ -1,9 +1,9 @@
-//! Choices made of an input's bytes. Bytes that have run out choose the first of everything, so every input ends.
+//! Choices by an input's bytes. After the last byte every choice is the first one, so every input ends.
 
 use arbitrary::Unstructured;
 use serde_json::{Map, Value, json};
 
-/// Bytes to choose by.
+/// The bytes of an input.
 pub(crate) struct Choose<'a>(Unstructured<'a>);
 
 impl<'a> Choose<'a> {
@@ -15,12 +15,12 @@ impl<'a> Choose<'a> {
         self.0.is_empty()
     }
 
-    /// From 0 up to `most`.
+    /// Returns a number from 0 to `most`.
     pub(crate) fn up_to(&mut self, most: usize) -> usize {
         self.0.int_in_range(0..=most).unwrap_or(0)
     }
 
-    /// Once in `times`.
+    /// Returns true once in `times`.
     pub(crate) fn once_in(&mut self, times: usize) -> bool {
         self.up_to(times - 1) == 1
     }
@@ -62,13 +62,13 @@ impl<'a> Choose<'a> {
         if any.is_finite() { any } else { 1.0 }
     }
 
-    /// Bytes as they come, as text.
+    /// Returns raw bytes as text.
     pub(crate) fn raw(&mut self, most: usize) -> String {
         let length = self.up_to(most).min(self.0.len());
         String::from_utf8_lossy(self.0.bytes(length).unwrap_or_default()).into_owned()
     }
 
-    /// Text that is odd in some way.
+    /// Returns an odd text.
     pub(crate) fn text(&mut self) -> String {
         const ODD: [&str; 44] = [
             "",
@@ -126,7 +126,7 @@ impl<'a> Choose<'a> {
         }
     }
 
-    /// A value of JSON, as deep as `level` and seldom much deeper.
+    /// Returns a JSON value, at most about `level` deep.
     pub(crate) fn json(&mut self, level: usize) -> Value {
         if level == 0 && self.once_in(40) {
             let depth = 1 + self.up_to(120);

@@ -1,11 +1,11 @@
-//! What the generators begin with: the templates and contexts of the SDK's tables, and the functions of the documents.
+//! The seeds of the generators: the templates and contexts of the SDK's tables, and the documented functions.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Templates that people and tests have written, and what they see.
+/// Templates of people and tests, with their contexts.
 pub(crate) struct Corpus {
     pub go: Vec<String>,
     pub minijinja: Vec<String>,
@@ -49,7 +49,7 @@ struct Table {
 }
 
 fn read<T: for<'a> Deserialize<'a>>(text: &str) -> T {
-    // The tables are tests of the SDK as well: what is no JSON fails there too.
+    // The SDK's own tests fail if a table is no JSON.
     serde_json::from_str(text).expect("the tables are JSON")
 }
 

@@ -1,35 +1,35 @@
-//! The loop: inputs from a seed, what a target says of them, and the line that tries a bad one again.
+//! The loop: makes inputs from a seed, runs a target on each, and prints the line that replays a bad one.
 
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-/// A target: whether what the code does with these bytes is right. A panic is a fault too.
+/// A target: runs the code on an input and checks the result. A panic is a fault too.
 pub type Target = fn(&[u8]) -> Result<(), String>;
 
-/// How many inputs, from which seed.
+/// The inputs to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Of the first input; each further one has the next number.
+    /// Seed of the first input; each further one has the next number.
     pub seed: u64,
-    /// How many.
+    /// Number of inputs.
     pub count: u64,
-    /// Stops here, however many there were; for runs by hand, a test has none.
+    /// When to stop, whatever the count; none in tests.
     pub at_most: Option<Duration>,
 }
 
-/// An input that a target did not like.
+/// An input with a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The seed that made it.
     pub seed: u64,
-    /// What was wrong with it, and with any that is smaller.
+    /// The fault.
     pub fault: String,
-    /// The smallest input with a fault.
+    /// The smallest input with that fault.
     pub input: Vec<u8>,
 }
 
-/// Runs a target; returns how many inputs were fine, and the first that was not.
+/// Runs a target; returns the number of good inputs, and the first bad one.
 pub fn run(plan: Plan, mut target: impl FnMut(&[u8]) -> Result<(), String>) -> (u64, Option<Found>) {
     let begun = Instant::now();
     for done in 0..plan.count {
@@ -46,22 +46,22 @@ pub fn run(plan: Plan, mut target: impl FnMut(&[u8]) -> Result<(), String>) -> (
     (plan.count, None)
 }
 
-/// What a target says of an input; a panic is its message.
+/// Runs a target on an input. A panic becomes its message.
 ///
 /// # Errors
 /// The fault.
 pub fn judge(target: &mut impl FnMut(&[u8]) -> Result<(), String>, input: &[u8]) -> Result<(), String> {
     catch_unwind(AssertUnwindSafe(|| target(input))).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().map(String::as_str);
-        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message");
-        Err(format!("it panicked: {said}"))
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message");
+        Err(format!("it panicked: {text}"))
     })
 }
 
-/// The bytes of a seed: few most of the time, up to 4 KiB now and then.
+/// Returns the bytes of a seed: usually few, sometimes up to 4 KiB.
 #[must_use]
 pub fn input(seed: u64) -> Vec<u8> {
-    // splitmix64: each seed is far from the next.
+    // splitmix64: adjacent seeds give unrelated bytes.
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -74,7 +74,7 @@ pub fn input(seed: u64) -> Vec<u8> {
     (0..length / 8).flat_map(|_| next().to_le_bytes()).collect()
 }
 
-/// An input as small as cutting and zeroing make it within a few thousand tries.
+/// Shrinks an input by cutting and zeroing, within a few thousand tries.
 fn smaller(
     target: &mut impl FnMut(&[u8]) -> Result<(), String>,
     mut input: Vec<u8>,
@@ -111,7 +111,7 @@ fn smaller(
     (input, fault)
 }
 
-/// Bytes as text that goes into a command line.
+/// Encodes bytes for a command line.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -120,7 +120,7 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The bytes of such a text; none if it is no such text.
+/// Decodes such a text; none if it is invalid.
 #[must_use]
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
@@ -128,7 +128,7 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
     Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
-/// The line that tries an input again.
+/// Returns the command line that replays an input.
 #[must_use]
 pub fn replay(target: &str, input: &[u8]) -> String {
     format!("cargo run -p backstay-fuzz -- {target} --replay {}", hex(input))

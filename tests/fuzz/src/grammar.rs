@@ -1,12 +1,12 @@
-//! Templates that are mostly well-formed, made by the grammars of the two dialects.
+//! Mostly well-formed templates, by the grammars of the two dialects.
 
 use crate::choose::Choose;
 use crate::corpus::CORPUS;
 
-/// Blocks and parentheses nest so deep here; that more is refused, other inputs show.
+/// Deepest nesting of blocks and parentheses; other inputs nest deeper.
 const DEPTH: usize = 4;
 
-/// A template of the Go dialect.
+/// Returns a template of the Go dialect.
 pub(crate) fn go(choose: &mut Choose<'_>) -> String {
     let mut template = String::new();
     go_list(choose, DEPTH, &mut template);
@@ -111,7 +111,7 @@ fn go_operand(choose: &mut Choose<'_>, depth: usize) -> String {
     }
 }
 
-/// Between double quotes as both dialects read them.
+/// Returns a text in double quotes, as both dialects read them.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
@@ -126,7 +126,7 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// A template of minijinja.
+/// Returns a template of minijinja.
 pub(crate) fn minijinja(choose: &mut Choose<'_>) -> String {
     let mut template = String::new();
     jinja_list(choose, DEPTH, &mut template);

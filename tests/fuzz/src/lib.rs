@@ -1,9 +1,9 @@
-//! Fuzz targets, on stable Rust: what strategies, applications and pods say is hostile until shown otherwise.
+//! Fuzz targets, on stable Rust: data of strategies, applications and pods is hostile.
 //!
-//! A target takes bytes. It makes an input of them (raw, by changing what is known, by a grammar), runs the code, and
-//! judges what came out: no panic, no more memory and work than the bounds allow, answers within the contract, and the
-//! same answer again. [`driver::run`] makes the bytes from a seed; `tests/` runs each target for a fixed count, and the
-//! same inputs through the built component. An input with a fault is made small and told in one line that replays it.
+//! A target makes an input of bytes (raw, by changing a known one, or by a grammar), runs the code, and checks the result:
+//! no panic, memory and work within the bounds, an answer within the contract, and the same answer the second time.
+//! [`driver::run`] makes the bytes from a seed. `tests/` runs each target for a fixed count, natively and in the built
+//! component. A bad input is shrunk, and one line replays it.
 //!
 //! ```text
 //! cargo run -p backstay-fuzz -- go --seed 1 --seconds 300
@@ -22,7 +22,7 @@ pub mod templates;
 
 use driver::Target;
 
-/// The targets, by name.
+/// Targets by name.
 pub const TARGETS: [(&str, Target); 4] = [
     ("go", templates::go),
     ("minijinja", templates::minijinja),

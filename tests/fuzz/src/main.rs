@@ -1,4 +1,4 @@
-//! Runs a fuzz target for as long as one likes, or an input that was found again.
+//! Runs a fuzz target for a time, or replays an input.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use clap::Parser;
 /// Run a fuzz target.
 #[derive(Parser)]
 struct Arguments {
-    /// Which one: go, minijinja, results or guest.
+    /// Name of the target: go, minijinja, results or guest.
     target: String,
     /// Number of the first input.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many inputs.
+    /// Number of inputs.
     #[arg(long, default_value_t = u64::MAX)]
     count: u64,
-    /// How long at most.
+    /// Limit in seconds.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// One input that was found, and no other.
+    /// Replays this input only.
     #[arg(long, value_name = "HEX")]
     replay: Option<String>,
 }

@@ -1,8 +1,8 @@
-//! New texts from known ones: pieces are cut, doubled, swapped, and mixed with those of others.
+//! Mutates known texts: cuts, doubles, swaps and mixes their pieces.
 
 use crate::choose::Choose;
 
-/// A text of `known`, changed in a few places.
+/// Returns a text of `known`, changed in a few places.
 pub(crate) fn mutated(choose: &mut Choose<'_>, known: &[String]) -> String {
     let mut pieces: Vec<String> =
         split(known[choose.up_to(known.len() - 1)].as_str()).into_iter().map(str::to_owned).collect();
@@ -30,13 +30,13 @@ pub(crate) fn mutated(choose: &mut Choose<'_>, known: &[String]) -> String {
             6 => pieces.insert(at, format!("{:?}", choose.text())),
             _ => pieces.insert(at, choose.raw(4)),
         }
-        // A text that doubles again and again is no better than one that does so once.
+        // Doubling a text repeatedly finds no more than doubling it once.
         pieces.truncate(600);
     }
     pieces.concat()
 }
 
-/// Words, numbers, blanks, delimiters, and each other character for itself.
+/// Splits a text into words, numbers, blanks, delimiters, and single other characters.
 fn split(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;

@@ -1,10 +1,10 @@
-//! Objects of a cluster as the host reads them: a Job and its pods, with parts that are odd. A tenant can write both.
+//! A Job and its pods as the host reads them, with odd parts. A tenant can write both.
 
 use serde_json::{Value, json};
 
 use crate::choose::Choose;
 
-/// A Job that ended, and a pod of it, as JSON of the API server.
+/// Returns a finished Job and a pod of it, as JSON of the API server.
 #[must_use]
 pub fn job_and_pod(input: &[u8]) -> (Value, Value) {
     let mut choose = Choose::new(input);
@@ -43,7 +43,7 @@ pub fn job_and_pod(input: &[u8]) -> (Value, Value) {
     (job, pod)
 }
 
-/// Changes some part: mostly to another value of its type, sometimes to one of another.
+/// Changes a part, mostly to another value of its type, sometimes to a value of another type.
 fn change(choose: &mut Choose<'_>, value: &mut Value) {
     let deeper = !choose.once_in(8);
     match value {

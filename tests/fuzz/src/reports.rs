@@ -1,4 +1,4 @@
-//! Results: what the termination messages, logs and reasons of a pod that ended are taken for.
+//! Results: parses termination messages, logs and reasons of finished pods.
 
 use std::sync::LazyLock;
 
@@ -29,7 +29,7 @@ static MESSAGES: LazyLock<Vec<String>> = LazyLock::new(|| {
     texts.into()
 });
 
-/// A Job that ended somehow.
+/// Returns a finished Job.
 pub(crate) fn ended(choose: &mut Choose<'_>) -> PodResult {
     const REASONS: [&str; 10] = [
         "",
@@ -76,10 +76,10 @@ fn message(choose: &mut Choose<'_>) -> String {
     }
 }
 
-/// The results parser.
+/// Checks the parser of results.
 ///
 /// # Errors
-/// What is wrong.
+/// The fault.
 pub fn results(input: &[u8]) -> Result<(), String> {
     let ended = ended(&mut Choose::new(input));
     let cause = cause_of_failure(&ended);
@@ -111,7 +111,7 @@ pub fn results(input: &[u8]) -> Result<(), String> {
     if !fits {
         return Err(format!("a report that must not be: {found:?} of {ended:?}"));
     }
-    // What was read, printed on one line, is read again as the same.
+    // The parsed report, printed on one line, parses to the same.
     let artifact = found
         .artifact
         .as_ref()
@@ -125,7 +125,7 @@ pub fn results(input: &[u8]) -> Result<(), String> {
     }
 }
 
-/// A key in a domain that the host writes in.
+/// Returns whether a key is in a domain that the host writes.
 fn is_reserved(key: &str) -> bool {
     let domain = key.split_once('/').map_or(String::new(), |(domain, _)| format!(".{domain}"));
     [".backups.cozystack.io", ".backstay.dev", ".velero.io"].iter().any(|reserved| domain.ends_with(reserved))

@@ -1,4 +1,4 @@
-//! Requests: what a guest does with a run whose every part may be hostile, from the contract's types to its answer.
+//! Requests: calls a guest with a run whose every part may be hostile.
 
 use backstay_sdk::bindings::about::backstay::strategy::types as wit;
 use backstay_sdk::bindings::about::exports::backstay::strategy::about::Guest as _;
@@ -12,22 +12,22 @@ use serde_json::{Value, json};
 use crate::choose::Choose;
 use crate::{reports, templates};
 
-/// Levels of nesting that the host takes in an answer (`JSON_DEPTH` in `docs/limits.md`).
+/// Deepest nesting of an answer (`JSON_DEPTH` in `docs/limits.md`).
 const JSON_DEPTH: usize = 100;
 
-/// A run, and what became of its pod.
+/// A run, and the result of its pod.
 #[derive(Clone, Debug)]
 pub struct Input {
     /// The run; its spec is any JSON.
     pub request: Request<Value>,
     /// The live object.
     pub application: Option<Value>,
-    /// The Job that ended.
+    /// The finished Job.
     pub ended: PodResult,
 }
 
 impl Input {
-    /// The run that the bytes stand for.
+    /// Makes the run of the bytes.
     #[must_use]
     pub fn of(input: &[u8]) -> Self {
         let mut choose = Choose::new(input);
@@ -81,7 +81,7 @@ impl Input {
     }
 }
 
-/// A spec of the Job strategy, as it should be, or with a part that should not, or nothing of the kind.
+/// Returns a spec of the Job strategy: valid, with an invalid part, or any JSON.
 fn spec(choose: &mut Choose<'_>) -> Value {
     if choose.once_in(10) {
         return choose.json(3);
@@ -124,28 +124,28 @@ fn spec(choose: &mut Choose<'_>) -> Value {
     spec
 }
 
-/// The guest's side of a call: the request is decoded, the strategy asked, the answer written.
+/// Checks the guest's side of a call: decodes the request, calls the strategy, encodes the answer.
 ///
 /// # Errors
-/// What is wrong.
+/// The fault.
 pub fn guest(input: &[u8]) -> Result<(), String> {
     let input = Input::of(input);
     let application = input.application.as_ref().map(Value::to_string);
-    let shown = || format!("{:?}", input.request.spec.as_ref().map(Value::to_string));
-    match Component::<Job>::render(told(&input.request), application) {
+    let spec_text = || format!("{:?}", input.request.spec.as_ref().map(Value::to_string));
+    match Component::<Job>::render(wit_request(&input.request), application) {
         Ok(run) => of_run(&run),
         Err(failure) => of_failure(&failure),
     }
-    .map_err(|fault| format!("render: {fault}: {}", shown()))?;
-    match Component::<Job>::parse(told(&input.request), told_end(&input.ended)) {
+    .map_err(|fault| format!("render: {fault}: {}", spec_text()))?;
+    match Component::<Job>::parse(wit_request(&input.request), wit_result(&input.ended)) {
         Ok(outcome) => of_outcome(&outcome),
         Err(failure) => of_failure(&failure),
     }
-    .map_err(|fault| format!("parse: {fault}: {} {:?}", shown(), input.ended))?;
+    .map_err(|fault| format!("parse: {fault}: {} {:?}", spec_text(), input.ended))?;
     let strategy = input.request.spec.as_ref().map_or("null".to_owned(), Value::to_string);
-    let kind = told(&input.request).strategy_kind;
+    let kind = wit_request(&input.request).strategy_kind;
     of_findings(&Component::<Job>::validate(kind, strategy, None, None))
-        .map_err(|fault| format!("validate: {fault}: {}", shown()))
+        .map_err(|fault| format!("validate: {fault}: {}", spec_text()))
 }
 
 fn of_run(run: &wit::PodRun) -> Result<(), String> {
@@ -183,11 +183,11 @@ fn of_findings(findings: &[wit::Diagnostic]) -> Result<(), String> {
         |f: &wit::Diagnostic| f.at.len() <= 512 && f.message.len() <= 4 << 10 && !f.message.is_empty();
     match findings.len() <= 32 && findings.iter().all(short) {
         true => Ok(()),
-        false => Err(format!("{} findings, or one that is too long", findings.len())),
+        false => Err(format!("{} findings, or one of them is too long", findings.len())),
     }
 }
 
-/// Levels of nesting.
+/// Returns the depth of the nesting.
 #[must_use]
 pub fn depth(value: &Value) -> usize {
     1 + match value {
@@ -197,7 +197,7 @@ pub fn depth(value: &Value) -> usize {
     }
 }
 
-fn told(request: &Request<Value>) -> wit::Request {
+fn wit_request(request: &Request<Value>) -> wit::Request {
     let group_kind = |v: &GroupKind| wit::GroupKind { group: v.group.clone(), kind: v.kind.clone() };
     let object = |v: &ObjectRef| wit::ObjectRef {
         api_version: v.api_version.clone(),
@@ -236,7 +236,7 @@ fn told(request: &Request<Value>) -> wit::Request {
     }
 }
 
-fn told_end(ended: &PodResult) -> wit::PodResult {
+fn wit_result(ended: &PodResult) -> wit::PodResult {
     let container = |c: &backstay_sdk::Container| wit::Container {
         name: c.name.clone(),
         exit_code: c.exit_code,

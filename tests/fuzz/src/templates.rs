@@ -1,4 +1,4 @@
-//! Templates: both dialects, on all that a template can see, under all bounds.
+//! Templates of both dialects, with every context and under all bounds.
 
 use backstay_sdk::template::{
     BackupRef, Bounds, Context, Dialect, MAX_FINDINGS, Options, Rendered, check, render,
@@ -11,13 +11,13 @@ use crate::choose::Choose;
 use crate::corpus::CORPUS;
 use crate::{grammar, mutate};
 
-/// Steps that are allowed most of the time; a tenth of what the Job strategy allows, so that many inputs can be tried.
+/// Usual bound on steps: a tenth of the Job strategy's, so that many inputs can run.
 const STEPS: u64 = 20_000;
 /// The root of the pointers of findings.
 const ROOT: &str = "/strategy/template";
-/// What a render may hold at a time, beside what the bounds of strings, lists and output allow.
+/// Memory of a render at a time, in addition to the bounds of strings, lists and output.
 const FREE_BYTES: usize = 8 << 20;
-/// How often a render may ask for memory, beside some times a step: a list prints up to a MiB, item by item.
+/// Allocations of a render, in addition to some for each step: a list prints up to a MiB, item by item.
 const FREE_ALLOCATIONS: u64 = 600_000;
 
 /// A render.
@@ -27,14 +27,14 @@ pub struct Input {
     pub template: Value,
     /// The language.
     pub dialect: Dialect,
-    /// What the templates see.
+    /// The context of the templates.
     pub context: Context,
-    /// How to render.
+    /// Options of the render.
     pub options: Options,
 }
 
 impl Input {
-    /// The render that the bytes stand for.
+    /// Makes the render of the bytes.
     #[must_use]
     pub fn of(dialect: Dialect, input: &[u8]) -> Self {
         let mut choose = Choose::new(input);
@@ -49,7 +49,7 @@ impl Input {
     }
 }
 
-/// A text in the dialect: one that is known and changed, one by the grammar, or what comes.
+/// Returns a text: a changed known one, one by the grammar, or raw bytes.
 pub(crate) fn text(choose: &mut Choose<'_>, dialect: Dialect) -> String {
     let (known, made): (_, fn(&mut Choose<'_>) -> String) = match dialect {
         Dialect::Go => (&CORPUS.go, grammar::go),
@@ -89,7 +89,7 @@ fn options(choose: &mut Choose<'_>) -> Options {
     Options { strict: choose.once_in(4), bounds }
 }
 
-/// What a run shows its templates, from a table or changed.
+/// Returns a context from a table, sometimes changed.
 pub(crate) fn context(choose: &mut Choose<'_>) -> Context {
     let data = choose.one(&CORPUS.contexts);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -130,18 +130,18 @@ pub(crate) fn context(choose: &mut Choose<'_>) -> Context {
     }
 }
 
-/// Templates of the Go dialect.
+/// Checks templates of the Go dialect.
 ///
 /// # Errors
-/// What is wrong.
+/// The fault.
 pub fn go(input: &[u8]) -> Result<(), String> {
     judge(&Input::of(Dialect::Go, input))
 }
 
-/// Templates of minijinja.
+/// Checks templates of minijinja.
 ///
 /// # Errors
-/// What is wrong.
+/// The fault.
 pub fn minijinja(input: &[u8]) -> Result<(), String> {
     judge(&Input::of(Dialect::Minijinja, input))
 }
@@ -149,35 +149,35 @@ pub fn minijinja(input: &[u8]) -> Result<(), String> {
 fn judge(input: &Input) -> Result<(), String> {
     let (outcome, cost) = cost_of(|| input.render(&input.options));
     let bounds = input.options.bounds;
-    let shown = || format!("{}\nin {:?}", input.template, input.dialect);
-    // A string is held several times while one is made of others; an item is some hundred bytes with what it holds.
+    let input_text = || format!("{}\nin {:?}", input.template, input.dialect);
+    // Building a string holds several copies of it; an item takes some hundred bytes.
     let held = FREE_BYTES
         + 8 * bounds.string_bytes
         + 4 * bounds.output_bytes
         + 600 * bounds.items.min(bounds.work as usize);
     if cost.peak > held as i64 {
-        return Err(format!("it held {} bytes, more than {held}: {}", cost.peak, shown()));
+        return Err(format!("it held {} bytes, more than {held}: {}", cost.peak, input_text()));
     }
     let asked = FREE_ALLOCATIONS + 24 * bounds.work;
     if cost.allocations > asked {
         return Err(format!(
             "it asked for memory {} times, more than {asked}: {}",
             cost.allocations,
-            shown()
+            input_text()
         ));
     }
     match &outcome {
         Ok(rendered) => well_rendered(input, rendered),
-        Err(findings) => well_told(input, findings),
+        Err(findings) => check_findings(input, findings),
     }
-    .map_err(|fault| format!("{fault}: {}", shown()))?;
+    .map_err(|fault| format!("{fault}: {}", input_text()))?;
     if outcome != input.render(&input.options) {
-        return Err(format!("it renders otherwise a second time: {}", shown()));
+        return Err(format!("it renders otherwise a second time: {}", input_text()));
     }
     Ok(())
 }
 
-/// What holds for a render that went well.
+/// Checks a successful render.
 fn well_rendered(input: &Input, rendered: &Rendered) -> Result<(), String> {
     same_shape(&input.template, &rendered.value)?;
     let (mut made, mut kept) = (0, 0);
@@ -201,7 +201,7 @@ fn well_rendered(input: &Input, rendered: &Rendered) -> Result<(), String> {
         return Err("a strict render has warnings".to_owned());
     }
     well_placed(input, &rendered.warnings)?;
-    // More room, and less strictness, change nothing in what was good already.
+    // Larger bounds and less strictness change no successful render.
     let more = Options {
         strict: false,
         bounds: Bounds { work: 4 * input.options.bounds.work + 4 * STEPS, ..Bounds::default() },
@@ -212,8 +212,8 @@ fn well_rendered(input: &Input, rendered: &Rendered) -> Result<(), String> {
     }
 }
 
-/// What holds for a render that was refused.
-fn well_told(input: &Input, findings: &[Finding]) -> Result<(), String> {
+/// Checks a refused render.
+fn check_findings(input: &Input, findings: &[Finding]) -> Result<(), String> {
     if findings.is_empty() {
         return Err("it was refused without a cause".to_owned());
     }
@@ -223,7 +223,7 @@ fn well_told(input: &Input, findings: &[Finding]) -> Result<(), String> {
     well_placed(input, findings)
 }
 
-/// Findings are few, short, and point at a place that is there.
+/// Checks that findings are few, short, and point at an existing place.
 fn well_placed(input: &Input, findings: &[Finding]) -> Result<(), String> {
     if findings.len() > MAX_FINDINGS + 1 {
         return Err(format!("{} findings", findings.len()));
@@ -238,7 +238,7 @@ fn well_placed(input: &Input, findings: &[Finding]) -> Result<(), String> {
             .ok_or_else(|| format!("it does not begin at the root: {finding:?}"))?;
         let source = input.template.pointer(at).ok_or_else(|| format!("it points nowhere: {finding:?}"))?;
         let mut numbers = finding.message.splitn(3, ':').map(str::parse::<usize>);
-        // What is said of the object as a whole has no line.
+        // A finding about the whole object has no line.
         if let (Some(Ok(line)), Some(Ok(column)), Some(source)) =
             (numbers.next(), numbers.next(), source.as_str())
         {
@@ -251,7 +251,7 @@ fn well_placed(input: &Input, findings: &[Finding]) -> Result<(), String> {
     Ok(())
 }
 
-/// Keys, lengths and all that is no string stay as they were.
+/// Checks that only strings have changed.
 fn same_shape(before: &Value, after: &Value) -> Result<(), String> {
     match (before, after) {
         (Value::String(_), Value::String(_)) => Ok(()),

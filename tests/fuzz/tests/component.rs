@@ -1,7 +1,7 @@
-//! The same inputs through the built component, in the sandbox: whatever it is told, it answers within its limits. A trap,
-//! an exhausted limit or an answer that breaks the contract is a fault.
+//! Runs the inputs in the built component, in the sandbox. A trap, an exhausted limit or an answer that breaks the contract
+//! is a fault.
 
-#![allow(clippy::print_stdout, reason = "what the inputs cost is what is looked for here")]
+#![allow(clippy::print_stdout, reason = "prints the cost of the inputs")]
 
 use backstay_fuzz::driver::{Plan, hex, run};
 use backstay_fuzz::requests::Input;
@@ -98,13 +98,13 @@ fn the_job_component_answers_whatever_it_is_told() {
     let (mut fuel, mut memory, mut pods, mut refused) = (0, 0, 0, 0);
     let (fine, found) = run(Plan { seed: SEED, count: COUNT, at_most: None }, |bytes| {
         let input = Input::of(bytes);
-        let told = request(&input.request);
-        let rendered = job.component().render(&told, input.application.as_ref());
-        let rendered = rendered.map_err(|e| format!("render: {}: {e}: {:?}", e.reason(), told.strategy))?;
-        let parsed = job.component().parse(&told, &ended(&input.ended));
+        let call = request(&input.request);
+        let rendered = job.component().render(&call, input.application.as_ref());
+        let rendered = rendered.map_err(|e| format!("render: {}: {e}: {:?}", e.reason(), call.strategy))?;
+        let parsed = job.component().parse(&call, &ended(&input.ended));
         let parsed = parsed.map_err(|e| format!("parse: {}: {e}: {:?}", e.reason(), input.ended))?;
-        let spec = told.strategy.clone().unwrap_or_default();
-        let validated = job.component().validate(&told.strategy_kind, &spec, None, None);
+        let spec = call.strategy.clone().unwrap_or_default();
+        let validated = job.component().validate(&call.strategy_kind, &spec, None, None);
         let validated = validated.map_err(|e| format!("validate: {}: {e}: {spec}", e.reason()))?;
         fuel = fuel.max(rendered.fuel).max(parsed.fuel).max(validated.fuel);
         memory = memory.max(rendered.memory_bytes).max(parsed.memory_bytes).max(validated.memory_bytes);

@@ -1,6 +1,6 @@
-//! What the host decodes: Jobs and pods of a cluster, whose every part may be odd, on their way to a component.
+//! The host's decoding of Jobs and pods, whose every part may be odd, on their way to a component.
 
-#![allow(clippy::print_stdout, reason = "how many inputs were tried is what is looked for here")]
+#![allow(clippy::print_stdout, reason = "prints the number of inputs")]
 
 use backstay_core::job::{PodRunNote, end, pod_result};
 use backstay_core::pod_policy::{self, Allowed};
@@ -25,7 +25,7 @@ fn a_job_and_its_pod_are_judged_whatever_is_in_them() {
                 return Err(format!("{finding:?} of {pod}"));
             }
         }
-        // What the API server would not have taken, the client does not decode either.
+        // The client does not decode objects that the API server would refuse.
         let (Ok(job), Ok(pod)) = (serde_json::from_value::<Job>(job), serde_json::from_value::<Pod>(pod))
         else {
             return Ok(());
@@ -37,7 +37,7 @@ fn a_job_and_its_pod_are_judged_whatever_is_in_them() {
         if result.pods.len() > 4 {
             return Err(format!("{} pods", result.pods.len()));
         }
-        // One in ten is asked of the component too.
+        // One in ten calls the component too.
         judged += 1;
         if judged % 10 == 0 {
             let called = component.component().parse(&request, &result);

@@ -1,7 +1,7 @@
-//! Each target for a fixed count, from a fixed seed. A fault is told in one line that replays it; longer runs are
+//! Runs each target for a fixed count, from a fixed seed. One line replays a fault. For longer runs:
 //! `cargo run -p backstay-fuzz -- TARGET --seconds N`.
 
-#![allow(clippy::print_stdout, reason = "how many inputs were tried is what is looked for here")]
+#![allow(clippy::print_stdout, reason = "prints the number of inputs")]
 
 use backstay_fuzz::TARGETS;
 use backstay_fuzz::driver::{Plan, replay, run};

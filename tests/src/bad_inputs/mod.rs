@@ -1,8 +1,7 @@
-//! The table of bad inputs: what somebody did wrong, how it ends, and what to do about it.
+//! The table of bad inputs: each mistake, its result and its remedy.
 //!
-//! The table is `tests/tests/cluster/bad_inputs.yaml`. It is read by three: the test on the cluster makes every row happen,
-//! the unit tests here check its schedules without a cluster, and [`page()`] makes the operators' page
-//! `docs/operations/failures.md` of it. So what the page promises is what was seen.
+//! The table is `tests/tests/cluster/bad_inputs.yaml`. The test on the cluster plays every row, the unit tests here check
+//! its schedules, and [`page()`] makes the operators' page `docs/operations/failures.md` of it, so that the page is tested.
 
 mod page;
 
@@ -17,34 +16,34 @@ pub use page::page;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Table {
-    /// Bad inputs that a cluster is needed for.
+    /// Bad inputs, played on a cluster.
     pub rows: Vec<Row>,
-    /// Schedules: of the bad ones a Plan says what is wrong, the odd ones have the slots given.
+    /// Schedules: the invalid ones with their messages, the odd ones with their slots.
     pub schedules: Vec<ScheduleRow>,
 }
 
-/// One bad input. `$NS` in any text stands for the namespace of the row, which is also the name of its class and strategy.
+/// One bad input. `$NS` in any text is the namespace of the row, which is also the name of its class and strategy.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Row {
-    /// Its name, unique.
+    /// Unique name of the row.
     pub id: String,
-    /// What is wrong, in a sentence for operators.
+    /// The mistake, in a sentence for operators.
     pub wrong: String,
-    /// What to do about it, for operators.
+    /// The remedy, for operators.
     #[serde(rename = "do")]
     pub remedy: String,
-    /// Seconds in which all of it has to happen.
+    /// Limit of the whole row, in seconds.
     #[serde(default = "two_minutes")]
     pub within: u64,
-    /// What there is before.
+    /// Objects that exist before.
     #[serde(default)]
     pub given: Given,
-    /// What is done, one after the other.
+    /// Actions, in order.
     pub when: Vec<Action>,
-    /// What comes of it.
+    /// Expected results.
     pub then: Vec<Check>,
-    /// What is done at the end, whatever came of it, so that nothing is left behind.
+    /// Actions that clean up at the end, whatever the result.
     #[serde(default)]
     pub after: Vec<Action>,
 }
@@ -53,40 +52,40 @@ fn two_minutes() -> u64 {
     120
 }
 
-/// What there is before: an application `cache`, and unless something else is said a strategy of kind Job whose pod ends
-/// well, and a class that binds it.
+/// The objects that exist before: an application `cache`, and by default a strategy of kind Job whose pod succeeds, and a
+/// class that binds it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Given {
-    /// The script of the strategy's pod.
+    /// Script of the strategy's pod.
     pub script: Option<String>,
     /// Merged over the spec of the strategy.
     pub strategy: Option<Value>,
-    /// Merged over the spec of its pod.
+    /// Merged over the spec of the strategy's pod.
     pub pod: Option<Value>,
-    /// Merged over its container.
+    /// Merged over the pod's container.
     pub container: Option<Value>,
-    /// Instead: a strategy of kind Broken with this spec.
+    /// Use a strategy of kind Broken with this spec instead.
     pub broken: Option<Value>,
-    /// Instead: a strategy of kind Scrub with this command.
+    /// Use a strategy of kind Scrub with this command instead.
     pub scrub: Option<String>,
-    /// Instead: no strategy.
+    /// Create no strategy.
     #[serde(default)]
     pub no_strategy: bool,
     /// Merged over the entry of the class.
     pub class: Option<Value>,
-    /// Instead: no class.
+    /// Create no class.
     #[serde(default)]
     pub no_class: bool,
-    /// A validating webhook that denies every Job of the namespace with this text.
+    /// Text of a validating webhook that denies every Job of the namespace.
     pub denies_jobs: Option<String>,
-    /// Whatever else there is. `apiVersion` may be left out; a `status` is written after the object, and `owner`, as a
-    /// [`Target`] is written, becomes its controller.
+    /// Further objects. `apiVersion` is optional; a `status` is written after the object, and `owner`, written like a
+    /// [`Target`], becomes its controller.
     #[serde(default)]
     pub objects: Vec<Value>,
 }
 
-/// An object: its kind and name, as `BackupJob/nightly`. `JobStrategy` is the strategy kind Job.
+/// Kind and name of an object, such as `BackupJob/nightly`. `JobStrategy` is the strategy kind Job.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Target {
@@ -105,42 +104,42 @@ impl TryFrom<String> for Target {
     }
 }
 
-/// Something that is done.
+/// An action of a row.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Action {
-    /// Creates a BackupJob of this name, of the application `cache`.
+    /// Creates a BackupJob of this name for the application `cache`.
     Backup(String),
-    /// The same, and waits until it has succeeded.
+    /// Creates a BackupJob for the application `cache`, and waits until it has succeeded.
     BackedUp(String),
-    /// Creates a RestoreJob of this name, of the Backup `nightly`.
+    /// Creates a RestoreJob of this name for the Backup `nightly`.
     Restore(String),
     /// Creates an object, as in [`Given::objects`].
     Create(Value),
-    /// Merges into an object.
+    /// Patches an object.
     Merge {
-        /// Which.
+        /// The object.
         to: Target,
-        /// RFC 7386.
+        /// JSON merge patch (RFC 7386).
         patch: Value,
     },
     /// Deletes an object.
     Delete {
-        /// Which.
+        /// The object.
         the: Target,
-        /// Whether what it owns goes first.
+        /// Whether its dependents are deleted first.
         #[serde(default)]
         foreground: bool,
     },
     /// Waits until a pod of a Job is in a phase, then evicts it through the API.
     Evict(PodOf),
-    /// The same, then deletes it.
+    /// Waits until a pod of a Job is in a phase, then deletes it.
     DeletePod(PodOf),
-    /// The same, then writes its status, as the node would.
+    /// Waits until a pod of a Job is in a phase, then patches its status as the node would.
     PodStatus {
-        /// Which.
+        /// The pod.
         of: PodOf,
-        /// Merged into its status.
+        /// Merged into the pod's status.
         status: Value,
     },
     /// Waits.
@@ -157,59 +156,60 @@ pub struct PodOf {
     pub phase: String,
 }
 
-/// Something that comes to be so.
+/// An expected result.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Check {
-    /// An object says so.
-    Told(Told),
-    /// An Event says so.
+    /// The content of an object.
+    #[serde(rename = "told")]
+    Content(Content),
+    /// An Event.
     Event {
-        /// The object that it is about.
+        /// The object that the Event is about.
         of: Target,
-        /// Its reason.
+        /// Reason of the Event.
         reason: String,
-        /// What its note holds.
+        /// Texts in the Event's note.
         #[serde(default)]
         says: Vec<String>,
     },
-    /// The API server does not take this object.
+    /// The API server refuses this object.
     Refused {
         /// The object, as in [`Given::objects`].
         create: Value,
-        /// What the answer holds.
+        /// Texts in the answer.
         says: Vec<String>,
     },
-    /// These are gone, or go.
+    /// These objects are deleted in time.
     Gone(Vec<Target>),
-    /// These are not there.
+    /// These objects do not exist.
     Absent(Vec<Target>),
-    /// This text stands in no BackupJob, RestoreJob, Backup and Event of the namespace.
+    /// No BackupJob, RestoreJob, Backup or Event of the namespace contains this text.
     Nowhere(String),
-    /// Nobody has written to these since they were given: they have the resource version that they had.
+    /// These objects still have their first resource version.
     Untouched(Vec<Target>),
 }
 
-/// What an object says of itself.
+/// The expected content of an object.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Told {
+pub struct Content {
     /// The object.
     pub of: Target,
-    /// Its `status.phase`.
+    /// `status.phase` of the object.
     pub phase: Option<String>,
-    /// Type of the condition that is looked at.
+    /// Type of the condition to check.
     #[serde(default = "ready")]
     pub condition: String,
     /// The condition's reason.
     pub reason: Option<String>,
-    /// What the condition's message holds, the remedy among it.
+    /// Texts in the condition's message, including the remedy.
     #[serde(default)]
     pub says: Vec<String>,
-    /// What stands nowhere in the object.
+    /// Texts that the object does not contain.
     #[serde(default)]
     pub never: Vec<String>,
-    /// JSON pointers into the object, and what is there; `true` for anything.
+    /// Values by JSON pointer into the object; `true` is any value.
     #[serde(default)]
     pub holds: serde_json::Map<String, Value>,
 }
@@ -222,38 +222,38 @@ fn ready() -> String {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScheduleRow {
-    /// Its name, unique.
+    /// Unique name of the row.
     pub id: String,
-    /// What is wrong, or odd, in a sentence for operators.
+    /// The mistake or the oddity, in a sentence for operators.
     pub wrong: String,
-    /// What to do about it, for operators.
+    /// The remedy, for operators.
     #[serde(rename = "do")]
     pub remedy: String,
     /// `spec.schedule.cron`.
     pub cron: String,
     /// `spec.timeZone`.
     pub time_zone: Option<String>,
-    /// Of a bad one: what the message holds.
+    /// Texts in the message of an invalid schedule.
     #[serde(default)]
     pub says: Vec<String>,
-    /// Of one that is only odd: the time from which slots are looked for.
+    /// Start of the slots of an odd schedule.
     pub after: Option<Timestamp>,
-    /// And the next slots.
+    /// The next slots of an odd schedule.
     #[serde(default)]
     pub slots: Vec<Timestamp>,
 }
 
 impl ScheduleRow {
-    /// Whether the schedule is refused.
+    /// Returns whether the schedule is invalid.
     #[must_use]
     pub fn is_bad(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// Compares what the schedule comes to with what is expected.
+    /// Compares the schedule's error or slots with the expected ones.
     ///
     /// # Errors
-    /// How they differ.
+    /// The difference.
     pub fn check(&self) -> Result<(), String> {
         match (Schedule::parse(&self.cron, self.time_zone.as_deref()), self.is_bad()) {
             (Err(error), true) => self.says(&error.to_string()),
@@ -273,10 +273,10 @@ impl ScheduleRow {
         }
     }
 
-    /// Whether a message holds what it should.
+    /// Checks that a message contains the texts.
     ///
     /// # Errors
-    /// What it lacks.
+    /// The missing text.
     pub fn says(&self, message: &str) -> Result<(), String> {
         match self.says.iter().find(|part| !message.contains(part.as_str())) {
             None => Ok(()),
@@ -286,15 +286,15 @@ impl ScheduleRow {
 }
 
 impl Table {
-    /// The table.
+    /// Parses the table, which is part of this program.
     ///
     /// # Panics
-    /// Where it is not one: it is part of this program.
+    /// The table does not parse.
     #[must_use]
     pub fn load() -> Self {
         let text = include_str!("../../tests/cluster/bad_inputs.yaml");
         let value: Value = serde_saphyr::from_str(text).expect("the table is YAML");
-        // Through JSON: which enums a YAML library reads how is no concern of the table.
+        // Enums are read from JSON, since YAML libraries differ in how they write them.
         serde_json::from_value(value).expect("the table has the form of its types")
     }
 }
@@ -320,7 +320,7 @@ mod tests {
         let ids: BTreeSet<_> = all.iter().map(|(id, ..)| id).collect();
         assert_eq!(ids.len(), all.len());
         for (id, wrong, remedy) in all {
-            // A namespace is named after the row.
+            // The row's namespace has its name.
             assert!(
                 id.len() <= 40
                     && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
@@ -339,10 +339,10 @@ mod tests {
     fn every_row_that_fails_says_what_to_do() {
         for row in Table::load().rows {
             for check in &row.then {
-                if let Check::Told(told) = check
-                    && told.phase.as_deref() == Some("Failed")
+                if let Check::Content(content) = check
+                    && content.phase.as_deref() == Some("Failed")
                 {
-                    assert!(told.reason.is_some() && !told.says.is_empty(), "{}", row.id);
+                    assert!(content.reason.is_some() && !content.says.is_empty(), "{}", row.id);
                 }
             }
         }

@@ -1,10 +1,10 @@
-//! The operators' page that is made of the table.
+//! Makes the operators' page from the table.
 
 use std::fmt::Write as _;
 
 use backstay_api::conditions::reasons;
 
-use super::{Action, Check, Row, Table, Told};
+use super::{Action, Check, Content, Row, Table};
 
 const HEAD: &str = "\
 # What went wrong, what to do
@@ -23,10 +23,10 @@ run. *Waits* means that it goes on by itself as soon as the cause is mended; wha
 with, other runs, and objects that are not its own, are left alone.
 ";
 
-/// What is shown for a namespace, in messages.
+/// Replacement of the namespace in messages.
 const NAMESPACE: &str = "NAMESPACE";
 
-/// The page.
+/// Returns the page.
 #[must_use]
 pub fn page(table: &Table) -> String {
     let mut sections: Vec<(String, Vec<String>)> = Vec::new();
@@ -48,7 +48,7 @@ pub fn page(table: &Table) -> String {
         let wrong = format!("{} ({}{zone})", row.wrong.trim_end_matches('.'), code(&row.cron));
         add(title, line(&wrong, outcome, &row.says, &row.remedy));
     }
-    // What is no failure comes last.
+    // Rows without a failure come last.
     sections.sort_by_key(|(title, _)| [ANY, FINE].iter().position(|last| last == title));
     let mut page = HEAD.to_owned();
     for (title, lines) in sections {
@@ -64,13 +64,12 @@ pub fn page(table: &Table) -> String {
 const REFUSED: &str = "Refused when it is written";
 const ANY: &str = "Any other word";
 const FINE: &str = "No failure";
-/// Reasons that mean that all is well.
+/// Reasons of success.
 const GOOD: [&str; 3] = ["BackupCompleted", "RestoreCompleted", "ScheduleValid"];
-/// A reason that every strategy made with the kit has, beside those of the controller.
+/// A reason of every strategy that uses the SDK, beside the controller's.
 const OF_THE_KIT: &str = "MalformedReport";
 
-/// Where a row stands on the page: under each reason that is seen on its way. With it what becomes of the run, and what
-/// the message says.
+/// Returns the entries of a row, one for each reason that it shows, with the end of the run and the texts of the message.
 fn places(row: &Row) -> Vec<(String, String, Vec<String>)> {
     let mut places: Vec<(String, String, Vec<String>)> = Vec::new();
     let mut add = |title: String, outcome: String, says: &[String]| {
@@ -80,7 +79,7 @@ fn places(row: &Row) -> Vec<(String, String, Vec<String>)> {
     };
     let end = end(row);
     for action in &row.when {
-        if let Action::Until(Check::Told(Told { of, reason: Some(word), says, .. })) = action
+        if let Action::Until(Check::Content(Content { of, reason: Some(word), says, .. })) = action
             && !GOOD.contains(&word.as_str())
         {
             let outcome = match of.kind.as_str() {
@@ -92,7 +91,7 @@ fn places(row: &Row) -> Vec<(String, String, Vec<String>)> {
     }
     for check in &row.then {
         match check {
-            Check::Told(Told { of, reason: Some(word), condition, says, .. })
+            Check::Content(Content { of, reason: Some(word), condition, says, .. })
                 if !GOOD.contains(&word.as_str()) =>
             {
                 let outcome = match of.kind.as_str() {
@@ -113,16 +112,16 @@ fn places(row: &Row) -> Vec<(String, String, Vec<String>)> {
     places
 }
 
-/// What becomes of the run in the end.
+/// Returns the end of the run.
 fn end(row: &Row) -> &'static str {
     let phase = row.then.iter().find_map(|check| match check {
-        Check::Told(told) if matches!(told.of.kind.as_str(), "BackupJob" | "RestoreJob") => {
-            told.phase.as_deref()
+        Check::Content(content) if matches!(content.of.kind.as_str(), "BackupJob" | "RestoreJob") => {
+            content.phase.as_deref()
         }
         _ => None,
     });
     let gone = |check: &Check| matches!(check, Check::Gone(targets) if targets.iter().any(|t| t.kind.ends_with("Job")));
-    let plan = |check: &Check| matches!(check, Check::Told(told) if told.of.kind == "Plan");
+    let plan = |check: &Check| matches!(check, Check::Content(content) if content.of.kind == "Plan");
     match phase {
         Some("Failed") => "fails",
         Some("Succeeded") => "succeeds",
@@ -133,7 +132,7 @@ fn end(row: &Row) -> &'static str {
     }
 }
 
-/// The section of a reason.
+/// Returns the section of a reason.
 fn reason(word: &str) -> String {
     match reasons::ALL.contains(&word) || word == OF_THE_KIT {
         true => format!("`{word}`"),
@@ -147,7 +146,7 @@ fn line(wrong: &str, outcome: &str, says: &[String], remedy: &str) -> String {
     format!("| {} | {outcome} | {} | {} |", cell(wrong), says.join(" … "), cell(remedy))
 }
 
-/// Text as it stands, in a cell.
+/// Returns a text as code in a cell.
 fn code(text: &str) -> String {
     match text.trim() {
         "" => "`\"\"`".to_owned(),

@@ -1,9 +1,9 @@
-//! Measures what a render costs, and compares it with the Go controller's way of rendering.
+//! Measures the cost of a render, and compares it with rendering as in the Go controller.
 //!
-//! Both render the pod template of `tests/bench/typical.json`: here the component of the Job strategy, sandboxed, in a
-//! fresh instance for each render; there `tests/bench/reference`, a program that does what the Go controller does. They
-//! take turns, so that a busy machine is busy for both, and the best round of each counts. Nothing is measured unless
-//! both render the same. `docs/benchmarks.md` says how to run it and what came of it.
+//! Both sides render the pod template of `tests/bench/typical.json`: the component of the Job strategy, in a fresh
+//! sandboxed instance for each render, and `tests/bench/reference`, which renders like the Go controller. They alternate,
+//! so that other load hits both, and the best round of each counts. The bench fails unless both render the same.
+//! `docs/benchmarks.md` has the instructions and the results.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -16,12 +16,12 @@ use backstay_core::contract::{GroupKind, Json, Mode, ObjectRef, Request};
 use backstay_engine::{Component, Engine, EngineConfig};
 use serde::Deserialize;
 
-/// Turns that each side takes.
+/// Rounds of each side.
 const ROUNDS: usize = 5;
-/// Renders of a turn, and those before the first that is measured.
+/// Renders of a round, and the warm-up renders before it.
 const RUNS: usize = 1000;
 const WARM: usize = 300;
-/// What is wanted: a render in an eighth of the reference's time, an instance in ten microseconds.
+/// Targets: a render in an eighth of the reference's time, an instance in ten microseconds.
 const TIMES_FASTER: f64 = 8.0;
 const INSTANTIATE: Duration = Duration::from_micros(10);
 
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 #[allow(clippy::print_stdout)]
 fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     if cfg!(debug_assertions) {
-        println!("This is a development build: what it measures is no figure. Build with --release.\n");
+        println!("This is a development build, whose figures mean nothing. Build with --release.\n");
     }
     let reference = Reference::build()?;
     let fixture = Fixture::read()?;
@@ -96,7 +96,7 @@ fn instance(component: &Component) -> Result<[Duration; 2], Box<dyn Error>> {
     Ok([cost.instantiate, cost.teardown])
 }
 
-/// Percentiles of each of the times that `once` returns.
+/// Returns percentiles of each of the times that `once` returns.
 fn measure<const N: usize>(
     mut once: impl FnMut() -> Result<[Duration; N], Box<dyn Error>>,
 ) -> Result<[Figures; N], Box<dyn Error>> {
@@ -114,14 +114,14 @@ fn measure<const N: usize>(
     }))
 }
 
-/// Of one round.
+/// Percentiles of one round.
 #[derive(Clone, Copy)]
 struct Figures {
     p50: Duration,
     p99: Duration,
 }
 
-/// The round with the lowest median: the one that was disturbed least.
+/// Returns the round with the lowest median, which other load disturbed least.
 #[derive(Default)]
 struct Best(Option<Figures>);
 
@@ -148,12 +148,12 @@ fn micros(micros: f64) -> Duration {
     Duration::from_secs_f64(micros / 1e6)
 }
 
-/// The program that renders as the Go controller does.
+/// The program that renders like the Go controller.
 struct Reference {
     program: PathBuf,
 }
 
-/// What it prints.
+/// Its output.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Printed {
@@ -163,7 +163,7 @@ struct Printed {
 }
 
 impl Reference {
-    /// Builds it beside this program.
+    /// Builds the program beside this one.
     fn build() -> Result<Self, Box<dyn Error>> {
         let program = std::env::current_exe()?.with_file_name("bench-reference");
         let built = Command::new("go")
@@ -197,7 +197,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("bench")
 }
 
-/// What is rendered: the shape of a real strategy, some twenty strings, six of them templates.
+/// Returns the spec to render, like that of a real strategy: some twenty strings, six of them templates.
 #[derive(Deserialize)]
 struct Fixture {
     strategy: Json,
@@ -205,7 +205,7 @@ struct Fixture {
     request: RequestFixture,
 }
 
-/// A backup run.
+/// Returns the request of a backup.
 #[derive(Deserialize)]
 struct RequestFixture {
     namespace: String,

@@ -15,10 +15,10 @@ struct Arguments {
     /// How to reach the API server.
     #[arg(long)]
     kubeconfig: PathBuf,
-    /// Where the API server calls.
+    /// Address that the API server calls.
     #[arg(long)]
     listen: SocketAddr,
-    /// The certificate that it expects there.
+    /// Certificate of that address.
     #[arg(long)]
     certificate: PathBuf,
     /// The certificate's key.

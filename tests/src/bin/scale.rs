@@ -1,5 +1,4 @@
-//! Measures the controller at scale: many runs at once on a simulated node, beside as many bare Jobs, in one cluster and
-//! one run.
+//! Measures the controller at scale: many runs at once on a simulated node, compared with as many bare Jobs.
 //!
 //! Started by `tests/bench/run`, within the network of a test cluster that writes an audit log.
 
@@ -28,18 +27,18 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 /// The simulated node.
 const NODE: &str = "bench";
-/// Requests of the bench itself that are under way at once.
+/// Most requests of the bench itself at a time.
 const AT_ONCE: usize = 32;
-/// Finished runs that must cost no memory.
+/// Number of finished runs that must cost no memory.
 const FINISHED: usize = 5000;
-/// Runs that are made one after the other.
+/// Number of sequential runs.
 const ALONE: usize = 20;
-/// How long an idle controller is watched.
+/// How long an idle controller is measured.
 const IDLE: Duration = Duration::from_secs(30);
-/// A cluster that writes less than this in a second is quiet: there are leases.
+/// A cluster with fewer writes a second is quiet; leases are always written.
 const QUIET: u64 = 5;
 /// How long a wave may take.
-const PATIENCE: Duration = Duration::from_secs(900);
+const WAVE_TIMEOUT: Duration = Duration::from_secs(900);
 const GROUP: &str = "strategy.backups.cozystack.io";
 const CLOCK_TICKS: f64 = 100.0;
 
@@ -116,7 +115,7 @@ async fn main() -> Result<()> {
 fn tempdir() -> Result<PathBuf> {
     let path = std::env::temp_dir().join(format!("backstay-bench-{}", std::process::id()));
     std::fs::create_dir_all(&path)?;
-    // The controller trusts a cache only if nobody else can write there.
+    // The controller uses a cache directory only if no other user can write there.
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
     Ok(path)
 }
@@ -143,8 +142,8 @@ fn object<T: DeserializeOwned>(value: Value) -> Result<T> {
     Ok(serde_json::from_value(value)?)
 }
 
-/// A kubeconfig of the controller's ServiceAccount: it asks the API server with a token, as in a pod. A client certificate
-/// would be verified anew with each request.
+/// Writes a kubeconfig with a token of the controller's ServiceAccount, as in a pod. The API server would verify a client
+/// certificate with each request.
 async fn as_account(client: &Client, state: &Path, folder: &Path) -> Result<PathBuf> {
     let mut kubeconfig = Kubeconfig::read_from(state.join("kubeconfig"))?;
     let info = controller::of_service_account(client, "backstay").await.auth_info;
@@ -160,7 +159,7 @@ struct Bench {
     client: Client,
     args: Args,
     state: PathBuf,
-    /// Of the controller.
+    /// Kubeconfig of the controller.
     kubeconfig: PathBuf,
     code: PathBuf,
 }
@@ -175,7 +174,7 @@ impl Drop for Program {
     }
 }
 
-/// What a process has used.
+/// CPU time and memory of a process.
 #[derive(Clone, Copy)]
 struct Usage {
     cpu: f64,
@@ -192,13 +191,13 @@ impl Program {
             line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() * 1024
         };
         let stat = std::fs::read_to_string(folder.join("stat"))?;
-        // After the name, which is in parentheses: utime and stime are the 12th and 13th.
+        // utime and stime are the 12th and 13th field after the name in parentheses.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or_default();
         Ok(Usage { cpu: (ticks(11) + ticks(12)) / CLOCK_TICKS, resident: kb("VmRSS:"), peak: kb("VmHWM:") })
     }
 
-    /// Resident memory once it has not changed for two seconds.
+    /// Returns the resident memory once it has not changed for two seconds.
     async fn settled_memory(&self) -> Result<u64> {
         let mut every = tokio::time::interval(Duration::from_secs(1));
         let (mut last, mut same) = (0, 0);
@@ -212,10 +211,10 @@ impl Program {
     }
 }
 
-/// When each object was first seen to be as waited for.
+/// When each object first satisfied the condition.
 struct Seen(HashMap<String, Instant>);
 
-/// Watches a kind of a namespace until `number` objects are as wanted.
+/// Watches a kind in a namespace until `number` objects satisfy a condition.
 async fn all<K>(api: Api<K>, number: usize, wanted: impl Fn(&K) -> bool) -> Result<Seen>
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
@@ -233,7 +232,7 @@ where
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(PATIENCE, work).await.map_err(|_| "the wave did not end in time")?
+    tokio::time::timeout(WAVE_TIMEOUT, work).await.map_err(|_| "the wave did not end in time")?
 }
 
 fn succeeded(job: &BackupJob) -> bool {
@@ -245,7 +244,7 @@ fn complete(job: &Job) -> bool {
 }
 
 impl Bench {
-    /// A controller that is ready, and how long that took.
+    /// Starts a controller, and returns it with the time until it was ready.
     async fn controller(&self) -> Result<(Program, Duration)> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let began = Instant::now();
@@ -287,7 +286,7 @@ impl Bench {
         Ok(())
     }
 
-    /// A namespace with so many applications.
+    /// Creates a namespace with applications `app-0`, `app-1` and so on.
     async fn namespace(&self, name: &str, applications: usize) -> Result<()> {
         let made: Namespace = object(json!({"metadata": {"name": name}}))?;
         Api::all(self.client.clone()).create(&PostParams::default(), &made).await?;
@@ -327,7 +326,7 @@ impl Bench {
         Ok(latencies)
     }
 
-    /// So many bare Jobs, then as many runs.
+    /// Measures `number` bare Jobs, then as many runs.
     #[allow(clippy::print_stdout, clippy::cast_precision_loss)]
     async fn wave(&self, number: usize, program: &mut Program) -> Result<()> {
         println!("\n## {number} at once\n");
@@ -394,7 +393,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Waits until nothing is left of what was before: Kubernetes posts Events long after what they tell of.
+    /// Waits until the cluster is quiet: Kubernetes posts Events long after their causes.
     async fn quiet(&self) -> Result<()> {
         const SECONDS: u64 = 2;
         let mut every = tokio::time::interval(Duration::from_secs(SECONDS));
@@ -402,7 +401,7 @@ impl Bench {
         let mut last = None;
         loop {
             every.tick().await;
-            // That of a list is the cluster's: it counts writes of any kind.
+            // The resource version of a list counts writes of any kind.
             let list = namespaces.list_metadata(&ListParams::default().limit(1)).await?;
             let now: u64 = list.metadata.resource_version.unwrap_or_default().parse()?;
             if last.replace(now).is_some_and(|last| now < last + QUIET * SECONDS) {
@@ -415,7 +414,7 @@ impl Bench {
         Ok(std::fs::metadata(self.state.join("audit.log"))?.len())
     }
 
-    /// What the controller asked of the API server since the log had this length.
+    /// Counts the controller's requests in the audit log after this length.
     fn traffic(&self, since: u64) -> Result<Traffic> {
         let log = std::fs::read(self.state.join("audit.log"))?;
         let new = log.get(usize::try_from(since)?..).unwrap_or_default();
@@ -432,7 +431,7 @@ impl Bench {
                 _ if resource == "events" => traffic.events += 1,
                 _ if resource == "leases" => continue,
                 "create" | "update" | "patch" | "delete" => traffic.writes += 1,
-                // Of no resource: what a group serves is looked up now and then.
+                // A discovery request, which names no resource.
                 _ if resource.is_empty() => traffic.other += 1,
                 _ => traffic.reads += 1,
             }
@@ -443,9 +442,9 @@ impl Bench {
         Ok(traffic)
     }
 
-    /// Requests of a controller that has nothing to do.
+    /// Counts the requests of an idle controller.
     async fn idle(&self) -> Result<usize> {
-        // What the last wave left is done when nothing has been asked for a while.
+        // The last wave has ended once the controller sends no requests for a while.
         let mut every = tokio::time::interval(Duration::from_secs(3));
         let mut length = 0;
         loop {
@@ -461,12 +460,12 @@ impl Bench {
         Ok(traffic.reads + traffic.writes + traffic.events + traffic.other)
     }
 
-    /// Runs that ended some time ago, as far as the API shows.
+    /// Creates runs whose status says that they have ended.
     async fn finished_runs(&self, number: usize) -> Result<()> {
         let namespace = "bench-finished";
         self.namespace(namespace, 0).await?;
         let api = self.api::<BackupJob>(namespace);
-        // Of a class that is not there, so that nothing begins before the status says that it has ended.
+        // The class does not exist, so that no run begins before its status is written.
         let waiting = |i: usize| {
             let mut run = run(i);
             run["spec"]["backupClassName"] = json!("none");
@@ -531,7 +530,7 @@ async fn ready(port: u16) -> bool {
     ask.await.is_ok_and(|answer| answer.contains(" 200 "))
 }
 
-/// How long after its Job a run had ended, as both were seen by one watcher.
+/// Returns the time between the end of a Job and the end of its run, as one watcher saw them.
 fn latency(jobs: &Seen, runs: &Seen, name: &str) -> Option<Duration> {
     let job = jobs.0.get(&format!("{name}-backup"))?;
     Some(runs.0.get(name)?.saturating_duration_since(*job))
@@ -544,7 +543,7 @@ fn run(i: usize) -> Value {
             "backupClassName": "bench"}})
 }
 
-/// The pod: put on the simulated node by the scheduler, with a report for the Backup.
+/// Returns the pod template, for the simulated node, with a report for the Backup.
 fn template() -> Value {
     json!({"metadata": {"annotations": {node::MESSAGE: r#"{"artifact":{"uri":"s3://store/dump","sizeBytes":4096}}"#}},
         "spec": {"restartPolicy": "Never", "nodeSelector": {"kubernetes.io/hostname": NODE},

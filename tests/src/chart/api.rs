@@ -1,7 +1,6 @@
-//! The application API: the write of a Postgres writes its release, and is done only then.
+//! The application API: the write of a Postgres first writes its release.
 //!
-//! It is a validating webhook of the API server, because that is called in the midst of a write, after defaults were
-//! filled.
+//! A validating webhook does it: the API server calls it within the write, after defaulting.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,7 +22,7 @@ use crate::webhook;
 /// Serves `/write` until the listener fails; `/ready` answers from then on.
 ///
 /// # Errors
-/// When the certificate cannot be read or the address cannot be bound.
+/// The certificate cannot be read, or the address cannot be bound.
 pub async fn serve(
     client: Client,
     address: SocketAddr,
@@ -57,8 +56,8 @@ async fn review(State(client): State<Client>, body: Bytes) -> impl IntoResponse 
     (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], answer.to_string())
 }
 
-/// The release with the values of this application and nothing else in its spec: whoever had suspended it has not.
-/// The real API does this in a dry run, too.
+/// Returns the release with only the values of this application in its spec, which ends a suspension. The real API does
+/// this in a dry run, too.
 async fn write_release(client: &Client, application: &Value) -> Result<(), kube::Error> {
     let name = application["metadata"]["name"].as_str().unwrap_or_default();
     let namespace = application["metadata"]["namespace"].as_str().unwrap_or_default();
@@ -78,7 +77,7 @@ async fn write_release(client: &Client, application: &Value) -> Result<(), kube:
         };
         match result {
             Ok(_) => return Ok(()),
-            // Somebody else wrote the release meanwhile: the real API tries again itself.
+            // After a conflict the real API tries again itself.
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {}
             Err(error) => return Err(error),
         }

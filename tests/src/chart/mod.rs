@@ -1,18 +1,17 @@
 //! A stand-in for the platform around a CloudNativePG cluster: the application API of kind `Postgres`, Helm, and the chart
-//! that makes a Cluster of an application. What is behind them (operator, plugin, PostgreSQL, S3) is real in the tests that
-//! use it.
+//! that makes a Cluster of an application. Operator, plugin, PostgreSQL and S3 are real in the tests that use it.
 //!
-//! Like the real ones:
-//! - a write of a Postgres is not done before its `HelmRelease` is written, whose spec is built anew: what is not a value,
-//!   such as `spec.suspend`, is lost ([`api`]);
+//! As on the real platform:
+//! - a write of a Postgres first writes its `HelmRelease`, whose spec is built anew: fields other than the values, such as
+//!   `spec.suspend`, are lost ([`api`]);
 //! - an application without an endpoint or a path gets the placeholders of the chart (in the CRD's schema);
-//! - a release is upgraded when its values changed or somebody asks for it, and it is not suspended: what is new or missing is created, what
-//!   changed in the rendering is patched, what is no longer rendered is deleted, and nothing else is touched
+//! - a release that is not suspended is upgraded when its values change or an upgrade is requested: new or missing objects
+//!   are created, objects whose rendering changed are patched, objects that are no longer rendered are deleted
 //!   ([`release`]);
-//! - the chart refuses values that it cannot recover from, and the release says so ([`render`]).
+//! - the chart refuses values that it cannot recover from, and the release's status has the message ([`render`]).
 //!
-//! Unlike the real ones: a Postgres is stored and not a view of its release, a deleted one leaves its release behind, and
-//! the chart makes no init Job, no `ScheduledBackup`, no credentials and no dashboards.
+//! Unlike the real platform: a Postgres is stored and not a view of its release, its deletion leaves the release behind,
+//! and the chart makes no init Job, no `ScheduledBackup`, no credentials and no dashboards.
 
 pub mod api;
 pub mod release;
@@ -21,10 +20,10 @@ pub mod render;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 
-/// The release of an application is named like this and the application's name.
+/// Prefix of a release's name, before the application's name.
 pub const RELEASE_PREFIX: &str = "postgres-";
 
-/// The API of a kind that this crate has no type for.
+/// Returns the API of a kind without a Rust type.
 #[must_use]
 pub fn dynamic(client: &Client, api_version: &str, kind: &str, namespace: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, &resource(api_version, kind))

@@ -14,12 +14,12 @@ use serde_json::{Map, Value, json};
 use super::render::{Settings, render};
 use super::{dynamic, helm_release};
 
-/// A failed upgrade is tried again, as the platform sets it.
+/// How long after a failed upgrade the next one is tried, as on the platform.
 const RETRY: Duration = Duration::from_secs(10);
-/// The key of the manifests in the release's record.
+/// Key of the manifests in the release's record.
 const MANIFESTS: &str = "manifests";
 
-/// Why an upgrade did not go through; shown in the release's status.
+/// Why an upgrade failed; shown in the release's status.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("Helm upgrade failed: execution error: {0}")]
@@ -35,7 +35,7 @@ struct Helm {
     settings: Settings,
 }
 
-/// Works on all releases, for as long as it is polled.
+/// Reconciles all releases, for as long as it is polled.
 pub async fn run(client: Client, settings: Settings) {
     let releases: Api<DynamicObject> = Api::all_with(client.clone(), &helm_release());
     Controller::new_with(releases, watcher::Config::default(), helm_release())
@@ -73,7 +73,7 @@ async fn reconcile(release: Arc<DynamicObject>, helm: Arc<Helm>) -> Result<Actio
         }
     }
     let api: Api<DynamicObject> = Api::namespaced_with(helm.client.clone(), &namespace, &helm_release());
-    // The values that were applied must replace the earlier ones and not be merged with them.
+    // The applied values replace the earlier ones instead of being merged into them.
     let patch = json!([{"op": "add", "path": "/status", "value": merged(&release.data["status"], &written)}]);
     let patch: Patch<()> = Patch::Json(serde_json::from_value(patch).map_err(kube::Error::SerdeError)?);
     match api.patch_status(&name, &PatchParams::default(), &patch).await {
@@ -83,21 +83,21 @@ async fn reconcile(release: Arc<DynamicObject>, helm: Arc<Helm>) -> Result<Actio
     }
 }
 
-/// The token of whoever wants an upgrade though nothing has changed; once for each token.
+/// Returns the token of a requested upgrade; each token requests one.
 fn forced(release: &DynamicObject) -> Option<&str> {
     let token = release.annotations().get("reconcile.fluxcd.io/forceAt")?;
     let asked = release.annotations().get("reconcile.fluxcd.io/requestedAt") == Some(token);
     (asked && release.data["status"]["lastHandledForceAt"] != token.as_str()).then_some(token)
 }
 
-/// `status` with these fields in place of its own.
+/// Returns `status` with these fields replaced.
 fn merged(status: &Value, fields: &Value) -> Value {
     let mut all = status.as_object().cloned().unwrap_or_default();
     all.extend(fields.as_object().cloned().unwrap_or_default());
     all.into()
 }
 
-/// Applies what the values render to. Returns the number of objects.
+/// Renders the values and applies the objects. Returns their number.
 async fn upgrade(helm: &Helm, namespace: &str, name: &str, values: &Value) -> Result<usize, Error> {
     let new = render(name, &helm.settings, values).map_err(Error::Render)?;
     let secrets: Api<Secret> = Api::namespaced(helm.client.clone(), namespace);
@@ -124,7 +124,7 @@ async fn upgrade(helm: &Helm, namespace: &str, name: &str, values: &Value) -> Re
     Ok(new.len())
 }
 
-/// Creates an object that is not there; of one that is, changes what the rendering changed.
+/// Creates an object, or patches an existing one with the changes of the rendering.
 async fn apply(
     helm: &Helm,
     namespace: &str,
@@ -164,7 +164,7 @@ fn identity(object: &Value) -> String {
     format!("{} {}", text(&object["kind"]), text(&object["metadata"]["name"]))
 }
 
-/// The merge patch (RFC 7386) that makes `new` of `old`.
+/// Returns the JSON merge patch (RFC 7386) that turns `old` into `new`.
 fn difference(old: &Value, new: &Value) -> Value {
     let (Value::Object(new), empty) = (new, Map::new()) else { return new.clone() };
     let old = old.as_object().unwrap_or(&empty);

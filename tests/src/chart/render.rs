@@ -1,20 +1,20 @@
-//! The chart: from the values of an application to what Helm applies for it.
+//! The chart: renders the values of an application to objects.
 
 use serde_json::{Map, Value, json};
 
 const PLUGIN: &str = "barman-cloud.cloudnative-pg.io";
 
-/// What the machine has to say in the chart.
+/// Settings of the chart that depend on the machine.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The image of PostgreSQL.
     pub image: String,
 }
 
-/// The objects of a release, in the order in which they are applied.
+/// Returns the objects of a release, in the order in which they are applied.
 ///
 /// # Errors
-/// Why the chart does not render, as Helm would say it.
+/// The chart's message about the values.
 pub fn render(release: &str, settings: &Settings, values: &Value) -> Result<Vec<Value>, String> {
     let recovers = flag(values, "/bootstrap/enabled");
     let credentials = Credentials::of(release, values);
@@ -81,7 +81,7 @@ fn external_clusters(release: &str, values: &Value) -> Value {
         {"barmanObjectName": format!("{release}-recovery"), "serverName": server.unwrap_or(name)}}}])
 }
 
-/// Where the keys of the archive are.
+/// Source of the archive's keys.
 struct Credentials {
     secret: String,
     id: String,
@@ -90,7 +90,7 @@ struct Credentials {
 }
 
 impl Credentials {
-    /// Those that the values name; keys in the values themselves come first.
+    /// Returns the source in the values; keys in the values themselves win over a Secret.
     fn of(release: &str, values: &Value) -> Option<Self> {
         let field = |name: &str| text(values, &format!("/backup/s3CredentialsSecret/{name}"));
         if !text(values, "/backup/s3AccessKey").is_empty() && !text(values, "/backup/s3SecretKey").is_empty()
@@ -113,7 +113,7 @@ impl Credentials {
         })
     }
 
-    /// The Secret that the chart makes of keys in the values.
+    /// Returns the Secret that the chart makes of keys in the values.
     fn secret(&self, values: &Value) -> Option<Value> {
         self.inline.then(|| {
             json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": self.secret}, "stringData": {

@@ -1,17 +1,17 @@
-//! What a request of the API server asks for, in a word, and how a controller is shown one namespace only.
+//! Names requests to the API server, and restricts a controller's lists and watches to one namespace.
 
 use http::{Method, Uri};
 
-/// What a request asks for.
+/// The verb, the resource and the selection of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// Such as `create jobs`, `patch backupjobs/status`, `watch pods`, or `discover`.
+    /// Verb and resource, such as `create jobs`, `patch backupjobs/status`, `watch pods`, or `discover`.
     pub what: String,
-    /// Plural of the resource; with the first label of its group where another resource has the same.
+    /// Plural of the resource, with the first label of its group if another resource has the same plural.
     pub resource: String,
-    /// The resource with the selectors: what a list shows, and a watch that follows it.
+    /// The resource with its selectors; equal for a list and the watch that follows it.
     pub selection: String,
-    /// Namespace, group and version before the resource are left out of all of these.
+    /// The verb. Namespace, group and version are left out of all these fields.
     pub verb: Verb,
 }
 
@@ -44,7 +44,7 @@ impl Verb {
     }
 }
 
-/// The parts of a path of the API server.
+/// A parsed path of the API server.
 struct Path<'a> {
     /// `/api/v1` or `/apis/G/V`.
     root: String,
@@ -99,8 +99,8 @@ impl Asked {
     }
 }
 
-/// The request's address where a list or watch of everything shows one namespace only: namespaced kinds by their
-/// namespace, the others by the one object of its name.
+/// Returns the address of a list or watch, restricted to one namespace: for a namespaced kind to the namespace, for
+/// another kind to the object of that name.
 pub(super) fn scoped(uri: &Uri, namespace: &str) -> Uri {
     let Some(path) = path(uri) else { return uri.clone() };
     if path.namespaced || path.name.is_some() {
@@ -156,13 +156,13 @@ mod tests {
 
     #[test]
     fn lists_and_watches_show_one_namespace() {
-        let shown = |uri: &str| scoped(&uri.parse().expect("a URI"), "a").to_string();
-        assert_eq!(shown("/api/v1/pods?limit=500"), "/api/v1/namespaces/a/pods?limit=500");
+        let restricted = |uri: &str| scoped(&uri.parse().expect("a URI"), "a").to_string();
+        assert_eq!(restricted("/api/v1/pods?limit=500"), "/api/v1/namespaces/a/pods?limit=500");
         assert_eq!(
-            shown("/apis/backups.cozystack.io/v1alpha1/backupclasses?watch=true"),
+            restricted("/apis/backups.cozystack.io/v1alpha1/backupclasses?watch=true"),
             "/apis/backups.cozystack.io/v1alpha1/backupclasses?watch=true&fieldSelector=metadata.name%3Da"
         );
         let one = "/api/v1/namespaces/b/pods/c/log?x=y";
-        assert_eq!(shown(one), one);
+        assert_eq!(restricted(one), one);
     }
 }

@@ -1,4 +1,4 @@
-//! Objects that nobody of ours may touch: they look as much as they can like what a run makes, and are of others.
+//! Objects of others that look like a run's own and that no controller may touch.
 
 use backstay_api::{Backup, BackupJob};
 use k8s_openapi::api::batch::v1::Job;
@@ -10,21 +10,21 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// Label of all of them: they are not counted, and not compared with those of another namespace.
+/// Label of all bystanders, by which counts and comparisons leave them out.
 pub(super) const LABEL: &str = "test.backstay.dev/bystander";
-/// Their name, or what it begins with.
+/// Their name, or the beginning of it.
 const NAME: &str = "other";
-/// The run that they are of, as their labels say.
+/// Uid of the run that their labels name.
 const RUN: &str = "00000000-0000-0000-0000-000000000009";
 
-/// Each as it was planted: kind, name, uid and resource version.
+/// Kind, name, uid and resource version of each after its creation.
 pub(super) struct Bystanders(Vec<(&'static str, String, Version)>);
 
 type Version = (Option<String>, Option<String>);
 
 impl Bystanders {
-    /// Plants them: a Job and its records as a run would leave them, a Backup of another controller's strategy, and the
-    /// BackupJob that has ended with it.
+    /// Creates the bystanders: a Job with its Secrets as of a run, a Backup of another controller's strategy, and the
+    /// BackupJob that made it.
     pub(super) async fn plant(client: &Client, namespace: &str) -> Self {
         let mut planted = Vec::new();
         let job = json!({"spec": {"managedBy": "test.backstay.dev/nobody", "template": {"spec": {
@@ -49,7 +49,7 @@ impl Bystanders {
         Self(planted.into_iter().map(|(kind, (name, version))| (kind, name, version)).collect())
     }
 
-    /// What is not as it was.
+    /// Returns the bystanders that have changed.
     pub(super) async fn touched(&self, client: &Client, namespace: &str) -> Vec<String> {
         let mut touched = Vec::new();
         for (kind, name, planted) in &self.0 {
@@ -61,14 +61,14 @@ impl Bystanders {
                 _ => version::<BackupJob>(client, namespace, name).await,
             };
             if now.as_ref() != Some(planted) {
-                touched.push(format!("{kind} {name} of somebody else was touched"));
+                touched.push(format!("the bystander {kind} {name} was changed"));
             }
         }
         touched
     }
 }
 
-/// Whether an object is one of them.
+/// Returns whether an object is a bystander.
 pub(super) fn is_one<K: Resource>(object: &K) -> bool {
     object.labels().contains_key(LABEL)
 }
@@ -99,7 +99,7 @@ where
     (name.to_owned(), (made.uid(), made.resource_version()))
 }
 
-/// As it is now; none where it is not there, or cannot be read.
+/// Reads a bystander; none if it does not exist or cannot be read.
 async fn version<K>(client: &Client, namespace: &str, name: &str) -> Option<Version>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>

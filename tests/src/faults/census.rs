@@ -1,4 +1,4 @@
-//! How many objects of each kind were ever made and deleted in each namespace, as the API server's watches tell it.
+//! Counts, by watches, the objects of each kind that were ever created and deleted in each namespace.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::bystanders;
 
-/// Made and deleted.
+/// Created and deleted.
 pub(super) type Count = (usize, usize);
 
 /// Counts, without the bystanders.
@@ -27,7 +27,7 @@ pub(super) struct Census(Arc<Mutex<Counted>>);
 struct Counted {
     /// By namespace and kind.
     uids: BTreeMap<(String, String), Uids>,
-    /// By namespace: when something was last made, changed or deleted.
+    /// By namespace: when an object was last created, changed or deleted.
     changed: HashMap<String, Instant>,
 }
 
@@ -89,14 +89,14 @@ impl Census {
             .await;
     }
 
-    /// By kind.
+    /// Returns the counts of a namespace, by kind.
     pub(super) fn counts(&self, namespace: &str) -> BTreeMap<String, Count> {
         let counted = self.counted();
         let here = counted.uids.iter().filter(|((n, _), _)| n == namespace);
         here.map(|((_, kind), uids)| (kind.clone(), (uids.made.len(), uids.deleted.len()))).collect()
     }
 
-    /// When something was last made, changed or deleted there.
+    /// Returns when an object of a namespace was last created, changed or deleted.
     pub(super) fn changed(&self, namespace: &str) -> Option<Instant> {
         self.counted().changed.get(namespace).copied()
     }

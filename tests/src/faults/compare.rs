@@ -1,4 +1,4 @@
-//! What a plan leaves, in a form that can be compared with what another one leaves.
+//! A comparable form of the objects that a plan leaves.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,21 @@ use serde_json::{Value, json};
 
 use super::census::Count;
 
-/// Objects of one namespace, and how many of each kind were ever made and deleted there.
+/// Objects of one namespace, and the number of each kind ever created and deleted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Snapshot {
-    /// By kind and name, without what differs from one run to the next.
+    /// Objects by kind and name, without the fields that differ between runs.
     pub objects: BTreeMap<String, Value>,
-    /// By kind: made, deleted.
+    /// By kind: created, deleted.
     pub counts: BTreeMap<String, Count>,
-    /// Titles of records of what is over: they are collected later, where a controller could not delete them.
+    /// Titles of leftover records, which are collected later if a controller could not delete them.
     pub left_over: Vec<String>,
-    /// How runs have ended: phase, and reason of Ready.
+    /// Phase and reason of Ready of the runs.
     pub ends: Vec<(Option<String>, String)>,
 }
 
 impl Snapshot {
-    /// As if what is to be collected had been.
+    /// Returns the form after the collection of the leftover records.
     pub(super) fn collected(&self) -> Self {
         let mut collected = self.clone();
         for title in std::mem::take(&mut collected.left_over) {
@@ -39,7 +39,7 @@ pub(super) fn replaced(text: &str, words: &[(String, String)]) -> String {
     })
 }
 
-/// Without what differs from one run to the next: names by chance, times, versions.
+/// Removes the fields that differ between runs: random names, times, versions.
 pub(super) fn comparable(value: Value, words: &[(String, String)]) -> Value {
     match value {
         Value::String(text) if text.parse::<jiff::Timestamp>().is_ok() => json!("<time>"),
@@ -52,10 +52,10 @@ pub(super) fn comparable(value: Value, words: &[(String, String)]) -> Value {
                 "creationTimestamp",
                 "generation",
                 "observedGeneration",
-                // How many seconds were left, and what the clock said, when the Job was made.
+                // The seconds left and the time of the Job's creation.
                 "activeDeadlineSeconds",
             ];
-            // Whether a slot was recorded at once or found to have fired is all that its reason says.
+            // The reason only tells whether the slot was recorded at once or found fired.
             let fired = fields.get("outcome").is_some_and(|o| o == "Fired");
             let kept = fields.into_iter().filter(|(key, _)| {
                 !VOLATILE.contains(&key.as_str()) && !(fired && (key == "reason" || key == "message"))
@@ -66,7 +66,7 @@ pub(super) fn comparable(value: Value, words: &[(String, String)]) -> Value {
     }
 }
 
-/// Without how late a slot of a Plan was looked at, which a message says in seconds.
+/// Removes the seconds of a slot's delay from a message.
 fn without_delay(text: String) -> String {
     match text.split_once(" s after its time") {
         Some((before, after)) => {
@@ -77,7 +77,7 @@ fn without_delay(text: String) -> String {
     }
 }
 
-/// What differs, a line each, most telling first.
+/// Returns the differences, one a line, the most telling first.
 pub(super) fn differences(expected: &Snapshot, found: &Snapshot) -> Vec<String> {
     let mut lines = Vec::new();
     for (kind, counts) in &expected.counts {

@@ -1,4 +1,4 @@
-//! How a scenario goes from its cue to its end, and how far it has come.
+//! The course of a scenario from its cue to its end.
 
 use std::time::Duration;
 
@@ -17,20 +17,20 @@ use super::ledger::is_terminal;
 use super::plan::Scenario;
 use super::stage::{Stage, object};
 
-/// How far a scenario has come.
+/// The progress of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Nothing of it is done.
+    /// The run has not begun.
     Before,
-    /// It has begun and not ended.
+    /// The run has begun and not ended.
     Midway,
-    /// It has ended.
+    /// The run has ended.
     Over,
 }
 
 impl Stage {
-    /// Waits for the end, and does meanwhile what others do in this scenario; an error says what there is instead. Where
-    /// `stated` is enough, a Backup that stays and says why has come to its end. May be cut off and called again.
+    /// Plays the others' part of the scenario until its end; the error describes the state instead. With `stated`, a Backup
+    /// that stays with a reason counts as an end. May be cancelled and called again.
     pub(super) async fn ends(&self, stated: bool, within: Duration) -> Result<(), String> {
         match self.scenario {
             Scenario::Backup | Scenario::Failed => {
@@ -72,16 +72,16 @@ impl Stage {
                 self.until("nightly", done, within).await
             }
             Scenario::Plan => {
-                let done = |plan: Option<&Plan>| plan.is_some_and(|p| settled(p) >= 2);
+                let done = |plan: Option<&Plan>| plan.is_some_and(|p| recorded_slots(p) >= 2);
                 self.until("hourly", done, within).await
             }
         }
     }
 
-    /// How far it has come.
+    /// Returns the progress.
     ///
     /// # Errors
-    /// The API server's.
+    /// The API server does not answer.
     pub(super) async fn progress(&self) -> Result<Progress, kube::Error> {
         let (begun, over) = match self.scenario {
             Scenario::Backup | Scenario::Failed | Scenario::Steps | Scenario::Undo => {
@@ -102,8 +102,8 @@ impl Stage {
             }
             Scenario::Plan => {
                 let plan = self.api::<Plan>().get_opt("hourly").await?;
-                let settled = plan.as_ref().map_or(0, settled);
-                (settled > 0, settled >= 2)
+                let recorded = plan.as_ref().map_or(0, recorded_slots);
+                (recorded > 0, recorded >= 2)
             }
         };
         Ok(match (begun, over) {
@@ -141,7 +141,7 @@ impl Stage {
         }
     }
 
-    /// Waits until no Job of the namespace is under way.
+    /// Waits until no Job of the namespace is in progress.
     pub(super) async fn jobs_ended(&self, within: Duration) {
         let over = |job: &Job| backstay_core::job::end(job).is_some();
         let all = async {
@@ -163,14 +163,14 @@ fn restored(job: &RestoreJob) -> bool {
     is_terminal(job.status.as_ref().and_then(|s| s.phase.as_deref()))
 }
 
-/// Whether the program of a run waits for what others do.
+/// Returns whether the program of a run waits for others.
 fn waits(job: &BackupJob) -> bool {
     let conditions = job.status.iter().flat_map(|s| &s.conditions);
     conditions.into_iter().any(|c| c.type_ == "Ready" && c.reason == "ToldToWait")
 }
 
-/// How many slots of a Plan have fired or are on record as missed.
-fn settled(plan: &Plan) -> i64 {
+/// Counts the slots of a Plan that have fired or are recorded as missed.
+fn recorded_slots(plan: &Plan) -> i64 {
     let counts = plan.status.as_ref().and_then(|s| s.counts);
     counts.map_or(0, |c| c.fired + c.missed)
 }

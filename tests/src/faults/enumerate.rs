@@ -1,24 +1,24 @@
-//! From what an undisturbed run did to every plan that strikes it in one place.
+//! Enumerates the plans of a scenario: one for each place of its undisturbed run.
 
 use std::collections::BTreeMap;
 
 use super::plan::{Call, Event, Plan, Scenario, Trouble};
 
-/// What happened in a run: calls and events, each kind with its number.
+/// The calls and events of a run, each kind with its number.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// Calls, such as `create jobs`.
+    /// Number of calls of each kind, such as `create jobs`.
     pub calls: BTreeMap<String, u32>,
-    /// Events of watches, such as `MODIFIED jobs`.
+    /// Number of watch events of each kind, such as `MODIFIED jobs`.
     pub events: BTreeMap<String, u32>,
 }
 
-/// Once, and five times.
+/// Numbers of failing calls: once, and five times.
 const TIMES: [u32; 2] = [1, 5];
 /// More calls of a kind than any run makes.
 const ALWAYS: u32 = 1000;
 
-/// Every plan of a scenario, in a fixed order.
+/// Returns every plan of a scenario, in a fixed order.
 #[must_use]
 pub fn plans(scenario: Scenario, seen: &Seen) -> Vec<Plan> {
     let mut troubles = Vec::new();
@@ -35,7 +35,7 @@ pub fn plans(scenario: Scenario, seen: &Seen) -> Vec<Plan> {
             let at = Call { what: what.clone(), nth };
             match verb {
                 "create" | "patch" | "delete" => write(scenario, &at, verb, &mut troubles),
-                // A list or watch that breaks is made anew: each is struck the first time.
+                // A broken list or watch is repeated, so only the first of each kind is struck.
                 "list" | "watch" if nth == 1 => begin_watch(scenario, &at, &mut troubles),
                 "list" | "watch" => {}
                 _ => read(scenario, &at, &mut troubles),
@@ -57,8 +57,8 @@ pub fn plans(scenario: Scenario, seen: &Seen) -> Vec<Plan> {
                 Trouble::Break { at: at() },
                 Trouble::Slow { at: at() },
             ]);
-            // An API server does not lose events. Where ours would not be looked at again otherwise, a net is promised:
-            // for Jobs and pods, and for what a run that takes steps waits for.
+            // A real API server loses no events. The controller must survive a loss only where a recheck is
+            // promised: for Jobs and pods, and for the objects that a run in steps waits for.
             if matches!(resource, "jobs" | "pods" | "configmaps") {
                 troubles.push(Trouble::Lose { at: at() });
             }
@@ -76,12 +76,12 @@ pub fn plans(scenario: Scenario, seen: &Seen) -> Vec<Plan> {
     plans
 }
 
-/// Whether a scenario goes another way through what an earlier one goes through.
+/// Returns whether a scenario takes another way through code of an earlier one.
 fn adds(scenario: Scenario) -> bool {
     matches!(scenario, Scenario::Failed | Scenario::Undo | Scenario::Inherited | Scenario::Private)
 }
 
-/// Every list and watch is struck in the first scenario; in the others, those that they are about.
+/// Returns the lists and watches to strike: all in the first scenario, in the others those that they are about.
 fn concerns(scenario: Scenario, verb: &str, resource: &str) -> bool {
     if verb != "list" && verb != "watch" {
         return true;
@@ -99,7 +99,7 @@ fn concerns(scenario: Scenario, verb: &str, resource: &str) -> bool {
     }
 }
 
-/// Posts of Events all fail: nothing may depend on them.
+/// Adds the failure of every post of an Event: nothing may depend on Events.
 fn courtesy(what: &str, troubles: &mut Vec<Trouble>) {
     let at = || Call { what: what.to_owned(), nth: 1 };
     troubles.extend([
@@ -108,7 +108,8 @@ fn courtesy(what: &str, troubles: &mut Vec<Trouble>) {
     ]);
 }
 
-/// Five times is told from once by how long it lasts: one code of it will do where a scenario adds to another one.
+/// Adds the failures of a call. Five failures differ from one only in their duration, so one code is enough in a scenario
+/// that adds to another.
 fn failing(scenario: Scenario, at: &Call, codes: &[u16], troubles: &mut Vec<Trouble>) {
     for times in TIMES {
         for code in codes {
@@ -148,7 +149,7 @@ fn begin_watch(scenario: Scenario, at: &Call, troubles: &mut Vec<Trouble>) {
     troubles.push(Trouble::Late { at: at.clone() });
 }
 
-/// From the moment that the Job is there nothing but the Job decides (lifecycle.md R6).
+/// From the creation of the Job on, only the Job decides (docs/rules.md R6).
 fn inputs_change(calls: &BTreeMap<String, u32>, troubles: &mut Vec<Trouble>) {
     let after = |what: &str, from: u32| {
         let number = calls.get(what).copied().unwrap_or_default();
@@ -157,7 +158,7 @@ fn inputs_change(calls: &BTreeMap<String, u32>, troubles: &mut Vec<Trouble>) {
             .collect::<Vec<_>>()
     };
     troubles.extend(after("create jobs", 1));
-    // The first write of the status begins the run; the second comes after the Job.
+    // The first status write begins the run; the second follows the Job.
     troubles.extend(after("patch backupjobs/status", 2));
     troubles.extend(after("patch restorejobs/status", 2));
     troubles.extend(after("create backups", 1));

@@ -1,5 +1,4 @@
-//! What the undisturbed run of each scenario must leave, in absolute terms: a plan is judged by comparison, and what it is
-//! compared with must be right.
+//! Checks the end of each undisturbed run in absolute terms, since plans are only compared with it.
 
 use backstay_core::job::end;
 use kube::ResourceExt;
@@ -9,7 +8,7 @@ use super::compare::Snapshot;
 use super::ledger::Found;
 use super::plan::Scenario;
 
-/// What is wrong with the end of an undisturbed run.
+/// Returns the faults in the end of an undisturbed run.
 pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut check = |right: bool, what: &str| {
@@ -18,7 +17,7 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
         }
     };
     let count = |kind: &str| snapshot.counts.get(kind).copied().unwrap_or_default();
-    check(snapshot.left_over.is_empty(), "no checkpoint of a run that is over is left");
+    check(snapshot.left_over.is_empty(), "no checkpoint of an ended run is left");
     let phase = |kind: &str| {
         let object = snapshot.objects.iter().find(|(title, _)| title.starts_with(&format!("{kind} ")));
         object.and_then(|(_, o)| o["status"]["phase"].as_str()).unwrap_or_default()
@@ -28,7 +27,7 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
             check(phase("BackupJob") == "Succeeded", "the BackupJob has Succeeded");
             check(count("Job") == (1, 0) && count("Backup") == (1, 0), "one Job and one Backup were made");
             check(found.jobs.iter().all(|j| end(j).is_some_and(|e| e.succeeded)), "the Job has completed");
-            check(found.jobs.iter().all(ttl), "the Job goes by itself some time");
+            check(found.jobs.iter().all(ttl), "the Job has a time to live");
             let backup = snapshot.objects.get("Backup nightly").cloned().unwrap_or_default();
             check(backup["status"]["artifact"]["uri"] == "s3://store/cache", "the Backup has the artifact");
             let bucket =
@@ -39,52 +38,55 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
             check(phase("BackupJob") == "Failed", "the BackupJob has Failed");
             check(count("Job") == (1, 0) && count("Backup") == (0, 0), "one Job was made and no Backup");
             check(found.jobs.iter().all(|j| end(j).is_some_and(|e| !e.succeeded)), "the Job has failed");
-            check(found.jobs.iter().all(ttl), "the Job goes by itself some time");
-            let said = found.ends().map(|end| end.message).collect::<String>();
-            check(said.contains('3'), "the exit code is told");
+            check(found.jobs.iter().all(ttl), "the Job has a time to live");
+            let text = found.ends().map(|end| end.message).collect::<String>();
+            check(text.contains('3'), "the message has the exit code");
         }
         Scenario::Restore => {
             check(phase("RestoreJob") == "Succeeded", "the RestoreJob has Succeeded");
             check(count("Job") == (1, 0), "one Job was made");
-            check(found.jobs.iter().all(ttl), "the Job goes by itself some time");
+            check(found.jobs.iter().all(ttl), "the Job has a time to live");
             let then = |job: &k8s_openapi::api::batch::v1::Job| {
                 let template = job.spec.as_ref().and_then(|s| s.template.metadata.as_ref());
                 template.and_then(|m| m.annotations.as_ref()).and_then(|a| a.get("example.org/version"))
                     == Some(&"then".to_owned())
             };
-            check(found.jobs.iter().all(then), "the Job is of the strategy at the time of the backup");
+            check(found.jobs.iter().all(then), "the Job has the pinned strategy");
         }
         Scenario::Deletion => {
             check(found.backups.is_empty(), "the Backup is gone");
             let went = count("Job") == (1, 1) && found.jobs.is_empty();
-            check(went, "one Job cleaned up, and went with the Backup");
+            check(went, "one Job cleaned up, and was deleted with the Backup");
         }
         Scenario::Steps => {
             check(phase("BackupJob") == "Succeeded", "the BackupJob has Succeeded");
             let free = found.backup_jobs.iter().all(|j| j.finalizers().is_empty());
-            check(free, "nothing holds the BackupJob");
+            check(free, "the BackupJob has no finalizer");
             check(count("Job") == (1, 0) && count("Backup") == (1, 0), "one Job and one Backup were made");
             check(found.jobs.iter().all(|j| end(j).is_some_and(|e| e.succeeded)), "the Job has completed");
-            check(found.jobs.iter().all(ttl), "the Job goes by itself some time");
+            check(found.jobs.iter().all(ttl), "the Job has a time to live");
             let left = ["ConfigMap copy", "ConfigMap theirs"];
             let left = left.iter().all(|title| snapshot.objects.contains_key(*title));
-            check(left && count("ConfigMap").1 == 2, "a ConfigMap that was made, and another, are deleted");
+            check(
+                left && count("ConfigMap").1 == 2,
+                "one of the run's ConfigMaps and a foreign one are deleted",
+            );
             let theirs = snapshot.objects.get("ConfigMap theirs").cloned().unwrap_or_default();
-            check(theirs["data"]["a"] == "2", "the ConfigMap that was to be patched is");
+            check(theirs["data"]["a"] == "2", "the ConfigMap is patched");
             let backup = snapshot.objects.get("Backup nightly").cloned().unwrap_or_default();
             check(backup["status"]["privateData"].is_string(), "the Backup names its private data");
             let [record] = found.records.as_slice() else {
-                check(false, "the private data is kept, once, and nothing else");
+                check(false, "the private data is the only record");
                 return wrong;
             };
-            check(record.what == "private", "what is kept is private data");
-            check(record.content["data"] == json!({"password": "hush"}), "the private data is what it was");
+            check(record.what == "private", "the record is private data");
+            check(record.content["data"] == json!({"password": "hush"}), "the private data is unchanged");
         }
         Scenario::Undo => {
-            check(found.backup_jobs.is_empty() && found.backups.is_empty(), "run and Backup are gone");
+            check(found.backup_jobs.is_empty() && found.backups.is_empty(), "no run and no Backup is left");
             check(count("BackupJob") == (1, 1) && count("Backup") == (0, 0), "no Backup was made");
-            check(count("ConfigMap").1 == 1, "what was made is undone");
-            check(!snapshot.objects.contains_key("ConfigMap half"), "nothing half done is left");
+            check(count("ConfigMap").1 == 1, "the run deleted its ConfigMap");
+            check(!snapshot.objects.contains_key("ConfigMap half"), "the ConfigMap of the run is deleted");
             check(found.records.is_empty(), "no checkpoint is left");
         }
         Scenario::Inherited => {
@@ -92,22 +94,25 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
                 |name: &str| snapshot.objects.get(&format!("RestoreJob {name}")).cloned().unwrap_or_default();
             let (first, second) = (run("back"), run("again"));
             check(first["status"]["phase"] == "Failed", "the first restore has failed");
-            check(second["status"]["phase"] == "Succeeded", "the second one has succeeded");
-            let said = second["status"]["conditions"].as_array().into_iter().flatten();
-            let seen = said
+            check(second["status"]["phase"] == "Succeeded", "the second restore has succeeded");
+            let text = second["status"]["conditions"].as_array().into_iter().flatten();
+            let seen = text
                 .filter(|c| c["type"] == "Seen")
                 .filter_map(|c| c["message"].as_str())
                 .collect::<String>();
-            let told = seen.contains("inherited") && seen.contains("<uid of RestoreJob back>");
-            check(told, "it was told what the first one left");
-            check(found.records.is_empty(), "that is settled, and no checkpoint is left");
+            let inherited = seen.contains("inherited") && seen.contains("<uid of RestoreJob back>");
+            check(inherited, "the second restore got the handover of the first");
+            check(found.records.is_empty(), "no handover and no checkpoint is left");
             check(count("Secret").0 == count("Secret").1, "all records were deleted");
-            check(snapshot.objects.contains_key("ConfigMap half"), "what the first one made is there");
+            check(
+                snapshot.objects.contains_key("ConfigMap half"),
+                "the ConfigMap of the first restore still exists",
+            );
         }
         Scenario::Private => {
             check(found.backups.is_empty(), "the Backup is gone");
-            check(found.records.is_empty(), "its private data went with it, and no checkpoint is left");
-            check(!snapshot.objects.contains_key("ConfigMap copy"), "it is cleaned up after");
+            check(found.records.is_empty(), "no private data and no checkpoint is left");
+            check(!snapshot.objects.contains_key("ConfigMap copy"), "the clean-up deleted the ConfigMap");
         }
         Scenario::Plan => {
             check(count("BackupJob") == (1, 0), "one BackupJob was made");

@@ -1,5 +1,5 @@
-//! How the end of a plan is judged, and when it has come: what is right must still be so once nobody has written anything
-//! for a while, or what comes late and twice would not be seen.
+//! Judges the end of a plan. The end must stay right until nobody has written for a while, so that late and repeated
+//! writes count.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,35 +11,35 @@ use super::compare::{Snapshot, differences};
 use super::expected;
 use super::ledger::{End, Found, is_terminal};
 use super::plan::{Scenario, Trouble};
-use super::play::Theatre;
+use super::play::Harness;
 use super::stage::Stage;
 
-/// How long after the end the last writes may take: a watch that was refused five times is away for half a minute.
+/// How long after the end the last writes may come: a watch that is refused five times is down for half a minute.
 const TO_REST: Duration = Duration::from_secs(40);
-/// For so long nobody has written anything when the end is looked at for the last time.
+/// Time without writes before the end is judged for the last time.
 const QUIET: Duration = Duration::from_secs(2);
-/// How long it may take until nobody writes any more.
+/// Limit of the wait for the last write.
 const TO_QUIET: Duration = Duration::from_secs(30);
 
-/// What the end of a scenario is judged by, beside the rules that always hold.
+/// The end to expect, besides the rules that always hold.
 pub(super) enum Judge<'a> {
-    /// What the scenario's undisturbed run must leave.
+    /// The checks of the scenario's undisturbed run.
     Absolute,
-    /// What it did leave; records of what is over may be left to be collected.
+    /// The end of the undisturbed run; records may be left for collection.
     Like(&'a Snapshot),
-    /// The same, and they may not.
+    /// The end of the undisturbed run, without leftover records.
     Just(&'a Snapshot),
-    /// An end that is stated: no more than what it left, but for what somebody else has made, and a reason that fits.
+    /// A stated end: no more objects than after the undisturbed run, except an intruder's, and a fitting reason.
     Stated {
         undisturbed: &'a Snapshot,
         trouble: &'a Trouble,
-        /// Kinds of what somebody else has made.
+        /// Kinds of the intruder's objects.
         intruders: Vec<String>,
     },
 }
 
 impl<'a> Judge<'a> {
-    /// The one for a plan with this trouble.
+    /// Returns the end to expect of a plan with this trouble.
     pub(super) fn of(
         trouble: &'a Trouble,
         undisturbed: Option<&'a Snapshot>,
@@ -49,8 +49,7 @@ impl<'a> Judge<'a> {
         if is_stated(trouble) {
             return Self::Stated { undisturbed, trouble, intruders };
         }
-        // Written down where records are dropped: a checkpoint that could not be deleted is collected later, and so is any
-        // record whose controller died.
+        // A checkpoint that could not be deleted, or whose controller died, is collected later.
         let undeleted = trouble.call().is_some_and(|call| call.what == "delete secrets");
         if undeleted || matches!(trouble, Trouble::Die { .. }) {
             Self::Like(undisturbed)
@@ -74,13 +73,13 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Whether a plan may end otherwise than the undisturbed run, as long as the end is stated and no rule is broken.
+/// Returns whether a plan may end otherwise than the undisturbed run, with a stated end and no broken rule.
 pub(super) fn is_stated(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Taken { .. } | Trouble::Answer { code: 422, .. })
 }
 
-/// Kinds of which more was made or deleted than in the undisturbed run; an intruder is one more, and stays. Of its own Jobs
-/// a run that ends midway deletes those that have not ended.
+/// Returns the kinds of which more objects were created or deleted than in the undisturbed run. An intruder is one more
+/// and stays. A run that ends early deletes its Jobs in progress.
 fn more_than(
     undisturbed: &BTreeMap<String, Count>,
     found: &BTreeMap<String, Count>,
@@ -102,7 +101,7 @@ fn more_than(
     more
 }
 
-/// What is wrong with how a run has ended that could not go its ordinary way.
+/// Returns the faults in the stated end of a run.
 fn reason(end: &End, undisturbed: &Snapshot, trouble: &Trouble) -> Option<String> {
     let as_ever = undisturbed.ends.contains(&(end.phase.clone(), end.reason.clone()));
     let cleanup = end.phase.is_none();
@@ -115,13 +114,13 @@ fn reason(end: &End, undisturbed: &Snapshot, trouble: &Trouble) -> Option<String
     } else {
         reasons.contains(&end.reason.as_str())
     };
-    let told = || {
+    let fault = || {
         format!("{} ended with {}: {}; expected was one of {reasons:?}", end.name, end.reason, end.message)
     };
-    (!known).then(told)
+    (!known).then(fault)
 }
 
-/// The reasons that fit a trouble, in a clean-up or in another run.
+/// Returns the reasons that fit a trouble, in a clean-up or in another run.
 fn reasons(trouble: &Trouble, cleanup: bool) -> &'static [&'static str] {
     let what = trouble.call().map(|call| call.what.as_str()).unwrap_or_default();
     match (what, trouble) {
@@ -129,15 +128,14 @@ fn reasons(trouble: &Trouble, cleanup: bool) -> &'static [&'static str] {
         ("create jobs", _) => &["InvalidJob", "PodRefused"],
         ("create controllerrevisions", Trouble::Taken { .. }) => &["StrategySnapshotCorrupt"],
         ("create secrets", Trouble::Taken { .. }) => &["CheckpointCorrupt"],
-        // A clean-up's own status is that of its Backup.
+        // The status of a clean-up is that of its Backup.
         ("create backups" | "patch backups/status", _) if !cleanup => &["ArtifactNotRecorded"],
         _ => &["InvalidObject"],
     }
 }
 
-impl Theatre {
-    /// Waits until what is there is as it has to be and stays so, or says what is wrong with it. `written` tells when
-    /// something was last written.
+impl Harness {
+    /// Waits until the end is right and stays so, or returns its faults. `written` returns the time of the last write.
     pub(super) async fn rest(
         &self,
         stage: &Stage,
@@ -153,7 +151,7 @@ impl Theatre {
             let found = match Found::list(stage).await {
                 Ok(found) => found,
                 Err(error) => {
-                    broken.push(format!("what is there could not be listed: {error}"));
+                    broken.push(format!("the objects could not be listed: {error}"));
                     return Snapshot::default();
                 }
             };
@@ -161,20 +159,20 @@ impl Theatre {
             let mut wrong = found.broken_rules(stage.scenario);
             wrong.extend(judge.wrong(stage.scenario, &found, &snapshot));
             if wrong.is_empty() {
-                // Right, and it was so before the last quiet began.
+                // The end was right before the quiet began.
                 if right_since.is_some() {
                     return snapshot;
                 }
                 let now = *right_since.insert(Instant::now());
                 deadline = deadline.max(now + QUIET);
                 if !quiet(now, &written).await {
-                    broken.push(format!("somebody still writes after {TO_QUIET:?}"));
+                    broken.push(format!("writes still go on after {TO_QUIET:?}"));
                     return snapshot;
                 }
                 continue;
             }
             if right_since.take().is_some() {
-                wrong.push("it was as it has to be before, and did not stay so".to_owned());
+                wrong.push("the end was right, and did not stay so".to_owned());
             }
             if Instant::now() >= deadline {
                 broken.extend(wrong);
@@ -184,7 +182,7 @@ impl Theatre {
     }
 }
 
-/// Waits until nobody has written anything for a while; whether that came.
+/// Waits until nobody has written for a while; returns whether that happened in time.
 async fn quiet(from: Instant, written: impl Fn() -> Option<Instant>) -> bool {
     loop {
         let since = written().map_or(from, |at| at.max(from));

@@ -1,4 +1,4 @@
-//! The real program, killed with SIGKILL at one moment after the other, and started again each time.
+//! Kills the real program with SIGKILL at one moment after another, and restarts it each time.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::compare::Snapshot;
 use super::course::Progress;
 use super::judge::Judge;
 use super::plan::Scenario;
-use super::play::{TO_THE_END, Theatre};
+use super::play::{Harness, TO_THE_END};
 use super::stage::Stage;
 use crate::controller;
 
@@ -23,30 +23,30 @@ struct Program(Child);
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended by itself: then there is nothing to kill, and its end shows in what is not done.
+        // If it has ended by itself, its end shows in the unfinished runs.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// What came of killing the program.
+/// The result of killing the program.
 #[derive(Debug, Default)]
 pub struct Struck {
-    /// What is wrong at the end, a line each.
+    /// The faults at the end, one a line.
     pub wrong: Vec<String>,
-    /// How many runs had not begun when it was killed.
+    /// Number of runs that had not begun at a kill.
     pub before: usize,
-    /// How many had begun and not ended.
+    /// Number of runs that had begun and not ended at a kill.
     pub midway: usize,
-    /// How many had ended.
+    /// Number of runs that had ended at a kill.
     pub over: usize,
-    /// How long the program takes when it is left alone.
+    /// How long the undisturbed program takes.
     pub undisturbed: Duration,
 }
 
-impl Theatre {
+impl Harness {
     fn program(&self) -> Program {
-        // Beside the folder of this test.
+        // The program is beside the folder of this test.
         let program = std::env::current_exe().expect("this test has a path");
         let program = program.parent().expect("it is in a folder").with_file_name("backstay");
         let started = Command::new(&program)
@@ -72,7 +72,7 @@ impl Theatre {
         Program(started.unwrap_or_else(|e| panic!("{} does not start: {e}", program.display())))
     }
 
-    /// One of each scenario, with its cue given.
+    /// Starts one run of each scenario.
     async fn stages(&self) -> Vec<Stage> {
         let mut stages = Vec::new();
         for scenario in Scenario::ALL {
@@ -85,12 +85,11 @@ impl Theatre {
         stages
     }
 
-    /// As often as `moments` says: all scenarios are given their cue, the program is started and killed, each time a little
-    /// later, from the start to beyond the end of a run that is left alone. What it left is the next one's; the last one
-    /// is left alone.
+    /// Starts all scenarios and the program `moments` times, and kills the program each time a little later, from its start
+    /// to beyond the end of an undisturbed run. The next program goes on with its runs; the last one is not killed.
     ///
     /// # Panics
-    /// When the program cannot be started, or the undisturbed run is wrong.
+    /// The program cannot be started, or the undisturbed run has faults.
     pub async fn kill_at(&self, moments: u32) -> Struck {
         let (undisturbed, length) = self.undisturbed().await;
         let mut struck = Struck { undisturbed: length, ..Struck::default() };
@@ -100,13 +99,13 @@ impl Theatre {
             let moment = length * nth / (moments - 1).max(1);
             let program = self.program();
             let at = Instant::now() + moment;
-            // What others do in a scenario goes on meanwhile.
+            // The others' part of the scenario goes on meanwhile.
             let going = join_all(stages.iter().map(|stage| stage.ends(false, TO_THE_END)));
             let _ = tokio::time::timeout_at(at, going).await;
             tokio::time::sleep_until(at).await;
             drop(program);
             for stage in stages {
-                match stage.progress().await.expect("what is there can be read") {
+                match stage.progress().await.expect("the objects can be read") {
                     Progress::Before => struck.before += 1,
                     Progress::Midway => struck.midway += 1,
                     Progress::Over => struck.over += 1,
@@ -132,7 +131,7 @@ impl Theatre {
         struck
     }
 
-    /// What the program leaves when it is left alone, and how long it takes from its start.
+    /// Returns the end of the undisturbed program, and the time from its start.
     async fn undisturbed(&self) -> (Vec<(Scenario, Snapshot)>, Duration) {
         let stages = self.stages().await;
         let began = Instant::now();

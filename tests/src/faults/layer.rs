@@ -1,4 +1,4 @@
-//! The tower layer under a controller's client: calls go to the real API server, but for the trouble of the plan.
+//! The tower layer under a controller's client: passes calls to the real API server, with the trouble of the plan.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use super::plan::Trouble;
 use super::stream;
 use super::tap::{Life, Tap};
 
-/// How long something that is late is held.
+/// How long a late call or event is held.
 pub(super) const LATE: Duration = Duration::from_secs(1);
 
 pub(super) type Answered = Response<UnsyncBoxBody<Bytes, BoxError>>;
@@ -40,7 +40,7 @@ impl<S> Layer<S> for FaultLayer {
     }
 }
 
-/// See [`FaultLayer`].
+/// The service of [`FaultLayer`].
 #[derive(Clone)]
 pub(super) struct FaultService<S> {
     inner: S,
@@ -59,7 +59,7 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Answered, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        // Each call waits for the inner service itself.
+        // Each call waits for the inner service by itself.
         Poll::Ready(Ok(()))
     }
 
@@ -67,7 +67,7 @@ where
         let service = self.clone();
         async move {
             let alive = service.life.clone();
-            // Whatever a dead controller still wants, nothing leaves it, and nothing reaches it.
+            // A dead controller sends and receives nothing.
             tokio::select! {
                 biased;
                 () = alive.ended() => pending().await,
@@ -158,7 +158,7 @@ where
         }
     }
 
-    /// The API server's own answer; a list of the beginning where that is the plan, and a watch with its trouble.
+    /// Returns the API server's answer, or the stale list of the plan; a watch gets its trouble.
     async fn pass(&self, asked: &Asked, sending: &Sending) -> Result<Answered, BoxError> {
         if asked.verb == Verb::List
             && let Some(body) = self.tap.stale_list(&asked.selection)
@@ -182,8 +182,7 @@ where
         Ok(Response::from_parts(parts, body))
     }
 
-    /// Makes an object of the name that the call is about to make: of nobody, and of no run. A Job of that kind looks as
-    /// if it had ended well.
+    /// Creates an intruder: an object without owner, under the name that the call is about to create. A Job looks succeeded.
     async fn intrude(&self, asked: &Asked, sending: &Sending) -> Result<(), BoxError> {
         let mut object: Value = serde_json::from_slice(&sending.body)?;
         if let Some(meta) = object["metadata"].as_object_mut() {
@@ -197,7 +196,7 @@ where
         match asked.resource.as_str() {
             "secrets" => object["data"] = json!({}),
             "controllerrevisions" => object["data"] = json!({"not": "a strategy"}),
-            // Of another controller's strategy: ours would have to handle one of ours.
+            // Its strategy is another controller's, since ours would handle it otherwise.
             "backups" => object["spec"]["strategyRef"]["apiGroup"] = json!("foreign.example.org"),
             _ => {}
         }
@@ -235,7 +234,7 @@ fn reset() -> BoxError {
     std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the fault plan cut the connection").into()
 }
 
-/// An answer of the API server that it never gave.
+/// Returns a forged answer of the API server.
 fn refusal(code: u16, verb: Verb) -> Answered {
     let reason = match (code, verb) {
         (409, Verb::Create) => "AlreadyExists",

@@ -1,4 +1,4 @@
-//! What a plan leaves in its namespace, and the rules that hold for every one of them.
+//! The objects that a plan leaves, and the rules that hold for every plan.
 
 use backstay_api::{Backup, BackupJob, Plan, RestoreJob};
 use k8s_openapi::api::apps::v1::ControllerRevision;
@@ -17,39 +17,39 @@ use super::compare::{Snapshot, comparable, replaced};
 use super::plan::Scenario;
 use super::stage::Stage;
 
-/// The objects of a namespace as they are.
+/// The objects of a namespace.
 pub(super) struct Found {
     pub backup_jobs: Vec<BackupJob>,
     pub restore_jobs: Vec<RestoreJob>,
     pub backups: Vec<Backup>,
     pub jobs: Vec<Job>,
-    /// Their names, of which a part is by chance.
+    /// Their names, which are partly random.
     pods: Vec<String>,
     plans: Vec<Plan>,
     config_maps: Vec<ConfigMap>,
-    /// What is kept of runs of the namespace where tenants cannot see it.
+    /// Records of the namespace's runs, in the controller's namespace.
     pub records: Vec<Record>,
     secrets: Vec<Secret>,
     revisions: Vec<ControllerRevision>,
     namespace: String,
-    /// Uid of the run that made the Backup which was there from the beginning.
+    /// Uid of the run that made the initial Backup.
     run_of_then: String,
 }
 
-/// A checkpoint, private data, or what a stranded restore has left.
+/// A checkpoint, private data, or a handover.
 pub(super) struct Record {
     /// `checkpoint`, `private` or `kept`.
     pub what: String,
-    /// Uid of its run.
+    /// Uid of the run.
     run_uid: String,
-    /// Name of its Secret.
+    /// Name of the Secret.
     name: String,
-    /// Its content.
+    /// Content of the record.
     pub content: Value,
 }
 
 impl Found {
-    /// Lists them.
+    /// Lists the objects.
     pub(super) async fn list(stage: &Stage) -> Result<Self, kube::Error> {
         let (client, namespace) = (&stage.client, stage.namespace.as_str());
         let (backup_jobs, restore_jobs, backups, jobs, pods, plans, config_maps, secrets, mut revisions) = tokio::try_join!(
@@ -64,7 +64,7 @@ impl Found {
             list::<ControllerRevision>(client, &stage.revisions),
         )?;
         let namespace = namespace.to_owned();
-        // Their strategy has the name of the namespace.
+        // The strategy has the name of the namespace.
         revisions.retain(|r| r.name_any().contains(&format!("-{namespace}-")));
         let (records, secrets): (Vec<_>, Vec<_>) =
             theirs(secrets).into_iter().partition(|s| s.labels().contains_key("backstay.dev/record"));
@@ -75,7 +75,7 @@ impl Found {
             jobs: theirs(jobs),
             pods: pods.iter().map(ResourceExt::name_any).collect(),
             plans,
-            // Every namespace has the one with the certificates.
+            // Every namespace has a ConfigMap with certificates.
             config_maps: theirs(config_maps)
                 .into_iter()
                 .filter(|c: &ConfigMap| c.name_any() != "kube-root-ca.crt")
@@ -88,23 +88,23 @@ impl Found {
         })
     }
 
-    /// The form that can be compared.
+    /// Returns the comparable form.
     pub(super) fn snapshot(&self, census: &Census) -> Snapshot {
         let mut words = vec![(self.namespace.clone(), "<namespace>".to_owned())];
         words.push((self.run_of_then.clone(), "<uid of the run of then>".to_owned()));
         let mut revisions: Vec<_> = self.revisions.iter().collect();
         revisions.sort_by_cached_key(|r| replaced(&json!(r.data).to_string(), &words));
         for (number, revision) in revisions.iter().enumerate() {
-            // Its name ends in a hash of its content, and the content names the namespace.
+            // The name ends in a hash of the content, which names the namespace.
             words.push((revision.name_any(), format!("<revision {number}>")));
         }
         for record in self.records.iter().filter(|r| r.what == "kept") {
-            // Its name is a hash of the target's.
+            // The name is a hash of the target.
             words.push((record.name.clone(), "<kept>".to_owned()));
         }
         words.extend(self.pods.iter().map(|pod| (pod.clone(), "<pod>".to_owned())));
         for job in &self.backup_jobs {
-            // The one that a Plan made is named by the minute of its slot.
+            // The name of a Plan's BackupJob has the minute of its slot.
             if let Some(minute) = job.name_any().strip_prefix("hourly-") {
                 words.push((minute.to_owned(), "<minute>".to_owned()));
             }
@@ -112,7 +112,7 @@ impl Found {
         for plan in &self.plans {
             words.push((plan.spec.schedule.cron.clone().unwrap_or_default(), "<cron>".to_owned()));
         }
-        // Longer words first: a revision's name holds the namespace.
+        // Longer words first, since a revision's name contains the namespace.
         words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
         let mut all = Vec::new();
         collect(&self.backup_jobs, &mut all, &mut words);
@@ -146,7 +146,7 @@ impl Found {
         }
     }
 
-    /// Whether a run has ended or is gone.
+    /// Returns whether a run has ended or no longer exists.
     fn is_over(&self, uid: &str) -> bool {
         let backups = self.backups.iter().map(|b| (b.uid(), None));
         let mut runs = self.ends().map(|end| (end.uid, end.phase)).chain(backups);
@@ -157,7 +157,7 @@ impl Found {
         self.backups.iter().any(|b| b.labels().get("backstay.dev/run-uid").is_some_and(|uid| uid == run_uid))
     }
 
-    /// How the runs of the namespace have ended, or what they say.
+    /// Returns phase and condition Ready of the namespace's runs.
     pub(super) fn ends(&self) -> impl Iterator<Item = End> {
         let backups = self.backup_jobs.iter().map(|run| {
             let status = run.status.clone().unwrap_or_default();
@@ -179,7 +179,7 @@ impl Found {
         })
     }
 
-    /// The rules that hold whatever went wrong; what is broken of them.
+    /// Returns the violations of the rules that hold in every plan.
     pub(super) fn broken_rules(&self, scenario: Scenario) -> Vec<String> {
         let mut broken = Vec::new();
         for run in &self.backup_jobs {
@@ -190,9 +190,8 @@ impl Found {
             self.one_completed_job(&run.name_any(), &uid, &mut broken);
             let named = status.backup_ref.as_ref().map(|r| r.name.as_str()).unwrap_or_default();
             match self.backups.iter().find(|b| b.name_any() == named) {
-                None => {
-                    broken.push(format!("{} Succeeded and its Backup {named:?} is not there", run.name_any()))
-                }
+                None => broken
+                    .push(format!("{} Succeeded and its Backup {named:?} does not exist", run.name_any())),
                 Some(backup) => {
                     if backup.labels().get("backstay.dev/run-uid") != Some(&uid) {
                         broken.push(format!("{} Succeeded with a Backup of another run", run.name_any()));
@@ -205,7 +204,7 @@ impl Found {
         }
         for run in &self.restore_jobs {
             let succeeded = run.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Succeeded"));
-            // That one's strategy runs no pod.
+            // The strategy of that run runs no pod.
             if succeeded && scenario != Scenario::Inherited {
                 self.one_completed_job(&run.name_any(), &run.uid().unwrap_or_default(), &mut broken);
             }
@@ -213,7 +212,7 @@ impl Found {
         broken
     }
 
-    /// Jobs of runs that have ended which have not.
+    /// Returns the Jobs in progress whose runs have ended.
     pub(super) fn unfinished_jobs(&self) -> Vec<String> {
         let over: Vec<_> = self.ends().filter(|end| is_terminal(end.phase.as_deref())).collect();
         let mut unfinished = Vec::new();
@@ -232,21 +231,20 @@ impl Found {
         let completed = |job: &Job| backstay_core::job::end(job).is_some_and(|end| end.succeeded);
         if jobs.len() != 1 || !completed(jobs[0]) {
             let names: Vec<_> = jobs.iter().map(|j| j.name_any()).collect();
-            broken
-                .push(format!("{run} Succeeded, and its Jobs are {names:?}, not exactly one that completed"));
+            broken.push(format!("{run} Succeeded with the Jobs {names:?} instead of one complete Job"));
         }
     }
 }
 
-/// How a run has ended, or what it says.
+/// Phase and condition Ready of a run.
 pub(super) struct End {
     pub name: String,
     pub uid: Option<String>,
-    /// None of a clean-up, which has none.
+    /// Phase; none for a clean-up.
     pub phase: Option<String>,
-    /// Of its condition Ready.
+    /// Reason of the condition Ready.
     pub reason: String,
-    /// Of its condition Ready.
+    /// Message of the condition Ready.
     pub message: String,
 }
 
@@ -270,7 +268,7 @@ impl Record {
     }
 }
 
-/// Without the bystanders.
+/// Removes the bystanders.
 fn theirs<K: Resource>(found: Vec<K>) -> Vec<K> {
     found.into_iter().filter(|object| !bystanders::is_one(object)).collect()
 }

@@ -1,8 +1,8 @@
-//! Fault plans: everything that can go wrong between the controller and the API server, one place at a time.
+//! Fault plans: every fault between the controller and the API server, one place at a time.
 //!
-//! The API server is a real one, and so are the Jobs; pods end on a simulated node. Under each controller's client lies a
-//! tower layer ([`layer`](self)) that strikes one call or one event, as the plan says. What is left is compared with what
-//! the undisturbed run leaves. Plans are enumerated from what the undisturbed run did, not drawn.
+//! API server and Jobs are real; pods end on a simulated node. A tower layer ([`layer`](self)) under each controller's
+//! client strikes one call or one event. The end is compared with that of the undisturbed run, whose calls and events
+//! also enumerate the plans; none are random.
 
 mod asked;
 mod bystanders;
@@ -26,4 +26,4 @@ mod tap;
 pub use enumerate::{Seen, plans};
 pub use kill::Struck;
 pub use plan::{Call, Event, NotAPlan, Plan, Scenario, Trouble, UnknownScenario};
-pub use play::{Baseline, Played, Theatre};
+pub use play::{Baseline, Harness, Played};

@@ -1,33 +1,33 @@
-//! A fault plan: one scenario, one trouble, one place. Its text is one line, and that line replays it.
+//! A fault plan: one scenario, one trouble, one place. Its text is one line that replays it.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What the controller is to do while the trouble happens.
+/// The work of the controller while the trouble happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scenario {
-    /// A BackupJob is created and ends with a Backup.
+    /// A BackupJob succeeds.
     Backup,
     /// A BackupJob whose Job fails.
     Failed,
-    /// A RestoreJob of a Backup whose strategy has changed since.
+    /// A RestoreJob of a Backup whose strategy has changed.
     Restore,
-    /// A Backup whose component cleans up is deleted.
+    /// A Backup with a clean-up is deleted.
     Deletion,
-    /// A BackupJob whose strategy takes steps: it makes, waits, runs a pod and deletes.
+    /// A BackupJob in steps: it creates, waits, runs a pod and deletes.
     Steps,
-    /// A BackupJob whose strategy takes steps is deleted midway: what it made is undone.
+    /// A BackupJob in steps is deleted midway, and undoes its work.
     Undo,
-    /// A RestoreJob that ends where data may be gone, and the next one on its target, which is told of it.
+    /// A RestoreJob fails after data may have been lost, and hands its checkpoint over to the next one.
     Inherited,
-    /// A Backup with private data is deleted, and its strategy takes steps to clean up.
+    /// A Backup with private data is deleted, with a clean-up in steps.
     Private,
-    /// A Plan that was not looked at for over an hour: one slot is missed, one fires late.
+    /// A Plan after an outage of over an hour: one slot is missed, one fires late.
     Plan,
 }
 
 impl Scenario {
-    /// All of them.
+    /// All scenarios.
     pub const ALL: [Self; 9] = [
         Self::Backup,
         Self::Failed,
@@ -40,16 +40,16 @@ impl Scenario {
         Self::Plan,
     ];
 
-    /// The one of this word.
+    /// Parses the word of a scenario.
     ///
     /// # Errors
-    /// There is none; the error names all that there are.
+    /// No scenario has this word; the error names all words.
     pub fn named(word: &str) -> Result<Self, UnknownScenario> {
         let known = Self::ALL.into_iter().find(|s| s.word() == word);
         known.ok_or_else(|| UnknownScenario(word.to_owned()))
     }
 
-    /// File of the component that serves its strategy.
+    /// Returns the file of the component that serves its strategy.
     #[must_use]
     pub fn component(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ impl Scenario {
         }
     }
 
-    /// Its word in a plan's line.
+    /// Returns its word in a plan's line.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -76,55 +76,55 @@ impl Scenario {
     }
 }
 
-/// A word that is not a scenario's.
+/// A word of no scenario.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no scenario {0:?}; there are: {names}", names = Scenario::ALL.map(Scenario::word).join(", "))]
 pub struct UnknownScenario(String);
 
-/// One call of the API server, as the controller makes it: which kind of call, and which of its kind.
+/// One call of the API server by the controller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Call {
-    /// Such as `create jobs`, `patch backupjobs/status`, `list pods`.
+    /// Kind of the call, such as `create jobs`, `patch backupjobs/status`, `list pods`.
     pub what: String,
-    /// The first is 1.
+    /// Number within its kind, from 1.
     pub nth: u32,
 }
 
-/// One event of a watch, as it reaches the controller.
+/// One event of a watch of the controller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Event {
-    /// Such as `MODIFIED jobs`.
+    /// Kind of the event, such as `MODIFIED jobs`.
     pub what: String,
-    /// The first is 1.
+    /// Number within its kind, from 1.
     pub nth: u32,
 }
 
-/// What goes wrong.
+/// The trouble of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Trouble {
-    /// Nothing.
+    /// No trouble.
     None,
-    /// The call and as many further ones of its kind as make `times` are answered with a status code, and not done.
+    /// The call, and further ones of its kind up to `times`, are answered with a status code and not carried out.
     Answer {
         /// The call.
         at: Call,
         /// The HTTP status.
         code: u16,
-        /// How many calls.
+        /// Number of calls.
         times: u32,
     },
     /// The connection is cut before the call is sent.
     Unsent {
         /// The call.
         at: Call,
-        /// How many calls.
+        /// Number of calls.
         times: u32,
     },
-    /// The call is done, and its answer is lost.
+    /// The call is carried out, and its answer is lost.
     Lost {
         /// The call.
         at: Call,
-        /// How many calls.
+        /// Number of calls.
         times: u32,
     },
     /// The call is held for a second before it is sent.
@@ -132,19 +132,19 @@ pub enum Trouble {
         /// The call.
         at: Call,
     },
-    /// The call is sent twice; the answer is the second one's.
+    /// The call is sent twice, and the controller gets the second answer.
     Twice {
         /// The call.
         at: Call,
     },
-    /// The controller dies once the call is done, and starts again.
+    /// The controller dies after the call, and starts again.
     Die {
         /// The call.
         at: Call,
-        /// It starts again when the Job has ended, and its first lists are those of the beginning.
+        /// Whether it starts again only when the Job has ended, and its first lists are those of the beginning.
         stale: bool,
     },
-    /// Right before the call, somebody else makes an object of the name that it is about to make.
+    /// Right before the call, an intruder creates an object of the name that the call is about to create.
     Taken {
         /// The call.
         at: Call,
@@ -159,7 +159,7 @@ pub enum Trouble {
         /// The event.
         at: Event,
     },
-    /// The event never arrives, and the watch then ends with 410, so that everything is listed anew.
+    /// The event never arrives, and the watch ends with 410, which forces a new list.
     Gap {
         /// The event.
         at: Event,
@@ -169,7 +169,7 @@ pub enum Trouble {
         /// The event.
         at: Event,
     },
-    /// The event, and what follows it in its watch, comes a second late.
+    /// The event and those after it in its watch come a second late.
     Slow {
         /// The event.
         at: Event,
@@ -177,7 +177,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Its kind, in the words of a plan's line without numbers and place.
+    /// Returns the words of a plan's line for the trouble, without numbers and place.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -198,7 +198,7 @@ impl Trouble {
         }
     }
 
-    /// The call that it strikes; none for one that strikes an event.
+    /// Returns the call that the trouble strikes; none if it strikes an event.
     #[must_use]
     pub fn call(&self) -> Option<&Call> {
         match self {
@@ -220,11 +220,11 @@ impl Trouble {
 /// A fault plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
-    /// What the controller is to do.
+    /// The work of the controller.
     pub scenario: Scenario,
-    /// Whether two controllers do it at once.
+    /// Whether two controllers run at once.
     pub twin: bool,
-    /// What goes wrong.
+    /// The trouble.
     pub trouble: Trouble,
 }
 
@@ -268,7 +268,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// A line that is not a plan.
+/// A line that is no plan.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a fault plan; one looks like: backup | answer 500 x5 | create jobs #1")]
 pub struct NotAPlan(String);

@@ -1,4 +1,4 @@
-//! Plays fault plans, many at once, and says what each of them breaks.
+//! Plays fault plans, many at once, and returns the faults of each.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use backstay::components::registry::Registry;
-use backstay_engine::{Engine, EngineConfig};
+use backstay_engine::Engine;
 use futures::{StreamExt, stream};
 use jiff::SignedDuration;
 use kube::{Api, Client};
@@ -26,7 +26,7 @@ use super::tap::Tap;
 use crate::node;
 use crate::{administrator, controller};
 
-/// Who does everything in the plans.
+/// ServiceAccount of the controllers.
 const ACCOUNT: &str = r#"
 apiVersion: v1
 kind: ServiceAccount
@@ -39,20 +39,20 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-
 subjects: [{kind: ServiceAccount, name: faults, namespace: backstay-system}]
 "#;
 
-/// How long a plan may take to its end.
+/// Limit of a plan.
 pub(super) const TO_THE_END: Duration = Duration::from_secs(90);
-/// How long a controller whose run has ended is waited for to die.
+/// Limit of the wait for the death of a controller whose run has ended.
 const AFTER_THE_END: Duration = Duration::from_secs(2);
-/// How long the watches are waited for before the cue is given all the same.
+/// Limit of the wait for the watches before the cue.
 const TO_WATCH: Duration = Duration::from_secs(3);
-/// How long a controller that has died stays away, where it comes back with stale lists.
+/// How long a dead controller stays away before it returns with stale lists.
 const AWAY: Duration = Duration::from_secs(10);
 
-/// Everything that plans share.
-pub struct Theatre {
+/// The shared setup of plans.
+pub struct Harness {
     pub(super) client: Client,
     pub(super) make: Make,
-    /// What is loaded, by file: loading costs more than all else that a plan does, and no plan is about it.
+    /// Loaded components by file: loading costs more than the rest of a plan, and no plan is about it.
     registries: BTreeMap<&'static str, Registry>,
     /// Folder of the components.
     pub(super) components: PathBuf,
@@ -62,47 +62,41 @@ pub struct Theatre {
     born: u64,
 }
 
-/// The undisturbed run of a scenario: what it leaves, and the places where a plan can strike.
+/// The undisturbed run of a scenario: its end, and the places where a plan can strike.
 pub struct Baseline {
     snapshot: Snapshot,
-    /// Calls and events, each kind with its number.
+    /// Number of calls and events of each kind.
     pub seen: Seen,
-    /// Reads and writes of the API server, without lists, watches, discovery and Events.
+    /// Number of reads and writes, without lists, watches, discovery and Events.
     pub traffic: (usize, usize),
 }
 
-/// What became of a plan.
+/// The result of a plan.
 pub struct Played {
     /// The plan.
     pub plan: Plan,
-    /// What it broke; empty where nothing.
+    /// Its faults; empty if it has none.
     pub broken: Vec<String>,
-    /// Whether the place of its trouble was come by.
+    /// Whether the place of its trouble was reached.
     pub reached: bool,
     snapshot: Snapshot,
     seen: Seen,
     traffic: (usize, usize),
 }
 
-impl Theatre {
-    /// Installs what the plans need in the test cluster, and starts the simulated node. `None` where there is none.
+impl Harness {
+    /// Installs the objects of the plans in the test cluster, and starts the simulated node. `None` if there is no cluster.
     ///
     /// # Panics
-    /// When the cluster refuses what is needed.
+    /// The cluster refuses an object.
     pub async fn open(test: &str) -> Option<Arc<Self>> {
         if !controller::available(test) {
             return None;
         }
         let client = administrator().await.expect("KUBECONFIG leads to a cluster");
-        let code = backstay_testing::target_dir().join("test-code-cache");
-        let engine = Engine::new(EngineConfig {
-            code_cache: Some(code),
-            concurrent_calls: 32,
-            ..EngineConfig::default()
-        });
-        let engine = engine.expect("the engine starts");
+        let engine = controller::engine();
         let components = controller::install(&client, &engine).await;
-        // A client certificate is verified anew with each request, and a token is not.
+        // The API server verifies a client certificate with each request, and caches the check of a token.
         controller::apply(&client, ACCOUNT).await;
         let config = controller::of_service_account(&client, "faults").await;
         let client = Client::try_from(config.clone()).expect("a client");
@@ -137,7 +131,7 @@ impl Theatre {
         }))
     }
 
-    /// The name of a namespace that never was.
+    /// Returns a new name for a namespace.
     pub(super) fn namespace(&self) -> String {
         format!("f{}-{}", self.born, self.plays.fetch_add(1, Ordering::Relaxed))
     }
@@ -145,7 +139,7 @@ impl Theatre {
     /// Plays the scenario undisturbed.
     ///
     /// # Errors
-    /// What it breaks: then no plan of the scenario can be judged.
+    /// The faults of the run: no plan of the scenario can be judged then.
     pub async fn baseline(&self, scenario: Scenario) -> Result<Baseline, Played> {
         let plan = Plan { scenario, twin: false, trouble: Trouble::None };
         let played = self.play(&plan, None).await;
@@ -172,7 +166,7 @@ impl Theatre {
         let dying = matches!(plan.trouble, Trouble::Die { .. });
         let end = tokio::select! {
             end = &mut ends => {
-                // What is done after the end is cut off too: then another one comes, as after any death.
+                // The controller may also die after the end of the run; another one starts then as well.
                 if dying && let Ok(dead) = tokio::time::timeout(AFTER_THE_END, dies(&subjects)).await {
                     subjects[dead] = start();
                 }
@@ -182,7 +176,7 @@ impl Theatre {
                 if matches!(plan.trouble, Trouble::Die { stale: true, .. }) {
                     stage.jobs_ended(AWAY).await;
                 }
-                // The other one, where there are two, lives on.
+                // A second controller lives on.
                 subjects[dead] = start();
                 ends.await
             }
@@ -194,7 +188,7 @@ impl Theatre {
         let snapshot = self.rest(&stage, &judge, || tap.written(), &mut broken).await;
         for (path, made) in intruders {
             if !self.untouched(&path, &made).await {
-                broken.push(format!("what somebody else made was touched: {path}"));
+                broken.push(format!("the intruder's object was changed: {path}"));
             }
         }
         broken.extend(stage.touched(&plan.trouble).await);
@@ -215,8 +209,8 @@ impl Theatre {
         now.is_ok_and(|now| now["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"])
     }
 
-    /// Plays plans, `at_once` at a time, and tells of each that breaks something as it happens. Ends with the first such
-    /// one if only that is wanted.
+    /// Plays plans, `at_once` at a time, and prints the faults of each as they happen. With `first_only`, stops at the first
+    /// plan with faults.
     #[allow(clippy::print_stderr)]
     pub async fn play_all(
         self: &Arc<Self>,
@@ -234,7 +228,7 @@ impl Theatre {
         while let Some(played) = playing.next().await {
             let broken = !played.broken.is_empty();
             if broken {
-                eprintln!("{}", played.told());
+                eprintln!("{}", played.report());
             }
             all.push(played);
             if broken && first_only {
@@ -249,9 +243,9 @@ impl Theatre {
 }
 
 impl Played {
-    /// The plan's line, and what it broke.
+    /// Formats the plan's line and its faults.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn report(&self) -> String {
         let mut text = format!("BROKEN  {}\n", self.plan);
         for line in self.broken.iter().take(12) {
             let _ = writeln!(text, "        {}", &line[..line.floor_char_boundary(1500)]);
@@ -261,12 +255,12 @@ impl Played {
     }
 }
 
-/// Which of them dies.
+/// The controller that dies.
 async fn dies(subjects: &[Subject]) -> usize {
     futures::future::select_all(subjects.iter().map(|subject| Box::pin(subject.dies()))).await.1
 }
 
-/// One component of the folder, loaded by itself: each that is loaded costs every plan a watch.
+/// Loads one component of the folder alone, since each loaded component costs every plan a watch.
 fn only(engine: &Engine, components: &Path, file: &str) -> Registry {
     let folder = components.join("alone").join(file);
     std::fs::create_dir_all(&folder).expect("the folder can be made");
@@ -274,7 +268,7 @@ fn only(engine: &Engine, components: &Path, file: &str) -> Registry {
     controller::load(engine, &folder)
 }
 
-/// How a Backup names the components that the plans use, by kind of strategy.
+/// Returns the pins of the plans' components, by kind of strategy.
 fn pins(engine: &Engine, components: &Path) -> Value {
     let pin = |file: &str| {
         let component = engine.load_file(&components.join(file)).expect("the component loads");

@@ -1,11 +1,11 @@
-//! What the strategies of the scenarios say.
+//! The specs of the scenarios' strategies.
 
 use serde_json::{Value, json};
 
 use super::stage::NODE;
 use crate::node;
 
-/// The spec of a strategy of kind Job. `version` tells a render of now from one of then.
+/// Returns the spec of a strategy of kind Job. `version` distinguishes its revisions.
 pub(super) fn job(version: &str) -> Value {
     json!({"backoffLimit": 0, "template": {
         "metadata": {"annotations": {
@@ -15,7 +15,7 @@ pub(super) fn job(version: &str) -> Value {
             "args": ["{{ .Mode }}", "{{ .Parameters.bucket }}"]}]}}})
 }
 
-/// The same, but its pods fail.
+/// Returns the spec of a strategy of kind Job whose pods fail.
 pub(super) fn failing_job() -> Value {
     let mut spec = job("now");
     let annotations = &mut spec["template"]["metadata"]["annotations"];
@@ -32,8 +32,8 @@ fn until(name: &str, at: &str) -> Value {
     json!({"until": {"object": config_map(name), "at": at, "equals": "yes", "waitSeconds": 3, "watch": "object"}})
 }
 
-/// Makes two ConfigMaps, waits for a third, deletes one of them and one of somebody else's, changes another, runs a pod
-/// meanwhile, and keeps something to itself.
+/// Creates two ConfigMaps, waits for a third, deletes one of them and a foreign one, changes another, runs a pod
+/// meanwhile, and stores private data.
 pub(super) fn steps() -> Value {
     json!({"private": {"password": "hush"}, "backup": [
         {"get": {"object": {"kind": "$application"}}},
@@ -51,24 +51,24 @@ pub(super) fn steps() -> Value {
     ]})
 }
 
-/// Makes a ConfigMap and waits for ever; deletes it when it is to end.
+/// Creates a ConfigMap and waits for ever; deletes it when the run is cancelled.
 pub(super) fn endless() -> Value {
     json!({"backup": [{"create": {"object": config_map("half")}}, until("half", "/data/never")],
         "undo": [{"delete": {"object": config_map("half"), "own": true}}]})
 }
 
-/// A restore that fails where data may be gone.
+/// A restore that fails after data may have been lost.
 pub(super) fn half_way() -> Value {
     json!({"backup": [], "restore": [
         {"stage": "gone"}, {"create": {"object": config_map("half")}}, {"fail": "half way"}]})
 }
 
-/// A restore that has nothing to do.
+/// A restore that succeeds at once.
 pub(super) fn idle() -> Value {
     json!({"backup": [], "restore": []})
 }
 
-/// Deletes what the Backup's run has made.
+/// Deletes the objects of the Backup's run.
 pub(super) fn cleanup() -> Value {
     json!({"backup": [], "cleanup": [{"delete": {"object": config_map("copy"), "own": false}}]})
 }

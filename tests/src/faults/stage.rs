@@ -1,4 +1,4 @@
-//! The stage of one plan: a namespace with what the scenario needs, the cue that starts it, and its end.
+//! The stage of one plan: a namespace with the scenario's objects, its cue, and its end.
 
 use backstay_api::{Backup, BackupJob, Plan, RestoreJob, finalizers};
 use backstay_core::contract::GroupKind;
@@ -32,16 +32,16 @@ fn test_kind(kind: &str) -> GroupKind {
     GroupKind { group: TEST_GROUP.into(), kind: kind.into() }
 }
 
-/// See the module.
+/// The namespace of one plan.
 pub(super) struct Stage {
     pub client: Client,
     pub namespace: String,
     pub scenario: Scenario,
-    /// Where the controller keeps strategy revisions.
+    /// API of the controller's strategy revisions.
     pub revisions: String,
-    /// Uid of the run that made the Backup which is there from the beginning.
+    /// Uid of the run that made the initial Backup.
     pub run_of_then: String,
-    /// Resource versions of class and application, which an administrator may touch, and nobody of ours.
+    /// Resource versions of class and application, which only an administrator may change.
     inputs: Vec<(&'static str, Option<String>)>,
     bystanders: Bystanders,
 }
@@ -55,7 +55,7 @@ fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource
 }
 
 impl Stage {
-    /// Sets it up.
+    /// Creates the namespace and the scenario's objects.
     pub(super) async fn set(
         client: Client,
         namespace: &str,
@@ -71,7 +71,7 @@ impl Stage {
             namespace: namespace.to_owned(),
             scenario,
             revisions: revisions.to_owned(),
-            // A uid that nothing else has.
+            // A uid of no object.
             run_of_then: made.uid().unwrap_or_default(),
             inputs: Vec::new(),
             bystanders,
@@ -112,7 +112,7 @@ impl Stage {
         stage
     }
 
-    /// Whether the strategy of the scenario is one that takes steps.
+    /// Returns whether the scenario's strategy works in steps.
     fn takes_steps(&self) -> bool {
         matches!(self.scenario, Scenario::Steps | Scenario::Undo | Scenario::Inherited | Scenario::Private)
     }
@@ -122,7 +122,7 @@ impl Stage {
             Scenario::Deletion => (TEST_GROUP, "v1", "Scrub", "scrubs", programs::scrub()),
             Scenario::Steps => (TEST_GROUP, "v1", "Steps", "steps", programs::steps()),
             Scenario::Undo => (TEST_GROUP, "v1", "Steps", "steps", programs::endless()),
-            // Their Backups have pinned others.
+            // The Backups of these scenarios pin other strategies.
             Scenario::Inherited | Scenario::Private => (TEST_GROUP, "v1", "Steps", "steps", programs::idle()),
             Scenario::Failed => (GROUP, "v1alpha1", "Job", "jobs", programs::failing_job()),
             Scenario::Backup | Scenario::Restore | Scenario::Plan => {
@@ -164,7 +164,7 @@ impl Stage {
         self.api::<K>().create(&PostParams::default(), &object(value)).await.expect("an object")
     }
 
-    /// A Backup in phase Ready, and the strategy as it was when it was made.
+    /// Creates a Backup in phase Ready, with its strategy revision.
     async fn backup(&self, name: &str, kind: GroupKind, spec: Value, component: &Value) {
         let revision = Revision {
             kind: kind.clone(),
@@ -188,7 +188,7 @@ impl Stage {
         api.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.expect("a status");
     }
 
-    /// A Backup with private data, and a ConfigMap that its run has made.
+    /// Creates a Backup with private data, and a ConfigMap of its run.
     async fn backup_with_private_data(&self, component: &Value) {
         let private = PrivateData {
             namespace: self.namespace.clone(),
@@ -207,14 +207,14 @@ impl Stage {
         api.patch_status("nightly", &PatchParams::default(), &status).await.expect("a status");
     }
 
-    /// What is there before a strategy takes its steps.
+    /// Creates the objects that exist before a run in steps.
     async fn room_for_steps(&self) {
         for name in ["theirs", "old", "flag"] {
             self.create::<ConfigMap>(json!({"metadata": {"name": name}})).await;
         }
     }
 
-    /// The rights of the component that takes them, in this namespace.
+    /// Grants the rights of the component in this namespace.
     async fn rights_for_steps(&self) {
         for role in ["backstay-strategy-steps", "backstay-strategy-steps-purge"] {
             self.create::<RoleBinding>(json!({"metadata": {"name": role},
@@ -224,7 +224,7 @@ impl Stage {
         }
     }
 
-    /// An hourly Plan whose last slot but one is an hour and a bit ago.
+    /// Creates an hourly Plan whose last slot but one is a little over an hour ago.
     async fn plan_not_looked_at(&self) {
         let now = jiff::Timestamp::now();
         let minute = now.as_second() / 60;
@@ -235,7 +235,7 @@ impl Stage {
         };
         let status =
             json!({"status": {"anchor": at(slot - 100), "schedule": cron, "lastSlot": at(slot - 120)}});
-        // Nobody looks at it before it is complete: no controller runs yet.
+        // No controller runs yet, so none sees it incomplete.
         self.create::<Plan>(json!({"metadata": {"name": "hourly"}, "spec": {
             "applicationRef": {"kind": "Redis", "name": "cache"}, "backupClassName": self.namespace,
             "schedule": {"type": "cron", "cron": cron}}}))
@@ -244,7 +244,7 @@ impl Stage {
         api.patch_status("hourly", &PatchParams::default(), &Patch::Merge(status)).await.expect("a status");
     }
 
-    /// Starts what the controller is to do.
+    /// Gives the cue.
     pub(super) async fn cue(&self) {
         match self.scenario {
             Scenario::Backup | Scenario::Failed | Scenario::Steps | Scenario::Undo => {
@@ -261,12 +261,12 @@ impl Stage {
                 let api = self.api::<Backup>();
                 api.delete("nightly", &DeleteParams::background()).await.expect("deletion is accepted");
             }
-            // It has been due for a while.
+            // The slot is overdue already.
             Scenario::Plan => {}
         }
     }
 
-    /// What an administrator does midway: strategy and class say something else, the application is gone.
+    /// Edits strategy and class and deletes the application, as an administrator.
     pub(super) fn meddling(&self) -> Meddling {
         let (classes, applications, namespace) =
             (self.classes(), self.applications(), self.namespace.clone());
@@ -293,7 +293,7 @@ impl Stage {
         })
     }
 
-    /// What was touched that nobody of ours may touch.
+    /// Returns the changed objects that only an administrator may change.
     pub(super) async fn touched(&self, trouble: &Trouble) -> Vec<String> {
         let mut touched = self.bystanders.touched(&self.client, &self.namespace).await;
         if matches!(trouble, Trouble::Meddle { .. }) {

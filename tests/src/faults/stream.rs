@@ -1,4 +1,4 @@
-//! The body of a watch: one event a line, some of which the plan touches.
+//! The body of a watch: one event a line, with the plan's trouble.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::layer::LATE;
 use super::plan::Trouble;
 use super::tap::{Life, Tap};
 
-/// The lines of a watch that are still to come.
+/// The remaining lines of a watch.
 struct Lines {
     chunks: BoxStream<'static, Result<Bytes, BoxError>>,
     buffer: Vec<u8>,
@@ -33,7 +33,7 @@ struct Line {
     type_: String,
 }
 
-/// The watch, with the trouble of the plan.
+/// Returns the watch with the trouble of the plan.
 pub(super) fn troubled(
     body: Body,
     resource: &str,
@@ -56,7 +56,7 @@ pub(super) fn troubled(
 }
 
 impl Lines {
-    /// The next line as the controller gets it; `None` when the watch ends.
+    /// Returns the next line for the controller; `None` when the watch ends.
     async fn next(&mut self) -> Option<Result<Bytes, BoxError>> {
         loop {
             if self.over {
@@ -93,7 +93,7 @@ impl Lines {
         }
     }
 
-    /// The next line as the API server sent it.
+    /// Returns the next line from the API server.
     async fn read(&mut self) -> Option<Result<Bytes, BoxError>> {
         loop {
             if let Some(end) = self.buffer.iter().position(|b| *b == b'\n') {

@@ -1,4 +1,4 @@
-//! One controller under test: in a thread and a runtime of its own, so that it can die at any moment.
+//! One controller under test, in its own thread and runtime, so that it can die at any moment.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -15,25 +15,25 @@ use tower::service_fn;
 use super::layer::FaultLayer;
 use super::tap::{Life, Tap};
 
-/// How soon a controller in trouble looks again at what no event told of; far less than in life, where no test waits.
+/// Recheck interval of the controllers, far shorter than the default, since tests wait for it.
 const RECHECK: Duration = Duration::from_secs(3);
-/// How long a run has to undo what it has begun: longer than the longest trouble.
+/// Undo deadline, longer than the longest trouble.
 const UNDO: SignedDuration = SignedDuration::from_secs(60);
-/// How long a finished Job of a plan stays.
+/// How long a finished Job is kept.
 const JOB_TTL: SignedDuration = SignedDuration::from_hours(1);
 
-/// What every controller of every plan is made of.
+/// The parts of every controller.
 #[derive(Clone)]
 pub(super) struct Make {
     pub config: Config,
     pub run_deadline: SignedDuration,
 }
 
-/// A controller. It dies when this is dropped.
+/// A running controller. Dropping it kills it.
 pub(super) struct Subject(Arc<Life>);
 
 impl Subject {
-    /// Starts one that sees the tap's namespace only, through the tap's trouble.
+    /// Starts a controller that sees only the tap's namespace, with the tap's trouble.
     pub(super) fn start(make: &Make, registry: &Registry, tap: &Arc<Tap>) -> Self {
         let recheck = if tap.is_calm() { Settings::default().recheck } else { RECHECK };
         let life = Arc::new(Life::default());
@@ -47,7 +47,7 @@ impl Subject {
                 .build()
                 .expect("a runtime");
             runtime.block_on(async {
-                // What a call is answered goes to the controller as it is: nothing below the trouble tries again.
+                // Nothing below the trouble retries, so that every answer reaches the controller.
                 let mut config = make.config;
                 config.default_retry = false;
                 let real = Client::try_from(config).expect("a client");
@@ -74,13 +74,13 @@ impl Subject {
                     }
                 }
             });
-            // Whatever it had begun and not finished is cut off here.
+            // This cancels the controller's unfinished work.
             runtime.shutdown_background();
         });
         Self(life)
     }
 
-    /// Waits until the plan has it die.
+    /// Waits until the plan kills the controller.
     pub(super) async fn dies(&self) {
         self.0.ended().await;
     }

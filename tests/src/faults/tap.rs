@@ -1,4 +1,4 @@
-//! What passes between the controllers of a plan and the API server: counted, noted, and troubled as the plan says.
+//! Counts the traffic between the controllers of a plan and the API server, and applies the plan's trouble.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,42 +14,42 @@ use tokio::time::Instant;
 use super::asked::Asked;
 use super::plan::{Call, Event, Trouble};
 
-/// At least so many watches make a controller: those of our own kinds, Jobs, pods, and a kind of strategy.
+/// Fewest watches of a controller: our kinds, Jobs, pods, and a kind of strategy.
 const WATCHES: usize = 8;
-/// What is listed and not watched: what may have to be collected.
+/// Kinds that are listed and not watched, for garbage collection.
 const LISTED_ONCE: [&str; 2] = ["secrets", "controllerrevisions"];
 
-/// Whether one controller is alive.
+/// The life of one controller.
 #[derive(Default)]
 pub(super) struct Life {
     over: AtomicBool,
-    told: Notify,
+    killed: Notify,
 }
 
 impl Life {
-    /// Ends it: from now on nothing passes.
+    /// Kills the controller: from now on nothing passes.
     pub(super) fn end(&self) {
         self.over.store(true, Ordering::SeqCst);
-        self.told.notify_waiters();
+        self.killed.notify_waiters();
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the controller.
     pub(super) async fn ended(&self) {
-        let told = self.told.notified();
-        tokio::pin!(told);
-        told.as_mut().enable();
+        let ended = self.killed.notified();
+        tokio::pin!(ended);
+        ended.as_mut().enable();
         if !self.over.load(Ordering::SeqCst) {
-            told.await;
+            ended.await;
         }
     }
 }
 
-/// What an administrator does midway.
+/// The edits of an administrator.
 pub(super) type Meddling = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// See the module. One for all controllers of a plan, and for all their lives.
+/// The tap of a plan, for all its controllers and their restarts.
 pub(super) struct Tap {
-    /// The one namespace that they see.
+    /// The namespace that the controllers see.
     pub namespace: String,
     trouble: Trouble,
     meddling: Meddling,
@@ -63,15 +63,15 @@ struct Seen {
     events: HashMap<String, u32>,
     /// Calls that the API server answered with success.
     done: Vec<Call>,
-    /// Whether the place of the trouble was come by.
+    /// Whether the place of the trouble was reached.
     reached: bool,
     /// First list of each selection.
     first: HashMap<String, Bytes>,
-    /// Selections whose next list is the first one again.
+    /// Selections whose next list is stale: the first one again.
     stale: BTreeSet<String>,
     watched: BTreeSet<String>,
     intruders: Vec<(String, Value)>,
-    /// When the last write was asked for.
+    /// When a controller last asked for a write.
     written: Option<Instant>,
 }
 
@@ -85,7 +85,7 @@ impl Tap {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a call; the trouble, if this is its place. Events are a courtesy and have no place in a plan's counts.
+    /// Counts a call, except of Events, and returns the trouble if this is its place.
     pub(super) fn called(&self, asked: &Asked) -> Option<(Call, &Trouble)> {
         let mut seen = self.seen();
         let count = seen.calls.entry(asked.what.clone()).or_default();
@@ -106,7 +106,7 @@ impl Tap {
         here.then(|| (Call { what: asked.what.clone(), nth }, &self.trouble))
     }
 
-    /// Notes the API server's own answer.
+    /// Counts a successful answer of the API server.
     pub(super) fn answered(&self, asked: &Asked, status: StatusCode) {
         if status.is_success() || status == StatusCode::NOT_FOUND || status == StatusCode::CONFLICT {
             let mut seen = self.seen();
@@ -116,7 +116,7 @@ impl Tap {
         self.changed.notify_waiters();
     }
 
-    /// Notes an event; the trouble, if this is its place.
+    /// Counts an event, and returns the trouble if this is its place.
     pub(super) fn event(&self, what: &str) -> Option<&Trouble> {
         let mut seen = self.seen();
         let count = seen.events.entry(what.to_owned()).or_default();
@@ -137,7 +137,7 @@ impl Tap {
         self.changed.notify_waiters();
     }
 
-    /// Waits until everything that is listed is watched too.
+    /// Waits until every listed selection is watched.
     pub(super) async fn all_watched(&self) {
         loop {
             let changed = self.changed.notified();
@@ -167,7 +167,7 @@ impl Tap {
     pub(super) fn died(&self, stale: bool) {
         let mut seen = self.seen();
         if stale {
-            // What is listed for once is asked of the API server's store, which is never behind.
+            // A list without a watch reads the API server's store, which is never stale.
             seen.stale = seen.first.keys().filter(|s| seen.watched.contains(*s)).cloned().collect();
         }
     }
@@ -180,37 +180,37 @@ impl Tap {
         self.seen().intruders.push((path, object));
     }
 
-    /// What somebody else made, with its path.
+    /// Returns the intruders' objects, with their paths.
     pub(super) fn intruders(&self) -> Vec<(String, Value)> {
         self.seen().intruders.clone()
     }
 
-    /// When a controller last asked for a write, done or not; Events apart.
+    /// Returns when a controller last asked for a write other than an Event.
     pub(super) fn written(&self) -> Option<Instant> {
         self.seen().written
     }
 
-    /// Whether there is no trouble.
+    /// Returns whether the plan has no trouble.
     pub(super) fn is_calm(&self) -> bool {
         self.trouble == Trouble::None
     }
 
-    /// Whether the place of the trouble was come by.
+    /// Returns whether the place of the trouble was reached.
     pub(super) fn reached(&self) -> bool {
         self.is_calm() || self.seen().reached
     }
 
-    /// The calls so far, each kind with its number.
+    /// Returns the number of calls of each kind.
     pub(super) fn calls(&self) -> BTreeMap<String, u32> {
         self.seen().calls.clone().into_iter().collect()
     }
 
-    /// The events so far, each kind with its number.
+    /// Returns the number of events of each kind.
     pub(super) fn events(&self) -> BTreeMap<String, u32> {
         self.seen().events.clone().into_iter().collect()
     }
 
-    /// Reads and writes that the API server did, but for lists, watches, discovery and Events.
+    /// Returns the number of successful reads and writes, without lists, watches, discovery and Events.
     pub(super) fn traffic(&self) -> (usize, usize) {
         let seen = self.seen();
         let counted = |verbs: &[&str]| {

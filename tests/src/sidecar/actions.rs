@@ -1,4 +1,4 @@
-//! What the sidecar does and remembers.
+//! State and operations of the sidecar.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 use super::http::{Answer, Request};
 use super::{PASSWORD, USER};
 
-/// How an operation ends.
+/// The end of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ends {
-    /// Well, at once.
+    /// Succeeds at once.
     Well,
-    /// Not until the test says so.
+    /// Waits until the test ends it.
     Held,
-    /// With an error of this text.
+    /// Fails with this text.
     InError(String),
-    /// Cancelled by somebody.
+    /// Is cancelled.
     Cancelled,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct State {
     pub(super) next: Ends,
     pub(super) started: Vec<String>,
     pub(super) refused: usize,
-    /// How far its clock is ahead of the one of this machine.
+    /// How far the sidecar's clock is ahead of this machine's.
     pub(super) ahead: SignedDuration,
     actions: Vec<Action>,
     store: BTreeMap<String, Archive>,
@@ -54,7 +54,7 @@ impl Default for State {
 #[derive(Debug)]
 struct Archive {
     created: String,
-    /// None for one that is not whole.
+    /// None for an incomplete archive.
     data: Option<String>,
 }
 
@@ -66,14 +66,14 @@ struct Action {
     finish: String,
     status: &'static str,
     error: String,
-    /// What the database held when it began.
+    /// Content of the database when the operation began.
     data: String,
 }
 
 const IN_PROGRESS: &str = "in progress";
 
 impl State {
-    /// The time by its clock, in the form of the tool: without a zone, and no finer than seconds.
+    /// Returns the time of the sidecar's clock in the tool's form: without a zone, in seconds.
     fn now(&self) -> String {
         (Timestamp::now() + self.ahead).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
@@ -123,12 +123,11 @@ impl State {
         if ends != Ends::Held {
             self.end(ends);
         }
-        let told = json!({"status": "acknowledged", "operation": operation, "backup_name": archive});
-        (200, told.to_string())
+        let answer = json!({"status": "acknowledged", "operation": operation, "backup_name": archive});
+        (200, answer.to_string())
     }
 
-    /// As much of the commands as clients use: `kill NAME` of a command that is not there is on the list ever after, as one
-    /// that failed.
+    /// Runs a command, as far as clients use them. `kill NAME` of an unknown command stays on the list as a failed one.
     fn act(&mut self, body: &str) -> Answer {
         let row: Value = serde_json::from_str(body).unwrap_or_default();
         let command = row["command"].as_str().unwrap_or_default();
@@ -165,7 +164,7 @@ impl State {
         });
     }
 
-    /// Ends what is in progress.
+    /// Ends the operation in progress.
     pub(super) fn end(&mut self, ends: Ends) {
         let now = self.now();
         let Some(action) = self.actions.iter_mut().find(|a| a.status == IN_PROGRESS) else { return };
@@ -178,7 +177,7 @@ impl State {
         };
         let name = action.archive.clone();
         if action.status != "success" {
-            // What the tool has on the data volume by then stays there.
+            // The data that the tool has written to the data volume by then stays.
             if action.operation == "create_remote" {
                 self.local.insert(name);
             }

@@ -1,19 +1,19 @@
-//! As much of HTTP as a client of the sidecar needs.
+//! The part of HTTP that a client of the sidecar needs.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 /// How long a client may take to send a request.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// So long the server looks whether the client has gone.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the server checks whether the client has closed the connection.
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// A request.
 #[derive(Debug, Default)]
 pub(super) struct Request {
     pub(super) method: String,
-    /// Without the query.
+    /// Path without the query.
     pub(super) path: String,
     pub(super) query: String,
     /// The header `Authorization`.
@@ -26,9 +26,9 @@ pub(super) struct Request {
 /// An answer: status and body.
 pub(super) type Answer = (u16, String);
 
-/// Answers one request. A client that closes its side is taken for gone, as Go's server does, and gets no answer.
+/// Answers one request. As with Go's server, a client that closes its side gets no answer.
 pub(super) fn serve(stream: TcpStream, answer: impl FnOnce(&Request) -> Answer) {
-    if stream.set_read_timeout(Some(PATIENCE)).is_err() {
+    if stream.set_read_timeout(Some(TIMEOUT)).is_err() {
         return;
     }
     let mut reader = BufReader::new(&stream);
@@ -44,7 +44,7 @@ pub(super) fn serve(stream: TcpStream, answer: impl FnOnce(&Request) -> Answer) 
     let (status, body) = answer(&request);
     let head =
         format!("HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n");
-    // A client that no longer listens is its own affair.
+    // The client may have closed the connection.
     let _ = (&stream).write_all(format!("{head}{body}").as_bytes());
 }
 

@@ -1,8 +1,8 @@
-//! A stand-in for the HTTP interface of the clickhouse-backup sidecar: what its clients see of it, and its failures.
+//! A stand-in for the HTTP interface of the clickhouse-backup sidecar, with its failures.
 //!
-//! There is no ClickHouse behind it: the database is one text, an archive is what that text was. It is served by threads of
-//! the test's own process, on all addresses; in the test cluster's network pods find it at [`HOST`], and at a port of
-//! which several may be served: a request goes to the one that its header `Host` names.
+//! There is no ClickHouse: the database is one text, and an archive is a copy of it. Threads of the test's process serve
+//! the sidecar on all addresses; pods of the test cluster reach it at [`HOST`]. Several sidecars share a port: a request
+//! goes to the one that its header `Host` names.
 
 mod actions;
 mod http;
@@ -15,11 +15,11 @@ pub use actions::Ends;
 use actions::State;
 use jiff::SignedDuration;
 
-/// Where pods of the test cluster find what is served by a test.
+/// Address of the test's process for pods of the test cluster.
 pub const HOST: &str = "10.99.0.1";
 /// The user of the interface.
 pub const USER: &str = "backup";
-/// Its password.
+/// Password of the user.
 pub const PASSWORD: &str = "a password: with \"quotes\" & %s";
 
 type Served = Arc<Mutex<BTreeMap<String, Arc<Mutex<State>>>>>;
@@ -28,16 +28,16 @@ type Served = Arc<Mutex<BTreeMap<String, Arc<Mutex<State>>>>>;
 #[derive(Clone, Debug)]
 pub struct Sidecar {
     state: Arc<Mutex<State>>,
-    /// All that are served at the port.
+    /// All sidecars at the port.
     served: Served,
     port: u16,
 }
 
 impl Sidecar {
-    /// Starts one that is ready, with an empty store, for requests to a host of this name.
+    /// Starts a ready sidecar with an empty store, for requests to a host of this name.
     ///
     /// # Panics
-    /// When no port can be had.
+    /// No port is free.
     #[must_use]
     pub fn start(host: &str) -> Self {
         let listener = TcpListener::bind("0.0.0.0:0").expect("a port can be had");
@@ -53,7 +53,7 @@ impl Sidecar {
         Self::named(host, served, port)
     }
 
-    /// Another one at the same port, with a database and a store of its own.
+    /// Starts another sidecar at the same port, with its own database and store.
     #[must_use]
     pub fn another(&self, host: &str) -> Self {
         Self::named(host, Arc::clone(&self.served), self.port)
@@ -65,67 +65,67 @@ impl Sidecar {
         Self { state, served, port }
     }
 
-    /// Its port.
+    /// Returns the port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Sets how far its clock is ahead of the one of this machine.
+    /// Sets how far the sidecar's clock is ahead of this machine's.
     pub fn set_ahead(&self, ahead: SignedDuration) {
         lock(&self.state).ahead = ahead;
     }
 
-    /// What the database holds.
+    /// Returns the content of the database.
     #[must_use]
     pub fn data(&self) -> String {
         lock(&self.state).data.clone()
     }
 
-    /// Changes what the database holds.
+    /// Changes the content of the database.
     pub fn write(&self, data: &str) {
         lock(&self.state).data = data.to_owned();
     }
 
-    /// Whether it answers `/backup/status` with 200.
+    /// Sets whether the sidecar answers `/backup/status` with 200.
     pub fn set_ready(&self, ready: bool) {
         lock(&self.state).ready = ready;
     }
 
-    /// How the next operation that is started ends.
+    /// Sets the end of the next operation.
     pub fn next_ends(&self, ends: Ends) {
         lock(&self.state).next = ends;
     }
 
-    /// Ends the operation that is held.
+    /// Ends the operation that waits for the test.
     pub fn end_held(&self, ends: Ends) {
         lock(&self.state).end(ends);
     }
 
-    /// Whether it is at an operation.
+    /// Returns whether an operation is in progress.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         lock(&self.state).is_busy()
     }
 
-    /// Has it do something of its own, held until [`Sidecar::end_held`].
+    /// Starts an operation of the sidecar's own, which waits for [`Sidecar::end_held`].
     pub fn keep_busy(&self) {
         lock(&self.state).keep_busy();
     }
 
-    /// How often it refused to begin an operation because it was at another one.
+    /// Returns how often the sidecar refused an operation because another one was in progress.
     #[must_use]
     pub fn refused(&self) -> usize {
         lock(&self.state).refused
     }
 
-    /// Restarts it: what it was at is lost, and so is its list of actions. The store stays, and of an archive that it was
-    /// writing, where `part` is set, a part.
+    /// Restarts the sidecar: it loses its operation and its list of actions. The store stays, with a part of the archive in
+    /// progress if `part` is set.
     pub fn restart(&self, part: bool) {
         lock(&self.state).restart(part);
     }
 
-    /// Puts an archive of another time, or of another client, into the store.
+    /// Puts a foreign or an old archive into the store.
     pub fn store(&self, archive: &str, data: &str) {
         lock(&self.state).store(archive, data);
     }
@@ -135,25 +135,25 @@ impl Sidecar {
         lock(&self.state).forget_archives();
     }
 
-    /// The archives in the store.
+    /// Returns the archives in the store.
     #[must_use]
     pub fn archives(&self) -> Vec<String> {
         lock(&self.state).archives()
     }
 
-    /// The archives that also lie on the data volume.
+    /// Returns the archives that are also on the data volume.
     #[must_use]
     pub fn local_copies(&self) -> Vec<String> {
         lock(&self.state).local_copies()
     }
 
-    /// The marks of this word that runs have left in the list of actions.
+    /// Returns the marks of this word that runs have put into the list of actions.
     #[must_use]
     pub fn marks(&self, word: &str) -> Vec<String> {
         lock(&self.state).marks(word)
     }
 
-    /// The operations that were started, in order, as `create_remote NAME`; those before a restart too.
+    /// Returns the started operations in order, such as `create_remote NAME`, including those before a restart.
     #[must_use]
     pub fn started(&self) -> Vec<String> {
         lock(&self.state).started.clone()

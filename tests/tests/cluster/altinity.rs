@@ -1,5 +1,5 @@
-//! The Altinity strategy on a real node: the example's script in real pods, which speak to a stand-in of the sidecar. Case
-//! numbers are those of `strategies/altinity/tests/cases.yaml`.
+//! The Altinity strategy on a real node: the example's script in real pods, against a stand-in of the sidecar. Case numbers
+//! are those of `strategies/altinity/tests/cases.yaml`.
 
 mod stage;
 
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use stage::{Stage, no_retry};
 
-/// Uid and kind of the controller of an object.
+/// Returns uid and kind of the controller of an object.
 fn controller(meta: &ObjectMeta) -> (String, String) {
     let owners = meta.owner_references.as_deref().unwrap_or_default();
     let owner = owners.iter().find(|o| o.controller == Some(true)).expect("a controller");
@@ -26,7 +26,7 @@ fn controller(meta: &ObjectMeta) -> (String, String) {
     (owner.kind.clone(), owner.uid.clone())
 }
 
-/// The value of a variable of the client.
+/// Returns the value of a variable of the client.
 fn env(job: &Job, name: &str) -> String {
     let pod = job.spec.as_ref().and_then(|s| s.template.spec.as_ref()).expect("a pod");
     let variable = pod.containers[0].env.iter().flatten().find(|e| e.name == name);
@@ -44,7 +44,7 @@ async fn case_1_and_3_other_kinds_and_other_groups_are_refused_and_nothing_begin
             .class(json!({"apiGroup": application["apiGroup"].as_str().unwrap_or("apps.cozystack.io"),
             "kind": application["kind"]}))
             .await;
-        // The class that counts is the one of when the run begins.
+        // The run uses the class as it is when the run begins.
         stage.backup_of(name, application).await;
         let (reason, message) = stage.world.backup_fails(name).await;
         assert_eq!(reason, "ApplicationMismatch", "{message}");
@@ -101,7 +101,7 @@ async fn case_4_6_and_7_a_backup_is_one_job_of_its_run_and_one_archive_that_its_
     let metadata = backup.spec.driver_metadata.expect("metadata");
     assert_eq!(metadata["altinity.strategy.backups.cozystack.io/parameter/tick"], "1");
     assert_eq!(backup.status.and_then(|s| s.phase).as_deref(), Some("Ready"));
-    // The data is of when the run began, not of when its end was noticed.
+    // `takenAt` is the beginning of the run, not its end.
     assert_eq!(backup.spec.taken_at.0, began.0);
 }
 
@@ -146,7 +146,7 @@ async fn case_11_and_12_a_target_of_which_only_the_name_is_given_is_of_the_kind_
     let pod = serde_json::to_string(&job.spec).expect("JSON");
     assert_eq!(env(&job, "SOURCE"), "events");
     assert!(pod.contains("clickhouse-copy-backup-api-auth"), "{pod}");
-    // The copy's sidecar was asked, and the source's was not.
+    // The pod called the copy's sidecar, not the source's.
     assert_eq!((copy.data().as_str(), copy.started()), ("rows", vec![format!("restore_remote {archive}")]));
     assert_eq!(stage.sidecar.data(), "rows of later");
     assert_eq!(stage.sidecar.started(), [format!("create_remote {archive}")]);
@@ -174,7 +174,7 @@ async fn a_backup_of_the_reference_is_restored_from_the_newest_archive_that_is_n
         ("clickhouse-events-20260101T020000Z", "older"),
         ("clickhouse-events-20260102T020000Z", "right"),
         ("clickhouse-events-20260103T020000Z", "newer"),
-        // Of an application whose name begins like this one's.
+        // An archive of an application with a longer name that begins with this one's.
         ("clickhouse-events-b-20260102T020100Z", "another's"),
         ("clickhouse-events-mine", "made by hand"),
     ] {
@@ -220,8 +220,8 @@ async fn case_20_a_run_that_has_ended_is_not_touched_again_and_nothing_is_projec
     let touch = Patch::Merge(json!({"metadata": {"annotations": {"touched": "yes"}}}));
     w.api::<BackupJob>().patch("first", &Default::default(), &touch).await.expect("it is accepted");
     w.api::<RestoreJob>().patch("back", &Default::default(), &touch).await.expect("it is accepted");
-    // What a controller would have done about it, it has done before it is through with a later run: one of a strategy that
-    // needs no credentials, which would bring the Secret back.
+    // A later run has ended, so the controller has handled the earlier one. It needs no credentials, and so does not
+    // project the Secret again.
     w.strategy(script_spec("true")).await;
     w.class(w.strategy_ref(), json!({})).await;
     w.backup("second").await;
@@ -265,7 +265,7 @@ async fn case_21_credentials_that_are_missing_are_waited_for_and_then_handed_out
     stage.backup("nightly").await;
     let message = w.backup_waits("nightly", "CredentialsProjectionPending").await;
     assert!(message.contains("platform-store not found"), "{message}");
-    // Other runs wait meanwhile, and no longer than they may.
+    // Other runs wait meanwhile, within their limits.
     stage.restore_credentials().await;
     w.backup_succeeds("nightly").await;
     let handed = w.api::<Secret>().get("cozy-backups-creds").await.expect("it is there");
@@ -309,7 +309,7 @@ async fn case_26_a_pod_that_was_killed_midway_is_followed_by_one_that_finds_its_
     assert_eq!(stage.archive("nightly").await, archive);
 }
 
-/// Whatever the sidecar's clock says: far ahead, as in a zone east of UTC, and far behind.
+/// Skews of the sidecar's clock: far ahead, as in a zone east of UTC, and far behind.
 const SKEWS: [(&str, i64); 3] = [("equal", 0), ("ahead", 2), ("behind", -2)];
 
 #[tokio::test]
@@ -326,7 +326,7 @@ async fn a_restore_whose_pod_was_killed_midway_is_not_done_twice_whatever_the_si
         stage.sidecar_until("at the restore", |s| s.is_busy()).await;
         let job = format!("{skew}-restore");
         stage.kill_pod(&job).await;
-        // The second pod finds it in progress in one turn, and ended in the next.
+        // The second pod finds the restore in progress in the first round, and ended in the second.
         if hours > 0 {
             stage.sidecar.end_held(Ends::Well);
         }
@@ -376,7 +376,7 @@ async fn a_restore_that_goes_on_without_its_run_is_joined_by_the_next_one() {
     w.until_gone::<RestoreJob>("left").await;
     w.restore("next", "nightly").await;
     stage.sidecar_until("joined", |s| s.marks("join").len() == 1).await;
-    // Also for its second pod it is the run's own.
+    // The run's second pod recognises it as the run's own too.
     stage.kill_pod("next-restore").await;
     stage.sidecar.end_held(Ends::Well);
     let (phase, _, message) = w.restore_ends("next").await;
@@ -439,7 +439,7 @@ async fn an_operation_that_somebody_cancels_ends_the_run() {
 #[tokio::test]
 async fn a_sidecar_that_restarts_midway_ends_the_run_soon_and_a_part_of_an_archive_is_told() {
     let Some(stage) = Stage::with("altrestart", no_retry).await else { return };
-    for (name, part, told) in [
+    for (name, part, expected) in [
         ("nothing", false, "it was restarted; create a new run"),
         ("part", true, "is in the store, but broken: delete it there"),
     ] {
@@ -448,7 +448,7 @@ async fn a_sidecar_that_restarts_midway_ends_the_run_soon_and_a_part_of_an_archi
         stage.sidecar_until("at the archive", |s| s.is_busy()).await;
         stage.sidecar.restart(part);
         let (_, message) = stage.world.backup_fails(name).await;
-        assert!(message.contains(told), "{message}");
+        assert!(message.contains(expected), "{message}");
         assert!(stage.world.api::<Backup>().get_opt(name).await.expect("an answer").is_none());
     }
 }
@@ -458,7 +458,7 @@ async fn a_sidecar_that_is_never_ready_ends_the_run_and_is_told_with_a_remedy() 
     let Some(stage) = Stage::with("altnever", no_retry).await else { return };
     stage.sidecar.set_ready(false);
     stage.backup("nightly").await;
-    // 25 looks take their time.
+    // The client polls 25 times.
     let (_, message) = stage.world.backup_fails_within(Duration::from_secs(120), "nightly").await;
     assert!(message.contains("is not ready after") && message.contains("spec.backup.enabled"), "{message}");
     assert_eq!(stage.sidecar.started(), Vec::<String>::new());
@@ -511,7 +511,7 @@ async fn case_9_other_conditions_of_a_job_do_not_end_a_run() {
     stage.sidecar.next_ends(Ends::Held);
     stage.backup("nightly").await;
     stage.sidecar_until("at the archive", |s| s.is_busy()).await;
-    // A suspended Job has a condition that is true, and once it goes on the same one, that is not.
+    // A suspended Job has a condition that is True, and False once the Job goes on.
     for (suspended, status) in [(true, "True"), (false, "False")] {
         let suspend = Patch::Merge(json!({"spec": {"suspend": suspended}}));
         w.api::<Job>().patch("nightly-backup", &Default::default(), &suspend).await.expect("it is accepted");
@@ -520,7 +520,7 @@ async fn case_9_other_conditions_of_a_job_do_not_end_a_run() {
             conditions.into_iter().any(|c| c.type_ == "Suspended" && c.status == status)
         })
         .await;
-        // By the time that a later run has ended, the Job's condition has been seen.
+        // A later run has ended, so the controller has seen the Job's condition.
         let name = format!("later-{suspended}");
         w.class(w.strategy_ref(), json!({})).await;
         w.strategy(script_spec("true")).await;
@@ -552,7 +552,7 @@ async fn case_25_a_run_out_of_time_takes_its_job_along_and_leaves_a_later_namesa
     stage.sidecar.next_ends(Ends::Held);
     stage.backup("nightly").await;
     stage.sidecar_until("at the archive", |s| s.is_busy()).await;
-    // The Job's own deadline, by which Kubernetes would end it, is far away: it is for the run to stop it.
+    // The Job's own deadline is far away, so the controller has to stop it.
     let later = Patch::Merge(json!({"spec": {"activeDeadlineSeconds": 3600}}));
     w.api::<Job>().patch("nightly-backup", &Default::default(), &later).await.expect("it is accepted");
     let patience = Duration::try_from(RUN_DEADLINE).expect("positive") + Duration::from_secs(90);

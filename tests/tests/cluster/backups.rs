@@ -78,9 +78,9 @@ async fn a_clean_up_that_fails_does_not_tell_the_secret_key_that_its_pod_printed
     w.delete::<Backup>("nightly").await;
     let note = w.event("nightly", "CleanupFailed").await;
     assert!(note.contains("[credential withheld]") && !note.contains("platform's key"), "{note}");
-    let said =
+    let message =
         serde_json::to_string(&w.get_backup("nightly").await.status.map(|s| s.conditions)).expect("JSON");
-    assert!(said.contains("[credential withheld]") && !said.contains("platform's key"), "{said}");
+    assert!(message.contains("[credential withheld]") && !message.contains("platform's key"), "{message}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
-//! Every row of the table of bad inputs, made to happen, each in a world of its own.
+//! Plays every row of the table of bad inputs, each in its own world.
 //!
-//! All rows run, several at a time, even if one fails; a line for each goes to standard error, the full messages to
-//! `backstay-tests-bad-inputs.txt` beside the controller's log. `BACKSTAY_BAD_INPUTS=id,id` runs these rows alone.
+//! All rows run, several at a time, even if one fails. Each prints a line to standard error; the full messages go to
+//! `backstay-tests-bad-inputs.txt` beside the controller's log. `BACKSTAY_BAD_INPUTS=id,id` plays only these rows.
 
 mod check;
 mod objects;
@@ -24,19 +24,19 @@ use tokio::task::JoinSet;
 
 use stage::Stage;
 
-/// Rows at a time: they wait for the cluster more than they work, but other tests run beside them.
+/// Rows at a time. They mostly wait for the cluster, but other tests run beside them.
 const AT_ONCE: usize = 8;
 
-/// What became of a row.
+/// The result of a row.
 struct Ended {
     id: String,
-    /// Phase, reason and message, as seen last of what the row is about.
+    /// Phase, reason and message that the row's object had last.
     seen: Seen,
     took: Duration,
     result: Result<(), String>,
 }
 
-/// What an object said of itself.
+/// Phase, reason and message of an object.
 #[derive(Clone, Default)]
 struct Seen {
     phase: String,
@@ -54,7 +54,7 @@ async fn bad_inputs_end_as_the_table_says_and_disturb_nothing_else() {
     let witness = tokio::spawn(undisturbed(witness, over.clone()));
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut rows = JoinSet::new();
-    // The slowest first, so that the last one does not run alone.
+    // The slowest rows come first, so that none runs alone at the end.
     let mut order: Vec<Row> = table.rows.into_iter().filter(|row| wanted(&row.id)).collect();
     order.sort_by_key(|row| std::cmp::Reverse(row.within));
     for row in order {
@@ -77,7 +77,7 @@ async fn bad_inputs_end_as_the_table_says_and_disturb_nothing_else() {
                 ended.seen.reason,
                 ended.took.as_secs_f64()
             );
-            // Not by a macro: what a test prints by one is shown only when it fails.
+            // A macro would print only if the test fails.
             let _ = writeln!(std::io::stderr(), "{line}");
             let _ = writeln!(lines, "{line}\n     {}", ended.seen.message);
             if let Err(why) = ended.result {
@@ -93,7 +93,7 @@ async fn bad_inputs_end_as_the_table_says_and_disturb_nothing_else() {
     assert!(broken.is_empty(), "{} of {count} rows are broken:\n\n{}", broken.len(), broken.join("\n\n"));
 }
 
-/// Backups of a world in which nothing is wrong, one after the other for as long as bad inputs happen elsewhere.
+/// Makes Backups in a sound world, one after another while the bad rows play elsewhere; returns their number.
 async fn undisturbed(w: World, over: Arc<AtomicBool>) -> usize {
     w.script("sleep 5").await;
     let mut made = 0;
@@ -111,7 +111,7 @@ async fn in_turn(turns: Arc<Semaphore>, row: Row) -> Vec<Ended> {
     let _turn = turns.acquire_owned().await.expect("it is never closed");
     let id = row.id.clone();
     let begun = Instant::now();
-    // In a task of its own: what panics in it is the end of this row and of no other.
+    // In its own task, so that a panic ends this row only.
     let ended = tokio::spawn(happens(row)).await.unwrap_or_else(|panic| {
         let result = Err(format!("panicked: {panic}"));
         Ended { id, seen: Seen::default(), took: begun.elapsed(), result }
@@ -153,17 +153,17 @@ fn name_of(action: &Action) -> String {
 
 fn name_of_check(check: &Check) -> String {
     match check {
-        Check::Told(told) => format!("told of {}/{}", told.of.kind, told.of.name),
+        Check::Content(content) => format!("content of {}/{}", content.of.kind, content.of.name),
         other => word(&format!("{other:?}")),
     }
 }
 
-/// The name of an enum's variant, from its debug form.
+/// Returns the name of an enum's variant, from its debug form.
 fn word(text: &str) -> String {
     text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_lowercase()
 }
 
-/// A Plan for each bad schedule: it says what is wrong, and nothing fires.
+/// Creates a Plan for each invalid schedule, and checks that its message is right and nothing fires.
 async fn plans(rows: Vec<ScheduleRow>) -> Vec<Ended> {
     let w = World::new("bad-schedules").await.expect("the cluster was there before");
     let begun = Instant::now();
@@ -174,7 +174,7 @@ async fn plans(rows: Vec<ScheduleRow>) -> Vec<Ended> {
     let mut ended = Vec::new();
     for row in rows {
         let plan: Plan = w
-            .until(&row.id, "told to be invalid", |plan: &Plan| {
+            .until(&row.id, "marked as invalid", |plan: &Plan| {
                 plan.status
                     .iter()
                     .flat_map(|s| &s.conditions)

@@ -1,5 +1,5 @@
-//! Ends of runs that could be lost: a clean-up whose last call fails, a restore that is deleted midway, a run whose component
-//! is gone.
+//! Ends of runs that could be lost: a clean-up whose last call fails, a restore that is deleted midway, a run whose
+//! component is no longer loaded.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::steps::{
     cleanup_says, config_map, records, restore_waits, rewrite_of, until_no_record, world, world_of,
 };
 
-/// Refuses that our finalizer is taken off Backups of this world.
+/// Denies the removal of our finalizer from Backups of this world.
 async fn hold_finalizers(w: &World) {
     let policy = json!({"metadata": {"name": w.namespace}, "spec": {"failurePolicy": "Fail",
         "matchConstraints": {"resourceRules": [{"apiGroups": ["backups.cozystack.io"], "apiVersions": ["v1alpha1"],
@@ -38,7 +38,7 @@ async fn hold_finalizers(w: &World) {
         .create(&params, &serde_json::from_value(binding).expect("a binding"))
         .await
         .expect("it is accepted");
-    // It is in force some time after it was accepted.
+    // The policy is in force some time after it was accepted.
     let none = Patch::Merge(json!({"metadata": {"finalizers": null}}));
     let params = PatchParams { dry_run: true, ..PatchParams::default() };
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
@@ -65,7 +65,7 @@ async fn a_backup_whose_finalizer_could_not_be_taken_off_is_cleaned_up_after_onc
     hold_finalizers(&w).await;
     w.delete::<Backup>("b").await;
     cleanup_says(&w, "b", "CleanupFailed").await;
-    // What it needs for another attempt is still there.
+    // The records for another attempt still exist.
     assert_eq!(records(&w, "private", &run).await, [format!("private-{run}")]);
     release_finalizers(&w).await;
     let gone = await_condition(w.api::<Backup>(), "b", |b: Option<&Backup>| b.is_none());
@@ -88,7 +88,7 @@ async fn a_restore_deleted_where_data_may_be_gone_leaves_its_checkpoint_though_i
     assert_eq!(records(&w, "kept", &first).await.len(), 1);
     until_no_record(&w, &format!("checkpoint-{first}")).await;
 
-    // Another Backup, whose pinned strategy ends well: it is told, and what was left is settled.
+    // Another Backup, whose pinned strategy succeeds: the restore gets the handover, which is then deleted.
     rewrite_of(
         "Keep",
         &w,
@@ -99,15 +99,15 @@ async fn a_restore_deleted_where_data_may_be_gone_leaves_its_checkpoint_though_i
     w.backup_succeeds("c").await;
     let second = w.restore("r2", "c").await.metadata.uid.expect("a uid");
     assert_eq!(w.restore_ends("r2").await.0, "Succeeded");
-    let told =
+    let conditions =
         w.api::<RestoreJob>().get("r2").await.expect("it is there").status.expect("a status").conditions;
-    assert!(told.iter().any(|c| c.type_ == "Seen" && c.message.contains(&first)), "{told:?}");
+    assert!(conditions.iter().any(|c| c.type_ == "Seen" && c.message.contains(&first)), "{conditions:?}");
     assert_eq!(records(&w, "kept", &first).await, Vec::<String>::new());
     assert_eq!(records(&w, "kept", &second).await, Vec::<String>::new());
     w.until::<RestoreJob>("r2", "free to go", |j| j.finalizers().is_empty()).await;
 }
 
-/// Makes a run that waits for its class one that has begun with a strategy whose component is not loaded.
+/// Turns a run that waits for its class into one that has begun with a component that is not loaded.
 async fn begin(w: &World, name: &str, deadline: &str) {
     w.backup(name).await;
     w.backup_waits(name, "BackupClassNotFound").await;
@@ -131,7 +131,7 @@ async fn a_run_that_has_begun_does_not_wait_for_its_component_for_ever() {
     assert!(message.contains("ComponentMissing"), "{message}");
 }
 
-/// What the tests take for the platform's secret key.
+/// The platform's secret key in the tests.
 const KEY: &str = "the platform's key";
 
 fn tells(value: &Value) -> bool {

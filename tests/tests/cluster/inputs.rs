@@ -1,4 +1,4 @@
-//! Inputs are settled once: R6.
+//! The inputs of a run are resolved once: R6.
 
 use backstay_api::{Backup, BackupClass, BackupJob};
 use backstay_tests::{World, script_spec};
@@ -18,7 +18,7 @@ async fn r6_after_the_job_exists_nothing_but_the_job_decides() {
     w.class(w.strategy_ref(), json!({"bucket": "then"})).await;
     w.backup("nightly").await;
     w.until("nightly", "running its Job", begun).await;
-    // Everything at once: edited, then deleted.
+    // All inputs are edited, then deleted.
     w.class(
         json!({"apiGroup": "foreign.example.org", "kind": "Other", "name": "x"}),
         json!({"bucket": "now"}),

@@ -1,4 +1,4 @@
-//! Whose Job is it, and what happens to it: R2, R4, R5, F3, F10, F11.
+//! Ownership and content of Jobs: R2, R4, R5, F3, F10, F11.
 
 use backstay_api::BackupJob;
 use backstay_tests::{World, ready};
@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-/// A Job that looks exactly like a finished one of run `name`, and that no Job controller touches.
+/// Creates a Job that looks like a finished one of run `name`, and that no Job controller touches.
 async fn seed_complete_job(w: &World, name: &str, owners: Value) -> Job {
     let job: Job = w
         .create(json!({"metadata": {"name": format!("{name}-backup"), "ownerReferences": owners, "labels": {
@@ -25,7 +25,7 @@ async fn seed_complete_job(w: &World, name: &str, owners: Value) -> Job {
     let patch = kube::api::Patch::Merge(status);
     match w.api::<Job>().patch_status(&job.name_any(), &Default::default(), &patch).await {
         Ok(job) => job,
-        // Garbage collection was faster, since its owner is nowhere.
+        // The garbage collector was faster, since the owner does not exist.
         Err(kube::Error::Api(status)) if status.is_not_found() => job,
         Err(error) => panic!("no status: {error}"),
     }
@@ -42,7 +42,7 @@ async fn r2_a_complete_job_of_an_earlier_run_of_that_name_is_waited_for_and_not_
         .await;
     w.script("true").await;
     w.backup("nightly").await;
-    // Garbage collection takes the old Job away sooner or later; its end is never this run's.
+    // The garbage collector deletes the old Job at some time; its end is never this run's.
     let done = w.backup_succeeds("nightly").await;
     let record = done
         .status

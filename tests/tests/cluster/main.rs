@@ -1,5 +1,5 @@
-//! The host's rules, on a real API server with a real node: one test a rule, named after it (R and F: the case numbers of
-//! the lifecycle contract).
+//! The controller's rules, on a real API server with a real node. Test names begin with the rule's code (R and F: codes of
+//! docs/rules.md).
 
 mod altinity;
 mod backups;

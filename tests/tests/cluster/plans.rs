@@ -1,4 +1,4 @@
-//! Plans: R1, F1, F2, F4, F5. The rules of slots themselves are tested without a cluster, in `backstay-core`.
+//! Plans: R1, F1, F2, F4, F5. `backstay-core` tests the rules of slots without a cluster.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use kube::ResourceExt;
 use kube::api::Patch;
 use serde_json::json;
 
-/// A slot is at most a minute away; then the run has to be made and recorded.
+/// Limit of the wait for a slot, which is at most a minute away, and for its run.
 const NEXT_SLOT: Duration = Duration::from_secs(100);
 
 async fn invalid(w: &World, name: &str, cron: &str) -> String {
     w.plan(name, cron, json!({})).await;
     let plan: Plan = w
-        .until(name, "told to be invalid", |p: &Plan| {
+        .until(name, "marked as invalid", |p: &Plan| {
             let conditions = p.status.iter().flat_map(|s| &s.conditions);
             conditions.into_iter().any(|c| c.type_ == "Error" && c.status == "True")
         })

@@ -1,4 +1,4 @@
-//! Pods that steps of a run ask for, from their beginning to what becomes of them.
+//! Pod runs of runs in steps.
 
 use backstay_api::{Backup, BackupJob};
 use k8s_openapi::api::batch::v1::Job;

@@ -1,4 +1,4 @@
-//! The program itself: probes, metrics, and how it stops.
+//! The program: probes, metrics, and its shutdown.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use backstay_tests::World;
 
-/// Ends the program, whatever a test does.
+/// Kills the program at the end of a test, even if the test panics.
 struct Program(Child);
 
 impl Drop for Program {
@@ -17,7 +17,7 @@ impl Drop for Program {
     }
 }
 
-/// One GET; `None` while nobody listens.
+/// Sends one GET; `None` while nobody listens.
 fn get(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
@@ -30,10 +30,10 @@ fn get(address: SocketAddr, path: &str) -> Option<String> {
 async fn it_serves_probes_and_metrics_and_stops_gracefully_when_told() {
     let Some(_world) = World::new("program").await else { return };
     let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
-    // A folder without components: this one leaves all runs to the controller of the other tests.
+    // Without components the program leaves all runs to the controller of the other tests.
     let folder = std::env::temp_dir().join(format!("backstay-tests-empty-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("the folder can be made");
-    // target/debug/deps/cluster-… is this test; the program is two levels up.
+    // This test is target/debug/deps/cluster-…; the program is two levels up.
     let program =
         std::env::current_exe().expect("this test").parent().expect("deps").with_file_name("backstay");
     let mut program = Program(

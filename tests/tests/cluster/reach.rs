@@ -1,5 +1,5 @@
-//! What a guest reaches on a real API server and what it does not: guards, marks, Secrets, preconditions, several actions in
-//! one act.
+//! Bounds of a component on a real API server: guards, ownership labels, Secrets, preconditions, several actions in one
+//! act.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -38,15 +38,18 @@ async fn what_a_guard_hides_is_neither_patched_nor_purged_though_it_was_read_liv
             w.create(json!({"metadata": {"name": name}, "spec": {"podSelector": {}}})).await;
     }
     w.backup("b").await;
-    let told = seen(&w, "b").await;
-    assert_eq!((&told[0]["object"]["name"], &told[1]["refused"]), (&json!("other"), &json!("NotFound")));
-    assert_eq!(told[2]["done"]["labels"], json!({"a": "b"}));
-    assert_eq!(told[4]["done"], Value::Null);
+    let answers = seen(&w, "b").await;
+    assert_eq!(
+        (&answers[0]["object"]["name"], &answers[1]["refused"]),
+        (&json!("other"), &json!("NotFound"))
+    );
+    assert_eq!(answers[2]["done"]["labels"], json!({"a": "b"}));
+    assert_eq!(answers[4]["done"], Value::Null);
     assert!(w.api::<NetworkPolicy>().get_opt("cache-1").await.unwrap().is_none());
-    assert!(refused(&told[5]).contains("is not this run's"), "{}", told[5]);
-    assert_eq!(told[6]["refused"], "NotTried");
+    assert!(refused(&answers[5]).contains("is not this run's"), "{}", answers[5]);
+    assert_eq!(answers[6]["refused"], "NotTried");
 
-    // Read live by an access without guards, and purged by one with them.
+    // One access without guards reads it live, another with guards purges it.
     let uid = w.api::<NetworkPolicy>().get("other").await.unwrap().metadata.uid;
     let delete = json!({"delete": {"object": policy("other"), "uid": uid}});
     rewrite(&w, json!({"backup": [{"get": {"object": policy("other"), "live": true}}, delete]})).await;
@@ -73,10 +76,10 @@ async fn the_content_of_a_secret_comes_back_from_no_write() {
     let _: Secret =
         w.create(json!({"metadata": {"name": "theirs"}, "stringData": {"password": "hush"}})).await;
     w.backup("b").await;
-    let told = seen(&w, "b").await;
-    assert!(refused(&told[0]).starts_with("AlreadyExists"), "{}", told[0]);
-    assert_eq!((&told[1]["done"]["name"], &told[2]["done"]["name"]), (&json!("theirs"), &json!("own")));
-    let all = format!("{told:?}");
+    let answers = seen(&w, "b").await;
+    assert!(refused(&answers[0]).starts_with("AlreadyExists"), "{}", answers[0]);
+    assert_eq!((&answers[1]["done"]["name"], &answers[2]["done"]["name"]), (&json!("theirs"), &json!("own")));
+    let all = format!("{answers:?}");
     assert!(!all.contains("aHVzaA==") && !all.contains("password"), "{all}");
 }
 
@@ -105,29 +108,32 @@ async fn several_actions_are_done_in_order_and_none_after_the_first_that_fails()
         return;
     };
     make(&w, "theirs", json!({"a": "0"})).await;
-    // Over 1 MiB as text, though not as bytes.
+    // As JSON, with each quote escaped, larger than 1 MiB.
     let large = "\"".repeat(600 * 1024);
     let _: ConfigMap = w
         .create(json!({"metadata": {"name": "large", "labels": {"of": "this"}}, "data": {"a": large}}))
         .await;
     w.backup("b").await;
-    let told = seen(&w, "b").await;
+    let answers = seen(&w, "b").await;
     assert_eq!(
-        (&told[0]["done"]["data"], &told[1]["done"]["data"]),
+        (&answers[0]["done"]["data"], &answers[1]["done"]["data"]),
         (&json!({"a": "1"}), &json!({"a": "2"}))
     );
-    assert!(refused(&told[2]).starts_with("Conflict"), "{}", told[2]);
-    assert_eq!(told[3]["refused"], "NotTried");
+    assert!(refused(&answers[2]).starts_with("Conflict"), "{}", answers[2]);
+    assert_eq!(answers[3]["refused"], "NotTried");
     for i in [4, 5] {
-        assert!(refused(&told[i]).starts_with("Conflict"), "{}", told[i]);
+        assert!(refused(&answers[i]).starts_with("Conflict"), "{}", answers[i]);
     }
-    assert_eq!(told[6]["object"]["data"], json!({"a": "0"}));
-    assert_eq!((&told[7]["refused"], &told[8]["done"]), (&json!("NotFound"), &Value::Null));
-    // In the foreground it goes when Kubernetes has looked at what depends on it.
-    assert!(told[9]["error"] == "NotFound" || told[9]["object"]["name"] == "one", "{}", told[9]);
+    assert_eq!(answers[6]["object"]["data"], json!({"a": "0"}));
+    assert_eq!((&answers[7]["refused"], &answers[8]["done"]), (&json!("NotFound"), &Value::Null));
+    // A deletion in the foreground ends once Kubernetes has deleted the dependents.
+    assert!(answers[9]["error"] == "NotFound" || answers[9]["object"]["name"] == "one", "{}", answers[9]);
     w.until_gone::<ConfigMap>("one").await;
-    assert_eq!((&told[10]["error"], &told[11]["object"]["name"]), (&json!("TooLarge"), &json!("large")));
-    let item = &told[12]["items"][0];
+    assert_eq!(
+        (&answers[10]["error"], &answers[11]["object"]["name"]),
+        (&json!("TooLarge"), &json!("large"))
+    );
+    let item = &answers[12]["items"][0];
     assert_eq!((&item["metadata"]["labels"], &item["data"]), (&json!({"of": "this"}), &Value::Null));
     assert!(w.api::<ConfigMap>().get_opt("two").await.unwrap().is_none());
     w.api::<ConfigMap>().delete("large", &DeleteParams::default()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Restores: R9, F17, and what a restore needs.
+//! Restores: R9, F17, and the needs of a restore.
 
 use backstay_api::{Backup, ComponentPin, RestoreJob};
 use backstay_tests::{World, script_spec};
@@ -16,7 +16,7 @@ fn pinned(job: &RestoreJob) -> (String, String) {
     found.map(|c| (c.status.clone(), c.reason.clone())).unwrap_or_default()
 }
 
-/// A Backup in the form of the Go implementation: no component, no revision, the phase given.
+/// Creates a Backup in the form of the Go implementation: without component and revision, in this phase.
 async fn plain_backup(w: &World, name: &str, phase: Option<&str>) -> Backup {
     let backup: Backup = w
         .create(json!({"metadata": {"name": name}, "spec": {

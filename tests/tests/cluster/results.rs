@@ -1,4 +1,4 @@
-//! What a finished Job means: R3, R7, R10, and the causes of failure.
+//! Results of finished Jobs: R3, R7, R10, and the causes of failure.
 
 use backstay_api::{Backup, BackupJob};
 use backstay_tests::{World, ready, script_spec};
@@ -41,7 +41,7 @@ async fn r3_a_namesake_backup_is_left_alone_and_the_run_gets_another_name() {
 #[tokio::test]
 async fn r7_a_backup_created_without_status_before_a_crash_gets_its_status_and_stays_one() {
     let Some(w) = World::new("r7").await else { return };
-    // The class is missing, so the run waits; what a crash between create and status write leaves is made by hand.
+    // The run waits for its missing class, while the test creates the Backup as after a crash before the status write.
     let run = w.backup("nightly").await;
     w.backup_waits("nightly", "BackupClassNotFound").await;
     let half: Backup = w
@@ -139,7 +139,7 @@ async fn a_job_out_of_memory_is_told_as_such() {
     let Some(w) = World::new("fail2").await else { return };
     let mut spec = script_spec("head -c 200000000 /dev/zero | tail -c 200000000 | wc -c");
     spec["template"]["spec"]["containers"][0]["resources"] = json!({"limits": {"memory": "16Mi"}});
-    // The shell is what the kernel kills, so that the container itself ends by it.
+    // The kernel kills the shell itself, so that the container ends.
     spec["template"]["spec"]["containers"][0]["command"] =
         json!(["/bin/sh", "-euc", "exec tail -c 200000000 /dev/zero"]);
     w.strategy(spec).await;

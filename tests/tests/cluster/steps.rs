@@ -1,5 +1,5 @@
-//! The contract's resource world on a real API server: each item of it, by the guest `tests/guests/steps`, whose strategy
-//! is a program.
+//! Runs in steps on a real API server: each item of the contract, by the guest `tests/guests/steps`, whose strategy is a
+//! program.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-/// A world whose class leads to a program.
+/// Makes a world whose strategy, of kind Steps, is a program.
 pub(crate) async fn world(test: &str, program: Value) -> Option<World> {
     world_of("Steps", test, program).await
 }
 
-/// The same for another kind of the same guest.
+/// Makes a world whose strategy, of this kind of the guest, is a program.
 pub(crate) async fn world_of(kind: &str, test: &str, program: Value) -> Option<World> {
     let w = World::new(test).await?;
     rewrite_of(kind, &w, program).await;
@@ -25,12 +25,12 @@ pub(crate) async fn world_of(kind: &str, test: &str, program: Value) -> Option<W
     Some(w)
 }
 
-/// Another program from now on.
+/// Replaces the program of kind Steps.
 pub(crate) async fn rewrite(w: &World, program: Value) {
     rewrite_of("Steps", w, program).await;
 }
 
-/// The same for another kind of the same guest.
+/// Replaces the program of this kind of the guest.
 pub(crate) async fn rewrite_of(kind: &str, w: &World, program: Value) {
     let gvk = GroupVersionKind::gvk("test.backstay.dev", "v1", kind);
     let plural = if kind == "Keep" { "keeps" } else { "steps" };
@@ -50,15 +50,15 @@ pub(crate) async fn make(w: &World, name: &str, data: Value) -> ConfigMap {
     w.create(json!({"metadata": {"name": name}, "data": data})).await
 }
 
-/// What the guest has seen in a backup that succeeded.
+/// Returns the observations of the guest in a succeeded backup.
 pub(crate) async fn seen(w: &World, backup: &str) -> Vec<Value> {
     w.backup_succeeds(backup).await;
     let status = w.get_backup(backup).await.status.expect("a status");
-    let resources = status.underlying_resources.expect("what the guest has seen");
+    let resources = status.underlying_resources.expect("the guest's observations");
     resources["seen"].as_array().expect("a list").clone()
 }
 
-/// Runs a backup program; returns what its guest has seen.
+/// Runs a backup program; returns the guest's observations.
 async fn backup(test: &str, program: Value) -> Option<(World, Vec<Value>)> {
     let w = world(test, json!({ "backup": program })).await?;
     w.backup("b").await;
@@ -73,7 +73,7 @@ pub(crate) async fn records(w: &World, what: &str, run_uid: &str) -> Vec<String>
     list.items.iter().map(ResourceExt::name_any).collect()
 }
 
-/// Waits until a record is gone: it goes after the object that it is about.
+/// Waits until a record is deleted, which follows the deletion of its object.
 pub(crate) async fn until_no_record(w: &World, name: &str) {
     let api: Api<Secret> = Api::namespaced(w.client.clone(), "backstay-system");
     let gone = kube::runtime::wait::await_condition(api, name, |s: Option<&Secret>| s.is_none());
@@ -81,7 +81,7 @@ pub(crate) async fn until_no_record(w: &World, name: &str) {
     outcome.unwrap_or_else(|_| panic!("{name} is not gone in time")).expect("a watch");
 }
 
-/// Waits until a restore waits for a reason.
+/// Waits until a restore is blocked for a reason.
 pub(crate) async fn restore_waits(w: &World, name: &str, reason: &str) {
     w.until::<RestoreJob>(name, &format!("waiting with {reason}"), |j| {
         j.status.as_ref().is_some_and(|s| ready(&s.conditions).1 == reason)
@@ -89,7 +89,7 @@ pub(crate) async fn restore_waits(w: &World, name: &str, reason: &str) {
     .await;
 }
 
-/// Waits until a Backup says this of its clean-up.
+/// Waits until the clean-up of a Backup has a reason.
 pub(crate) async fn cleanup_says(w: &World, name: &str, reason: &str) {
     w.until::<Backup>(name, &format!("saying {reason}"), |b| {
         b.status.as_ref().is_some_and(|s| ready(&s.conditions).1 == reason)
@@ -97,7 +97,7 @@ pub(crate) async fn cleanup_says(w: &World, name: &str, reason: &str) {
     .await;
 }
 
-/// Waits for a ConfigMap `flag`, in a program.
+/// Returns the instruction that waits for a ConfigMap `flag`.
 pub(crate) fn until_flag() -> Value {
     json!({"until": {"object": config_map("flag"), "at": "/data/ready", "equals": "yes", "waitSeconds": 600, "watch": "object"}})
 }
@@ -295,13 +295,13 @@ async fn delete_removes_exactly_the_object_seen_and_what_is_not_the_runs_only_af
     assert!(w.api::<ConfigMap>().get_opt("own").await.unwrap().is_none());
     assert!(w.api::<ConfigMap>().get_opt("theirs").await.unwrap().is_some());
 
-    // Another's, read live: gone.
+    // A foreign object that was read live is deleted.
     rewrite(&w, json!({"backup": [{"get": {"object": config_map("theirs"), "live": true}}, {"delete": {"object": config_map("theirs")}}]})).await;
     w.backup("c").await;
     w.backup_succeeds("c").await;
     assert!(w.api::<ConfigMap>().get_opt("theirs").await.unwrap().is_none());
 
-    // Another's, its uid only known: the guest broke a rule.
+    // Deleting a foreign object by its uid alone violates the contract.
     let uid = make(&w, "theirs", json!({})).await.metadata.uid;
     rewrite(&w, json!({"backup": [{"delete": {"object": config_map("theirs"), "uid": uid}}]})).await;
     w.backup("d").await;
@@ -549,7 +549,7 @@ async fn a_checkpoint_that_another_controller_wrote_is_taken_up_and_not_overwrit
     };
     let run = w.backup("b").await.metadata.uid.unwrap();
     w.backup_waits("b", "ToldToWait").await;
-    // The other one has gone on: its checkpoint is past the create.
+    // The other controller has gone on: its checkpoint is past the create.
     let api: Api<Secret> = Api::namespaced(w.client.clone(), "backstay-system");
     let name = format!("checkpoint-{run}");
     let mut secret = api.get(&name).await.unwrap();
@@ -582,7 +582,7 @@ async fn private_data_comes_back_on_restore_stays_out_of_the_namespace_and_goes_
         .conditions
         .into_iter()
         .find(|c| c.type_ == "Seen")
-        .expect("what the guest has seen");
+        .expect("the guest's observations");
     assert!(seen.message.contains("{\"private\":{\"password\":\"hush\"}}"), "{}", seen.message);
     w.delete::<Backup>("b").await;
     w.until_gone::<Backup>("b").await;
@@ -604,7 +604,7 @@ async fn private_data_is_not_told_to_a_backup_that_merely_names_it() {
     let (phase, reason, message) = w.restore_ends("r").await;
     assert_eq!((phase.as_str(), reason.as_str()), ("Failed", "CheckpointCorrupt"));
     assert!(message.contains("another namespace") && !message.contains("hush"), "{message}");
-    // Nor does it take it along when it goes.
+    // Its deletion does not delete the data either.
     w.delete::<Backup>("b").await;
     w.event("b", "CleanupFailed").await;
     assert_eq!(records(&victim, "private", &run).await, [format!("private-{run}")]);
@@ -628,7 +628,7 @@ async fn a_restore_that_ends_where_data_may_be_gone_leaves_its_checkpoint_to_the
     assert_eq!(w.restore_ends("r1").await.1, "ToldToFail");
     assert_eq!(records(&w, "kept", &first).await.len(), 1);
 
-    // The strategy of a Backup is pinned: the next restore is of another one, on the same target.
+    // The Backup pins its strategy, so the next restore of the target is of another Backup.
     rewrite(&w, json!({"backup": [], "restore": []})).await;
     w.backup("c").await;
     w.backup_succeeds("c").await;
@@ -641,7 +641,7 @@ async fn a_restore_that_ends_where_data_may_be_gone_leaves_its_checkpoint_to_the
         .conditions
         .into_iter()
         .find(|c| c.type_ == "Seen")
-        .expect("what the guest has seen");
+        .expect("the guest's observations");
     assert!(seen.message.contains(&first) && seen.message.contains("\"stage\":\"gone\""), "{}", seen.message);
     assert_eq!(records(&w, "kept", &first).await, Vec::<String>::new());
 }
@@ -706,10 +706,7 @@ async fn a_guest_that_does_not_finish_undoing_is_ended_at_the_second_deadline() 
     w.delete::<BackupJob>("b").await;
     w.event("b", "UndoDeadlineExceeded").await;
     w.until_gone::<BackupJob>("b").await;
-    assert!(
-        w.api::<ConfigMap>().get_opt("half").await.unwrap().is_some(),
-        "what was not undone is still there"
-    );
+    assert!(w.api::<ConfigMap>().get_opt("half").await.unwrap().is_some(), "the ConfigMap still exists");
 }
 
 #[tokio::test]
@@ -735,7 +732,7 @@ async fn cleanup_takes_its_steps_deletes_what_the_backups_run_owns_and_begins_an
 
 #[tokio::test]
 async fn what_was_seen_is_compared_with_what_the_watch_shows_so_that_no_change_is_missed() {
-    // The object changes between the read and the watch in one of many runs at once, or before, or after: all end.
+    // In one of many runs the object changes between the read and the watch, in others before or after: all end.
     let Some(w) = world("steps_race", json!({"backup": [
         {"until": {"object": config_map("flag"), "at": "/data/ready", "equals": "yes", "waitSeconds": 600, "watch": "object"}}]}))
     .await

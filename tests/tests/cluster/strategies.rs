@@ -1,4 +1,4 @@
-//! Strategies are checked when they are written.
+//! Validation of strategies when they are written.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use backstay_tests::{World, script_spec};
 use kube::api::DynamicObject;
 use kube::runtime::wait::await_condition;
 
-/// Waits until condition `Ready` of the strategy of this world has a status and reason; returns its message.
+/// Waits until condition `Ready` of the strategy has a status and reason; returns its message.
 async fn ready(w: &World, status: &str, reason: &str) -> String {
     let condition = |object: &DynamicObject| {
         let conditions = object.data["status"]["conditions"].as_array().cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Turns on an application, where a Backup of it is being cleaned up after (decisions.md 5).
+//! The lock on an application during the clean-up of its Backup (docs/rules.md F20).
 
 use backstay_api::Backup;
 use backstay_tests::World;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::steps::{cleanup_says, make, restore_waits, until_flag, world};
 
-/// Two Backups of the application.
+/// Makes a world with two Backups of the application.
 async fn with_two_backups(test: &str, program: Value) -> Option<World> {
     let w = world(test, program).await?;
     for name in ["old", "new"] {

@@ -1,4 +1,4 @@
-//! What a run waits for, how it wakes, and when it gives up: R8, F7, F8, F9, F12, F19, F20.
+//! Waits of runs, their wakes and their ends: R8, F7, F8, F9, F12, F19, F20.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn r8_a_run_that_waits_for_its_class_goes_on_when_the_class_appears() {
     let message = w.backup_waits("nightly", "BackupClassNotFound").await;
     assert!(message.contains(&w.namespace), "{message}");
     w.script("true").await;
-    // The watch wakes it: the slow recheck is a minute away.
+    // The watch wakes the run: the recheck is a minute away.
     let soon = Duration::from_secs(30);
     w.until_within(soon, "nightly", "running", |j: &BackupJob| {
         j.status.as_ref().is_some_and(|s| s.started_at.is_some())
@@ -55,7 +55,7 @@ async fn f7_runs_and_backups_of_a_group_that_nobody_serves_are_left_alone() {
         "strategyRef": {"apiGroup": "foreign.example.org", "kind": "Job", "name": "x"}}}))
         .await;
     w.restore("theirs", "theirs").await;
-    // What comes later, in a world of its own, is handled; by then the foreign ones have been seen.
+    // A later run in its own world ends, so the controller has seen the foreign ones.
     let Some(later) = World::new("f7later").await else { return };
     later.script("true").await;
     later.backup("ours").await;
@@ -89,7 +89,7 @@ async fn f8_a_missing_strategy_of_another_kind_is_waited_for() {
     w.backup_succeeds("nightly").await;
 }
 
-/// The strategy of kind Scrub of this world.
+/// Applies the strategy of kind Scrub of this world.
 pub(crate) async fn scrub(w: &World, command: &str) {
     let gvk = GroupVersionKind::gvk("test.backstay.dev", "v1", "Scrub");
     let api: Api<DynamicObject> =
@@ -150,15 +150,15 @@ async fn f9_a_pod_that_cannot_start_is_told_while_it_waits_and_ends_at_the_runs_
         conditions.into_iter().any(|c| c.type_ == "Ready" && c.message.contains("ErrImageNeverPull"))
     })
     .await;
-    let patience = Duration::try_from(RUN_DEADLINE).expect("positive") + Duration::from_secs(45);
-    let (reason, _) = w.backup_fails_within(patience, "nightly").await;
+    let limit = Duration::try_from(RUN_DEADLINE).expect("positive") + Duration::from_secs(45);
+    let (reason, _) = w.backup_fails_within(limit, "nightly").await;
     assert_eq!(reason, "RunDeadlineExceeded");
 }
 
 #[tokio::test]
 async fn f19_an_object_that_does_not_decode_stops_no_other() {
     let Some(w) = World::new("f19").await else { return };
-    // The CRD lets an object without a spec through, as the reference's does.
+    // The CRD accepts an object without a spec, as the Go implementation's does.
     let gvk = GroupVersionKind::gvk("backups.cozystack.io", "v1alpha1", "BackupJob");
     let api: Api<DynamicObject> =
         Api::namespaced_with(w.client.clone(), &w.namespace, &ApiResource::from_gvk(&gvk));

@@ -1,32 +1,32 @@
-//! Every crash point, every fault of the API server, every watch event: enumerated from what an undisturbed run does.
+//! Every crash point, every fault of the API server and every watch event, enumerated from an undisturbed run.
 //!
-//! Run by `make test`, or alone by `make faults`, where these make it play less:
+//! Run by `make test`, or alone by `make faults`. These variables select plans:
 //! - `BACKSTAY_FAULT_PLAN='backup | answer 500 x5 | create jobs #1'`: one plan, by the line that a failure prints;
 //! - `BACKSTAY_FAULT_SCENARIO=restore`: one scenario;
 //! - `BACKSTAY_FAULT_FIRST=1`: up to the first plan that breaks something.
 //!
-//! `BACKSTAY_FAULT_LOG=1` shows what the controllers log.
+//! `BACKSTAY_FAULT_LOG=1` shows the controllers' log.
 
 use std::collections::BTreeMap;
 
-use backstay_tests::faults::{Baseline, Plan, Played, Scenario, Theatre, plans};
+use backstay_tests::faults::{Baseline, Harness, Plan, Played, Scenario, plans};
 
-/// Plans that are played at once: they mostly wait.
+/// Plans at a time; they mostly wait.
 const AT_ONCE: usize = 32;
 
-/// What is known of the undisturbed run of a scenario, and of the plans that come from it.
+/// Bounds on the undisturbed run of a scenario, and on its plans.
 struct Known {
     scenario: Scenario,
-    /// At least so many plans: fewer mean that something is not seen any more.
+    /// Fewest plans: fewer mean that some traffic is not seen any more.
     plans: usize,
-    /// Reads and writes of the API server that it may cost at most, Events apart.
+    /// Most reads and writes of the API server, without Events.
     traffic: (usize, usize),
 }
 
-/// One of the reads is of a bystander: a Backup of another controller is looked at once. Where a run is looked at while a
-/// watch is behind, it is read anew: two more of those are let pass.
+/// One of the reads is of a bystander, since the controller reads the Backup of another controller once. Two more allow
+/// for reads of a run whose watch is behind.
 const KNOWN: [Known; 9] = [
-    // The six of the run and its Backup; a new strategy is validated and kept, and the Job gets its time to live.
+    // Six writes of the run and its Backup; the strategy's status and revision; the Job's time to live.
     Known { scenario: Scenario::Backup, plans: 380, traffic: (2, 9) },
     Known { scenario: Scenario::Failed, plans: 120, traffic: (3, 7) },
     Known { scenario: Scenario::Restore, plans: 200, traffic: (7, 6) },
@@ -53,7 +53,7 @@ fn every_fault_plan_ends_as_the_undisturbed_run_does() {
             .ok()
             .map(|word| Scenario::named(&word).unwrap_or_else(|e| panic!("BACKSTAY_FAULT_SCENARIO: {e}")));
         let first = std::env::var_os("BACKSTAY_FAULT_FIRST").is_some();
-        let Some(theatre) = Theatre::open("faults").await else { return };
+        let Some(harness) = Harness::open("faults").await else { return };
         let mut baselines: BTreeMap<Scenario, Baseline> = BTreeMap::new();
         for known in &KNOWN {
             let scenario = known.scenario;
@@ -62,9 +62,9 @@ fn every_fault_plan_ends_as_the_undisturbed_run_does() {
             {
                 continue;
             }
-            let baseline = match theatre.baseline(scenario).await {
+            let baseline = match harness.baseline(scenario).await {
                 Ok(baseline) => baseline,
-                Err(played) => panic!("{}", played.told()),
+                Err(played) => panic!("{}", played.report()),
             };
             let ((reads, writes), (most_reads, most_writes)) = (baseline.traffic, known.traffic);
             eprintln!("{:<9} {reads} reads, {writes} writes", scenario.word());
@@ -89,8 +89,8 @@ fn every_fault_plan_ends_as_the_undisturbed_run_does() {
             None => baselines.iter().flat_map(|(scenario, b)| plans(*scenario, &b.seen)).collect(),
         };
         let number = all.len();
-        let played = theatre.play_all(all, &baselines, AT_ONCE, first).await;
-        let missed = tell(&played);
+        let played = harness.play_all(all, &baselines, AT_ONCE, first).await;
+        let missed = report_missed(&played);
         let broken = played.iter().filter(|p| !p.broken.is_empty()).count();
         assert_eq!(
             broken, 0,
@@ -101,10 +101,10 @@ fn every_fault_plan_ends_as_the_undisturbed_run_does() {
     });
 }
 
-/// Says what was played, and of each scenario and trouble how many plans did not come by their place; returns those of
-/// which there are too many. An undisturbed run may have had a call more than another one.
+/// Prints the number of plans, and for each scenario and trouble the plans that did not reach their place. Returns the
+/// troubles with too many of them; an undisturbed run may have had a call more than another one.
 #[allow(clippy::print_stderr)]
-fn tell(played: &[Played]) -> Vec<String> {
+fn report_missed(played: &[Played]) -> Vec<String> {
     let mut too_many = Vec::new();
     for Known { scenario, .. } in &KNOWN {
         let of: Vec<_> = played.iter().filter(|p| p.plan.scenario == *scenario).collect();
@@ -122,10 +122,10 @@ fn tell(played: &[Played]) -> Vec<String> {
             if missed.is_empty() {
                 continue;
             }
-            let told = format!("{} | {trouble}: {} of {}", scenario.word(), missed.len(), of.len());
-            eprintln!("  {told} did not come by their place: {}", missed.join("; "));
+            let summary = format!("{} | {trouble}: {} of {}", scenario.word(), missed.len(), of.len());
+            eprintln!("  {summary} did not come by their place: {}", missed.join("; "));
             if missed.len() * 10 > of.len() {
-                too_many.push(told);
+                too_many.push(summary);
             }
         }
     }

@@ -1,10 +1,10 @@
-//! The program itself, killed with SIGKILL at 20 moments. Alone in its test binary: it sees every namespace of the cluster.
+//! The program, killed with SIGKILL at 20 moments. Alone in its test binary, since it sees every namespace of the cluster.
 
-use backstay_tests::faults::Theatre;
+use backstay_tests::faults::Harness;
 
-/// From its start to after all is done.
+/// Number of kills, from the program's start to after its last work.
 const MOMENTS: u32 = 20;
-/// How many runs must have been struck before they began, and how many midway, for the moments to mean anything.
+/// Fewest runs killed before they began, and fewest in progress, for the moments to mean anything.
 const BEFORE: usize = 9;
 const MIDWAY: usize = 9;
 
@@ -13,8 +13,8 @@ const MIDWAY: usize = 9;
 fn a_program_killed_at_any_moment_leaves_nothing_undone_and_nothing_done_twice() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let Some(theatre) = Theatre::open("kill").await else { return };
-        let struck = theatre.kill_at(MOMENTS).await;
+        let Some(harness) = Harness::open("kill").await else { return };
+        let struck = harness.kill_at(MOMENTS).await;
         let (before, midway, over) = (struck.before, struck.midway, struck.over);
         eprintln!(
             "{MOMENTS} kills, a run left alone takes {} ms: {before} runs had not begun, {midway} were midway, {over} had ended; {} broken",

@@ -13,7 +13,7 @@ fn stems() -> impl Iterator<Item = String> {
     })
 }
 
-/// What RFC 1123 and the API server ask of an object's name.
+/// Returns whether RFC 1123 and the API server allow an object's name.
 fn is_dns_subdomain(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.starts_with(inner)

@@ -8,11 +8,10 @@ use serde_json::Value;
 
 use super::{markers, pod, prose};
 
-/// Schemas by the name of their type, such as `io.k8s.api.core.v1.PodSpec`. They refer to each other by `$ref`.
+/// Schemas by the names of their types, such as `io.k8s.api.core.v1.PodSpec`. They refer to each other by `$ref`.
 pub(super) type Definitions = BTreeMap<String, Value>;
 
-/// Every type that a pod template reaches: PodTemplateSpec, PodSpec, Container, EnvVar, ResourceRequirements, Volume,
-/// SecretKeySelector and so on, with what the API server needs to know of them beyond the published schema.
+/// Returns the schemas of all types in a pod template, with the markers and defaults that the published ones lack.
 pub(super) fn definitions() -> Definitions {
     let mut settings = SchemaSettings::openapi3();
     // No transforms: they would wrap references that have a description of their own.

@@ -3,10 +3,10 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-/// The pattern that the reason of a condition must match. The API server enforces it on status writes too, so a
-/// reason with a space loses the whole write (lifecycle F1).
+/// Pattern of the reasons of conditions. The API server enforces it on status writes too, so a reason with a space
+/// loses the whole write (docs/rules.md F1).
 pub(crate) const REASON_PATTERN: &str = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
-/// The pattern that the type of a condition must match.
+/// Pattern of the types of conditions.
 pub(crate) const CONDITION_TYPE_PATTERN: &str = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$";
 
 /// A point in time.
@@ -14,7 +14,7 @@ pub(crate) fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "format": "date-time"})
 }
 
-/// A number that is not negative and fits 32 bits. Formats for unsigned numbers do not exist in a CRD.
+/// A number of 32 bits that is not negative. A CRD has no format for unsigned numbers.
 pub(crate) fn count(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "integer", "format": "int64", "minimum": 0, "maximum": u32::MAX})
 }
@@ -29,8 +29,8 @@ pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "array", "items": condition()})
 }
 
-/// A `metav1.Condition` with its validations, which the schema of `k8s-openapi` leaves out. The list is a plain one,
-/// as in the CRDs of the Go implementation: a list keyed by type would refuse what those accept.
+/// A `metav1.Condition` with its validations, which the schema of `k8s-openapi` lacks. The list is not keyed by type:
+/// the CRDs of the Go implementation accept two conditions of one type.
 pub(crate) fn condition() -> Value {
     json!({
         "description": "One aspect of the state of the object.",

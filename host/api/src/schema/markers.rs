@@ -1,12 +1,12 @@
 //! List types, map types and defaults of `core/v1` types.
 //!
-//! The published schemas that `k8s-openapi` carries leave them out. They matter: by them server-side apply merges two
-//! owners' containers by name instead of replacing the list, and a Secret reference may be written without a name. The
-//! facts are those of the Kubernetes API; lists not named here are atomic, which is the API server's default.
+//! The published schemas in `k8s-openapi` lack them. By them server-side apply merges two owners' containers by name
+//! instead of replacing the list, and a Secret reference needs no name. They are the Kubernetes API's; lists not named
+//! here are atomic, the API server's default.
 
 use serde_json::{Value, json};
 
-/// Lists whose entries are told apart by these keys.
+/// Lists whose entries these keys identify.
 const KEYED_LISTS: &[(&str, &str, &[&str])] = &[
     ("PodSpec", "containers", &["name"]),
     ("PodSpec", "ephemeralContainers", &["name"]),
@@ -28,7 +28,7 @@ const KEYED_LISTS: &[(&str, &str, &[&str])] = &[
     ("ResourceRequirements", "claims", &["name"]),
 ];
 
-/// Lists whose entries are all different.
+/// Lists without equal entries.
 const SETS: &[(&str, &str)] = &[("ContainerRestartRuleOnExitCodes", "values")];
 
 /// Objects that have one owner as a whole.
@@ -53,7 +53,7 @@ const ATOMIC_OBJECTS: &[&str] = &[
 /// Maps that have one owner as a whole.
 const ATOMIC_MAPS: &[(&str, &str)] = &[("PodSpec", "nodeSelector")];
 
-/// Defaults that are text. A field that has one is not required.
+/// Text defaults. A field with a default is not required.
 const TEXT_DEFAULTS: &[(&str, &str, &str)] = &[
     ("AzureDiskVolumeSource", "fsType", "ext4"),
     ("ConfigMapEnvSource", "name", ""),
@@ -74,11 +74,11 @@ const TEXT_DEFAULTS: &[(&str, &str, &str)] = &[
     ("SecretProjection", "name", ""),
 ];
 
-/// Defaults that are `false`.
+/// Fields whose default is `false`.
 const FALSE_DEFAULTS: &[(&str, &str)] =
     &[("AzureDiskVolumeSource", "readOnly"), ("FileKeySelector", "optional")];
 
-/// Adds what the tables say of the type `name` (`io.k8s.….<Kind>`) to its schema.
+/// Adds the entries of the tables for the type `name` (`io.k8s.….<Kind>`) to its schema.
 pub(super) fn apply(name: &str, schema: &mut Value) {
     let kind = name.rsplit('.').next().unwrap_or(name);
     if ATOMIC_OBJECTS.contains(&kind) {
@@ -102,7 +102,7 @@ pub(super) fn apply(name: &str, schema: &mut Value) {
     }
 }
 
-/// Sets a keyword on a property. One that the type does not have is left out: the tables span several versions.
+/// Sets a keyword on a property, if the type has it: the tables span several versions.
 fn set(schema: &mut Value, field: &str, keyword: &str, value: Value) {
     if let Some(property) = schema.pointer_mut(&format!("/properties/{field}")).and_then(Value::as_object_mut)
     {

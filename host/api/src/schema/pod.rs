@@ -1,7 +1,7 @@
-//! What a pod template inside a strategy needs that a pod does not.
+//! Adapts the schema of a pod template to a strategy's spec.
 //!
-//! A template is text until it is rendered, and it is kept for years: what a newer cluster calls valid must survive
-//! here, and labels and annotations must not be pruned (lifecycle F3).
+//! A template is text until it is rendered, and is stored for years: fields of newer Kubernetes versions must survive, and
+//! labels and annotations must not be pruned (docs/rules.md F3).
 
 use serde_json::{Value, json};
 
@@ -19,9 +19,8 @@ pub(super) fn adapt(name: &str, schema: &mut Value) {
     }
 }
 
-/// Metadata of a template. The API server would read the full type as one that it manages itself, and refuse
-/// `creationTimestamp: null`, which programs write into every template that they generate. So the two fields that
-/// authors use are described, and the rest is kept as it is.
+/// Returns the schema of a template's metadata: the two fields that authors use, and unknown ones. With the full type the
+/// API server would refuse `creationTimestamp: null`, which many programs write into templates.
 fn template_metadata() -> Value {
     let map = |description: &str| json!({"description": description, "type": "object", "additionalProperties": {"type": "string"}});
     json!({
@@ -35,13 +34,13 @@ fn template_metadata() -> Value {
     })
 }
 
-/// A number or text. Without a pattern: text may be a template.
+/// Returns the schema of a number or a text, without a pattern: the text may be a template.
 fn int_or_string(schema: &mut Value) {
     schema["anyOf"] = json!([{"type": "integer"}, {"type": "string"}]);
     schema["x-kubernetes-int-or-string"] = json!(true);
 }
 
-/// Fields that this version of the schema does not know are kept instead of pruned.
+/// Preserves fields that this version of the schema does not know.
 fn keep_unknown_fields(schema: &mut Value) {
     if schema.get("properties").is_some() {
         schema[KEEP_UNKNOWN] = json!(true);

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::for_each;
+use super::walk::for_each;
 
-/// Joins lines that the width of a source file has broken. Paragraphs and lists stay.
+/// Joins the lines of a paragraph, which end at the width of a source file. Paragraphs and lists stay.
 pub(crate) fn unwrap(schema: &mut Value) {
     for_each(schema, &mut |object| {
         if let Some(Value::String(text)) = object.get_mut("description") {
@@ -13,8 +13,8 @@ pub(crate) fn unwrap(schema: &mut Value) {
     });
 }
 
-/// Cuts descriptions to their first sentence. Those of `core/v1` are pages, repeated wherever a type is used; whole,
-/// they make the CRD of a strategy too large for client-side apply, whose annotation holds 256 KiB.
+/// Cuts descriptions to their first sentence. The whole ones of `core/v1`, repeated at every use of a type, would make
+/// the CRD of a strategy too large for client-side apply, whose annotation holds 256 KiB.
 pub(crate) fn shorten(schema: &mut Value) {
     for_each(schema, &mut |object| {
         if let Some(Value::String(text)) = object.get_mut("description") {
@@ -39,7 +39,7 @@ fn join_lines(text: &str) -> String {
     joined
 }
 
-/// Up to the first full stop that ends a sentence: one followed by a space and a capital, or by a new line.
+/// Returns the text up to the first full stop before a space and a capital, or before a new line.
 fn first_sentence(text: &str) -> &str {
     let text = text.split("\n\n").next().unwrap_or(text).trim();
     let end = text.match_indices(". ").find(|(at, stop)| {

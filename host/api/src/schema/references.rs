@@ -1,15 +1,16 @@
-//! Puts schemas in place of references to them: a CRD may hold none.
+//! Replaces references by the schemas they name, since a CRD may hold no references.
 
 use serde_json::{Map, Value};
 
-use super::Fault;
 use super::core_types::Definitions;
+use super::error::Fault;
 
-/// Most JSON values that a schema may have once expanded: about what the API server can store of a CRD. Without a bound
-/// a component whose schema says "pod template" a thousand times would have the host expand gigabytes.
+/// Most JSON values of an expanded schema, about as many as the API server can store in a CRD. Without a bound, a schema
+/// with a thousand pod templates would make the host expand gigabytes.
 const MOST_VALUES: usize = 100_000;
 
-/// `schema` with every `$ref` replaced by what it refers to. Keywords beside a `$ref`, such as a description, win.
+/// Returns `schema` with every `$ref` replaced by the schema it names. Keywords beside a `$ref`, such as a description,
+/// win.
 pub(super) fn expand(schema: &Value, definitions: &Definitions) -> Result<Value, Fault> {
     Expansion { definitions, open: Vec::new(), values: 0 }.value(schema, String::new())
 }
@@ -18,7 +19,7 @@ struct Expansion<'a> {
     definitions: &'a Definitions,
     /// Types being expanded around the current place.
     open: Vec<&'a str>,
-    /// How many values the result has so far.
+    /// Number of values in the result so far.
     values: usize,
 }
 

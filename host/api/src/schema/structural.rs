@@ -1,10 +1,11 @@
-//! The rules of structural schemas, without which the API server takes no CRD.
+//! The rules of structural schemas: the API server accepts no CRD that breaks them.
 
 use serde_json::{Map, Value, json};
 
-use super::{Fault, for_each};
+use super::error::Fault;
+use super::walk::for_each;
 
-/// Keywords that a CRD may hold. Anything else is refused by the API server, or dropped in silence.
+/// Keywords that a CRD may hold. The API server refuses others, or drops them silently.
 const KEYWORDS: &[&str] = &[
     "additionalProperties",
     "allOf",
@@ -44,11 +45,11 @@ const KEYWORDS: &[&str] = &[
     "x-kubernetes-preserve-unknown-fields",
     "x-kubernetes-validations",
 ];
-/// Keywords that shape a value, and so may not stand inside allOf, anyOf, oneOf or not.
+/// Keywords that are not allowed inside allOf, anyOf, oneOf or not, because they shape a value.
 const SHAPING: &[&str] = &["additionalProperties", "default", "description", "nullable", "title", "type"];
 const TYPES: &[&str] = &["array", "boolean", "integer", "number", "object", "string"];
 
-/// Removes what generators of schemas write and a CRD has no use for, and replaces formats that OpenAPI does not have.
+/// Removes the keywords of schema generators that a CRD may not hold, and replaces formats that OpenAPI lacks.
 pub(crate) fn normalise(schema: &mut Value) {
     for_each(schema, &mut |object| {
         object.remove("$schema");
@@ -64,15 +65,15 @@ pub(crate) fn normalise(schema: &mut Value) {
     });
 }
 
-/// Takes `nullable` out. With it the API server would keep an explicit null, where upstream's schema fills in the
-/// default or refuses; optional is said by leaving a field out.
+/// Removes `nullable`. With it the API server would store an explicit null, where the Go implementation's schema fills in
+/// the default or refuses.
 pub(crate) fn refuse_null(schema: &mut Value) {
     for_each(schema, &mut |object| {
         object.remove("nullable");
     });
 }
 
-/// The first place where `schema` is not structural.
+/// Checks that `schema` is structural; the error names the first place that is not.
 pub(super) fn check(schema: &Value) -> Result<(), Fault> {
     if schema.get("type").and_then(Value::as_str) != Some("object") {
         return fault("", "the spec must be an object: write type: object");
@@ -80,7 +81,7 @@ pub(super) fn check(schema: &Value) -> Result<(), Fault> {
     shape(schema, "")
 }
 
-/// A schema that says what a value is.
+/// Checks a schema that shapes a value.
 fn shape(schema: &Value, at: &str) -> Result<(), Fault> {
     let object = as_object(schema, at)?;
     known_keywords(object, at)?;
@@ -116,8 +117,8 @@ fn shape(schema: &Value, at: &str) -> Result<(), Fault> {
     each_constraint(object, at, &mut |inner, at| constraint(inner, at, int_or_string))
 }
 
-/// A schema inside allOf, anyOf, oneOf or not: it may constrain a value, and not say what it is. The one exception is
-/// the anyOf of integer and string in an int-or-string.
+/// Checks a schema inside allOf, anyOf, oneOf or not, which may constrain a value but not shape it, except the anyOf of
+/// integer and string in an int-or-string.
 fn constraint(schema: &Value, at: &str, int_or_string: bool) -> Result<(), Fault> {
     let object = as_object(schema, at)?;
     known_keywords(object, at)?;
@@ -175,7 +176,7 @@ fn as_object<'a>(schema: &'a Value, at: &str) -> Result<&'a Map<String, Value>, 
     }
 }
 
-/// A key as part of a JSON pointer.
+/// Escapes a key for a JSON pointer.
 fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }

@@ -1,16 +1,16 @@
-//! The differences that are meant, each with its reason.
+//! The intended differences, each with its reason.
 
 use crate::walk::{Difference, Effect};
 
-/// A difference that is meant.
+/// An intended difference.
 pub(crate) struct Allowed {
-    /// Names of CRDs up to their first dot, with spaces between; empty is any.
+    /// Names of CRDs up to their first dot, separated by spaces; empty is any.
     crd: &'static str,
-    /// Where; `*` at the end is any place below, and alone any place.
+    /// Place in the CRD; `*` at the end is any place below, and alone any place.
     at: &'static str,
     keyword: &'static str,
     effect: Effect,
-    /// Why.
+    /// Reason of the difference.
     pub(crate) reason: &'static str,
 }
 
@@ -43,7 +43,7 @@ use Effect::{Added, Laxer, Narrower};
 /// The kinds whose spec holds a pod template.
 const POD_TEMPLATES: &str = "altinities jobs";
 
-/// Every difference that is meant. One that covers nothing fails the test as well.
+/// All intended differences. An entry that matches no difference fails the test as well.
 pub(crate) const ALLOWED: &[Allowed] = &[
     allow(
         "",
@@ -60,7 +60,7 @@ pub(crate) const ALLOWED: &[Allowed] = &[
         "bkc, bkj, bkp, rsj: short names that no kind of Kubernetes has",
     ),
     allow("", "columns", "*", Added, "columns for people, after upstream's"),
-    // ---- status of our own, optional -----------------------------------------------------------------------------
+    // ---- optional fields of status -------------------------------------------------------------------------------
     allow("", ".status.observedGeneration", "property", Added, "generation that the status is about"),
     allow("backupjobs", ".status.run", "property", Added, "inputs pinned when the run began (R6)"),
     allow("restorejobs", ".status.run", "property", Added, "inputs pinned when the run began (R6)"),
@@ -94,7 +94,7 @@ pub(crate) const ALLOWED: &[Allowed] = &[
         Added,
         "strategy of the time of the backup (R9)",
     ),
-    allow("backups", ".status.privateData", "property", Added, "what is kept out of tenants' reach"),
+    allow("backups", ".status.privateData", "property", Added, "data that tenants cannot read"),
     allow("backups", ".status.run", "property", Added, "the run that cleans up"),
     allow("plans", ".status.anchor", "property", Added, "slots count from here (R1)"),
     allow("plans", ".status.schedule", "property", Added, "the schedule that the anchor belongs to (R1)"),
@@ -102,7 +102,7 @@ pub(crate) const ALLOWED: &[Allowed] = &[
     allow("plans", ".status.lastSlot", "property", Added, "the latest slot that has an outcome (R1)"),
     allow("plans", ".status.counts", "property", Added, "outcomes of slots (R1)"),
     allow("plans", ".status.recent", "property", Added, "outcomes of slots (R1)"),
-    // ---- spec of our own, optional -------------------------------------------------------------------------------
+    // ---- optional fields of spec ---------------------------------------------------------------------------------
     allow("plans", ".spec.timeZone", "property", Added, "decision 23"),
     allow("plans", ".spec.startingDeadlineSeconds", "property", Added, "decision 23"),
     allow("plans", ".spec.suspend", "property", Added, "decision 23"),

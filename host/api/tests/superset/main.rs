@@ -1,6 +1,6 @@
-//! Our CRDs are supersets of upstream's: what is valid there is valid here, and reads the same.
+//! Our CRDs are supersets of upstream's: an object that is valid there is valid here, and reads the same.
 
-// The figures are printed; functions that tests share are not seen as tests by the lint.
+// The tests print figures. The lint does not count functions that tests share as tests.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod allowed;
@@ -13,15 +13,15 @@ use allowed::ALLOWED;
 use serde_json::{Value, json};
 use walk::{Effect, Walk};
 
-/// Upstream's CRD by the name of its file.
+/// Reads upstream's CRD by the name of its file.
 fn upstream(file: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/compat").join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{file}: {e}"))
 }
 
-/// Our CRD of the same file name, as it is shipped; that the files are up to date is another test's business, and that of
-/// `tests/generate --check` for the strategies, whose CRDs come from their components.
+/// Reads our CRD of that file name, as shipped. `tests/generated.rs` and, for strategies, `tests/generate --check` check
+/// that the files are up to date.
 fn ours(file: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/crds").join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -36,7 +36,7 @@ const CORE: [&str; 5] = [
     "backups.cozystack.io_restorejobs.yaml",
 ];
 
-/// Upstream's CRDs of strategies that are compared: those that are here.
+/// Returns upstream's CRDs of the strategies that we have too.
 fn strategies() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/compat");
     let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
@@ -70,7 +70,7 @@ fn every_difference_from_upstream_is_one_that_is_meant() {
     assert!(walk.properties > 1_000 && walk.facts > 2_000, "the walk has lost its way");
 }
 
-/// The walk itself must see what it is for.
+/// The walk finds differences.
 #[test]
 fn the_walk_sees_a_change_of_every_keyword() {
     let original = upstream("backups.cozystack.io_backupjobs.yaml");

@@ -1,4 +1,4 @@
-//! Objects made from upstream's schemas decode into our types and come back the same.
+//! Objects made from upstream's schemas decode into our types and encode to the same.
 
 use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob};
 use serde::Serialize;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::upstream;
 
-/// A value that is valid under the schema: all fields that it knows, or only the required ones.
+/// Returns a value that is valid under the schema, with all its fields or only the required ones.
 fn sample(schema: &Value, name: &str, full: bool) -> Value {
     if let Some(values) = schema["enum"].as_array() {
         return values[0].clone();
@@ -39,7 +39,7 @@ fn fields(schema: &Value, full: bool) -> Map<String, Value> {
         .collect()
 }
 
-/// Decodes an object of upstream's making and checks that nothing is lost, added or changed.
+/// Decodes a generated object and checks that nothing is lost, added or changed.
 fn comes_back<T: DeserializeOwned + Serialize>(file: &str, full: bool) {
     let crd = upstream(file);
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
@@ -56,7 +56,7 @@ fn comes_back<T: DeserializeOwned + Serialize>(file: &str, full: bool) {
         serde_json::from_value(object.clone()).unwrap_or_else(|e| panic!("{file}: {e}\n{object:#}"));
     let mut back = serde_json::to_value(decoded).unwrap();
     if !full {
-        // The default that the API server fills in as well.
+        // The API server fills in this default as well.
         for reference in ["backupRef", "planRef"] {
             if back["spec"][reference] == json!({"name": ""}) {
                 back["spec"][reference] = json!({});

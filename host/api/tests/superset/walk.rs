@@ -1,5 +1,5 @@
-//! Walks two CRDs side by side and collects every difference. A keyword that the walk does not know is an error, so
-//! that nothing is passed over in silence.
+//! Walks two CRDs side by side and collects every difference. An unknown keyword is an error, so that the walk misses
+//! none.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,17 +11,17 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Difference {
     /// Name of the CRD.
     pub(crate) crd: String,
-    /// Where, such as `.status.conditions[].reason`, or a part of the CRD beside the schema.
+    /// Place, such as `.status.conditions[].reason`, or a part of the CRD beside the schema.
     pub(crate) at: String,
-    /// Which keyword.
+    /// The keyword.
     pub(crate) keyword: String,
-    /// What ours accepts or shows, compared with upstream.
+    /// Effect of the difference.
     pub(crate) effect: Effect,
     /// Upstream's value and ours.
     pub(crate) values: String,
 }
 
-/// What a difference means for an object that is valid upstream.
+/// The effect of a difference on an object that is valid upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Effect {
     /// Ours has something that upstream does not have; objects without it are valid.
@@ -41,7 +41,7 @@ impl fmt::Display for Difference {
 /// The comparison of two CRDs.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
-    /// How many of upstream's properties and facts were compared.
+    /// Number of upstream's properties and facts compared.
     pub(crate) properties: usize,
     pub(crate) facts: usize,
     pub(crate) differences: Vec<Difference>,
@@ -94,7 +94,7 @@ impl Walk {
             ],
         );
         self.subset("subresources", &upstream["subresources"], &ours["subresources"]);
-        // Columns are told apart by name; upstream's come first, so that scripts that cut columns still work.
+        // Names identify columns. Upstream's come first, for scripts that cut columns.
         let (columns, own) =
             (list(&upstream["additionalPrinterColumns"]), list(&ours["additionalPrinterColumns"]));
         for (i, column) in columns.iter().enumerate() {
@@ -148,7 +148,7 @@ impl Walk {
             let at = format!("{at}.{name}");
             match mine.get(name) {
                 Some(own) => self.schema(&at, schema, own),
-                // It is kept as it is, without being checked.
+                // The API server stores it unchecked.
                 None if keeps_unknown(ours) => {
                     self.differ(&at, "property", Effect::Laxer, &json!("typed"), &json!("kept"))
                 }
@@ -206,12 +206,12 @@ impl Walk {
     }
 }
 
-/// What the difference between two values of a keyword means; none if there is none.
+/// Returns the effect of the difference between two values of a keyword; none if they are equal.
 fn effect(keyword: &str, theirs: &Value, mine: &Value) -> Option<Effect> {
     let laxer_if = |laxer: bool| Some(if laxer { Effect::Laxer } else { Effect::Narrower });
     match keyword {
         _ if theirs == mine => None,
-        // A list without a type is an atomic one.
+        // A list without a type is atomic.
         "x-kubernetes-list-type" if theirs == "atomic" && mine.is_null() => None,
         "required" => {
             let (theirs, mine): (BTreeSet<_>, BTreeSet<_>) = (words(theirs), words(mine));

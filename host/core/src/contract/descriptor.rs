@@ -1,8 +1,9 @@
-//! What a component says of itself.
+//! The descriptor: a component's declaration of itself.
 
-use super::{GroupKind, Json, JsonPointer, Mode, Pairs, Seconds};
+use super::object::GroupKind;
+use super::scalar::{Json, JsonPointer, Mode, Pairs, Seconds};
 
-/// What a component serves and asks for. Read once, at load.
+/// The kinds that a component serves, and the accesses that it asks for. Read once, at load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Descriptor {
     /// DNS label, at most 40 bytes.
@@ -15,24 +16,24 @@ pub struct Descriptor {
     pub parameters_schema: Json,
     /// JSON Schema of `RestoreJob.spec.options`.
     pub options_schema: Json,
-    /// Accesses asked for.
+    /// Accesses that the component asks for.
     pub access: Vec<Access>,
-    /// Namespaces outside the run's, with their usual names.
+    /// Namespaces other than the run's, by key, with their default names.
     pub namespaces: Pairs,
     /// Stages that `step` may name.
     pub stages: Vec<Stage>,
-    /// The longest that a run may take.
+    /// The longest time that a run may take.
     pub longest_run: Seconds,
     /// Versions of this component whose Backups it restores, as Cargo version requirements.
     pub restores: Vec<String>,
     /// Option that names the target namespace of a restore.
     pub target_namespace_option: Option<String>,
-    /// What it can do and needs.
+    /// Abilities and needs of the component.
     pub traits: Traits,
 }
 
 impl Descriptor {
-    /// The entry for `kind`, if this component serves it.
+    /// Returns the entry for `kind`, if this component serves it.
     #[must_use]
     pub fn serves(&self, kind: &GroupKind) -> Option<&StrategyKind> {
         self.kinds.iter().find(|k| k.group == kind.group && k.kind == kind.kind)
@@ -56,14 +57,20 @@ pub struct StrategyKind {
     pub applications: Vec<GroupKind>,
 }
 
-/// What a component can do, and what it needs.
+impl From<&StrategyKind> for GroupKind {
+    fn from(kind: &StrategyKind) -> Self {
+        Self { group: kind.group.clone(), kind: kind.kind.clone() }
+    }
+}
+
+/// Abilities and needs of a component.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traits {
     /// Serves mode `restore`.
     pub restore: bool,
     /// Serves mode `cleanup`.
     pub cleanup: bool,
-    /// Wants to be called when a run is deleted or out of time.
+    /// Is called when a run is deleted or past its deadline, to undo.
     pub cancel: bool,
     /// Needs the platform's credentials Secret in the run's namespace.
     pub credentials: bool,
@@ -73,7 +80,7 @@ pub struct Traits {
     pub unpinned: bool,
 }
 
-/// One kind of object and what to do with it.
+/// Verbs on the objects of one kind in one scope.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Access {
     /// API group.
@@ -84,14 +91,20 @@ pub struct Access {
     pub kind: String,
     /// Plural, as the API server serves it.
     pub plural: String,
-    /// Where.
+    /// Where the access holds.
     pub scope: Scope,
-    /// What.
+    /// Verbs that the access allows.
     pub verbs: Verbs,
     /// Fields that apply and patch may set, with all below them.
     pub fields: Vec<JsonPointer>,
-    /// All must hold for the object as it is and as it would become.
+    /// Guards that must all hold, before a write and after it.
     pub guards: Vec<Guard>,
+}
+
+impl From<&Access> for GroupKind {
+    fn from(access: &Access) -> Self {
+        Self { group: access.group.clone(), kind: access.kind.clone() }
+    }
 }
 
 /// Where an access holds.
@@ -107,7 +120,7 @@ pub enum Scope {
     Named(String),
 }
 
-/// What an access allows.
+/// Verbs of an access.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Verbs {
@@ -124,24 +137,24 @@ pub struct Verbs {
     pub keys: bool,
 }
 
-/// The string at `at` must equal `value`, or begin with it where it ends in `*`.
+/// A bound on an object: the string at `at` must equal `value`, or begin with it if it ends in `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guard {
-    /// Where.
+    /// Place of the string in the object.
     pub at: JsonPointer,
-    /// What; `{namespace}`, `{run-uid}`, `{application}` and `{target-namespace}` are substituted.
+    /// Value of the string; `{namespace}`, `{run-uid}`, `{application}` and `{target-namespace}` are substituted.
     pub value: String,
 }
 
 /// A stage of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stage {
-    /// In which mode.
+    /// Mode of the runs that have the stage.
     pub mode: Mode,
-    /// Its name.
+    /// Name of the stage.
     pub name: String,
-    /// What happens in it, for people.
+    /// Description for people.
     pub about: String,
-    /// Data may be gone from here on: the checkpoint outlives a run that ends badly here.
+    /// Data may be lost from this stage on: the checkpoint outlives a run that fails in it.
     pub keeps_checkpoint: bool,
 }

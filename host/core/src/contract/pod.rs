@@ -1,6 +1,7 @@
 //! A pod to run, and how it ended.
 
-use super::{Diagnostic, Json, Seconds, Timestamp};
+use super::run::Diagnostic;
+use super::scalar::{Json, Seconds, Timestamp};
 
 /// A pod to run as a `batch/v1` Job.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,24 +12,24 @@ pub struct PodRun {
     pub backoff_limit: u32,
     /// `spec.activeDeadlineSeconds` of the Job.
     pub active_deadline: Option<Seconds>,
-    /// Last lines of each container's log wanted in the result of a Job that failed.
+    /// How many of the last lines of each container's log the result of a failed Job has.
     pub log_lines: u32,
-    /// Handed back in the result.
+    /// Data of the component, returned to it in the result.
     pub data: Option<Json>,
-    /// Warnings of rendering.
+    /// Warnings of the rendering.
     pub findings: Vec<Diagnostic>,
 }
 
 /// How a Job ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PodResult {
-    /// Whether it is Complete.
+    /// Whether the Job is Complete.
     pub succeeded: bool,
-    /// Reason of its condition.
+    /// Reason of the Job's condition.
     pub reason: String,
-    /// Message of its condition.
+    /// Message of the Job's condition.
     pub message: String,
-    /// Its pods, newest first, at most 4.
+    /// The Job's pods, newest first, at most 4.
     pub pods: Vec<Pod>,
     /// [`PodRun::data`].
     pub data: Option<Json>,
@@ -39,13 +40,13 @@ pub struct PodResult {
 pub struct Pod {
     /// Name.
     pub name: String,
-    /// As in its status, such as `Evicted`.
+    /// Reason in its status, such as `Evicted`.
     pub reason: String,
-    /// As in its status.
+    /// Message in its status.
     pub message: String,
-    /// Start.
+    /// When the pod started.
     pub started_at: Option<Timestamp>,
-    /// End.
+    /// When its last container ended.
     pub finished_at: Option<Timestamp>,
     /// Its containers, init containers first.
     pub containers: Vec<Container>,
@@ -56,12 +57,12 @@ pub struct Pod {
 pub struct Container {
     /// Name.
     pub name: String,
-    /// None if it never ended.
+    /// Exit code; none if the container never ended.
     pub exit_code: Option<i32>,
     /// Reason of its state, such as `OOMKilled`.
     pub reason: String,
     /// Termination message.
     pub message: String,
-    /// The lines asked for.
+    /// Last lines of the log, as many as [`PodRun::log_lines`] asks for.
     pub log: String,
 }

@@ -1,46 +1,47 @@
-//! A run: what a call is told of it, and how it ends.
+//! A run: the request of a call, and the results that end it.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, GroupKind, Json, JsonPointer, Mode, ObjectRef, Pairs, Reason, Timestamp};
+use super::object::{GroupKind, ObjectRef};
+use super::scalar::{Json, JsonPointer, Mode, Pairs, Reason, Timestamp};
 
-/// A finding. Errors refuse the run.
+/// A finding about a strategy. Errors refuse the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
-    /// How bad.
+    /// Severity of the finding.
     pub severity: Severity,
-    /// Points into `{"strategy": spec, "parameters": {…}, "options": {…}}`.
+    /// Place in `{"strategy": spec, "parameters": {…}, "options": {…}}`.
     pub at: JsonPointer,
-    /// What is wrong.
+    /// The problem and its remedy.
     pub message: String,
 }
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Refuses the run.
     Error,
-    /// Is shown, and the run goes on.
+    /// Is shown; the run goes on.
     Warning,
 }
 
-/// The run, as a call is told of it.
+/// A run, as the component sees it in a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// What the run is for.
+    /// Mode of the run.
     pub mode: Mode,
-    /// The BackupJob or RestoreJob, or on cleanup the Backup.
+    /// The BackupJob or RestoreJob; in mode cleanup, the Backup.
     pub run: ObjectRef,
-    /// Its uid.
+    /// Uid of the run.
     pub run_uid: String,
     /// When the run began.
     pub started_at: Timestamp,
-    /// When the host will cancel it.
+    /// When the host will cancel the run.
     pub deadline: Timestamp,
-    /// The time, the same in all calls of a wake.
+    /// The current time; equal in all calls of a wake.
     pub now: Timestamp,
-    /// Which of [`Descriptor::kinds`](super::Descriptor::kinds).
+    /// Strategy kind, one of [`Descriptor::kinds`](super::Descriptor::kinds).
     pub strategy_kind: GroupKind,
     /// The strategy's `.spec`.
     pub strategy: Option<Json>,
@@ -50,26 +51,26 @@ pub struct Request {
     pub options: Option<Json>,
     /// The application acted on.
     pub application: ObjectRef,
-    /// On restore and cleanup.
+    /// The Backup, in modes restore and cleanup.
     pub backup: Option<Backup>,
-    /// [`Descriptor::namespaces`](super::Descriptor::namespaces) with the names in force.
+    /// [`Descriptor::namespaces`](super::Descriptor::namespaces) with the configured names.
     pub namespaces: Pairs,
-    /// What an earlier run on this target left behind.
+    /// Checkpoint that an earlier restore of this target handed over.
     pub inherited: Option<Inherited>,
-    /// Set once the run shall end.
+    /// Set if the run has to end.
     pub cancelled: Option<Cancellation>,
 }
 
-/// Why a run shall end, and by when.
+/// Why and by when a run has to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cancellation {
-    /// Why.
+    /// Cause of the cancellation.
     pub cause: CancelCause,
-    /// When the host ends the run without asking.
+    /// When the host ends the run without another call.
     pub deadline: Timestamp,
 }
 
-/// See [`Cancellation`].
+/// Cause of a [`Cancellation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelCause {
     /// The run's object is being deleted.
@@ -78,25 +79,34 @@ pub enum CancelCause {
     Deadline,
 }
 
-/// A kept checkpoint, and where it came from.
+/// A component's memory of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Stage of the run, one of [`Descriptor::stages`](super::Descriptor::stages).
+    pub stage: String,
+    /// Data of any schema, at most 256 KiB.
+    pub data: Json,
+}
+
+/// A checkpoint that an earlier run handed over.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inherited {
-    /// Uid of the run that left it.
+    /// Uid of the run that wrote it.
     pub run_uid: String,
-    /// Uid of its Backup.
+    /// Uid of the Backup that the run restored.
     pub backup_uid: String,
     /// Version of the component that wrote it.
     pub component_version: String,
-    /// What it wrote.
+    /// The checkpoint.
     pub checkpoint: Checkpoint,
 }
 
-/// A Backup, as a call is told of it.
+/// A Backup, as the component sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backup {
-    /// Its name.
+    /// Name of the Backup.
     pub name: String,
-    /// Its uid.
+    /// Uid of the Backup.
     pub uid: String,
     /// Uid of the run that made it; none on a Backup of the Go implementation.
     pub run_uid: Option<String>,
@@ -114,56 +124,56 @@ pub struct Backup {
     pub artifact: Option<Artifact>,
     /// `status.underlyingResources`.
     pub underlying_resources: Option<Json>,
-    /// What the run kept out of tenants' reach.
+    /// Private data that the run stored where tenants cannot read it.
     pub private_data: Option<Json>,
 }
 
-/// Where the data is. Never invented: absent if unknown.
+/// Where the data of a Backup is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {
-    /// Where.
+    /// URI of the data.
     pub uri: String,
-    /// In bytes.
+    /// Size in bytes.
     pub size_bytes: Option<u64>,
-    /// Such as `sha256:<hex>`.
+    /// Checksum, such as `sha256:<hex>`.
     pub checksum: Option<String>,
 }
 
-/// A good end of a backup.
+/// The outcome of a successful backup.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
-    /// Defaults to the end of the run.
+    /// When the data was taken; the end of the run if absent.
     pub taken_at: Option<Timestamp>,
-    /// Where the data is.
+    /// Where the data is; absent if unknown.
     pub artifact: Option<Artifact>,
     /// `spec.driverMetadata`.
     pub metadata: Pairs,
-    /// A self-typed object.
+    /// An object with `apiVersion` and `kind`.
     pub underlying_resources: Option<Json>,
-    /// Handover out of tenants' reach.
+    /// Data for the Backup's restore that tenants cannot read.
     pub private_data: Option<Json>,
-    /// For the Backup.
+    /// Conditions of the Backup.
     pub conditions: Vec<Condition>,
 }
 
-/// A bad end, terminal.
+/// A terminal failure of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Reason of the condition.
     pub reason: Reason,
-    /// What failed, why and what to do.
+    /// The failure, its cause and its remedy.
     pub message: String,
-    /// The fields to blame, all of them.
+    /// All fields that caused the failure.
     pub findings: Vec<Diagnostic>,
 }
 
-/// A condition asked for by the guest.
+/// A condition that the component sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// Type; `Ready`, `Reconciling` and `Stalled` are the host's.
+    /// Type; `Ready`, `Reconciling` and `Stalled` are reserved for the host.
     pub type_: String,
-    /// None is `Unknown`.
+    /// Status; none is `Unknown`.
     pub status: Option<bool>,
     /// Reason.
     pub reason: Reason,
@@ -171,10 +181,10 @@ pub struct Condition {
     pub message: String,
 }
 
-/// An Event asked for by the guest.
+/// An Event that the component emits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// `Warning`, else `Normal`.
+    /// Whether its type is `Warning`, not `Normal`.
     pub warning: bool,
     /// Reason.
     pub reason: Reason,

@@ -1,76 +1,67 @@
-//! A step of a resource strategy: what it sees, asks and does.
+//! A step of a strategy that works in steps: its view, its queries and its actions.
 
-use super::{
-    Condition, Event, Failure, Json, JsonPointer, NamespacedName, ObjectRef, Outcome, PodResult, PodRun,
-    Reason, Seconds, Selection, Timestamp,
-};
+use super::object::{NamespacedName, ObjectRef, Selection};
+use super::pod::{PodResult, PodRun};
+use super::run::{Checkpoint, Condition, Event, Failure, Outcome};
+use super::scalar::{Json, JsonPointer, Reason, Seconds, Timestamp};
 
-/// What the guest wants to remember.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
-    /// A stage of the descriptor.
-    pub stage: String,
-    /// Any schema, at most 256 KiB.
-    pub data: Json,
-}
-
-/// What `step` sees.
+/// The input of `step`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
-    /// None in the first call.
+    /// The last checkpoint; none in the first call.
     pub checkpoint: Option<Checkpoint>,
     /// When the run entered its stage.
     pub stage_since: Timestamp,
-    /// All of this wake since the last act.
+    /// All answers since the last act of this wake.
     pub answers: Vec<Answer>,
-    /// Of the act just done.
+    /// Results of the last act.
     pub results: Vec<ActionResult>,
 }
 
-/// What `step` wants.
+/// The answer of `step`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepResult {
-    /// None: unchanged.
+    /// New checkpoint; none leaves it unchanged.
     pub checkpoint: Option<Checkpoint>,
-    /// For the run.
+    /// Conditions of the run.
     pub conditions: Vec<Condition>,
-    /// For the run.
+    /// Events of the run.
     pub events: Vec<Event>,
-    /// What to do next.
+    /// The next move.
     pub decision: Decision,
 }
 
-/// What to do next.
+/// The next move of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
-    /// Read, and call again at once.
+    /// Read these, and call again at once.
     Observe(Vec<Query>),
     /// Do these in order, and call again at once.
     Act(Vec<Action>),
     /// Call again later.
     Wait(Wait),
-    /// End well; with an outcome exactly in mode backup.
+    /// End successfully, with an outcome exactly in mode backup.
     Done(Option<Outcome>),
-    /// End badly.
+    /// Fail.
     Fail(Failure),
 }
 
-/// What a run waits for.
+/// A pause of a run until an event or a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
     /// Reason of `Ready=False`.
     pub reason: Reason,
     /// Message of `Ready=False`.
     pub message: String,
-    /// Wake when one of these changes.
+    /// A change of one of these wakes the run.
     pub watch: Vec<Watch>,
-    /// Wake after this time at the latest.
+    /// The run wakes after this time at the latest.
     pub recheck_after: Seconds,
-    /// Past it the guest decides anew.
+    /// When the component stops waiting and decides anew.
     pub deadline: Timestamp,
 }
 
-/// What to watch.
+/// A watch of a waiting run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Watch {
     /// An object.
@@ -81,14 +72,14 @@ pub enum Watch {
     Pod(String),
 }
 
-/// A question.
+/// A query.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
     /// One object.
     Get(GetQuery),
-    /// Several.
+    /// The objects of a selection.
     List(ListQuery),
-    /// Tail of a container's log.
+    /// Last lines of a container's log.
     Log(LogQuery),
     /// Keys of a Secret.
     SecretKeys(NamespacedName),
@@ -96,53 +87,53 @@ pub enum Query {
     Pod(String),
 }
 
-/// See [`Query::Get`].
+/// Query for one object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetQuery {
-    /// Which.
+    /// The object.
     pub object: ObjectRef,
-    /// Read from the API server now.
+    /// Whether to read from the API server, not from a cache.
     pub live: bool,
-    /// Only these; empty is all.
+    /// Fields to return; empty returns the whole object.
     pub fields: Vec<JsonPointer>,
 }
 
-/// See [`Query::List`].
+/// Query for the objects of a selection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListQuery {
-    /// Which.
+    /// The selection.
     pub objects: Selection,
-    /// Read from the API server now.
+    /// Whether to read from the API server, not from a cache.
     pub live: bool,
-    /// Only these; empty is all.
+    /// Fields to return; empty returns whole objects.
     pub fields: Vec<JsonPointer>,
-    /// 1 to 500.
+    /// Most objects to return, 1 to 500.
     pub limit: u32,
 }
 
-/// See [`Query::Log`].
+/// Query for a container's log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogQuery {
-    /// Which pod.
+    /// The pod.
     pub pod: NamespacedName,
-    /// Which container.
+    /// Name of the container.
     pub container: String,
-    /// Of the instance before the last restart.
+    /// Whether to read the log of the instance before the last restart.
     pub previous: bool,
-    /// 1 to 200.
+    /// Number of lines, 1 to 200.
     pub lines: u32,
 }
 
-/// A question and its answer.
+/// A query and its answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// What was asked.
+    /// The query.
     pub query: Query,
-    /// What was found.
+    /// The content, or why it cannot be read.
     pub value: Result<Content, ReadError>,
 }
 
-/// What was found.
+/// The content of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// The object.
@@ -153,35 +144,35 @@ pub enum Content {
     Log(String),
     /// The keys.
     SecretKeys(Vec<String>),
-    /// None while it runs.
+    /// The result of the pod run; none while it runs.
     Pod(Option<PodResult>),
 }
 
-/// Objects sorted by name, and whether that is all of them.
+/// Objects, sorted by name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObjectList {
     /// The objects.
     pub items: Vec<Json>,
-    /// False: the limit cut it.
+    /// Whether these are all; false if the limit cut the list.
     pub complete: bool,
 }
 
-/// Why there is no answer.
+/// Why a query has no content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadError {
     /// No such object.
     NotFound,
     /// The API server does not know the kind.
     NotServed,
-    /// Over the bounds.
+    /// The content is over the bounds.
     TooLarge,
-    /// Declared, but not granted.
+    /// The access is declared, but not granted.
     Forbidden(String),
-    /// Transient, or anything else.
+    /// A transient error, or any other.
     Unavailable(String),
 }
 
-/// One thing to do.
+/// An action.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Create an object with a fixed name.
@@ -190,57 +181,57 @@ pub enum Action {
     Apply(Apply),
     /// JSON merge patch.
     Patch(Patch),
-    /// Delete exactly the object seen.
+    /// Delete the object with this uid.
     Delete(Delete),
     /// Start a pod run.
     RunPod(RunPod),
 }
 
-/// See [`Action::Create`].
+/// Action that creates an object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Create {
-    /// What.
+    /// The object.
     pub manifest: Json,
-    /// Only ask whether it would be accepted.
+    /// Whether to ask only if the API server would accept it.
     pub dry_run: bool,
 }
 
-/// See [`Action::Apply`].
+/// Action that applies fields of an object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Apply {
-    /// What.
+    /// The fields, with the object's kind and name.
     pub manifest: Json,
-    /// Take fields over from other managers.
+    /// Whether to take fields over from other field managers.
     pub force: bool,
 }
 
-/// See [`Action::Patch`].
+/// Action that patches an object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Patch {
-    /// Which.
+    /// The object.
     pub object: ObjectRef,
-    /// Precondition.
+    /// Uid that the object must have.
     pub uid: Option<String>,
-    /// Precondition.
+    /// Resource version that the object must have.
     pub resource_version: Option<String>,
-    /// RFC 7386.
+    /// JSON merge patch (RFC 7386).
     pub body: Json,
 }
 
-/// See [`Action::Delete`].
+/// Action that deletes an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delete {
-    /// Which.
+    /// The object.
     pub object: ObjectRef,
-    /// Precondition.
+    /// Uid that the object must have.
     pub uid: String,
-    /// Precondition.
+    /// Resource version that the object must have.
     pub resource_version: Option<String>,
-    /// What happens to dependents.
+    /// Deletion of dependents.
     pub propagation: Propagation,
 }
 
-/// What happens to dependents.
+/// When and whether a deletion reaches the object's dependents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Propagation {
@@ -249,41 +240,41 @@ pub enum Propagation {
     Orphan,
 }
 
-/// See [`Action::RunPod`].
+/// Action that starts a pod run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunPod {
-    /// DNS label of at most 16 bytes, unique in the run.
+    /// Name of the pod run: a DNS label of at most 16 bytes, unique in the run.
     pub name: String,
-    /// What to run.
+    /// The pod to run.
     pub spec: PodRun,
 }
 
-/// What came of an action.
+/// The result of an action.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActionResult {
-    /// What was acted on.
+    /// The object acted on.
     pub object: ObjectRef,
-    /// The object as the API server returned it, or why not.
+    /// The object as the API server returned it, or why the action failed.
     pub value: Result<Option<Json>, WriteError>,
 }
 
 /// Why an action failed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WriteError {
-    /// The object, which is not this run's.
+    /// An object of that name exists and is not this run's.
     AlreadyExists(Json),
     /// No such object.
     NotFound,
     /// The API server does not know the kind.
     NotServed,
-    /// A precondition, or another field manager.
+    /// A precondition failed, or another manager owns a field.
     Conflict(String),
-    /// Refused by schema or admission.
+    /// The schema or an admission webhook refused it.
     Invalid(String),
-    /// Declared, but not granted.
+    /// The access is declared, but not granted.
     Forbidden(String),
-    /// Transient; it may have happened all the same.
+    /// A transient error; the action may have succeeded all the same.
     Unavailable(String),
-    /// An earlier one failed.
+    /// An earlier action of the list failed.
     NotTried,
 }

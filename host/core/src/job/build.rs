@@ -1,4 +1,4 @@
-//! Builds the Job of a pod run (lifecycle.md 10.1 and 3, decisions.md 19).
+//! Builds the Job of a pod run.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use backstay_api::labels;
 use super::outcome::{POD_RUN_ANNOTATION, PodRunNote};
 use crate::contract::{GroupKind, Json, Mode, ObjectRef, PodRun};
 
-/// What the host knows about the Job, besides what the guest rendered.
+/// The run's part of a Job; the component renders the rest.
 #[derive(Clone, Copy, Debug)]
 pub struct JobSpec<'a> {
     /// Name of the Job.
     pub name: &'a str,
     /// The run, which becomes the controller of the Job.
     pub run: &'a ObjectRef,
-    /// Its uid.
+    /// Uid of the run.
     pub run_uid: &'a str,
-    /// What it does.
+    /// Mode of the run.
     pub mode: Mode,
-    /// The strategy kind, which gives the key of the mode label.
+    /// The strategy kind; the key of the mode label contains it.
     pub strategy: &'a GroupKind,
     /// Seconds left until the run's deadline: a Job never outlives it.
     pub seconds_left: i64,
@@ -29,9 +29,8 @@ pub struct JobSpec<'a> {
 
 /// Builds the Job as JSON, so that fields of the pod template that this program does not know survive.
 ///
-/// Our labels win over the author's on Job and pods; a value too long for a label is shortened by the one rule of
-/// names, and the whole value goes into an annotation of the same key. `restartPolicy` is `Never` if the template has
-/// none.
+/// The host's labels on Job and pods win over the author's. A value too long for a label is shortened as names are, and
+/// an annotation of the same key holds it whole. `restartPolicy` is `Never` if the template has none.
 #[must_use]
 pub fn build(spec: &JobSpec<'_>, pod_run: &PodRun) -> Json {
     let namespace = spec.run.namespace.clone().unwrap_or_default();
@@ -82,7 +81,7 @@ pub fn build(spec: &JobSpec<'_>, pod_run: &PodRun) -> Json {
     })
 }
 
-/// Puts the entries of `ours` into the object at `/metadata/<field>`, making it where it is missing.
+/// Puts the entries of `ours` into the object at `pointer`, and creates that object if it is missing.
 fn merge_into(template: &mut Value, pointer: &str, ours: &BTreeMap<String, String>) {
     if ours.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! The `batch/v1` Job of a pod run: whether one that is found is ours, how ours is built, and what became of it.
+//! The `batch/v1` Job of a pod run: builds it, checks who owns it, and reads its result.
 
 mod build;
 mod outcome;

@@ -1,4 +1,4 @@
-//! What became of the Job, and the facts about its pods that a guest needs to judge it.
+//! The end of a Job, and the facts about its pods by which a component parses the result.
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as KubePod};
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::trouble::disruption;
 use crate::contract::{Container, Json, Pod, PodResult, PodRun, Timestamp};
 
-/// Annotation of the Job that carries a [`PodRunNote`] until the run's status has it, or for a guest that keeps no record.
+/// Annotation of the Job with its [`PodRunNote`], until the run's status holds that, and for a run that stores none.
 pub const POD_RUN_ANNOTATION: &str = "backstay.dev/pod-run";
-/// Pods in a result.
+/// Most pods in a result.
 const PODS: usize = 4;
-/// Bytes of a termination message that are handed on; Kubernetes itself keeps 4 KiB.
+/// Longest termination message in a result, in bytes; Kubernetes itself keeps 4 KiB.
 const MESSAGE: usize = 4096;
 
-/// What has to be remembered of a pod run until it has ended.
+/// The part of a pod run that its result needs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PodRunNote {
@@ -27,20 +27,20 @@ pub struct PodRunNote {
 }
 
 impl PodRunNote {
-    /// What has to be remembered of this pod run.
+    /// Returns the note of a pod run.
     #[must_use]
     pub fn of_run(pod_run: &PodRun) -> Self {
         Self { data: pod_run.data.clone(), log_lines: pod_run.log_lines }
     }
 
-    /// As text.
+    /// Returns the note as JSON text.
     #[must_use]
     pub fn to_text(&self) -> String {
         // Plain data: serialising it cannot fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The note on a Job; one that is missing or unreadable is an empty one.
+    /// Reads the note of a Job; a missing or unreadable one is empty.
     #[must_use]
     pub fn of(job: &Job) -> Self {
         job.metadata
@@ -52,20 +52,20 @@ impl PodRunNote {
     }
 }
 
-/// How a Job ended.
+/// The end of a Job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
-    /// `Complete`, else `Failed`.
+    /// Whether the Job is `Complete`, not `Failed`.
     pub succeeded: bool,
     /// Reason of the condition.
     pub reason: String,
     /// Message of the condition.
     pub message: String,
-    /// When, in seconds; `None` on a Job whose status names no time.
+    /// When the Job ended, in seconds; `None` if its status names no time.
     pub at: Option<Timestamp>,
 }
 
-/// How the Job ended, if it has: the first condition with status True among `Complete` and `Failed` decides.
+/// Returns the end of the Job, if it has ended: its first condition `Complete` or `Failed` that is True.
 #[must_use]
 pub fn end(job: &Job) -> Option<End> {
     let status = job.status.as_ref()?;
@@ -83,8 +83,8 @@ pub fn end(job: &Job) -> Option<End> {
     })
 }
 
-/// The result that a guest judges: the end of the Job and its pods, newest first, at most four. `log` gives the log
-/// lines of a container by pod and container name.
+/// Returns the result to parse: the end of the Job and its pods, newest first, at most four. `log` returns the log lines
+/// of a container by pod and container name.
 #[must_use]
 pub fn pod_result<'a>(
     end: &End,
@@ -123,10 +123,10 @@ fn pod(pod: &KubePod, log: &impl Fn(&str, &str) -> String) -> Pod {
         .flatten()
         .filter_map(|c| c.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref().map(|t| t.0.as_second()))
         .max();
-    // A pod that was evicted, or whose node went, often says so only in a condition.
-    let said = disruption(&status).map(|(reason, message)| (reason.to_owned(), message.to_owned()));
-    let (reason, message) = match (status.reason, said) {
-        (None, Some(said)) => said,
+    // An eviction or the loss of the node often shows only in a condition.
+    let disrupted = disruption(&status).map(|(reason, message)| (reason.to_owned(), message.to_owned()));
+    let (reason, message) = match (status.reason, disrupted) {
+        (None, Some(disrupted)) => disrupted,
         (reason, _) => (reason.unwrap_or_default(), status.message.unwrap_or_default()),
     };
     Pod {
@@ -161,7 +161,7 @@ fn container(status: &ContainerStatus, log: String) -> Container {
     }
 }
 
-/// Cuts at [`MESSAGE`] bytes, on a character's edge.
+/// Cuts a text to [`MESSAGE`] bytes.
 fn cut(mut text: String) -> String {
     if text.len() > MESSAGE {
         text.truncate(text.floor_char_boundary(MESSAGE));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_was_evicted_through_the_api_says_so() {
+    fn the_reason_of_a_pod_evicted_through_the_api_is_that_of_its_condition() {
         let pod: KubePod = serde_json::from_value(json!({"metadata": {"name": "a"}, "status": {"conditions": [
             {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "m"}]}}))
         .unwrap();

@@ -1,31 +1,31 @@
-//! Whose Job is it? (lifecycle.md R2)
+//! Decides whether a Job belongs to a run (docs/rules.md R2).
 
 use k8s_openapi::api::batch::v1::Job;
 
 use crate::contract::ObjectRef;
 use crate::owner::controller;
 
-/// Whose a Job of our run's name is.
+/// The owner of a Job that has the name of the run's Job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// Of this very run, by uid.
+    /// The run owns the Job, by uid.
     Ours {
         /// Uid of the Job.
         uid: String,
     },
-    /// Of this run, but on its way out.
+    /// The run owns the Job, which is being deleted.
     OursDeleting,
-    /// Of an earlier run of the same kind and name: it goes when its owner's collection gets to it.
+    /// An earlier run of that kind and name owns the Job, and the garbage collector will delete it.
     Previous,
-    /// Of something or somebody else: never touched.
+    /// Another object or nobody owns the Job, which is never touched.
     Foreign {
-        /// Who, for the message.
+        /// The owner, for the message.
         owner: String,
     },
 }
 
-/// Judges a Job by its controller reference: only the uid proves that it is ours. A Job of our name whose controller
-/// has our kind and name but another uid was left by an earlier run.
+/// Decides by the Job's controller reference. Only the uid proves that the run owns the Job; the run's kind and name with
+/// another uid are those of an earlier run.
 #[must_use]
 pub fn ownership(job: &Job, run: &ObjectRef, run_uid: &str) -> Ownership {
     let deleting = job.metadata.deletion_timestamp.is_some();

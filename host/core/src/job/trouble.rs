@@ -1,4 +1,4 @@
-//! Why a pod that should run does not: said on the run while it waits, instead of silence until the deadline.
+//! Finds out why a pod does not run, for the status of the run: silence until the deadline helps nobody.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::{Pod, PodStatus};
 const IMAGE: &str = "check the image's name and the pull secret";
 const COMMAND: &str = "check its command and its mounts";
 
-/// Reasons of a waiting container that mean a person is needed, and what that person should do; others
-/// (`ContainerCreating`, `PodInitializing`) pass.
+/// Reasons of a waiting container that need a person, and the remedy. The others (`ContainerCreating`,
+/// `PodInitializing`) pass.
 const STUCK: [(&str, &str); 8] = [
     ("ErrImagePull", IMAGE),
     ("ImagePullBackOff", IMAGE),
@@ -20,13 +20,13 @@ const STUCK: [(&str, &str); 8] = [
     ("CrashLoopBackOff", "see its log"),
 ];
 
-/// A Job usually has a pod within a second.
+/// How long a Job may have no pod; it usually has one within a second.
 const NO_POD: SignedDuration = SignedDuration::from_secs(10);
-/// A pod usually starts sooner, unless its image is large.
+/// How long a pod may take to start; it usually takes less, unless its image is large.
 const SLOW_START: SignedDuration = SignedDuration::from_secs(30);
 
-/// What keeps a Job that has not ended from having a pod that runs, as far as that is no [`trouble`] of a pod: it is
-/// suspended, or it has no pod, or none that starts. `None` if all goes well as far as one sees.
+/// Describes why a Job that has not ended has no running pod, beyond the [`trouble`] of its pods: it is suspended, has no
+/// pod, or its pod does not start. `None` if nothing is wrong.
 #[must_use]
 pub fn trouble_of_job<'a>(
     job: &Job,
@@ -63,7 +63,7 @@ pub fn trouble_of_job<'a>(
     ))
 }
 
-/// The first trouble among the pods of a run that has not ended, in words; `None` if all goes well as far as one sees.
+/// Describes the first trouble among the pods of a run that has not ended; `None` if nothing is wrong.
 #[must_use]
 pub fn trouble<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<String> {
     pods.into_iter().find_map(|pod| {
@@ -99,7 +99,7 @@ pub fn trouble<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<String> {
     })
 }
 
-/// Whether the Job counts a pod, or is taking its pods away because it has failed.
+/// Returns whether the Job counts a pod, or has failed and deletes its pods.
 fn had_a_pod(job: &Job) -> bool {
     job.status.as_ref().is_some_and(|status| {
         let counts = [status.active, status.failed, status.succeeded, status.terminating];
@@ -109,7 +109,7 @@ fn had_a_pod(job: &Job) -> bool {
     })
 }
 
-/// Reason and message of the disruption that a pod is subject to, if it is to one: an eviction, a node that goes.
+/// Returns reason and message of a pod's disruption, such as an eviction or the loss of its node.
 pub(super) fn disruption(status: &PodStatus) -> Option<(&str, &str)> {
     let target =
         status.conditions.iter().flatten().find(|c| c.type_ == "DisruptionTarget" && c.status == "True")?;
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_is_evicted_is_said_while_it_is_there() {
+    fn an_eviction_is_reported_while_the_pod_exists() {
         let evicted =
             pod(json!({"phase": "Running", "conditions": [{"type": "DisruptionTarget", "status": "True",
             "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}]}));
@@ -172,12 +172,15 @@ mod tests {
     #[test]
     fn f9_a_job_without_a_pod_is_said_after_a_while() {
         assert_eq!(trouble_of_job(&job(false), [], at(9)), None);
-        let said = trouble_of_job(&job(false), [], at(10)).unwrap();
-        assert!(said.contains("has no pod") && said.contains("kubectl describe job j -n n"), "{said}");
+        let trouble = trouble_of_job(&job(false), [], at(10)).unwrap();
+        assert!(
+            trouble.contains("has no pod") && trouble.contains("kubectl describe job j -n n"),
+            "{trouble}"
+        );
     }
 
     #[test]
-    fn a_job_whose_pod_has_just_gone_is_not_said_to_have_none() {
+    fn a_job_that_counts_a_pod_is_not_reported_to_have_none() {
         for status in [
             json!({"active": 1}),
             json!({"failed": 1}),
@@ -193,8 +196,8 @@ mod tests {
     fn f9_a_pod_that_does_not_start_is_said_after_a_while() {
         let pending = pod_since_midnight("Pending");
         assert_eq!(trouble_of_job(&job(false), [&pending], at(29)), None);
-        let said = trouble_of_job(&job(false), [&pending], at(30)).unwrap();
-        assert!(said.contains("kubectl describe pod p -n n"), "{said}");
+        let trouble = trouble_of_job(&job(false), [&pending], at(30)).unwrap();
+        assert!(trouble.contains("kubectl describe pod p -n n"), "{trouble}");
         assert_eq!(trouble_of_job(&job(false), [&pod_since_midnight("Running")], at(30)), None);
     }
 

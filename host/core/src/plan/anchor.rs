@@ -1,37 +1,29 @@
-//! Where the slots of a Plan count from.
+//! Places the anchor, from which the slots of a Plan count.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::settle::{self, Recorded};
-use super::{PlanState, PlanView};
+use super::settle::{Due, Recorded};
+use super::state::{Anchor, PlanState};
+use super::view::PlanView;
 use crate::schedule::{self, Schedule};
 
-/// A status that is further ahead than this was written under a wrong clock. Up to here the clock is taken for skewed,
-/// and what is recorded stands; beyond, backups would stop until the clock comes by again.
+/// A status further ahead than this was written under a wrong clock, and is not waited for. Up to here the difference is
+/// taken for clock skew, and the recorded slots stand.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
-
-/// Where the slots of a schedule count from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Anchor {
-    /// Slots are strictly after this; `@every` counts from it. A whole second.
-    pub at: Timestamp,
-    /// The schedule with its time zone, as [`schedule::canonical`] writes it.
-    pub schedule: String,
-}
 
 /// Why an anchor is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnchorCause {
-    /// The Plan is seen for the first time: its creation.
+    /// This is the first reconcile of the Plan; the anchor is its creation.
     Created,
-    /// The schedule or its time zone differs from that of the anchor before.
+    /// The schedule or its time zone differs from the previous anchor's.
     ScheduleChanged,
     /// The status is more than a day ahead of the clock.
     ClockMovedBack,
 }
 
-/// Gives the state with the anchor of the Plan's current schedule. Slots of the schedule before that have no outcome
-/// yet are settled here: whatever was due under it will not fire any more.
+/// Returns the state with the anchor of the Plan's current schedule, and records the due slots of the previous
+/// schedule as missed: they will not fire any more.
 pub(super) fn place(
     view: &PlanView<'_>,
     now: Timestamp,
@@ -46,12 +38,12 @@ pub(super) fn place(
             // The API server's clock may be ahead of ours, and it writes whole seconds.
             let at = view.changed_at.unwrap_or(now).min(now).max(floor);
             if let Ok(schedule) = Schedule::parse(&old.schedule, None) {
-                settle::Due::new(view, &schedule, old.at, floor, at).abandon(&mut state, recorded);
+                Due::new(view, &schedule, old.at, floor, at).abandon(&mut state, recorded);
             }
             (at, AnchorCause::ScheduleChanged)
         }
         Some(old) if state.floor(old.at.max(view.created)).duration_since(now) > CLOCK_TOLERANCE => {
-            // Creation is by the API server's clock: where that is ahead, it is ours that is wrong.
+            // The API server's clock wrote the creation time: if that is ahead too, our clock is wrong.
             if view.created.duration_since(now) > CLOCK_TOLERANCE {
                 return (state, old.at, None);
             }

@@ -1,41 +1,31 @@
-//! The second phase of a slot: what the API server said to its BackupJob.
+//! The second phase of a slot: the API server's answer to the create of its BackupJob.
 
 use backstay_api::conditions::reasons as words;
 use backstay_api::{SlotCounts, SlotOutcome, Time, slot_outcome};
-use jiff::{SignedDuration, Timestamp};
 
-use super::{ORDINARY_DELAY, PlanState, settle};
+use super::settle;
+use super::state::PlanState;
+use super::view::{ORDINARY_DELAY, Slot};
 
-/// A slot that is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slot {
-    /// The time of the slot.
-    pub at: Timestamp,
-    /// Name of its BackupJob: the same whoever fires the slot, and however often.
-    pub name: String,
-    /// How long after its time the slot was decided.
-    pub delay: SignedDuration,
-}
-
-/// What came of creating a slot's BackupJob. Any other answer of the API server is no result: try again.
+/// The result of creating a slot's BackupJob. Any other answer of the API server is no result; the create is retried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FireResult {
-    /// It was created.
+    /// The BackupJob was created.
     Created,
-    /// It exists, and its controller has the Plan's uid.
+    /// The BackupJob exists, and its controller has the Plan's uid.
     AlreadyOurs,
-    /// It exists, and is somebody else's.
+    /// A BackupJob of that name exists, and another object or nobody controls it.
     NameTaken {
-        /// Whose, in words, such as `Plan nightly (uid ...)` or `no owner`.
+        /// Its owner for messages, such as `Plan nightly (uid ...)` or `no owner`.
         by: String,
     },
 }
 
-/// The state after a slot's BackupJob was asked for: the slot is recorded once, as Fired, or as Missed where its name
-/// is taken. `state` is that of the verdict that named the slot.
+/// Returns the state after the create of a slot's BackupJob: the slot is recorded once, as Fired, or as Missed if its
+/// name is taken. `state` is that of the verdict that named the slot.
 ///
-/// Idempotent: a slot that is recorded already stays as it is, but for one case. Where another controller, with a clock
-/// ahead of ours, gave the slot up while its BackupJob was being made, the record is corrected to Fired.
+/// Idempotent: a recorded slot keeps its outcome, with one exception. If another controller, whose clock is ahead, recorded
+/// the slot as missed while its BackupJob was being created, the outcome is corrected to Fired.
 #[must_use]
 pub fn fired(state: &PlanState, slot: &Slot, result: FireResult) -> PlanState {
     let mut state = state.clone();
@@ -50,12 +40,12 @@ pub fn fired(state: &PlanState, slot: &Slot, result: FireResult) -> PlanState {
         && counts.fired == 1
         && known.outcome != slot_outcome::FIRED
     {
-        let left = if known.outcome == slot_outcome::SKIPPED {
+        let wrong = if known.outcome == slot_outcome::SKIPPED {
             &mut state.counts.skipped
         } else {
             &mut state.counts.missed
         };
-        *left = left.saturating_sub(1).max(0);
+        *wrong = wrong.saturating_sub(1).max(0);
         state.counts.fired = state.counts.fired.saturating_add(1);
         *known = outcome;
     }
@@ -65,7 +55,7 @@ pub fn fired(state: &PlanState, slot: &Slot, result: FireResult) -> PlanState {
 fn outcome_of(slot: &Slot, result: &FireResult) -> (SlotOutcome, SlotCounts) {
     let fired = SlotCounts { fired: 1, ..SlotCounts::default() };
     let (outcome, reason, message, counts) = match result {
-        FireResult::AlreadyOurs => return (settle::found(slot), fired),
+        FireResult::AlreadyOurs => return (settle::already_created(slot), fired),
         FireResult::Created if slot.delay > ORDINARY_DELAY => {
             let message = format!("{} s after its time", slot.delay.as_secs());
             (slot_outcome::FIRED, words::LATE, Some(message), fired)

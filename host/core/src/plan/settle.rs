@@ -1,4 +1,4 @@
-//! Outcomes of slots that are due: what fires, and what is recorded of the rest.
+//! Outcomes of due slots: which slot fires, and the outcome of each of the others.
 
 use std::collections::BTreeSet;
 
@@ -6,21 +6,22 @@ use backstay_api::conditions::reasons as words;
 use backstay_api::{RECENT_SLOTS, SlotCounts, SlotOutcome, Time, slot_outcome};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{PlanState, PlanView, Slot};
+use super::state::{PlanState, newest_first, sum};
+use super::view::{PlanView, Slot};
 use crate::schedule::Schedule;
 
-/// Slots further back are not looked at: nothing has run that long, so a clock was wrong.
+/// Older slots are not considered: a Plan that old means that a clock was wrong.
 const OLDEST: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
 
-/// Reasons of outcomes, beyond those that conditions share.
+/// Reasons of outcomes that no condition uses.
 pub mod reasons {
-    /// Missed: nobody looked at the slot within `startingDeadlineSeconds`.
+    /// Missed: no controller decided the slot within `startingDeadlineSeconds`.
     pub const STARTING_DEADLINE_EXCEEDED: &str = "StartingDeadlineExceeded";
-    /// Missed: it could still have fired, but a later slot is due as well and runs in its place.
+    /// Missed: a later slot was due as well and ran in its place.
     pub const SUPERSEDED_BY_LATER: &str = "SupersededByLater";
     /// Missed: the schedule was changed before the slot fired.
     pub const SCHEDULE_CHANGED: &str = "ScheduleChanged";
-    /// Fired: the Plan's BackupJob was found, not made; a crash or another controller came between.
+    /// Fired: the slot's BackupJob existed already, after a crash or made by another controller.
     pub const ALREADY_CREATED: &str = "AlreadyCreated";
 
     /// Every reason above.
@@ -28,18 +29,18 @@ pub mod reasons {
         &[STARTING_DEADLINE_EXCEEDED, SUPERSEDED_BY_LATER, SCHEDULE_CHANGED, ALREADY_CREATED];
 }
 
-/// Slots that one verdict settled.
+/// The slots that one verdict recorded.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recorded {
-    /// How many, by outcome.
+    /// Number of slots by outcome.
     pub counts: SlotCounts,
-    /// The latest of them, newest first, at most [`RECENT_SLOTS`].
+    /// The outcomes of the latest slots, newest first, at most [`RECENT_SLOTS`].
     pub latest: Vec<SlotOutcome>,
-    /// The counts are a lower bound: there are slots more than ten years back.
+    /// The counts are a lower bound: slots more than ten years back were not counted.
     pub at_least: bool,
 }
 
-/// The slots of one schedule that have come and have no outcome yet.
+/// The slots of one schedule that are due and have no outcome yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Due<'a> {
     view: &'a PlanView<'a>,
@@ -47,19 +48,19 @@ pub(super) struct Due<'a> {
     anchor: Timestamp,
     from: Timestamp,
     now: Timestamp,
-    /// There may be slots before `from` that are not looked at.
+    /// There may be older slots without an outcome, before `from`.
     clipped: bool,
 }
 
-/// What became of slots that did not fire: they are counted under one outcome.
+/// The outcome of due slots that did not fire.
 #[derive(Debug, Clone, Copy)]
-enum Left {
+enum Unfired {
     Skipped,
     Missed,
 }
 
 impl<'a> Due<'a> {
-    /// The slots of `schedule` that are strictly after `floor` and not after `now`.
+    /// Returns the slots of `schedule` that are strictly after `floor` and not after `now`.
     pub(super) fn new(
         view: &'a PlanView<'a>,
         schedule: &'a Schedule,
@@ -71,33 +72,33 @@ impl<'a> Due<'a> {
         Due { view, schedule, anchor, from: floor.max(oldest), now, clipped: floor < oldest }
     }
 
-    /// The Plan is suspended: no slot fires.
+    /// Records all due slots as skipped: the Plan is suspended.
     pub(super) fn skip(self, state: &mut PlanState, recorded: &mut Recorded) {
-        self.settle(self.now, Left::Skipped, state, recorded, |_| {
+        self.record(self.now, Unfired::Skipped, state, recorded, |_| {
             (words::SUSPENDED, "spec.suspend was true".to_owned())
         });
     }
 
-    /// The schedule is no longer the Plan's: no slot of it fires.
+    /// Records all due slots as missed: the Plan has another schedule now.
     pub(super) fn abandon(self, state: &mut PlanState, recorded: &mut Recorded) {
         if self.view.suspend {
             return self.skip(state, recorded);
         }
-        self.settle(self.now, Left::Missed, state, recorded, |_| {
+        self.record(self.now, Unfired::Missed, state, recorded, |_| {
             (reasons::SCHEDULE_CHANGED, "the schedule was changed before this slot fired".to_owned())
         });
     }
 
-    /// At most the latest slot fires, if it is not older than the starting deadline; all before it are missed.
+    /// Returns the latest slot to fire, unless it is older than the starting deadline, and records those before it as missed.
     pub(super) fn catch_up(self, state: &mut PlanState, recorded: &mut Recorded) -> Option<Slot> {
         let latest = *self.schedule.latest(self.from, self.now, self.anchor, 1).first()?;
         let deadline = self.view.deadline();
         let in_time = |slot: Timestamp| self.now.duration_since(slot) <= deadline;
         let slot = self.view.slot(latest, self.now);
         let fire = (in_time(latest) && !self.view.runs.contains(&slot.name)).then_some(slot);
-        // The slot that fires is settled by `fired`, once its BackupJob is there.
+        // `fired` records the slot that fires, once its BackupJob exists.
         let until = if fire.is_some() { latest - SignedDuration::from_secs(1) } else { self.now };
-        self.settle(until, Left::Missed, state, recorded, |slot| {
+        self.record(until, Unfired::Missed, state, recorded, |slot| {
             if in_time(slot) {
                 (reasons::SUPERSEDED_BY_LATER, format!("the later slot {latest} runs in its place"))
             } else {
@@ -112,11 +113,11 @@ impl<'a> Due<'a> {
         fire
     }
 
-    /// Records every slot after `from` and not after `until`: as fired where its BackupJob exists, else as `left`.
-    fn settle(
+    /// Records every slot after `from` and not after `until`: as fired if its BackupJob exists, else as `unfired`.
+    fn record(
         self,
         until: Timestamp,
-        left: Left,
+        unfired: Unfired,
         state: &mut PlanState,
         recorded: &mut Recorded,
         why: impl Fn(Timestamp) -> (&'static str, String),
@@ -125,21 +126,21 @@ impl<'a> Due<'a> {
         let Some(last) = latest.first() else { return };
         let fired = self.slots_of_runs(until);
         let all = self.schedule.count(self.from, until, self.anchor);
-        let left_over = all.saturating_sub(fired.len() as u64);
+        let others = all.saturating_sub(fired.len() as u64);
         let mut counts = SlotCounts { fired: fired.len() as i64, ..SlotCounts::default() };
-        let outcome = match left {
-            Left::Skipped => {
-                counts.skipped = left_over as i64;
+        let outcome = match unfired {
+            Unfired::Skipped => {
+                counts.skipped = others as i64;
                 slot_outcome::SKIPPED
             }
-            Left::Missed => {
-                counts.missed = left_over as i64;
+            Unfired::Missed => {
+                counts.missed = others as i64;
                 slot_outcome::MISSED
             }
         };
         let outcomes = latest.iter().map(|slot| {
             if fired.contains(slot) {
-                return found(&self.view.slot(*slot, self.now));
+                return already_created(&self.view.slot(*slot, self.now));
             }
             let (reason, message) = why(*slot);
             SlotOutcome {
@@ -158,7 +159,7 @@ impl<'a> Due<'a> {
         recorded.latest = newest_first(outcomes, &recorded.latest);
     }
 
-    /// The slots after `from` and not after `until` whose BackupJob exists.
+    /// Returns the slots after `from` and not after `until` whose BackupJob exists.
     fn slots_of_runs(self, until: Timestamp) -> BTreeSet<Timestamp> {
         let slot_of = |name: &String| {
             let minute: i64 = name.rsplit_once('-')?.1.parse().ok()?;
@@ -174,35 +175,13 @@ impl<'a> Due<'a> {
     }
 }
 
-/// The outcome of a slot whose BackupJob was there already.
-pub(super) fn found(slot: &Slot) -> SlotOutcome {
+/// Returns the outcome of a slot whose BackupJob existed already.
+pub(super) fn already_created(slot: &Slot) -> SlotOutcome {
     SlotOutcome {
         slot: Time(slot.at),
         outcome: slot_outcome::FIRED.to_owned(),
         reason: reasons::ALREADY_CREATED.to_owned(),
         message: Some("its BackupJob existed already when the slot was recorded".to_owned()),
         backup_job: Some(slot.name.clone()),
-    }
-}
-
-impl PlanState {
-    /// Adds outcomes, newest first, that are later than all recorded ones.
-    pub(super) fn add(&mut self, counts: SlotCounts, outcomes: Vec<SlotOutcome>) {
-        self.counts = sum(self.counts, counts);
-        self.recent = newest_first(outcomes, &self.recent);
-    }
-}
-
-fn newest_first(mut newer: Vec<SlotOutcome>, older: &[SlotOutcome]) -> Vec<SlotOutcome> {
-    newer.extend_from_slice(older);
-    newer.truncate(RECENT_SLOTS);
-    newer
-}
-
-fn sum(a: SlotCounts, b: SlotCounts) -> SlotCounts {
-    SlotCounts {
-        fired: a.fired.saturating_add(b.fired),
-        skipped: a.skipped.saturating_add(b.skipped),
-        missed: a.missed.saturating_add(b.missed),
     }
 }

@@ -1,4 +1,4 @@
-//! Given a run and why it stopped, when it is reported, then this is its status, and this happens next.
+//! Tests of reports: status and next reconcile of a run, by the reason why it stopped.
 
 use backstay_api::RunRecord;
 
@@ -63,7 +63,7 @@ fn api(class: Class) -> NotDone {
 }
 
 #[test]
-fn a_run_in_progress_is_looked_at_after_its_recheck_or_just_past_its_deadline() {
+fn a_run_in_progress_is_reconciled_after_its_recheck_or_just_past_its_deadline() {
     for (now, recheck, next) in [(10, 120, 120), (950, 120, 51), (999, 1, 1)] {
         let (facts, mut status) = begun();
         let report = report(in_progress(recheck), &facts, &mut status, at(now), 0, &LIMITS);
@@ -73,7 +73,7 @@ fn a_run_in_progress_is_looked_at_after_its_recheck_or_just_past_its_deadline() 
 }
 
 #[test]
-fn a_wait_of_the_strategy_is_an_event_once() {
+fn a_wait_of_the_strategy_emits_one_event() {
     let (facts, mut status) = begun();
     let waits = || NotDone::StrategyWaits {
         reason: "Recovering".into(),
@@ -120,7 +120,7 @@ fn a_begun_run_that_is_blocked_past_its_deadline_fails() {
 }
 
 #[test]
-fn who_releases_the_lock_on_the_application() {
+fn runs_that_are_gone_or_blocked_before_they_begin_release_the_lock() {
     for (what, (facts, mut status), not_done, releases) in [
         ("a run of another controller", new(), NotDone::NotOurs, true),
         ("a run that is gone", begun(), NotDone::Gone, true),
@@ -136,7 +136,7 @@ fn who_releases_the_lock_on_the_application() {
 }
 
 #[test]
-fn a_run_of_another_controller_takes_back_what_it_said_while_it_waited() {
+fn a_run_of_another_controller_loses_the_conditions_of_its_wait() {
     let (facts, mut status) = new();
     let silent = report(NotDone::NotOurs, &facts, &mut status, at(1), 0, &LIMITS);
     assert_eq!((silent.next, silent.write), (Next::AwaitChange, false));
@@ -146,7 +146,7 @@ fn a_run_of_another_controller_takes_back_what_it_said_while_it_waited() {
 }
 
 #[test]
-fn what_follows_a_failed_call() {
+fn a_failed_call_is_retried_by_its_class() {
     let retry = Class::Retry { after: None };
     let slow = Class::Retry { after: Some(Duration::from_secs(77)) };
     for (what, class, attempt, write, read_again, at_least) in [
@@ -200,7 +200,7 @@ fn a_run_that_cannot_begin_gives_up_on_the_api_server_after_the_wait_deadline() 
 }
 
 #[test]
-fn a_clean_up_says_how_to_delete_the_backup_without_it() {
+fn the_message_of_a_clean_up_names_the_finalizer_to_remove() {
     let (facts, mut status) = begun();
     let facts = RunFacts { mode: Mode::Cleanup, ..facts };
     let report = report(api(Class::Refused), &facts, &mut status, at(1), 1, &LIMITS);
@@ -223,13 +223,13 @@ fn redaction_reaches_every_text() {
             past_deadline: None,
         }),
     ] {
-        let shown = format!("{:?}", not_done.redacted(redact));
-        assert!(!shown.contains("hush"), "{shown}");
+        let text = format!("{:?}", not_done.redacted(redact));
+        assert!(!text.contains("hush"), "{text}");
     }
 }
 
 #[test]
-fn durations_are_said_in_minutes_where_they_are_whole_ones() {
+fn whole_minutes_are_formatted_as_minutes() {
     for (seconds, words) in [(1800, "30 minutes"), (90, "90 seconds"), (60, "1 minute"), (0, "0 seconds")] {
         assert_eq!(in_words(SignedDuration::from_secs(seconds)), words);
     }

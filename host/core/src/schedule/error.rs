@@ -1,6 +1,6 @@
-//! Why a schedule is refused.
+//! Errors of schedules.
 
-use super::fields::Field;
+use super::field::Field;
 
 /// A schedule that cannot be used. The text names the field of the Plan, the offending part and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum ScheduleError {
     FieldCount {
         /// The expression, shortened.
         text: String,
-        /// How many fields it has.
+        /// Number of its fields.
         found: usize,
     },
     /// An item of a field's list is outside the dialect.
@@ -24,7 +24,7 @@ pub enum ScheduleError {
         field: &'static str,
         /// The item, shortened.
         item: String,
-        /// What is wrong with it.
+        /// The problem with the item.
         problem: ItemProblem,
         /// The values that the field takes.
         allowed: &'static str,
@@ -68,7 +68,7 @@ pub enum ScheduleError {
         /// The expression, shortened.
         text: String,
     },
-    /// A zone that the embedded zone data does not have under exactly this name.
+    /// The embedded zone data has no zone of exactly this name.
     #[error(
         "{place}: there is no time zone {name}: use an exact name of the IANA database, such as {instead}"
     )]
@@ -90,7 +90,7 @@ pub enum ScheduleError {
     },
 }
 
-/// What is wrong with one item of a field.
+/// The problem with one item of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ItemProblem {
@@ -112,7 +112,7 @@ pub enum ItemProblem {
 }
 
 impl ScheduleError {
-    /// The reason of the condition, the Event and the metric.
+    /// Returns the reason of the condition, the Event and the metric.
     pub const fn reason(&self) -> &'static str {
         "InvalidCron"
     }
@@ -154,11 +154,11 @@ impl ScheduleError {
     }
 }
 
-/// A user's text in backticks: escaped, and cut to a length that keeps a message short.
+/// Puts a user's text in backticks, escaped and shortened.
 fn quoted(text: &str) -> String {
     const LONGEST: usize = 80;
     let mut chars = text.chars();
-    let shown: String = chars.by_ref().take(LONGEST).flat_map(char::escape_debug).collect();
+    let start: String = chars.by_ref().take(LONGEST).flat_map(char::escape_debug).collect();
     let more = if chars.next().is_some() { "..." } else { "" };
-    format!("`{shown}{more}`")
+    format!("`{start}{more}`")
 }

@@ -14,7 +14,7 @@ pub(super) struct Every {
 }
 
 impl Every {
-    /// Parses a duration in Go's syntax, such as `1h30m`, and drops what is below a second.
+    /// Parses a duration in Go's syntax, such as `1h30m`, and cuts it to whole seconds.
     pub(super) fn parse(text: &str) -> Result<Every, ScheduleError> {
         let nanoseconds = parse_duration(text).ok_or_else(|| ScheduleError::duration(text))?;
         match i64::try_from(nanoseconds / SECOND) {
@@ -24,25 +24,25 @@ impl Every {
         }
     }
 
-    /// The first multiple that is not before `from`; the anchor itself is none.
+    /// Returns the first multiple that is not before `from`; the anchor itself is none.
     pub(super) fn first_from(self, from: i64, anchor: i64) -> Option<i64> {
         let elapsed = self.elapsed_before(from, anchor);
         anchor.checked_add(self.period.checked_mul(elapsed + 1)?)
     }
 
-    /// How many multiples lie in `from..end`.
+    /// Counts the multiples in `from..end`.
     pub(super) fn count_in(self, from: i64, end: i64, anchor: i64) -> u64 {
         let count = self.elapsed_before(end, anchor) - self.elapsed_before(from, anchor);
         u64::try_from(count).unwrap_or(0)
     }
 
-    /// The multiples in `from..end`, last first.
+    /// Returns the multiples in `from..end`, last first.
     pub(super) fn backward(self, from: i64, end: i64, anchor: i64) -> impl Iterator<Item = i64> {
         let (last, first) = (self.elapsed_before(end, anchor), self.elapsed_before(from, anchor));
         (first + 1..=last).rev().map(move |index| anchor + index * self.period)
     }
 
-    /// How many multiples lie before an instant.
+    /// Counts the multiples before an instant.
     fn elapsed_before(self, end: i64, anchor: i64) -> i64 {
         (end - 1 - anchor).div_euclid(self.period).max(0)
     }
@@ -60,7 +60,7 @@ const UNITS: [(&str, i128); 8] = [
     ("h", 3600 * SECOND),
 ];
 
-/// Nanoseconds of a Go duration: a sign, then decimal numbers each with a unit; a bare `0` needs none.
+/// Parses a Go duration to nanoseconds: a sign, then decimal numbers each with a unit; a bare `0` needs no unit.
 fn parse_duration(text: &str) -> Option<i128> {
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
@@ -87,7 +87,7 @@ fn parse_duration(text: &str) -> Option<i128> {
     }
 }
 
-/// `number` times `scale`, cut to an integer.
+/// Multiplies `number` by `scale` and cuts the product to an integer.
 fn scaled(number: &str, scale: i128) -> Option<i128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {

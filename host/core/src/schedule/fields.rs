@@ -1,72 +1,9 @@
-//! One field of a cron expression: text to a set of values.
+//! Parses one field of a cron expression to a set of values.
 
 use super::error::{ItemProblem, ScheduleError};
+use super::field::Field;
 
-/// The fields, in the order they are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
-    Minute,
-    Hour,
-    DayOfMonth,
-    Month,
-    DayOfWeek,
-}
-
-impl Field {
-    /// The name in messages.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Field::Minute => "minute",
-            Field::Hour => "hour",
-            Field::DayOfMonth => "day-of-month",
-            Field::Month => "month",
-            Field::DayOfWeek => "day-of-week",
-        }
-    }
-
-    /// What may be written, for the remedy in messages.
-    pub(super) const fn allowed(self) -> &'static str {
-        match self {
-            Field::Minute => "0 to 59",
-            Field::Hour => "0 to 23",
-            Field::DayOfMonth => "1 to 31",
-            Field::Month => "1 to 12 or jan to dec",
-            Field::DayOfWeek => "0 to 6 or sun to sat, where Sunday is 0",
-        }
-    }
-
-    const fn bounds(self) -> (u32, u32) {
-        match self {
-            Field::Minute => (0, 59),
-            Field::Hour => (0, 23),
-            Field::DayOfMonth => (1, 31),
-            Field::Month => (1, 12),
-            Field::DayOfWeek => (0, 6),
-        }
-    }
-
-    /// Names of the values, from the smallest on.
-    const fn names(self) -> &'static [&'static str] {
-        match self {
-            Field::Minute | Field::Hour | Field::DayOfMonth => &[],
-            Field::Month => {
-                &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-            }
-            Field::DayOfWeek => &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
-        }
-    }
-
-    /// A number or a name in any case. A number may be far out of bounds; the caller checks.
-    fn value(self, text: &str) -> Option<u64> {
-        let named = self.names().iter().position(|name| name.eq_ignore_ascii_case(text));
-        match named {
-            Some(index) => Some(u64::from(self.bounds().0) + index as u64),
-            None => text.parse().ok(),
-        }
-    }
-}
-
-/// A set of values of one field, each below 64, and whether it was written as unrestricted.
+/// A set of values of one field, each below 64, and whether the field is unrestricted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Values {
     bits: u64,
@@ -82,7 +19,7 @@ impl Values {
         self.bits == 0
     }
 
-    /// Whether some item is `*` or `?` with step 1. `*/2` restricts, though it begins with a star.
+    /// Returns whether some item is `*` or `?` with step 1. `*/2` restricts, though it begins with a star.
     pub(super) const fn is_star(self) -> bool {
         self.star
     }
@@ -102,12 +39,12 @@ impl Values {
     }
 }
 
-/// All values below one.
+/// Returns the set of all values below `value`.
 fn below(value: u32) -> u64 {
     if value < 64 { (1 << value) - 1 } else { u64::MAX }
 }
 
-/// Parses one field: items separated by commas, where empty items count for nothing, as in the Go implementation.
+/// Parses one field: items separated by commas. Empty items are ignored, as in the Go implementation.
 pub(super) fn parse(field: Field, text: &str) -> Result<Values, ScheduleError> {
     let mut all = Values::default();
     for item in text.split(',').filter(|item| !item.is_empty()) {

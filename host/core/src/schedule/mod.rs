@@ -4,13 +4,14 @@
 //! and the prefixes `TZ=` and `CRON_TZ=`. An activation is **every instant whose local time has second zero and
 //! matches the fields**. So a local time that the clock skips does not fire, and one that it repeats fires twice.
 //!
-//! The crate `croner` cannot say this: it moves a skipped time to the end of the gap, fires a fixed time once in an
-//! overlap, and accepts a wider dialect. Here the fields become bit sets, and the search runs over stretches of one
-//! UTC offset, inside which local time is plain arithmetic. The same arithmetic counts a year of activations without
-//! visiting each of them. Zone data is the copy embedded in the binary.
+//! The crate `croner` differs: it moves a skipped time to the end of the gap, fires a fixed time once in an overlap, and
+//! accepts a wider dialect. Here the fields become bit sets, and the search runs over stretches of one UTC offset, inside
+//! which local time is plain arithmetic, so that a year of activations is counted without visiting each. Zone data is
+//! embedded in the binary.
 
 mod error;
 mod every;
+mod field;
 mod fields;
 mod pattern;
 mod stretch;
@@ -28,8 +29,8 @@ use jiff::tz::TimeZone;
 use pattern::Pattern;
 use stretch::{floor_second, instant};
 
-/// How far [`Schedule::next_after`] looks. The rarest valid schedule, 29 February, has gaps of eight years around
-/// 2100; the rest is for a local time that a clock change skips.
+/// How far [`Schedule::next_after`] searches. The rarest valid schedule, 29 February, has gaps of eight years around
+/// 2100, and longer ones if a clock change skips its local time.
 const SEARCH_SECONDS: i64 = 20 * 366 * 86_400;
 
 /// A parsed schedule. Parsing is the only check: a `Schedule` always has activations.
@@ -71,7 +72,7 @@ impl Schedule {
         Ok(Schedule { rule, zone })
     }
 
-    /// The first activation strictly after `after`; `anchor` is where `@every` counts from, and never fires itself.
+    /// Returns the first activation strictly after `after`. `@every` counts from `anchor`, which never fires itself.
     /// `None` only within 20 years of the end of representable time.
     pub fn next_after(&self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
         let from = floor_second(after) + 1;
@@ -83,7 +84,7 @@ impl Schedule {
         second.and_then(instant)
     }
 
-    /// How many activations are strictly after `after` and not after `until`. Costs a few nanoseconds a day,
+    /// Counts the activations strictly after `after` and not after `until`. Costs a few nanoseconds a day,
     /// however many activations a day has.
     pub fn count(&self, after: Timestamp, until: Timestamp, anchor: Timestamp) -> u64 {
         let (from, end) = (floor_second(after) + 1, floor_second(until) + 1);
@@ -95,7 +96,7 @@ impl Schedule {
         }
     }
 
-    /// The last activations that are strictly after `after` and not after `until`, newest first, at most `limit`.
+    /// Returns the last activations that are strictly after `after` and not after `until`, newest first, at most `limit`.
     pub fn latest(
         &self,
         after: Timestamp,
@@ -115,7 +116,7 @@ impl Schedule {
     }
 }
 
-/// The last whole second that is not after an instant: slots and anchors are whole seconds.
+/// Returns the last whole second that is not after an instant: slots and anchors are whole seconds.
 #[must_use]
 pub fn whole_second(at: Timestamp) -> Timestamp {
     instant(floor_second(at)).unwrap_or(Timestamp::MIN)

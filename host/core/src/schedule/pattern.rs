@@ -1,11 +1,12 @@
-//! The five fields as sets, and arithmetic on local minutes.
+//! The five fields as sets, and the local minutes that match them.
 
 use std::ops::Range;
 
 use jiff::tz::Offset;
 
 use super::error::ScheduleError;
-use super::fields::{self, Field, Values};
+use super::field::Field;
+use super::fields::{self, Values};
 use super::stretch::instant;
 
 const MINUTES_PER_DAY: i64 = 1440;
@@ -13,7 +14,7 @@ const MINUTES_PER_DAY: i64 = 1440;
 /// Days in the longest form of each month, January first.
 const LONGEST_MONTHS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-/// Which local minutes fire. Minutes are counted from 1970-01-01T00:00 local time.
+/// The local minutes that fire, counted from 1970-01-01T00:00 local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pattern {
     minutes: Values,
@@ -40,7 +41,7 @@ impl Pattern {
         if pattern.can_fire() { Ok(pattern) } else { Err(ScheduleError::never(text)) }
     }
 
-    /// Whether some date of some year matches. Within five years then, but for 29 February around 2100.
+    /// Returns whether some date of some year matches: then one matches within five years, except 29 February around 2100.
     fn can_fire(&self) -> bool {
         let first_day = self.days_of_month.first_from(1);
         let date_exists = (1..)
@@ -55,7 +56,7 @@ impl Pattern {
         day_exists && !self.hours.is_empty() && !self.minutes.is_empty()
     }
 
-    /// Two restricted day fields mean either; once one of them is a star, both must match.
+    /// Returns whether both day fields must match: if both are restricted, either suffices.
     fn days_are_both_needed(&self) -> bool {
         self.days_of_month.is_star() || self.days_of_week.is_star()
     }
@@ -70,7 +71,7 @@ impl Pattern {
             && if self.days_are_both_needed() { in_month && in_week } else { in_month || in_week }
     }
 
-    /// The first matching minute of a range.
+    /// Returns the first matching minute of a range.
     pub(super) fn first_in(&self, range: &Range<i64>) -> Option<i64> {
         let mut at = range.start;
         while at < range.end {
@@ -85,7 +86,7 @@ impl Pattern {
         None
     }
 
-    /// The matching minutes of a range, last first.
+    /// Returns the matching minutes of a range, last first.
     pub(super) fn backward(self, range: Range<i64>) -> impl Iterator<Item = i64> {
         let mut end = range.end;
         std::iter::from_fn(move || {
@@ -103,7 +104,7 @@ impl Pattern {
         })
     }
 
-    /// How many minutes of a range match.
+    /// Counts the matching minutes of a range.
     pub(super) fn count_in(&self, range: &Range<i64>) -> u64 {
         let mut count = 0;
         let mut at = range.start;
@@ -139,7 +140,7 @@ impl Pattern {
         Some(found.into())
     }
 
-    /// How many matching minutes a matching day has before a minute of it; 1440 asks for the whole day.
+    /// Counts the matching minutes of a matching day before `minute`; 1440 counts the whole day.
     fn count_of_day_before(&self, minute: i64) -> u64 {
         let (hour, minute) = (minute as u32 / 60, minute as u32 % 60);
         let in_this_hour = if self.hours.has(hour) { self.minutes.count_before(minute) } else { 0 };
@@ -147,7 +148,7 @@ impl Pattern {
     }
 }
 
-/// The day, and the minute of that day.
+/// Splits a minute into the day and the minute of that day.
 fn split(local_minute: i64) -> (i64, i64) {
     (local_minute.div_euclid(MINUTES_PER_DAY), local_minute.rem_euclid(MINUTES_PER_DAY))
 }

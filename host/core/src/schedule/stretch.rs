@@ -14,18 +14,18 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
-    /// The whole local minutes that begin in this stretch, counted from 1970-01-01T00:00 local time.
+    /// Returns the local minutes that begin in this stretch, counted from 1970-01-01T00:00 local time.
     pub(super) fn local_minutes(&self) -> Range<i64> {
         (self.from + self.offset + 59).div_euclid(60)..(self.end + self.offset + 59).div_euclid(60)
     }
 
-    /// The instant at which a local minute of this stretch begins.
+    /// Returns the instant at which a local minute of this stretch begins.
     pub(super) fn second_of(&self, local_minute: i64) -> i64 {
         local_minute * 60 - self.offset
     }
 }
 
-/// The stretches that cover `from..end`, oldest first. Empty when nothing is left between the two.
+/// Returns the stretches that cover `from..end`, oldest first.
 pub(super) fn forward(zone: &TimeZone, from: i64, end: i64) -> impl Iterator<Item = Stretch> {
     let mut from = from;
     std::iter::from_fn(move || {
@@ -40,7 +40,7 @@ pub(super) fn forward(zone: &TimeZone, from: i64, end: i64) -> impl Iterator<Ite
     })
 }
 
-/// The stretches that cover `from..end`, newest first.
+/// Returns the stretches that cover `from..end`, newest first.
 pub(super) fn backward(zone: &TimeZone, from: i64, end: i64) -> impl Iterator<Item = Stretch> {
     let mut end = end;
     std::iter::from_fn(move || {
@@ -59,12 +59,12 @@ fn offset_at(zone: &TimeZone, at: Timestamp) -> i64 {
     i64::from(zone.to_offset(at).seconds())
 }
 
-/// The instant at a second; `None` outside of the years that can be represented.
+/// Returns the instant at a second; `None` outside of the years that can be represented.
 pub(super) fn instant(second: i64) -> Option<Timestamp> {
     Timestamp::from_second(second).ok()
 }
 
-/// The last whole second that is not after `at`.
+/// Returns the last whole second that is not after `at`.
 pub(super) fn floor_second(at: Timestamp) -> i64 {
     at.as_second() - i64::from(at.subsec_nanosecond() < 0)
 }

@@ -4,8 +4,8 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::error::ScheduleError;
 
-/// Splits a `TZ=<zone> ` or `CRON_TZ=<zone> ` prefix off the text. What follows is trimmed only after a prefix, as in
-/// the Go implementation.
+/// Splits a `TZ=<zone> ` or `CRON_TZ=<zone> ` prefix off the text. The rest is trimmed only after a prefix, as in the Go
+/// implementation.
 pub(super) fn split_prefix(cron: &str) -> Result<(Option<&str>, &str), ScheduleError> {
     let Some(text) = cron.strip_prefix("TZ=").or_else(|| cron.strip_prefix("CRON_TZ=")) else {
         return Ok((None, cron));
@@ -14,8 +14,8 @@ pub(super) fn split_prefix(cron: &str) -> Result<(Option<&str>, &str), ScheduleE
     Ok((Some(zone), rest.trim()))
 }
 
-/// One text for a schedule and its zone: the zone as a prefix. Equal texts are equal schedules, wherever the zone was
-/// written, and the text of a valid schedule parses to the same schedule.
+/// Returns one text for a schedule and its zone, with the zone as a prefix. Equal texts are equal schedules, wherever
+/// the zone was written, and the text of a valid schedule parses to the same schedule.
 #[must_use]
 pub fn canonical(cron: &str, time_zone: Option<&str>) -> String {
     let prefix = split_prefix(cron).ok().and_then(|(prefix, _)| prefix);
@@ -25,7 +25,7 @@ pub fn canonical(cron: &str, time_zone: Option<&str>) -> String {
     }
 }
 
-/// The zone that both places agree on; UTC where neither names one.
+/// Returns the zone that both places agree on; UTC if neither names one.
 pub(super) fn resolve(prefix: Option<&str>, time_zone: Option<&str>) -> Result<TimeZone, ScheduleError> {
     match (prefix, time_zone) {
         (Some(prefix), Some(field)) if prefix != field => Err(ScheduleError::zones_differ(field, prefix)),
@@ -36,7 +36,7 @@ pub(super) fn resolve(prefix: Option<&str>, time_zone: Option<&str>) -> Result<T
     }
 }
 
-/// Finds a zone by its exact name. The library ignores case, which the Go implementation does not.
+/// Finds a zone by its exact name. The library ignores case; the Go implementation does not.
 fn lookup(place: &'static str, name: &str) -> Result<TimeZone, ScheduleError> {
     let zone = TimeZoneDatabase::bundled().get(name).ok().filter(|zone| !zone.is_unknown());
     match zone {

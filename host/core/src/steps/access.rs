@@ -1,12 +1,13 @@
-//! What a component may ask for and do: its declared accesses, pinned to the namespaces and the application of one run
-//! (architecture.md 5). What an administrator granted is decided by the API server, not here.
+//! Checks queries and actions of a component against its declared accesses, pinned to the namespaces and the application
+//! of one run (docs/decisions/0009-components-act-as-accounts.md). The API server checks what an administrator granted.
 
 use backstay_api::labels;
 
-use super::{ContractViolation, fields};
+use super::fields;
+use super::violation::ContractViolation;
 use crate::contract::{Access, Descriptor, Guard, Json, ObjectRef, Pairs, Request, Scope, Verbs};
 
-/// What may be done with an object.
+/// A verb of an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Verb {
@@ -24,7 +25,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// As the contract calls it.
+    /// Returns the contract's name of the verb.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -63,37 +64,37 @@ impl Verb {
     }
 }
 
-/// Whose mark an object has to bear so that a run owns it.
+/// The labels that make an object a run's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// The run with this uid.
+    /// The label with this run uid.
     Run(String),
-    /// The BackupJob of this namespace and name, of the Go implementation.
+    /// The labels of the Go implementation, with namespace and name of a BackupJob.
     Legacy {
-        /// Its namespace.
+        /// Namespace of the BackupJob.
         namespace: String,
-        /// Its name.
+        /// Name of the BackupJob.
         name: String,
     },
 }
 
-/// What a run is pinned to. Settled by the host before the guest is asked.
+/// The namespaces, application and owners that bound the accesses of one run.
 #[derive(Clone, Debug)]
 pub struct Pins {
     /// Namespace of the run.
     pub namespace: String,
     /// Uid of the run.
     pub run_uid: String,
-    /// The application acted on.
+    /// The application that the run acts on.
     pub application: ObjectRef,
-    /// Who owns what the run may delete: the run, and the run that made its Backup.
+    /// Owners of the objects that the run may delete: the run, and the run that made its Backup.
     pub owners: Vec<Owner>,
-    /// Namespaces outside the run's, with the names in force.
+    /// Namespaces other than the run's, by the descriptor's key, with their configured names.
     pub namespaces: Pairs,
 }
 
 impl Pins {
-    /// The pins of the run that a call is made for. On restore and cleanup it also owns what was made for its Backup.
+    /// Returns the pins of the run of a request. On restore and cleanup the run also owns the objects made for its Backup.
     #[must_use]
     pub fn of(request: &Request) -> Self {
         let namespace = request.run.namespace.clone().unwrap_or_default();
@@ -114,7 +115,7 @@ impl Pins {
         self.application.namespace.as_deref().unwrap_or(&self.namespace)
     }
 
-    /// Whether the run owns an object, by its labels.
+    /// Returns whether the run owns an object, by its labels.
     #[must_use]
     pub fn own(&self, object: &Json) -> bool {
         let label = |key: &str| label(object, key);
@@ -127,15 +128,15 @@ impl Pins {
         })
     }
 
-    /// Whether a write that sets `set` marks an object that is there, and that the run does not own, as somebody's own:
-    /// what a run owns it may delete, so only what it makes gets a mark.
+    /// Returns whether a write of `set` changes the ownership labels of an existing object that the run does not own. A run
+    /// may delete its own objects, so it may label only objects that it creates.
     #[must_use]
     pub fn marks(&self, set: &Json, before: &Json) -> bool {
         let foreign = |mark: &str| label(set, mark).is_some() && label(set, mark) != label(before, mark);
         !self.own(before) && MARKS.into_iter().any(foreign)
     }
 
-    /// `value` with the words in it replaced, in one pass: what a word stands for is a tenant's to choose, and is text.
+    /// Substitutes the words in `value`, in one pass: tenants choose the names, so a word inside a name is text.
     fn in_words(&self, value: &str) -> String {
         let mut text = String::new();
         let mut rest = value;
@@ -155,7 +156,7 @@ impl Pins {
 
     fn holds(&self, guard: &Guard, object: &Json) -> bool {
         let Some(found) = object.pointer(&guard.at).and_then(Json::as_str) else { return false };
-        // The component's own `*`, and not one in the name of an application.
+        // Only the component's `*` is a wildcard, not one in the name of an application.
         match guard.value.strip_suffix('*') {
             Some(beginning) => found.starts_with(&self.in_words(beginning)),
             None => found == self.in_words(&guard.value),
@@ -166,21 +167,21 @@ impl Pins {
 /// Words in the value of a guard that tie an object to the run or its application.
 const WORDS: [&str; 4] = ["{namespace}", "{run-uid}", "{application}", "{target-namespace}"];
 
-/// Labels that say whose an object is.
+/// Ownership labels.
 const MARKS: [&str; 3] = [labels::RUN_UID, labels::OWNED_BY_NAME, labels::OWNED_BY_NAMESPACE];
 
 fn label<'a>(object: &'a Json, key: &str) -> Option<&'a str> {
     object["metadata"]["labels"].get(key).and_then(Json::as_str)
 }
 
-/// Whether a write that sets `set` says whose the object is.
+/// Returns whether `set` has ownership labels.
 #[must_use]
 pub fn has_marks(set: &Json) -> bool {
     MARKS.iter().any(|mark| label(set, mark).is_some())
 }
 
-/// The first access outside the namespaces of run and target that no guard ties to the tenant: it needs an
-/// administrator's word.
+/// Returns the first access outside the namespaces of run and target that no guard ties to the tenant. An administrator
+/// has to allow it.
 #[must_use]
 pub fn unguarded(descriptor: &Descriptor) -> Option<&Access> {
     let ties = |guard: &Guard| WORDS.iter().any(|word| guard.value.contains(word));
@@ -190,23 +191,23 @@ pub fn unguarded(descriptor: &Descriptor) -> Option<&Access> {
         .find(|a| matches!(a.scope, Scope::Cluster | Scope::Named(_)) && !a.guards.iter().any(ties))
 }
 
-/// What the accesses say of a write that the component declared.
+/// The result of [`Reach::allows`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowed {
-    /// It may be made.
+    /// The write is allowed.
     Yes,
-    /// The object as it is is hidden from the accesses that allow such a write: to the component it is not there.
+    /// The guards hide the existing object from the accesses that allow the write: to the component it does not exist.
     Hidden,
 }
 
-/// A component's accesses in one run.
+/// The accesses of a component in one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Grants<'a> {
     descriptor: &'a Descriptor,
     pins: &'a Pins,
 }
 
-/// The accesses that allow one verb on the objects of one kind in one place. There is at least one.
+/// The accesses, at least one, that allow a verb on the objects of one kind in one place.
 #[derive(Clone, Debug)]
 pub struct Reach<'a> {
     accesses: Vec<&'a Access>,
@@ -214,22 +215,22 @@ pub struct Reach<'a> {
 }
 
 impl<'a> Grants<'a> {
-    /// The accesses of `descriptor` in the run that `pins` describes.
+    /// Returns the accesses of `descriptor` in the run that `pins` describes.
     #[must_use]
     pub fn new(descriptor: &'a Descriptor, pins: &'a Pins) -> Self {
         Self { descriptor, pins }
     }
 
-    /// Whether this is the run's application, which may always be read.
+    /// Returns whether this is the run's application, which may always be read.
     #[must_use]
     pub fn is_application(&self, object: &ObjectRef) -> bool {
         *object == self.pins.application
     }
 
-    /// The accesses that allow `verb` on objects of this kind in this namespace (none: cluster-wide).
+    /// Returns the accesses that allow `verb` on objects of this kind in this namespace (none: cluster-wide).
     ///
     /// # Errors
-    /// No access does: the component asks for what it did not declare, or for what nobody gets.
+    /// The component declares no such access, or the host allows it to nobody.
     pub fn reach(
         &self,
         verb: Verb,
@@ -274,35 +275,35 @@ impl<'a> Grants<'a> {
     }
 }
 
-/// The groups whose objects the host keeps for itself.
+/// Returns whether only the host may access objects of this group.
 fn is_the_hosts(group: &str) -> bool {
     matches!(group, "backups.cozystack.io" | "strategy.backups.cozystack.io" | "backstay.dev")
 }
 
 impl<'a> Reach<'a> {
-    /// How the API server serves the kind, as declared.
+    /// Returns the first access, for the kind's plural and version.
     #[must_use]
     pub fn access(&self) -> &'a Access {
         self.accesses[0]
     }
 
-    /// Whether what is there has to be read before it is changed, because a guard says something about it.
+    /// Returns whether the object has to be read before a write, because an access has guards.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
         self.accesses.iter().any(|a| !a.guards.is_empty())
     }
 
-    /// Whether the guards of some access hold for an object. One for which they do not is not shown.
+    /// Returns whether the guards of some access hold for an object. The component sees no other objects.
     #[must_use]
     pub fn shows(&self, object: &Json) -> bool {
         self.accesses.iter().any(|a| self.holds(a, object))
     }
 
-    /// Checks a write: `set` is the part that is written, `before` the object as it is, if it is there, and `after` as it
-    /// would become. One access has to allow all of it.
+    /// Checks a write of `set`, which turns the object `before`, if it exists, into `after`. One access has to allow all of
+    /// the write.
     ///
     /// # Errors
-    /// No access does, whatever is there.
+    /// No access allows the write, whatever `before` is.
     pub fn allows(
         &self,
         verb: Verb,
@@ -341,8 +342,8 @@ impl<'a> Reach<'a> {
     }
 }
 
-/// What a manifest sets, without what only says which object it is, and without the mark of the run, which an object gets
-/// when it is made.
+/// Returns the fields that a manifest sets, without the object's identity and the label with the run's uid, which the
+/// host adds to a new object.
 fn stripped(verb: Verb, manifest: &Json) -> Json {
     let mut set = manifest.clone();
     let Some(fields) = set.as_object_mut() else { return set };
@@ -362,335 +363,4 @@ fn stripped(verb: Verb, manifest: &Json) -> Json {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contract::{Backup, GroupKind, Mode};
-    use serde_json::json;
-
-    fn access(kind: &str, verbs: Verbs) -> Access {
-        Access {
-            group: if kind == "Cluster" { "db.example.org".into() } else { String::new() },
-            version: "v1".into(),
-            kind: kind.into(),
-            plural: format!("{}s", kind.to_lowercase()),
-            scope: Scope::Run,
-            verbs,
-            fields: Vec::new(),
-            guards: Vec::new(),
-        }
-    }
-
-    fn descriptor(access: Vec<Access>) -> Descriptor {
-        Descriptor {
-            name: "x".into(),
-            version: "1.0.0".into(),
-            kinds: Vec::new(),
-            parameters_schema: json!({}),
-            options_schema: json!({}),
-            access,
-            namespaces: [("store".to_owned(), "the-store".to_owned())].into(),
-            stages: Vec::new(),
-            longest_run: 1,
-            restores: Vec::new(),
-            target_namespace_option: None,
-            traits: crate::contract::Traits::default(),
-        }
-    }
-
-    fn pins() -> Pins {
-        Pins {
-            namespace: "tenant-a".into(),
-            run_uid: "u1".into(),
-            application: ObjectRef {
-                api_version: "apps.cozystack.io/v1alpha1".into(),
-                kind: "Postgres".into(),
-                namespace: Some("tenant-a".into()),
-                name: "orders".into(),
-            },
-            owners: vec![
-                Owner::Run("u1".into()),
-                Owner::Legacy { namespace: "tenant-a".into(), name: "j".into() },
-            ],
-            namespaces: [("store".to_owned(), "renamed".to_owned())].into(),
-        }
-    }
-
-    #[test]
-    fn a_run_with_a_backup_owns_what_was_made_for_that_too() {
-        let object = |kind: &str, name: &str| ObjectRef {
-            api_version: "v1".into(),
-            kind: kind.into(),
-            namespace: Some("tenant-a".into()),
-            name: name.into(),
-        };
-        let request = |backup_of: Option<Option<&str>>| Request {
-            mode: Mode::Restore,
-            run: object("RestoreJob", "back"),
-            run_uid: "u1".into(),
-            started_at: 0,
-            deadline: 0,
-            now: 0,
-            strategy_kind: GroupKind::default(),
-            strategy: None,
-            parameters: Pairs::new(),
-            options: None,
-            application: object("Postgres", "orders"),
-            backup: backup_of.map(|run_uid| Backup {
-                name: "nightly".into(),
-                uid: "b1".into(),
-                run_uid: run_uid.map(Into::into),
-                component_version: None,
-                application: GroupKind::default(),
-                application_name: "orders".into(),
-                taken_at: 0,
-                metadata: Pairs::new(),
-                artifact: None,
-                underlying_resources: None,
-                private_data: None,
-            }),
-            namespaces: Pairs::new(),
-            inherited: None,
-            cancelled: None,
-        };
-        let (own, made) = (Owner::Run("u1".into()), Owner::Run("u0".into()));
-        let legacy = Owner::Legacy { namespace: "tenant-a".into(), name: "nightly".into() };
-        assert_eq!(Pins::of(&request(None)).owners, std::slice::from_ref(&own));
-        assert_eq!(Pins::of(&request(Some(Some("u0")))).owners, [own.clone(), made]);
-        assert_eq!(Pins::of(&request(Some(None))).owners, [own, legacy]);
-    }
-
-    fn get() -> Verbs {
-        Verbs { get: true, ..Verbs::default() }
-    }
-
-    #[test]
-    fn what_is_not_declared_is_refused_by_verb_kind_version_and_place() {
-        let (d, p) = (descriptor(vec![access("Pod", get())]), pins());
-        let grants = Grants::new(&d, &p);
-        assert!(grants.reach(Verb::Get, "v1", "Pod", Some("tenant-a")).is_ok());
-        for (verb, version, kind, namespace) in [
-            (Verb::List, "v1", "Pod", Some("tenant-a")),
-            (Verb::Get, "v2", "Pod", Some("tenant-a")),
-            (Verb::Get, "apps/v1", "Pod", Some("tenant-a")),
-            (Verb::Get, "v1", "Node", Some("tenant-a")),
-            (Verb::Get, "v1", "Pod", Some("tenant-b")),
-            (Verb::Get, "v1", "Pod", None),
-        ] {
-            let breach = grants.reach(verb, version, kind, namespace).unwrap_err();
-            assert_eq!(breach.reason, "StrategyUndeclaredAccess");
-            assert!(breach.message.contains("declare it"), "{breach}");
-        }
-    }
-
-    #[test]
-    fn nobody_gets_the_content_of_secrets_or_the_hosts_own_objects() {
-        let all = Verbs { get: true, list: true, watch: true, create: true, keys: true, ..Verbs::default() };
-        let own = |group: &str| Access { group: group.into(), ..access("Backup", all) };
-        let groups = ["backups.cozystack.io", "strategy.backups.cozystack.io", "backstay.dev"];
-        let d = descriptor(groups.into_iter().map(own).chain([access("Secret", all)]).collect());
-        let p = pins();
-        let grants = Grants::new(&d, &p);
-        for group in groups {
-            assert!(
-                grants.reach(Verb::Get, &format!("{group}/v1"), "Backup", Some("tenant-a")).is_err(),
-                "{group}"
-            );
-        }
-        for verb in [Verb::Get, Verb::List, Verb::Watch] {
-            assert!(grants.reach(verb, "v1", "Secret", Some("tenant-a")).is_err(), "{verb:?}");
-        }
-        assert!(grants.reach(Verb::Keys, "v1", "Secret", Some("tenant-a")).is_ok());
-        assert!(grants.reach(Verb::Create, "v1", "Secret", Some("tenant-a")).is_ok());
-    }
-
-    #[test]
-    fn a_named_namespace_is_the_one_in_force() {
-        let d = descriptor(vec![Access { scope: Scope::Named("store".into()), ..access("Pod", get()) }]);
-        let p = pins();
-        let grants = Grants::new(&d, &p);
-        assert!(grants.reach(Verb::Get, "v1", "Pod", Some("renamed")).is_ok());
-        assert!(grants.reach(Verb::Get, "v1", "Pod", Some("the-store")).is_err());
-    }
-
-    #[test]
-    fn guards_hide_what_they_do_not_hold_for() {
-        let guard = |at: &str, value: &str| Guard { at: at.into(), value: value.into() };
-        let guarded = Access {
-            guards: vec![guard("/spec/cluster", "{application}"), guard("/metadata/name", "copy-*")],
-            ..access("Pod", get())
-        };
-        let (d, p) = (descriptor(vec![guarded]), pins());
-        let reach = Grants::new(&d, &p).reach(Verb::Get, "v1", "Pod", Some("tenant-a")).unwrap();
-        assert!(reach.shows(&json!({"metadata": {"name": "copy-1"}, "spec": {"cluster": "orders"}})));
-        assert!(!reach.shows(&json!({"metadata": {"name": "copy-1"}, "spec": {"cluster": "other"}})));
-        assert!(!reach.shows(&json!({"metadata": {"name": "orig"}, "spec": {"cluster": "orders"}})));
-        assert!(!reach.shows(&json!({"metadata": {"name": "copy-1"}})));
-    }
-
-    #[test]
-    fn a_write_sets_declared_fields_only_and_keeps_the_guards() {
-        let patching = Access {
-            fields: vec!["/spec/suspend".into()],
-            guards: vec![Guard { at: "/spec/of".into(), value: "{application}".into() }],
-            ..access("Pod", Verbs { patch: true, ..Verbs::default() })
-        };
-        let (d, p) = (descriptor(vec![patching]), pins());
-        let reach = Grants::new(&d, &p).reach(Verb::Patch, "v1", "Pod", Some("tenant-a")).unwrap();
-        let of = |name: &str| json!({"metadata": {"name": "p"}, "spec": {"of": name, "suspend": true}});
-        let before = of("orders");
-        let judge = |set: Json, after: &Json| reach.allows(Verb::Patch, &set, Some(&before), after);
-        assert_eq!(judge(json!({"spec": {"suspend": true}}), &of("orders")), Ok(Allowed::Yes));
-        let breach = judge(json!({"spec": {"size": 1}}), &of("orders")).unwrap_err();
-        assert!(breach.message.contains("/spec/size"), "{breach}");
-        assert!(judge(json!({"spec": {"suspend": true}}), &of("other")).is_err());
-    }
-
-    #[test]
-    fn the_access_that_allows_a_write_is_the_one_whose_guards_hold_before_and_after_it() {
-        let patching = |field: &str, guards| Access {
-            fields: vec![field.into()],
-            guards,
-            ..access("Pod", Verbs { patch: true, ..Verbs::default() })
-        };
-        let tied = vec![Guard { at: "/spec/of".into(), value: "{application}".into() }];
-        let (d, p) = (
-            descriptor(vec![patching("/metadata/annotations", Vec::new()), patching("/spec", tied)]),
-            pins(),
-        );
-        let reach = Grants::new(&d, &p).reach(Verb::Patch, "v1", "Pod", Some("tenant-a")).unwrap();
-        assert!(reach.is_guarded());
-        let (ours, theirs) = (json!({"spec": {"of": "orders"}}), json!({"spec": {"of": "other"}}));
-        let set = json!({"spec": {"of": "orders"}});
-        assert_eq!(reach.allows(Verb::Patch, &set, Some(&ours), &ours), Ok(Allowed::Yes));
-        assert_eq!(
-            reach.allows(Verb::Patch, &set, Some(&theirs), &ours),
-            Ok(Allowed::Hidden),
-            "to take it over"
-        );
-        assert!(reach.allows(Verb::Patch, &set, Some(&ours), &theirs).is_err(), "to give it away");
-        let note = json!({"metadata": {"annotations": {"a": "b"}}});
-        assert_eq!(reach.allows(Verb::Patch, &note, Some(&theirs), &theirs), Ok(Allowed::Yes));
-    }
-
-    #[test]
-    fn fields_bind_apply_and_patch_and_not_create() {
-        let verbs = Verbs { create: true, apply: true, ..Verbs::default() };
-        let (d, p) =
-            (descriptor(vec![Access { fields: vec!["/spec".into()], ..access("Pod", verbs) }]), pins());
-        let set = json!({"metadata": {"name": "p", "annotations": {"a": "b"}}});
-        let judge = |verb| {
-            let reach = Grants::new(&d, &p).reach(verb, "v1", "Pod", Some("tenant-a")).unwrap();
-            reach.allows(verb, &set, None, &set)
-        };
-        assert_eq!(judge(Verb::Create), Ok(Allowed::Yes));
-        assert!(judge(Verb::Apply).is_err());
-    }
-
-    #[test]
-    fn what_a_word_of_a_guard_stands_for_is_text() {
-        let mut p = pins();
-        let guard = |value: &str| Guard { at: "/metadata/name".into(), value: value.into() };
-        let named = |name: &str| json!({"metadata": {"name": name}});
-        p.application.name = "*".into();
-        assert!(!p.holds(&guard("{application}"), &named("other")));
-        assert!(p.holds(&guard("{application}"), &named("*")));
-        p.application.name = "{run-uid}".into();
-        p.namespace = "{application}".into();
-        assert!(p.holds(&guard("{namespace}-{application}-x*"), &named("{application}-{run-uid}-xy")));
-        assert!(!p.holds(&guard("{application}"), &named("u1")));
-    }
-
-    #[test]
-    fn only_what_a_run_makes_or_owns_gets_a_mark() {
-        let p = pins();
-        let with = |marks: Json| json!({"metadata": {"labels": marks}});
-        let (run, name) = ("backstay.dev/run-uid", "backups.cozystack.io/owned-by.BackupJobName");
-        let namespace = "backups.cozystack.io/owned-by.BackupJobNamespace";
-        let theirs = with(json!({"a": "b", namespace: "tenant-a"}));
-        for mark in [json!({run: "u1"}), json!({run: "another"}), json!({name: "j"})] {
-            assert!(p.marks(&with(mark.clone()), &theirs), "{mark}");
-            assert!(has_marks(&with(mark)));
-        }
-        assert!(!p.marks(&with(json!({"a": "c", namespace: "tenant-a"})), &theirs));
-        assert!(!p.marks(&with(json!({run: "u1"})), &with(json!({run: "u1"}))));
-        assert!(!has_marks(&with(json!({"a": "c"}))));
-    }
-
-    #[test]
-    fn outside_the_tenants_namespaces_an_access_needs_a_guard_that_ties() {
-        let guarded = |scope, value: &str| Access {
-            scope,
-            guards: vec![Guard { at: "/metadata/name".into(), value: value.into() }],
-            ..access("Pod", get())
-        };
-        let named = || Scope::Named("store".into());
-        assert_eq!(unguarded(&descriptor(vec![access("Pod", get())])), None);
-        assert_eq!(unguarded(&descriptor(vec![guarded(named(), "{namespace}.*")])), None);
-        assert!(unguarded(&descriptor(vec![guarded(named(), "copy-*")])).is_some());
-        assert!(
-            unguarded(&descriptor(vec![Access { scope: Scope::Cluster, ..access("Node", get()) }])).is_some()
-        );
-    }
-
-    #[test]
-    fn identity_and_the_mark_of_the_run_are_no_fields() {
-        let applying = Access {
-            fields: vec!["/spec/plugins".into()],
-            ..access("Cluster", Verbs { apply: true, ..Verbs::default() })
-        };
-        let (d, p) = (descriptor(vec![applying]), pins());
-        let reach =
-            Grants::new(&d, &p).reach(Verb::Apply, "db.example.org/v1", "Cluster", Some("tenant-a")).unwrap();
-        let manifest = json!({"apiVersion": "db.example.org/v1", "kind": "Cluster", "metadata": {"name": "c",
-            "namespace": "tenant-a", "resourceVersion": "7", "labels": {"backstay.dev/run-uid": "u1"}},
-            "spec": {"plugins": []}});
-        assert_eq!(reach.allows(Verb::Apply, &manifest, None, &manifest), Ok(Allowed::Yes));
-        let more = json!({"metadata": {"name": "c", "annotations": {"a": "b"}}, "spec": {"plugins": []}});
-        assert!(
-            reach
-                .allows(Verb::Apply, &more, None, &more)
-                .unwrap_err()
-                .message
-                .contains("/metadata/annotations/a")
-        );
-    }
-
-    #[test]
-    fn a_patch_does_not_mark_what_is_there_as_the_runs_own() {
-        let patching = Access {
-            fields: vec!["/data".into()],
-            ..access("Pod", Verbs { patch: true, ..Verbs::default() })
-        };
-        let (d, p) = (descriptor(vec![patching]), pins());
-        let reach = Grants::new(&d, &p).reach(Verb::Patch, "v1", "Pod", Some("tenant-a")).unwrap();
-        let marking = json!({"metadata": {"labels": {"backstay.dev/run-uid": "u1"}}});
-        let breach = reach.allows(Verb::Patch, &marking, None, &json!({})).unwrap_err();
-        assert!(breach.message.contains("run-uid"), "{breach}");
-    }
-
-    #[test]
-    fn accesses_add_up() {
-        let patching = |field: &str| Access {
-            fields: vec![field.into()],
-            ..access("Pod", Verbs { patch: true, ..Verbs::default() })
-        };
-        let (d, p) = (descriptor(vec![patching("/spec/a"), patching("/spec/b")]), pins());
-        let reach = Grants::new(&d, &p).reach(Verb::Patch, "v1", "Pod", Some("tenant-a")).unwrap();
-        let judge = |set: Json| reach.allows(Verb::Patch, &set, None, &json!({}));
-        assert_eq!(judge(json!({"spec": {"b": 1}})), Ok(Allowed::Yes));
-        assert!(judge(json!({"spec": {"c": 1}})).is_err());
-    }
-
-    #[test]
-    fn a_run_owns_what_bears_its_uid_or_the_marks_of_the_go_implementation() {
-        let p = pins();
-        let with = |marks: Json| json!({"metadata": {"labels": marks}});
-        assert!(p.own(&with(json!({"backstay.dev/run-uid": "u1"}))));
-        assert!(!p.own(&with(json!({"backstay.dev/run-uid": "u2"}))));
-        assert!(!p.own(&json!({"metadata": {}})));
-        let name = "backups.cozystack.io/owned-by.BackupJobName";
-        let namespace = "backups.cozystack.io/owned-by.BackupJobNamespace";
-        assert!(p.own(&with(json!({name: "j", namespace: "tenant-a"}))));
-        assert!(!p.own(&with(json!({name: "j", namespace: "tenant-b"}))));
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! What is kept of runs in the controller's namespace, where tenants can neither read nor write: checkpoints, and the
-//! private data of Backups (decisions.md 14). One Secret each.
+//! Checkpoints of runs, handovers between restores, and private data of Backups: each is one Secret in the controller's
+//! namespace, where tenants can neither read nor write (docs/decisions/0010-records-of-runs.md).
 
 use std::collections::BTreeMap;
 
@@ -15,76 +15,77 @@ use crate::application_locks::Target;
 use crate::contract::{Checkpoint, Inherited, Json, ObjectRef, Timestamp};
 use crate::job::PodRunNote;
 
-/// Key of the one entry of such a Secret.
+/// Key of the only entry of the Secrets.
 const ENTRY: &str = "record.json";
-/// Type of such a Secret.
+/// Type of the Secrets.
 const TYPE: &str = "backstay.dev/record";
 
-/// A checkpoint of a run that has not ended.
+/// The checkpoint of a run that has not ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredCheckpoint {
     /// The run's object.
     pub run: ObjectRef,
-    /// Its uid.
+    /// Uid of the run.
     pub run_uid: String,
-    /// The component that wrote it.
+    /// The component that wrote the checkpoint.
     pub component: ComponentPin,
     /// The stage that the run is in.
     pub stage: String,
-    /// When it entered it.
+    /// When the run entered the stage.
     pub stage_since: Timestamp,
-    /// What the guest remembers.
+    /// Data of the component.
     pub data: Json,
-    /// What is remembered of the pod runs that the run has asked for, by name. Their Jobs stand where tenants may write.
+    /// Notes of the run's pod runs, by name. They are not read from the Jobs, which tenants may change.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pods: BTreeMap<String, PodRunNote>,
-    /// Data may be gone: what the checkpoint is kept for if the run ends other than well.
+    /// Set once data may be lost: the target and the Backup of the handover that the checkpoint becomes if the run does not
+    /// succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stranded: Option<HandoverTarget>,
-    /// The process that wrote it: an equal checkpoint of another process is that one's, which is then at work.
+    /// The process that wrote the checkpoint. By it a process recognises that another one has taken the run over.
     #[serde(default)]
     pub writer: String,
 }
 
-/// What a restore leaves behind where it ends midway.
+/// The target and the Backup of a handover.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HandoverTarget {
-    /// What was being restored.
+    /// The application that was being restored.
     pub target: Target,
-    /// Uid of the Backup that it was restored from.
+    /// Uid of the Backup that was being restored.
     pub backup_uid: String,
 }
 
 impl StoredCheckpoint {
-    /// What the guest is told of it.
+    /// Returns the checkpoint for the component.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint { stage: self.stage.clone(), data: self.data.clone() }
     }
 
-    /// The Secret that keeps it.
+    /// Returns the Secret that stores the checkpoint.
     #[must_use]
     pub fn to_secret(&self, namespace: &str) -> Secret {
         let mut secret = secret(namespace, checkpoint_name(&self.run_uid), "checkpoint", &self.run_uid, self);
         if let Some(stranded) = &self.stranded {
-            mark(&mut secret, &self.component.name, &stranded.target);
+            label_handover(&mut secret, &self.component.name, &stranded.target);
         }
         secret
     }
 
-    /// What the next run on the same target is to find, if this one ends here other than well.
+    /// Returns the handover to the next restore of the target, if data may be lost.
     #[must_use]
     pub fn handover(self) -> Option<(Handover, Target)> {
         let HandoverTarget { target, backup_uid } = self.stranded.clone()?;
         Some((Handover { backup_uid, left: self }, target))
     }
 
-    /// Reads it back.
+    /// Reads a checkpoint.
     ///
     /// # Errors
-    /// It is none, or another run's.
+    /// The Secret holds no checkpoint, or another run's.
     pub fn from_secret(secret: &Secret, run_uid: &str) -> Result<Self, RecordError> {
         let stored: Self = read(secret)?;
         if stored.run_uid == run_uid {
@@ -95,18 +96,18 @@ impl StoredCheckpoint {
     }
 }
 
-/// The checkpoint of a run that ended badly where data may be gone: what the next run on the same target is told.
+/// The checkpoint of a restore that did not succeed after data may have been lost, for the next restore of its target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Handover {
-    /// Uid of the Backup that was to be restored.
+    /// Uid of the Backup that was being restored.
     pub backup_uid: String,
-    /// What the run left.
+    /// The last checkpoint of the restore.
     pub left: StoredCheckpoint,
 }
 
 impl Handover {
-    /// What the guest is told of it.
+    /// Returns the handover for the component.
     #[must_use]
     pub fn inherited(&self) -> Inherited {
         Inherited {
@@ -117,26 +118,26 @@ impl Handover {
         }
     }
 
-    /// The Secret that keeps it.
+    /// Returns the Secret that stores the handover.
     #[must_use]
     pub fn to_secret(&self, namespace: &str, target: &Target) -> Secret {
         let component = &self.left.component.name;
         let mut secret =
             secret(namespace, handover_name(component, target), "kept", &self.left.run_uid, self);
-        mark(&mut secret, component, target);
+        label_handover(&mut secret, component, target);
         secret
     }
 
-    /// Reads it back.
+    /// Reads a handover.
     ///
     /// # Errors
-    /// It is none.
+    /// The Secret holds no handover.
     pub fn from_secret(secret: &Secret) -> Result<Self, RecordError> {
         read(secret)
     }
 }
 
-/// What a strategy keeps of a Backup out of tenants' reach.
+/// Data of a strategy about a Backup that tenants cannot read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PrivateData {
@@ -149,16 +150,17 @@ pub struct PrivateData {
 }
 
 impl PrivateData {
-    /// The Secret that keeps it.
+    /// Returns the Secret that stores the data.
     #[must_use]
     pub fn to_secret(&self, namespace: &str) -> Secret {
         secret(namespace, private_name(&self.run_uid), "private", &self.run_uid, self)
     }
 
-    /// Reads it back, for a Backup of this namespace.
+    /// Reads the data for a Backup of this namespace.
     ///
     /// # Errors
-    /// It is none, or of a Backup of another namespace: whoever may edit a Backup must not get at another's.
+    /// The Secret holds no such data, or another namespace's: a tenant who edits a Backup must not reach another tenant's
+    /// data.
     pub fn from_secret(secret: &Secret, backup_namespace: &str) -> Result<Self, RecordError> {
         let private: Self = read(secret)?;
         if private.namespace == backup_namespace {
@@ -169,7 +171,7 @@ impl PrivateData {
     }
 }
 
-/// A Secret that is not what its name says.
+/// A Secret whose content does not match its name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Secret {name:?} of the controller's namespace {why}")]
 pub struct RecordError {
@@ -183,19 +185,19 @@ impl RecordError {
     }
 }
 
-/// Name of the Secret with the checkpoint of a run.
+/// Returns the name of the Secret with the checkpoint of a run.
 #[must_use]
 pub fn checkpoint_name(run_uid: &str) -> String {
     format!("checkpoint-{run_uid}")
 }
 
-/// Name of the Secret with the private data of the Backup that a run made.
+/// Returns the name of the Secret with the private data of the Backup that a run made.
 #[must_use]
 pub fn private_name(run_uid: &str) -> String {
     format!("private-{run_uid}")
 }
 
-/// Name of the Secret with what a run of this component left behind on a target.
+/// Returns the name of the Secret with the handover of a component's restore of a target.
 #[must_use]
 pub fn handover_name(component: &str, target: &Target) -> String {
     let key = format!("{component}/{}/{}/{}", target.namespace, target.kind, target.name);
@@ -204,8 +206,8 @@ pub fn handover_name(component: &str, target: &Target) -> String {
     format!("kept-{hex}")
 }
 
-/// Marks a record by what it says is left on a target.
-fn mark(secret: &mut Secret, component: &str, target: &Target) {
+/// Labels a Secret with the name of the handover that it is or may become.
+fn label_handover(secret: &mut Secret, component: &str, target: &Target) {
     let name = handover_name(component, target);
     secret.metadata.labels.get_or_insert_default().insert(labels::LEFT_ON.to_owned(), name);
 }
@@ -277,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_found_by_its_target_and_told_as_inherited() {
+    fn a_handover_is_found_by_component_and_target_and_becomes_inherited() {
         let (handover, target_) = stored().handover().unwrap();
         assert_eq!(target_, target("orders"));
         let secret = handover.to_secret("backstay-system", &target("orders"));
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn private_data_is_not_told_to_a_backup_of_another_namespace() {
+    fn private_data_is_not_read_for_a_backup_of_another_namespace() {
         let private =
             PrivateData { namespace: "tenant-a".into(), run_uid: "u1".into(), data: json!({"p": "s"}) };
         let secret = private.to_secret("backstay-system");
@@ -299,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_somebody_altered_is_an_error_that_names_it() {
+    fn an_altered_secret_is_an_error_that_names_it() {
         let mut secret = stored().to_secret("backstay-system");
         secret.data = Some(BTreeMap::new());
         assert!(

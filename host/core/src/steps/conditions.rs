@@ -1,30 +1,30 @@
-//! How many conditions a guest may have put on a run: an object's status is written as a whole, and only so much of it fits.
+//! Bounds the conditions that a component sets on its run, since the whole status has to fit into one object.
 
 use std::collections::BTreeSet;
 
 use backstay_api::Condition;
 use backstay_api::conditions::types;
 
-use super::ContractViolation;
+use super::violation::ContractViolation;
 use crate::contract::{self, Mode};
 
-/// Types of conditions on a run that its guest has set.
+/// Most types of conditions that a component may set on a run.
 const TYPES: usize = 16;
-/// The same on a Backup that is cleaned up after: it has those of its outcome already.
+/// Most types on a Backup in clean-up, which has the conditions of its outcome already.
 const TYPES_OF_CLEANUP: usize = 48;
 
-/// Checks that the conditions that a guest wants on its run fit beside those that are there.
+/// Checks that new conditions fit beside the existing ones of a run.
 ///
 /// # Errors
-/// They are of too many types in all.
+/// The conditions have too many types in all.
 pub fn room_for(
-    told: &[contract::Condition],
-    there: &[Condition],
+    new: &[contract::Condition],
+    existing: &[Condition],
     mode: Mode,
 ) -> Result<(), ContractViolation> {
     let limit = if mode == Mode::Cleanup { TYPES_OF_CLEANUP } else { TYPES };
-    let there = there.iter().map(|c| c.type_.as_str()).filter(|t| !types::ALL.contains(t));
-    let all: BTreeSet<_> = there.chain(told.iter().map(|c| c.type_.as_str())).collect();
+    let existing = existing.iter().map(|c| c.type_.as_str()).filter(|t| !types::ALL.contains(t));
+    let all: BTreeSet<_> = existing.chain(new.iter().map(|c| c.type_.as_str())).collect();
     if all.len() > limit {
         return Err(ContractViolation::rule(format!(
             "step has set conditions of {} types on the run where {limit} are allowed in all; use one type again",
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
     use crate::status::RunStatus;
 
-    fn told(types: std::ops::Range<u32>) -> Vec<contract::Condition> {
+    fn numbered(types: std::ops::Range<u32>) -> Vec<contract::Condition> {
         let of = |i| contract::Condition {
             type_: format!("C{i}"),
             status: None,
@@ -54,13 +54,13 @@ mod tests {
         let mut status = RunStatus::default();
         let now = jiff::Timestamp::UNIX_EPOCH;
         status.wait("Pending", "m", now);
-        for condition in told(0..10) {
+        for condition in numbered(0..10) {
             status.set(&condition.type_, None, "Told", "", now);
         }
-        let judge = |types| room_for(&told(types), &status.conditions, Mode::Backup);
+        let judge = |types| room_for(&numbered(types), &status.conditions, Mode::Backup);
         assert_eq!(judge(5..16), Ok(()));
-        let breach = judge(10..17).unwrap_err();
-        assert!(breach.message.contains("17 types"), "{breach}");
-        assert_eq!(room_for(&told(10..26), &status.conditions, Mode::Cleanup), Ok(()));
+        let violation = judge(10..17).unwrap_err();
+        assert!(violation.message.contains("17 types"), "{violation}");
+        assert_eq!(room_for(&numbered(10..26), &status.conditions, Mode::Cleanup), Ok(()));
     }
 }

@@ -1,8 +1,8 @@
-//! Parts of a JSON document: which of them a change sets, what is left of a document that only some are wanted of.
+//! Fields of a JSON document: merges, projects and compares them.
 
 use crate::contract::Json;
 
-/// RFC 7386: `patch` applied to `target`.
+/// Applies a JSON merge patch (RFC 7386) to `target`.
 pub fn merge_patch(target: &mut Json, patch: &Json) {
     let Json::Object(patch) = patch else {
         *target = patch.clone();
@@ -21,8 +21,7 @@ pub fn merge_patch(target: &mut Json, patch: &Json) {
     }
 }
 
-/// What of an object a guest asked for: `apiVersion`, `kind`, its identity, and the parts that `fields` point to. No
-/// fields are the whole object.
+/// Returns the [`identity`] of an object and the parts that `fields` point to; the whole object if there are no `fields`.
 #[must_use]
 pub fn projected(object: &Json, fields: &[String]) -> Json {
     if fields.is_empty() {
@@ -37,7 +36,7 @@ pub fn projected(object: &Json, fields: &[String]) -> Json {
     kept
 }
 
-/// Which object it is, and which version of it: `apiVersion`, `kind`, and of its metadata what the API server sets.
+/// Returns `apiVersion`, `kind` and the metadata that the API server sets.
 #[must_use]
 pub fn identity(object: &Json) -> Json {
     let mut kept = Json::Null;
@@ -59,8 +58,8 @@ pub fn identity(object: &Json) -> Json {
     kept
 }
 
-/// Puts a value at a pointer, making objects on the way. An index of a list is kept as a key would be: what is asked for
-/// is fields of objects.
+/// Puts a value at a pointer and creates the objects on the way. An index of a list becomes a key, since components ask
+/// for fields of objects only.
 fn put(target: &mut Json, pointer: &str, value: Json) {
     let mut place = target;
     for token in pointer.split('/').skip(1) {
@@ -74,7 +73,7 @@ fn put(target: &mut Json, pointer: &str, value: Json) {
     *place = value;
 }
 
-/// The first place that `change` sets and that is not at or below one of `fields`.
+/// Returns the first place that `change` sets and that is not at or below one of `fields`.
 pub(super) fn outside(change: &Json, fields: &[String]) -> Option<String> {
     fn look(at: &str, value: &Json, fields: &[String]) -> Option<String> {
         let within = |field: &String| {
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_object_identity_and_the_fields_asked_for_are_left() {
+    fn a_projection_has_the_identity_and_the_requested_fields() {
         let object = json!({"apiVersion": "v1", "kind": "K", "metadata": {"name": "n", "uid": "u", "labels": {"a/b": "c"}},
             "spec": {"x": 1, "y": 2}, "status": {}});
         assert_eq!(

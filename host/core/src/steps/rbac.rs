@@ -1,5 +1,4 @@
-//! The RBAC that a component asks for, made of its descriptor: what an administrator grants by applying it, or cuts down
-//! first.
+//! Builds the RBAC objects that a component asks for, which an administrator applies, as they are or cut down.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +9,11 @@ use crate::contract::{Access, Descriptor, Scope, Verbs};
 /// Rights by API group and resource.
 type Rights<'a> = BTreeMap<(String, String), BTreeSet<&'a str>>;
 
-/// The objects that give a component's ServiceAccount, in the controller's namespace, what its descriptor asks for. What
-/// it may purge is a grant of its own: with `purge` it is that alone, without it is everything else.
+/// Returns the ServiceAccount of a component, in the controller's namespace, with the roles and bindings that its
+/// descriptor asks for. With `purge` these are only the rights to purge, without it all others.
 ///
-/// A component is bound in all namespaces; the controller holds each run to its own. Who wants less binds the ClusterRole
-/// by RoleBindings instead.
+/// The ClusterRole is bound in all namespaces; the controller holds each run to its own. RoleBindings in its place limit
+/// the component further.
 #[must_use]
 pub fn rbac(descriptor: &Descriptor, namespace: &str, purge: bool) -> Vec<Value> {
     let account = format!("backstay-{}", descriptor.name);
@@ -70,7 +69,7 @@ fn rules<'a>(accesses: impl Iterator<Item = &'a Access>, purge: bool) -> Vec<Val
     shared.into_iter().map(rule).collect()
 }
 
-/// The verbs of Kubernetes that the contract's need, by resource.
+/// Returns the verbs of Kubernetes that the contract's verbs need, by resource.
 fn wanted(verbs: &Verbs, plural: &str, purge: bool) -> Vec<(String, Vec<&'static str>)> {
     if purge {
         return if verbs.purge {
@@ -84,11 +83,11 @@ fn wanted(verbs: &Verbs, plural: &str, purge: bool) -> Vec<(String, Vec<&'static
         (verbs.list, &["list"]),
         // A watch begins with a list.
         (verbs.watch, &["list", "watch"]),
-        // What is there under the name is looked at.
+        // An existing object of the name is read.
         (verbs.create || verbs.dry_run, &["get", "create"]),
         (verbs.apply, &["get", "create", "patch"]),
         (verbs.patch, &["get", "patch"]),
-        // Whose it is is looked at.
+        // The owner of the object is read.
         (verbs.delete, &["get", "delete"]),
         (verbs.keys, &["get"]),
         (verbs.logs, &["get"]),
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_component_gets_an_account_and_what_it_declares_and_not_what_it_may_purge() {
+    fn a_component_gets_an_account_and_its_declared_rights_without_purge() {
         let objects = rbac(&descriptor(), "backstay-system", false);
         let kinds: Vec<_> = objects.iter().map(|o| o["kind"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]);
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn purge_is_a_grant_of_its_own() {
+    fn purge_is_a_separate_grant() {
         let objects = rbac(&descriptor(), "backstay-system", true);
         assert_eq!(objects.len(), 2);
         assert_eq!(objects[0]["metadata"]["name"], "backstay-strategy-x-purge");

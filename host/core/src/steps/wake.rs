@@ -1,21 +1,21 @@
-//! A wake: what follows one reason to look at a run, until its guest waits or the run ends. The rules that bind one step
-//! to the next are here; what one answer alone may say is the engine's to check.
+//! A wake: the steps of a run from one event until its component waits or the run ends. Here are the rules that bind one
+//! step to the next; the engine checks each answer alone.
 
 use std::collections::BTreeMap;
 
-use super::ContractViolation;
+use super::violation::ContractViolation;
 use crate::contract::{
     Action, ActionResult, Answer, Checkpoint, Condition, Decision, Event, Failure, Outcome, Query,
     StepResult, Timestamp, View, Wait,
 };
 use crate::job::PodRunNote;
 
-/// Observations in a row.
+/// Most observations in a row.
 const ROUNDS: u32 = 8;
-/// Actions in one wake.
+/// Most actions in one wake.
 const ACTIONS: usize = 16;
 
-/// What the guest has been told in this wake, and what it wants to remember.
+/// The answers, results and checkpoint of a wake.
 #[derive(Clone, Debug)]
 pub struct Wake {
     checkpoint: Option<Checkpoint>,
@@ -28,18 +28,18 @@ pub struct Wake {
     now: Timestamp,
 }
 
-/// What the host does next. A checkpoint that [`Wake::unwritten`] has is written first, unless the host only reads.
+/// The host's next move. It writes the checkpoint of [`Wake::unwritten`] first, unless it only reads.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// Read these, none of which has been answered in this wake, and call again.
+    /// Read these, none of which has an answer in this wake yet, and call again.
     Read(Vec<Query>),
-    /// Do these and call again.
+    /// Do these, and call again.
     Act(Vec<Action>),
-    /// The wake is over.
+    /// End the wake.
     Wait(Wait),
-    /// The run ended well.
+    /// The run has succeeded.
     Done(Option<Outcome>),
-    /// The run ended badly.
+    /// The run has failed.
     Fail(Failure),
 }
 
@@ -68,8 +68,8 @@ fn pod_run(action: &Action) -> Option<(String, PodRunNote)> {
 }
 
 impl Wake {
-    /// A wake of a run whose checkpoint was stored last as `checkpoint`, in a stage it entered at `stage_since`. Before
-    /// the first checkpoint that is the beginning of the run.
+    /// Begins a wake with the run's stored checkpoint. The run entered its stage at `stage_since`; before the first
+    /// checkpoint that is the beginning of the run.
     #[must_use]
     pub fn new(checkpoint: Option<Checkpoint>, stage_since: Timestamp, now: Timestamp) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl Wake {
         }
     }
 
-    /// What the next call of `step` sees.
+    /// Returns the input of the next call of `step`.
     #[must_use]
     pub fn view(&self) -> View {
         View {
@@ -95,10 +95,10 @@ impl Wake {
         }
     }
 
-    /// Takes the guest's word.
+    /// Takes the checkpoint and the decision of a step.
     ///
     /// # Errors
-    /// It observes or acts too often, or asks only what it has been told.
+    /// The component observes or acts too often, or repeats only queries that have answers.
     pub fn take(
         &mut self,
         checkpoint: Option<Checkpoint>,
@@ -121,19 +121,19 @@ impl Wake {
                         "step observed more than {ROUNDS} times in a row"
                     )));
                 }
-                let known = |q: &Query| self.answers.iter().any(|a| a.query == *q);
-                let mut asked: Vec<Query> = Vec::with_capacity(queries.len());
+                let answered = |q: &Query| self.answers.iter().any(|a| a.query == *q);
+                let mut open: Vec<Query> = Vec::with_capacity(queries.len());
                 for query in queries {
-                    if !known(&query) && !asked.contains(&query) {
-                        asked.push(query);
+                    if !answered(&query) && !open.contains(&query) {
+                        open.push(query);
                     }
                 }
-                if asked.is_empty() {
+                if open.is_empty() {
                     return Err(ContractViolation::rule(
-                        "step asked only what it had been told in this wake",
+                        "step repeated only queries that have answers in this wake",
                     ));
                 }
-                Next::Read(asked)
+                Next::Read(open)
             }
             Decision::Act(actions) => {
                 self.acted += actions.len();
@@ -173,41 +173,41 @@ impl Wake {
         Ok(effects)
     }
 
-    /// The guest's questions have been answered.
+    /// Adds answers to the component's queries.
     pub fn answered(&mut self, answers: impl IntoIterator<Item = Answer>) {
         self.answers.extend(answers);
     }
 
-    /// The guest's actions have been tried: what it was told before is out of date.
+    /// Sets the results of the component's actions, and drops the answers from before them, which are out of date.
     pub fn acted(&mut self, results: Vec<ActionResult>) {
         self.answers.clear();
         self.results = results;
     }
 
-    /// The checkpoint, and since when the run is in its stage.
+    /// Returns the checkpoint, and when the run entered its stage.
     #[must_use]
     pub fn checkpoint(&self) -> Option<(&Checkpoint, Timestamp)> {
         self.checkpoint.as_ref().map(|c| (c, self.stage_since))
     }
 
-    /// The same, if it has not been written yet.
+    /// Returns [`Wake::checkpoint`] if it has not been written yet.
     #[must_use]
     pub fn unwritten(&self) -> Option<(&Checkpoint, Timestamp)> {
         self.checkpoint().filter(|_| self.unwritten)
     }
 
-    /// The checkpoint has been written.
+    /// Notes that the checkpoint has been written.
     pub fn written(&mut self) {
         self.unwritten = false;
     }
 
-    /// What has been answered since the last act.
+    /// Returns the answers since the last act.
     #[must_use]
     pub fn answers(&self) -> &[Answer] {
         &self.answers
     }
 
-    /// The stage that the run is in.
+    /// Returns the stage that the run is in.
     #[must_use]
     pub fn stage(&self) -> Option<&str> {
         self.checkpoint.as_ref().map(|c| c.stage.as_str())
@@ -224,7 +224,7 @@ mod tests {
         Query::SecretKeys(NamespacedName { namespace: "n".into(), name: name.into() })
     }
 
-    fn told(name: &str) -> Answer {
+    fn answer(name: &str) -> Answer {
         Answer { query: keys(name), value: Ok(Content::SecretKeys(Vec::new())) }
     }
 
@@ -248,17 +248,17 @@ mod tests {
             wake.take(None, Decision::Observe(vec![keys("a"), keys("a")])).unwrap(),
             Next::Read(vec![keys("a")])
         );
-        wake.answered([told("a")]);
+        wake.answered([answer("a")]);
         let next = wake.take(None, Decision::Observe(vec![keys("a"), keys("b")])).unwrap();
         assert_eq!(next, Next::Read(vec![keys("b")]));
-        wake.answered([told("b")]);
-        assert_eq!(wake.view().answers, [told("a"), told("b")]);
+        wake.answered([answer("b")]);
+        assert_eq!(wake.view().answers, [answer("a"), answer("b")]);
         wake.take(None, Decision::Act(vec![run_pod()])).unwrap();
         let result = ActionResult { object: crate::backup::run_ref("K", "n", "o"), value: Ok(None) };
         wake.acted(vec![result.clone()]);
         assert_eq!((wake.view().answers, wake.view().results), (Vec::new(), vec![result.clone()]));
-        // So that a step which is plain code takes the same way again, once it has its answers.
-        wake.answered([told("a")]);
+        // A step without state of its own repeats its queries after an act and must still see the results.
+        wake.answered([answer("a")]);
         assert_eq!(wake.view().results, [result]);
     }
 
@@ -341,7 +341,8 @@ mod tests {
         wake.take(None, Decision::Act(vec![run_pod(); 16])).unwrap();
         assert!(wake.take(None, Decision::Act(vec![run_pod()])).is_err());
         let mut wake = Wake::new(None, 0, 0);
-        wake.answered([told("a")]);
-        assert!(wake.take(None, Decision::Observe(vec![keys("a")])).unwrap_err().message.contains("told"));
+        wake.answered([answer("a")]);
+        let repeated = wake.take(None, Decision::Observe(vec![keys("a")])).unwrap_err();
+        assert!(repeated.message.contains("have answers"), "{repeated}");
     }
 }

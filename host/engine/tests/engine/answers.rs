@@ -1,4 +1,4 @@
-//! Answers that break a rule of the contract: each is refused, and says which rule and where.
+//! Answers that break a rule of the contract: each is refused with the rule and the place.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::attacks::load;
 use crate::guest::Guest;
 use crate::requests::{NOW, ended, request, view};
 
-/// A function, its answer, and where that is said to be wrong.
+/// A function, its answer, and the place of the error.
 type Lie = (&'static str, Value, &'static str);
 
 fn long(bytes: usize) -> String {
@@ -246,11 +246,11 @@ fn an_answer_that_breaks_a_rule_names_field_and_rule() {
             _ => component.validate(&request.strategy_kind, &json!({}), None, None).map(drop),
         };
         let Err(error) = error else { panic!("{function} answered {answer}") };
-        let said = error.error.to_string();
-        assert!(said.starts_with(says), "{says}: {said}");
+        let message = error.error.to_string();
+        assert!(message.starts_with(says), "{says}: {message}");
         let expected =
-            if said.contains(" bytes where ") { "StrategyOutputTooLarge" } else { "StrategyBadAnswer" };
-        assert_eq!(error.reason(), expected, "{said}");
+            if message.contains(" bytes where ") { "StrategyOutputTooLarge" } else { "StrategyBadAnswer" };
+        assert_eq!(error.reason(), expected, "{message}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Guests made to do harm. The host lives, the call gets a reason of its own, and nobody else notices.
+//! Hostile guests. The host survives, the call gets its own reason, and no other call is disturbed.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::guest::Guest;
 use crate::requests::{NOW, request};
 
-/// Small limits, so that an attack is over soon; as much fuel as can be, for attacks on the wall clock.
+/// Small limits, so that an attack ends soon; unlimited fuel, for attacks on the time.
 const LIMITS: Limits = Limits { fuel: 100_000_000, wall: Duration::from_secs(60), ..DEFAULT };
 const DEFAULT: Limits = Limits {
     fuel: 1_000_000_000,
@@ -35,17 +35,17 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     Engine::new(EngineConfig { concurrent_calls: 4, limits, code_cache: None }).unwrap()
 });
 
-/// A guest under [`LIMITS`].
+/// Loads a guest under [`LIMITS`].
 pub(crate) fn load(guest: Guest) -> Component {
     ENGINE.load(&guest.build()).unwrap().with_limits(LIMITS)
 }
 
-/// What `render` of a guest with this body comes to.
+/// Calls `render` of a guest with this body.
 fn render(body: &str) -> CallError {
     fails(&load(Guest::pod().body("render", body)))
 }
 
-/// What `render` of a guest that answers this comes to.
+/// Calls `render` of a guest with this answer.
 fn answering(value: &Value) -> CallError {
     fails(&load(Guest::pod().answers("render", value)))
 }
@@ -309,14 +309,14 @@ fn is_good(called: Result<Called<Result<PodRun, Failure>>, CallError>) -> bool {
     called.is_ok_and(|called| called.value.is_ok_and(|run| run.template == json!({"spec": {}})))
 }
 
-/// Resident memory of this process, in KiB.
+/// Returns the resident memory of this process, in KiB.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// More than any attack may leave behind; one alone may use 64 MiB while it lasts.
+/// Limit of the memory that attacks leave behind; one attack may use 64 MiB while it lasts.
 const GROWTH_KIB: usize = 128 << 10;
 
 #[test]
@@ -348,8 +348,8 @@ fn every_attack_ends_its_own_call_with_its_own_reason_and_touches_nobody() {
                 let error = (attack.run)();
                 let after = resident();
                 assert_eq!(error.reason(), attack.reason, "{}: {}", attack.name, error.error);
-                let said = error.error.to_string();
-                assert!(said.contains(attack.says), "{}: {said}", attack.name);
+                let message = error.error.to_string();
+                assert!(message.contains(attack.says), "{}: {message}", attack.name);
                 assert!(is_good(good.render(&request(), None)), "after: {}", attack.name);
                 assert!(
                     after.saturating_sub(before) < GROWTH_KIB,
@@ -377,7 +377,7 @@ fn every_attack_ends_its_own_call_with_its_own_reason_and_touches_nobody() {
     });
     let last = resident();
     writeln!(table, "resident: {first} KiB before all, {last} KiB after all").unwrap();
-    // Past the test harness, which shows the output of failed tests only.
+    // Bypasses the test harness, which shows the output of failed tests only.
     std::io::stderr().write_all(table.as_bytes()).unwrap();
     assert!(last.saturating_sub(first) < GROWTH_KIB, "{first} KiB, then {last}");
 }

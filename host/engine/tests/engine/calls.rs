@@ -1,4 +1,4 @@
-//! Well-made guests.
+//! Calls of sound guests.
 
 use std::time::Duration;
 
@@ -62,12 +62,12 @@ fn a_failure_is_an_answer_and_not_an_error() {
     assert_eq!((failure.reason.as_str(), failure.findings.len()), ("NoPods", 1));
 }
 
-/// Offsets of fields of a request, as the canonical ABI has them.
+/// Offsets of fields of a request in the canonical ABI.
 const NOW_AT: u32 = 64;
 
 #[test]
 fn a_resource_strategy_observes_acts_waits_and_is_done() {
-    // It decides by the numbers of answers and results in its view: nothing yet, something seen, something done.
+    // The guest decides by the numbers of answers and results in its view.
     let mut guest = Guest::resource();
     let observe = guest.put("step", &json!({
         "checkpoint": {"stage": "gate", "data": "{\"n\":1}"},
@@ -95,7 +95,7 @@ fn a_resource_strategy_observes_acts_waits_and_is_done() {
             "conditions": [{"type": "Verified", "reason": "Checked"}],
         }}}),
     );
-    // Given step's arguments, an address: the request first, then the view, whose lists are at its end.
+    // The arguments of `step` at an address: the request, then the view, whose lists are at its end.
     let (answers, results, checkpoint) = guest.view_offsets();
     let guest = guest.body(
         "step",
@@ -144,7 +144,7 @@ fn a_resource_strategy_observes_acts_waits_and_is_done() {
 
 #[test]
 fn arguments_arrive_as_they_were_given() {
-    // It answers what it was told: the mode as the number of log lines wanted, `now` as the deadline.
+    // The guest answers with its request: the mode as the number of log lines, `now` as the deadline.
     let mut guest = Guest::pod();
     let answer = guest.put("render", &json!({"ok": {"template": "{}", "active-deadline": 1}}));
     let (deadline, lines) = (answer + 4 + 16, answer + 4 + 20);
@@ -208,7 +208,7 @@ fn arguments_over_the_contracts_bounds_are_refused_before_the_call() {
 fn lines_are_logged_cut_counted_and_dropped() {
     let mut guest = Guest::pod();
     let good = guest.put("render", &json!({"ok": {"template": "{}"}}));
-    // Lines of 2000 bytes of zeros, the first a warning, 150 of them.
+    // 150 lines of 2000 zero bytes, the first a warning.
     let guest = guest.with("(global $n (mut i32) (i32.const 0))").body(
         "render",
         format!(

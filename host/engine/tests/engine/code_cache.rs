@@ -1,4 +1,4 @@
-//! Compiled code on disk: used when it is sound, and never trusted when it is not.
+//! Compiled code on disk: used if it is sound, else ignored.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -31,7 +31,7 @@ fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A cache with one entry, and the component it is of.
+/// Makes a cache with one entry, and returns it with its component.
 fn filled() -> (Scratch, PathBuf, Vec<u8>) {
     let bytes = Guest::pod().build();
     let scratch = Scratch::new("guest.wasm", &bytes);
@@ -107,7 +107,7 @@ fn an_entry_that_others_could_have_written_is_a_miss() {
     let (scratch, cache, bytes) = filled();
     mode(&entries(&cache)[0], 0o620);
     assert_eq!(engine(&cache).unwrap().load(&bytes).unwrap().code_origin(), CodeOrigin::Compiled);
-    // A link, even to a sound entry.
+    // A link is refused, even to a sound entry.
     let path = entries(&cache)[0].clone();
     let elsewhere = scratch.0.with_file_name("elsewhere");
     fs::rename(&path, &elsewhere).unwrap();
@@ -136,7 +136,7 @@ fn a_directory_that_others_could_write_to_is_refused() {
     assert!(matches!(refused(&link), CacheError::NotADirectory));
     assert!(matches!(refused(&scratch.0), CacheError::Io(_) | CacheError::NotADirectory));
 
-    // Of another user: the root directory, or, for root, one given away.
+    // A directory of another user: the root directory, or, for root, one with a changed owner.
     let foreign = if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(&cache, Some(1), None).unwrap();
         cache

@@ -1,7 +1,7 @@
-//! Guests in WebAssembly text, made into components while the tests run.
+//! Guests in WebAssembly text, compiled to components while the tests run.
 //!
-//! A guest is a core module whose functions are given as text, and whose answers are given as JSON and laid out in its
-//! memory as the canonical ABI wants them: so a test shows what a guest answers, and can make it answer nonsense.
+//! A guest is a core module with functions as text and answers as JSON, laid out in its memory by the canonical ABI. So a
+//! test shows the answer of a guest, and can make it invalid.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::{FlagsRepr, Resolve, SizeAlign, Type, TypeDefKind, WorldId, WorldItem};
 
-/// Where answers begin in a guest's memory.
+/// Address of the first answer in a guest's memory.
 const BASE: usize = 1024;
 
-/// A guest under construction. A function that a test says nothing about answers well.
+/// A guest under construction. Functions that a test does not set return a valid answer.
 pub(crate) struct Guest {
     resolve: Resolve,
     sizes: SizeAlign,
@@ -29,12 +29,12 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// One pod, rendered as `{"spec":{}}`; an outcome without an artifact.
+    /// Returns a guest of the pod world: renders `{"spec":{}}`, and returns an outcome without an artifact.
     pub(crate) fn pod() -> Self {
         Self::pod_at("0.1.0")
     }
 
-    /// The same, built against another version of the contract with the same text.
+    /// Returns a guest of the pod world for another version of the contract with the same text.
     pub(crate) fn pod_at(version: &'static str) -> Self {
         let mut guest = Self::new(version, "pod-strategy", "pod-driver");
         guest.answer("render", &json!({"ok": {"template": r#"{"spec":{}}"#, "backoff-limit": 2}}));
@@ -42,7 +42,7 @@ impl Guest {
         guest
     }
 
-    /// Is done at once, with an outcome.
+    /// Returns a guest in steps that is done at once, with an outcome.
     pub(crate) fn resource() -> Self {
         let mut guest = Self::new("0.1.0", "resource-strategy", "resource-driver");
         guest.descriptor["stages"] = json!([{"mode": "backup", "name": "gate", "about": "looks"}]);
@@ -75,49 +75,49 @@ impl Guest {
         guest
     }
 
-    /// Changes what it says about itself.
+    /// Changes the descriptor.
     pub(crate) fn descriptor(mut self, change: impl FnOnce(&mut Value)) -> Self {
         change(&mut self.descriptor);
         self
     }
 
-    /// What `function` answers, always. Left-out fields are empty, none or zero.
+    /// Sets the constant answer of `function`. Absent fields are empty, none or zero.
     pub(crate) fn answers(mut self, function: &'static str, value: &Value) -> Self {
         self.answer(function, value);
         self
     }
 
-    /// The body of `function`, in text. Its answer is an address, as from [`Guest::put`].
+    /// Sets the body of `function`, as text. It returns an address, as from [`Guest::put`].
     pub(crate) fn body(mut self, function: &'static str, text: impl Into<String>) -> Self {
         self.bodies.insert(function, text.into());
         self
     }
 
-    /// Lays an answer of `function` out in memory, and says where.
+    /// Lays an answer of `function` out in memory, and returns its address.
     pub(crate) fn put(&mut self, function: &'static str, value: &Value) -> usize {
         let ty = self.result_of(function);
         self.store(&ty, value)
     }
 
-    /// More of the module: functions, globals, tables.
+    /// Adds functions, globals or tables to the module.
     pub(crate) fn with(mut self, text: &str) -> Self {
         self.extra.push_str(text);
         self
     }
 
-    /// The body of the allocation function.
+    /// Sets the body of the allocation function.
     pub(crate) fn realloc(mut self, text: &'static str) -> Self {
         self.realloc = text;
         self
     }
 
-    /// Pages of 64 KiB to begin with.
+    /// Sets the initial pages of 64 KiB.
     pub(crate) fn pages(mut self, pages: usize) -> Self {
         self.pages = pages;
         self
     }
 
-    /// The component.
+    /// Builds the component.
     pub(crate) fn build(mut self) -> Vec<u8> {
         let descriptor = std::mem::take(&mut self.descriptor);
         if !self.bodies.contains_key("describe") {
@@ -128,7 +128,7 @@ impl Guest {
         encode(&mut module, &self.resolve, self.world)
     }
 
-    /// Where in the arguments of `step` are the lengths of the view's answers and results, and whether it has a checkpoint.
+    /// Returns the offsets, in the arguments of `step`, of the lengths of answers and results, and of the checkpoint's flag.
     pub(crate) fn view_offsets(&self) -> (usize, usize, usize) {
         let step = self.function("step");
         let params = self.sizes.field_offsets(step.params.iter().map(|p| &p.ty));
@@ -204,7 +204,7 @@ impl Guest {
         functions.next().unwrap_or_else(|| panic!("no function {function}"))
     }
 
-    /// Lays `value` out, and says where.
+    /// Lays `value` out, and returns its address.
     fn store(&mut self, ty: &Type, value: &Value) -> usize {
         let mut bytes = vec![0; self.sizes.size(ty).size_wasm32()];
         self.write(ty, value, &mut bytes);
@@ -228,7 +228,7 @@ impl Guest {
             Type::String => {
                 let bytes = match value {
                     Value::String(text) => text.clone().into_bytes(),
-                    // A string that is none: `{"bytes": […]}`.
+                    // An invalid string: `{"bytes": […]}`.
                     Value::Object(raw) if raw.contains_key("bytes") => {
                         serde_json::from_value(raw["bytes"].clone()).unwrap()
                     }
@@ -337,7 +337,7 @@ impl Guest {
     }
 }
 
-/// A pointer and a length; `{"at": …, "len": …}` lies about them.
+/// Returns pointer and length of a value; `{"at": …, "len": …}` forges them.
 fn pointer(value: &Value, at: usize, len: usize, to: &mut [u8]) {
     let lie = |name, truth: usize| value.get(name).and_then(Value::as_u64).unwrap_or(truth as u64) as u32;
     to[..4].copy_from_slice(&lie("at", at).to_le_bytes());
@@ -353,13 +353,13 @@ fn index<'a>(names: impl Iterator<Item = &'a String>, name: &str) -> u8 {
     found.unwrap_or_else(|| panic!("no such case: {name}")) as u8
 }
 
-/// Makes a component of a module that was written for `world`.
+/// Builds a component of a module for `world`.
 pub(crate) fn encode(module: &mut Vec<u8>, resolve: &Resolve, world: WorldId) -> Vec<u8> {
     wit_component::embed_component_metadata(module, resolve, world, StringEncoding::UTF8, false).unwrap();
     ComponentEncoder::default().validate(true).module(module).unwrap().encode().unwrap()
 }
 
-/// A component of `module` for the world `world` of a WIT text.
+/// Builds a component of `module` for the world `world` of a WIT text.
 pub(crate) fn foreign(wit: &str, world: &str, module: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let package = resolve.push_str("foreign.wit", wit).unwrap();
@@ -367,7 +367,7 @@ pub(crate) fn foreign(wit: &str, world: &str, module: &str) -> Vec<u8> {
     encode(&mut wat::parse_str(module).unwrap(), &resolve, world)
 }
 
-/// An allocation function that gives memory away and never takes it back.
+/// An allocation function that never frees memory.
 const BUMP: &str = "
     (global.set $heap (i32.and (i32.add (global.get $heap) (i32.sub (local.get $align) (i32.const 1)))
                                (i32.sub (i32.const 0) (local.get $align))))

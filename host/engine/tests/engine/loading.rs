@@ -1,4 +1,4 @@
-//! What is refused before it is ever called, and in which words.
+//! Components that are refused at load, with their errors.
 
 use std::error::Error as _;
 
@@ -17,9 +17,9 @@ fn refused(bytes: &[u8]) -> LoadError {
 
 fn says(error: &LoadError, reason: &str, words: &[&str]) {
     assert_eq!(error.reason(), reason, "{error}");
-    let said = format!("{error}: {:?}", error.source().map(ToString::to_string));
+    let message = format!("{error}: {:?}", error.source().map(ToString::to_string));
     for word in words {
-        assert!(said.contains(word), "{word}: {said}");
+        assert!(message.contains(word), "{word}: {message}");
     }
 }
 
@@ -108,7 +108,7 @@ fn a_version_of_the_contract_that_is_not_served_is_named() {
     );
 }
 
-/// A component that exports `interfaces`, each with one function of the wrong type.
+/// Returns a component that exports `interfaces`, each with one function of the wrong type.
 fn exporting(interfaces: &[(&str, &str)]) -> Vec<u8> {
     let (mut wit, mut world, mut module) = (String::new(), String::new(), String::new());
     for (interface, function) in interfaces {
@@ -209,11 +209,11 @@ fn a_descriptor_that_breaks_a_bound_is_refused_with_its_field() {
     }
 }
 
-/// A file that is gone when the test is.
+/// A file that is deleted at the end of the test.
 pub(crate) struct Scratch(pub(crate) std::path::PathBuf);
 
 impl Scratch {
-    /// `name` in a directory of its own.
+    /// Creates `name` in its own directory.
     pub(crate) fn new(name: &str, bytes: &[u8]) -> Self {
         let directory = Self::directory();
         let path = directory.join(name);
@@ -221,7 +221,7 @@ impl Scratch {
         Self(path)
     }
 
-    /// A new directory.
+    /// Creates a new directory.
     pub(crate) fn directory() -> std::path::PathBuf {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

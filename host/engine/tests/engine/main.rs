@@ -1,4 +1,4 @@
-//! The engine, from outside: components that are well made, badly made, and made to do harm.
+//! The engine, from outside, with sound, faulty and hostile components.
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking, in its support functions too
 

@@ -1,10 +1,10 @@
-//! `docs/limits.md` says what the code does.
+//! `docs/limits.md` matches the code.
 
 use backstay_engine::{Limits, limits};
 
 const DOCUMENT: &str = include_str!("../../../../docs/limits.md");
 
-/// Cells of the row that begins with this one.
+/// Returns the cells of the row that begins with this one.
 fn row(name: &str) -> Vec<String> {
     let rows = DOCUMENT.lines().filter(|line| line.starts_with('|'));
     let cells =
@@ -15,7 +15,7 @@ fn row(name: &str) -> Vec<String> {
     found.remove(0)
 }
 
-/// A number as the document writes it: digits in groups, with a binary unit or none.
+/// Parses a number of the document: digits in groups, with a binary unit or none.
 fn number(cell: &str) -> u64 {
     let digits: String = cell.chars().filter(char::is_ascii_digit).collect();
     let digits: u64 = digits.parse().unwrap_or_else(|e| panic!("{cell}: {e}"));

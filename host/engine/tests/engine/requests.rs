@@ -1,17 +1,17 @@
-//! What calls are told, where it does not matter.
+//! Requests of calls, for tests that do not depend on them.
 
 use std::sync::LazyLock;
 
 use backstay_core::contract::{GroupKind, Mode, ObjectRef, Pairs, PodResult, Request, View};
 use backstay_engine::{Engine, EngineConfig};
 
-/// One engine for tests that need no other.
+/// Returns the shared engine.
 pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(EngineConfig::default()).unwrap());
 
 /// The time of calls.
 pub(crate) const NOW: i64 = 1_700_000_000;
 
-/// A backup run.
+/// Returns the request of a backup.
 pub(crate) fn request() -> Request {
     let object = |kind: &str, name: &str| ObjectRef {
         api_version: "example.org/v1".into(),
@@ -38,12 +38,12 @@ pub(crate) fn request() -> Request {
     }
 }
 
-/// A pod run that ended.
+/// Returns the result of a pod run.
 pub(crate) fn ended(succeeded: bool) -> PodResult {
     PodResult { succeeded, reason: String::new(), message: String::new(), pods: Vec::new(), data: None }
 }
 
-/// The first look at a run.
+/// Returns the view of a run's first step.
 pub(crate) fn view() -> View {
     View { checkpoint: None, stage_since: NOW, answers: Vec::new(), results: Vec::new() }
 }

@@ -1,49 +1,49 @@
-//! A guest of tests: a pod strategy that is broken in the way that its spec asks for, where it asks for it.
+//! A guest of tests: a pod strategy with the fault that its spec asks for, in the function that it names.
 
 use std::hint::black_box;
 
 use backstay_sdk::prelude::*;
 use backstay_sdk::{Deserialize, Finding, Value, json};
 
-/// Runs a pod that ends well at once, where no fault is asked for.
+/// Runs a pod that succeeds at once, unless a fault is asked for.
 #[derive(Debug)]
 pub struct Broken;
 
-/// The spec of a `Broken`: which of its functions has which fault.
+/// The spec of a `Broken`: the fault of each function.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 #[schemars(crate = "backstay_sdk::schemars")]
 pub struct BrokenSpec {
-    /// What is wrong when a strategy is checked.
+    /// Fault when a strategy is checked.
     #[schemars(with = "Option<String>")]
     pub validate: Option<Fault>,
-    /// What is wrong when the pod is asked for.
+    /// Fault when the pod is rendered.
     #[schemars(with = "Option<String>")]
     pub render: Option<Fault>,
-    /// What is wrong when the pod has ended.
+    /// Fault when the result of the pod is parsed.
     #[schemars(with = "Option<String>")]
     pub parse: Option<Fault>,
 }
 
-/// What is wrong.
+/// The fault of a function.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", crate = "backstay_sdk::serde")]
 pub enum Fault {
-    /// It panics.
+    /// Panics.
     Traps,
-    /// It runs for ever, and uses up its fuel.
+    /// Runs for ever, and uses up its fuel.
     Loops,
-    /// It runs for ever on little fuel, and uses up its time.
+    /// Runs for ever on little fuel, and uses up its time.
     Hangs,
-    /// It holds more and more memory.
+    /// Allocates more and more memory.
     Hoards,
-    /// It calls itself without end.
+    /// Calls itself without end.
     Recurses,
-    /// Its answer breaks the contract.
+    /// Returns an answer that breaks the contract.
     AnswersNonsense,
-    /// Its answer is larger than it may be.
+    /// Returns an answer over the limit.
     AnswersTooMuch,
-    /// It says why it cannot.
+    /// Returns an error.
     Refuses,
 }
 
@@ -115,7 +115,7 @@ fn count_for_ever() -> ! {
     }
 }
 
-/// Each turn costs a few units of fuel and a way out of the sandbox and back: the wall clock is faster than the fuel.
+/// Each round costs little fuel and a call of the host, so that the time ends before the fuel.
 fn wait_for_ever() -> ! {
     loop {
         #[cfg(target_arch = "wasm32")]

@@ -1,4 +1,4 @@
-//! The broken guest in the sandbox: each fault is what it is called.
+//! The broken guest in the sandbox: each fault gets its error.
 
 use backstay_testing::Built;
 

@@ -1,13 +1,13 @@
-//! A guest of tests: a pod strategy that also cleans up when a Backup is deleted, and needs no strategy for that: what
-//! it needs is in the Backup's metadata.
+//! A guest of tests: a pod strategy that also cleans up when a Backup is deleted, by the Backup's metadata alone, without
+//! the strategy.
 
 use backstay_sdk::prelude::*;
 use backstay_sdk::results::{self, Report};
 use backstay_sdk::{Deserialize, Value, json};
 
-/// The metadata key under which a Backup keeps the image that made it.
+/// Metadata key of a Backup with the image that made it.
 const IMAGE: &str = "test.backstay.dev/image";
-/// The metadata key under which a Backup keeps the command that cleans up after it.
+/// Metadata key of a Backup with the command that cleans up after it.
 const COMMAND: &str = "test.backstay.dev/command";
 
 /// Runs one command in one image, for backup, restore and cleanup alike.
@@ -24,7 +24,7 @@ pub struct ScrubSpec {
     pub image: String,
     /// A command for `/bin/sh -c`. It gets `MODE`, `APPLICATION`, `BACKUP` and `URI`.
     pub command: String,
-    /// The node to run on, past the scheduler.
+    /// The node to run on, without the scheduler.
     #[serde(default)]
     pub node_name: Option<String>,
 }
@@ -76,7 +76,7 @@ impl PodStrategy for Scrubber {
     }
 }
 
-/// What to run: what the strategy says, or where it is gone what the Backup remembers.
+/// Returns image and command of the strategy, or of the Backup's metadata if there is no strategy.
 fn what(request: &Request<ScrubSpec>) -> Result<ScrubSpec, Failure> {
     let remembered = || {
         let metadata = &request.backup.as_ref()?.metadata;

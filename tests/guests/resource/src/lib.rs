@@ -1,6 +1,6 @@
-//! A guest of tests: backs an application up by having somebody else copy it. It observes the application, creates a
-//! ConfigMap that asks for the copy, waits until that says `ready`, and is done. Small, but every kind of decision of
-//! the contract's resource world occurs in it.
+//! A guest of tests: backs an application up by requesting a copy. It observes the application, creates a ConfigMap that
+//! requests the copy, waits until the ConfigMap says `ready`, and is done. It makes every kind of decision of the
+//! contract.
 
 use backstay_sdk::prelude::*;
 use backstay_sdk::step::{
@@ -9,10 +9,10 @@ use backstay_sdk::step::{
 use backstay_sdk::{Access, Descriptor, Event, ObjectRef, Scope, Stage, Value, Verbs, json};
 use backstay_sdk::{Deserialize, Serialize};
 
-/// How long a copy may take unless the strategy says otherwise, in seconds.
+/// Default limit of a copy, in seconds.
 const COPY_SECONDS: u32 = 600;
 
-/// Asks for a copy, and waits for it.
+/// Requests a copy, and waits for it.
 #[derive(Debug)]
 pub struct Copier;
 
@@ -21,17 +21,17 @@ pub struct Copier;
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 #[schemars(crate = "backstay_sdk::schemars")]
 pub struct CopySpec {
-    /// Who makes the copy.
+    /// Name of the program that makes the copy.
     pub copier: String,
-    /// How long it may take, in seconds.
+    /// Limit of the copy, in seconds.
     pub timeout_seconds: Option<u32>,
 }
 
-/// What the run remembers once it has asked.
+/// The checkpoint after the request.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 struct Asked {
-    /// The version of the application that it asked to copy.
+    /// The requested version of the application.
     source_version: String,
 }
 
@@ -85,7 +85,7 @@ impl ResourceStrategy for Copier {
     }
 }
 
-/// Ask for a copy of the application, once that is there.
+/// Requests a copy of the application, once the application exists.
 fn ask(request: &Request<CopySpec>, spec: &CopySpec, view: &View, copy: &ObjectRef) -> Result<Step, Stop> {
     let application = match view.get(&request.application)? {
         Ok(application) => application,
@@ -120,7 +120,7 @@ fn create(request: &Request<CopySpec>, spec: &CopySpec, copy: &ObjectRef, asked:
     Step::act(vec![Action::Create(Create { manifest, dry_run: false })]).remember("copy", asked)
 }
 
-/// Wait for the copy. After a restart of the host there are no results: so look first whether it was asked for.
+/// Waits for the copy. After a restart of the host the results are lost, so it checks first whether the request exists.
 fn wait(request: &Request<CopySpec>, spec: &CopySpec, view: &View, copy: ObjectRef) -> Result<Step, Stop> {
     let Some(checkpoint) = &view.checkpoint else {
         return Err(Failure::new("InvalidCheckpoint", "there is a stage but no checkpoint").into());
@@ -166,7 +166,7 @@ fn outcome(asked: &Asked, copy: &ObjectRef, object: &Value) -> Outcome {
     }
 }
 
-/// Take the request back, if it is still there, and end.
+/// Deletes the request, if it still exists, and ends.
 fn undo(view: &View, copy: ObjectRef) -> Result<Step, Stop> {
     let query = GetQuery { object: copy.clone(), live: true, fields: vec!["/metadata".to_owned()] };
     let uid = match view.get_with(query)? {

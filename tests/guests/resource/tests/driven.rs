@@ -1,5 +1,5 @@
-//! The resource guest in the loop that the host has, over a cluster in memory: from the first wake to the end, with
-//! crashes and troubles between.
+//! The resource guest in a loop like the host's, over a cluster in memory: from the first wake to the end, with crashes
+//! and faults.
 
 use std::cell::Cell;
 
@@ -31,7 +31,7 @@ fn copy() -> ObjectRef {
     }
 }
 
-/// The mill at work: what was asked for is ready.
+/// Makes every requested copy ready.
 fn grind(world: &mut World) {
     world.edit(&copy(), |copy| copy["data"]["ready"] = json!("true"));
 }

@@ -1,4 +1,4 @@
-//! The resource guest in the sandbox: views in, decisions out, one call a line of the table.
+//! The resource guest in the sandbox: a table of views and decisions, one call a line.
 
 use backstay_testing::contract::{
     Action, ActionResult, Answer, CancelCause, Cancellation, Checkpoint, Content, Decision, GetQuery, Json,
@@ -57,7 +57,7 @@ fn answering(mut view: View, query: Query, value: Result<Json, ReadError>) -> Vi
     view
 }
 
-/// A decision in a few words, for the table.
+/// Returns a decision in a few words, for the table.
 fn words(decision: &Decision) -> String {
     match decision {
         Decision::Observe(queries) => match &queries[..] {

@@ -1,4 +1,4 @@
-//! What the guest declares.
+//! The declared accesses of the guest.
 
 use backstay_sdk::{Access, Guard, Mode, Scope, Stage, Verbs};
 
@@ -33,7 +33,7 @@ pub(crate) fn declared() -> Vec<Access> {
                 },
             )
         },
-        // Only those whose names begin with the application's; to purge them is not granted in the tests.
+        // A guard ties the names to the application's. The tests do not grant the purge.
         Access {
             guards: vec![Guard { at: "/metadata/name".to_owned(), value: "{application}-*".to_owned() }],
             ..access(
@@ -45,7 +45,7 @@ pub(crate) fn declared() -> Vec<Access> {
         },
         access("", "Pod", "pods", Verbs { get: true, list: true, logs: true, ..none() }),
         access("", "Secret", "secrets", Verbs { keys: true, create: true, apply: true, ..none() }),
-        // May be read by everybody's run, and written where its name begins with the application's.
+        // Every run may read these, and write those whose names begin with the application's.
         access(
             "networking.k8s.io",
             "NetworkPolicy",
@@ -62,9 +62,9 @@ pub(crate) fn declared() -> Vec<Access> {
                 Verbs { patch: true, purge: true, ..none() },
             )
         },
-        // Declared, and not granted in the tests.
+        // Declared, but not granted in the tests.
         access("apps", "Deployment", "deployments", Verbs { get: true, list: true, create: true, ..none() }),
-        // Declared, and known to no API server.
+        // Declared, but unknown to the API server.
         access("ghost.example.org", "Ghost", "ghosts", Verbs { create: true, ..read() }),
         Access { scope: Scope::Cluster, ..access("", "Node", "nodes", Verbs { list: true, ..none() }) },
     ]

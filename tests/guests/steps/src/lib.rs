@@ -1,6 +1,6 @@
-//! A guest of tests: a resource strategy whose spec is a program. Each instruction is one thing that the contract lets a
-//! guest want, so that a test can see what the host makes of it. What was answered is kept in the checkpoint and told at
-//! the end: in a backup as the Backup's underlying resources, else in condition `Seen`.
+//! A guest of tests: a strategy in steps whose spec is a program. Each instruction is one item of the contract, so that a
+//! test can check how the host carries it out. The checkpoint collects the answers, and the end of the run shows them: in
+//! a backup as the Backup's underlying resources, else in condition `Seen`.
 
 mod access;
 mod program;
@@ -16,21 +16,21 @@ use backstay_sdk::{
 
 use program::{Dependents, Instruction, Object, StepsSpec, Watched};
 
-/// Whether this is the guest that does not ask to undo anything.
+/// Whether this is the guest without the trait `cancel`.
 const KEEPER: bool = cfg!(feature = "keeper");
 
-/// Does what the spec says.
+/// Runs the program of the spec.
 #[derive(Debug)]
 pub struct Steps;
 
-/// Where the program is, and what has been seen.
+/// The position in the program, and the observations.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 struct Memory {
     at: usize,
     seen: Vec<Value>,
     undoing: bool,
-    /// The instruction has been asked for: a result is its own.
+    /// Whether the action of the instruction has been sent, so that a result is its own.
     acting: bool,
     stage: String,
 }
@@ -72,7 +72,7 @@ impl ResourceStrategy for Steps {
             (false, Mode::Restore) => &spec.restore,
             (false, Mode::Cleanup) => &spec.cleanup,
         };
-        // An act has come back: its result belongs to the instruction that asked for it.
+        // A result belongs to the instruction that acted.
         if let Some(result) = view.results.first()
             && memory.acting
         {
@@ -89,7 +89,7 @@ impl ResourceStrategy for Steps {
             {
                 return Err(Failure::new("PodRefused", format!("pod run {name}: {error:?}")).into());
             }
-            // What was looked at has changed meanwhile: it is looked at again.
+            // The object has changed since it was read: read it again.
             if !again {
                 for result in &view.results {
                     memory.saw(match &result.value {
@@ -104,7 +104,7 @@ impl ResourceStrategy for Steps {
     }
 }
 
-/// What the guest is told at the beginning and remembers.
+/// The parts of the first request that the guest shows.
 fn begin(request: &Request<StepsSpec>) -> Memory {
     let mut memory = Memory { stage: "safe".to_owned(), ..Memory::default() };
     if let Some(inherited) = &request.inherited {
@@ -119,12 +119,12 @@ fn begin(request: &Request<StepsSpec>) -> Memory {
 
 impl Memory {
     fn saw(&mut self, value: Value) {
-        // Enough to compare, and no more than a condition holds.
+        // Enough to compare, and short enough for a condition.
         self.seen.push(shortened(value));
     }
 }
 
-/// Of objects, what tests look at.
+/// Returns the fields of an object that tests check.
 fn shortened(value: Value) -> Value {
     let short = |object: &Value| {
         json!({"name": object["metadata"]["name"], "data": object["data"], "labels": object["metadata"]["labels"],
@@ -138,7 +138,7 @@ fn shortened(value: Value) -> Value {
     }
 }
 
-/// Goes through the program until the host is needed.
+/// Runs the program until it needs the host.
 fn run(
     request: &Request<StepsSpec>,
     spec: &StepsSpec,
@@ -269,7 +269,7 @@ fn step(decision: Decision, memory: &Memory, conditions: Vec<Condition>, events:
     step
 }
 
-/// The program is through.
+/// Ends the run after the last instruction.
 fn end(
     request: &Request<StepsSpec>,
     spec: &StepsSpec,
@@ -300,7 +300,7 @@ fn end(
     Decision::Done(None)
 }
 
-/// The answer as JSON, or the question.
+/// Returns the answer to a query as JSON, or the query if it has none.
 fn ask(view: &View, query: Query) -> Result<Value, Box<Decision>> {
     use backstay_sdk::step::Content;
     match view.ask(query.clone()) {
@@ -476,7 +476,7 @@ fn action(instruction: &Instruction, request: &Request<StepsSpec>) -> Action {
                 )
             },
         }),
-        // Everything else asks, waits or ends, and was handled before.
+        // The other instructions query, wait or end, and were handled before.
         other => unreachable_instruction(other),
     }
 }

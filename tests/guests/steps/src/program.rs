@@ -1,26 +1,26 @@
-//! The program: what a test writes into the strategy's spec.
+//! The program of a test, in the strategy's spec.
 
 use backstay_sdk::prelude::*;
 use backstay_sdk::{Deserialize, Value};
 
-/// The spec of a `Steps`: a program for each mode, and one for a run that shall end.
+/// The spec of a `Steps`: a program for each mode, and one for a cancelled run.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 #[schemars(crate = "backstay_sdk::schemars")]
 pub struct StepsSpec {
-    /// In mode backup.
+    /// Program of mode backup.
     #[serde(default)]
     #[schemars(schema_with = "anything")]
     pub backup: Vec<Instruction>,
-    /// In mode restore.
+    /// Program of mode restore.
     #[serde(default)]
     #[schemars(schema_with = "anything")]
     pub restore: Vec<Instruction>,
-    /// In mode cleanup.
+    /// Program of mode cleanup.
     #[serde(default)]
     #[schemars(schema_with = "anything")]
     pub cleanup: Vec<Instruction>,
-    /// Once the run is cancelled.
+    /// Program of a cancelled run.
     #[serde(default)]
     #[schemars(schema_with = "anything")]
     pub undo: Vec<Instruction>,
@@ -40,7 +40,7 @@ fn any_value(_: &mut backstay_sdk::schemars::SchemaGenerator) -> backstay_sdk::s
         "x-kubernetes-preserve-unknown-fields": true})
 }
 
-/// One thing to want.
+/// An instruction.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", crate = "backstay_sdk::serde")]
 #[allow(missing_docs)]
@@ -89,7 +89,7 @@ pub enum Instruction {
         #[serde(default)]
         force: bool,
     },
-    /// Applies an object with the mark of the run.
+    /// Applies an object with the ownership label of the run.
     ApplyOwn {
         object: Object,
         force: bool,
@@ -100,8 +100,8 @@ pub enum Instruction {
         resource_version: Option<String>,
         uid: Option<String>,
     },
-    /// Deletes the object of this uid, unlooked at; without one, looks first, and deletes what is there, or only what is the
-    /// run's own.
+    /// Deletes the object with this uid without reading it; without a uid, reads it first, and deletes it, or only the run's
+    /// own.
     Delete {
         object: Object,
         uid: Option<String>,
@@ -111,7 +111,7 @@ pub enum Instruction {
         #[serde(default)]
         propagation: Dependents,
     },
-    /// Several things in one act.
+    /// Does several actions in one act.
     All(Vec<Instruction>),
     RunPod {
         name: String,
@@ -119,7 +119,7 @@ pub enum Instruction {
         node: Option<String>,
         warning: Option<String>,
     },
-    /// Waits until a field of an object is this.
+    /// Waits until a field of an object has a value.
     Until {
         object: Object,
         at: String,
@@ -127,7 +127,7 @@ pub enum Instruction {
         wait_seconds: u32,
         watch: Watched,
     },
-    /// Waits so long, from the beginning of the stage.
+    /// Waits for a time from the beginning of the stage.
     Sleep {
         seconds: u32,
     },
@@ -144,11 +144,11 @@ pub enum Instruction {
     },
     Fail(String),
     Trap(String),
-    /// Asks something new for ever.
+    /// Sends new queries for ever.
     Ask,
 }
 
-/// What happens to dependents of what is deleted.
+/// Deletion of dependents.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 #[allow(missing_docs)]
@@ -159,7 +159,7 @@ pub enum Dependents {
     Orphan,
 }
 
-/// What a wait watches.
+/// A watch of a wait.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 #[allow(missing_docs)]
@@ -169,7 +169,7 @@ pub enum Watched {
     Labels(String),
 }
 
-/// An object. No namespace is the run's, an empty one none; kind `$application` is the run's application.
+/// An object. An absent namespace is the run's, an empty one is none; kind `$application` is the run's application.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 #[allow(missing_docs)]

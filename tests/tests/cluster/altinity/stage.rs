@@ -1,5 +1,5 @@
-//! The world of a test of the Altinity strategy: a ClickHouse application whose sidecar is the stand-in, and the strategy of
-//! `examples/altinity` with its real script.
+//! The world of a test of the Altinity strategy: a ClickHouse application with the stand-in of the sidecar, and the
+//! strategy of `examples/altinity` with its real script.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,24 +16,24 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// How long what a pod does may take.
+/// Limit of the waits for a pod.
 const PATIENCE: Duration = Duration::from_secs(90);
 const GROUP: &str = "apps.cozystack.io";
 const STRATEGY_GROUP: &str = "strategy.backups.cozystack.io";
 
-/// See the module.
+/// The world of one test.
 pub(super) struct Stage {
     pub(super) world: World,
     pub(super) sidecar: Sidecar,
 }
 
 impl Stage {
-    /// A world with application `events`, the example's strategy, and a class. `None` where there is no cluster to test on.
+    /// Makes a world with application `events`, the example's strategy and a class. `None` if there is no cluster.
     pub(super) async fn new(test: &str) -> Option<Self> {
         Self::with(test, |_| ()).await
     }
 
-    /// The same with a strategy whose spec is changed.
+    /// Makes a world with a changed spec of the strategy.
     pub(super) async fn with(test: &str, change: impl FnOnce(&mut Value)) -> Option<Self> {
         let world = World::new(test).await?;
         let sidecar = Sidecar::start(&host("events", &world.namespace));
@@ -46,13 +46,13 @@ impl Stage {
         Some(stage)
     }
 
-    /// Another application, with a sidecar of its own.
+    /// Creates another application, with its own sidecar.
     pub(super) async fn beside(&self, name: &str) -> Sidecar {
         self.application(name, json!({})).await;
         self.sidecar.another(&host(name, &self.world.namespace))
     }
 
-    /// An application, with the Secret that its chart would make for its sidecar.
+    /// Creates an application, with the Secret that its chart would make for its sidecar.
     pub(super) async fn application(&self, name: &str, spec: Value) {
         let resource = ApiResource::from_gvk_with_plural(
             &GroupVersionKind::gvk(GROUP, "v1alpha1", "ClickHouse"),
@@ -74,7 +74,7 @@ impl Stage {
         Api::all_with(self.world.client.clone(), &ApiResource::from_gvk_with_plural(&gvk, "altinities"))
     }
 
-    /// Deletes the strategy of this world, and waits until it is gone.
+    /// Deletes the strategy of this world, and waits until it no longer exists.
     pub(super) async fn remove_strategy(&self) {
         let name = &self.world.namespace;
         self.strategies().delete(name, &DeleteParams::background()).await.expect("deletion is accepted");
@@ -107,7 +107,7 @@ impl Stage {
         json!({"apiGroup": STRATEGY_GROUP, "kind": "Altinity", "name": self.world.namespace})
     }
 
-    /// Puts the platform's credentials where they were.
+    /// Restores the platform's credentials.
     pub(super) async fn restore_credentials(&self) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(CREDENTIALS);
         let text = std::fs::read_to_string(path).expect("the file is there");
@@ -119,7 +119,7 @@ impl Stage {
         self.backup_of(name, json!({"kind": "ClickHouse", "name": "events"})).await
     }
 
-    /// The same of any application.
+    /// Creates a BackupJob of an application.
     pub(super) async fn backup_of(&self, name: &str, application: Value) -> BackupJob {
         self.world
             .create(json!({"metadata": {"name": name},
@@ -127,28 +127,28 @@ impl Stage {
             .await
     }
 
-    /// Makes a backup of what the database holds; returns its archive.
+    /// Makes a backup of the database; returns its archive.
     pub(super) async fn saved(&self, name: &str) -> String {
         self.backup(name).await;
         self.world.backup_succeeds(name).await;
         self.archive(name).await
     }
 
-    /// The archive that a Backup records.
+    /// Returns the archive that a Backup records.
     pub(super) async fn archive(&self, backup: &str) -> String {
         let metadata = self.world.get_backup(backup).await.spec.driver_metadata.unwrap_or_default();
         let archive = metadata.get("altinity.strategy.backups.cozystack.io/archive");
         archive.cloned().unwrap_or_else(|| panic!("no archive in {metadata:?}"))
     }
 
-    /// Kills the pod of a Job, without giving it time.
+    /// Kills the pod of a Job, without a grace period.
     pub(super) async fn kill_pod(&self, job: &str) {
         let pod = self.world.pods(job).await.remove(0).name_any();
         let at_once = DeleteParams::default().grace_period(0);
         self.world.api::<Pod>().delete(&pod, &at_once).await.expect("deletion is accepted");
     }
 
-    /// Waits until the sidecar is as wanted.
+    /// Waits until the sidecar satisfies a condition.
     pub(super) async fn sidecar_until(&self, what: &str, wanted: impl Fn(&Sidecar) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         let mut every = tokio::time::interval(Duration::from_millis(100));
@@ -159,13 +159,13 @@ impl Stage {
     }
 }
 
-/// The name by which the operator of ClickHouse makes the first pod of an application known.
+/// Returns the name of the Service that ClickHouse's operator makes for the first pod of an application.
 fn host(application: &str, namespace: &str) -> String {
     format!("chi-clickhouse-{application}-clickhouse-0-0.{namespace}.svc")
 }
 
-/// The spec of the example's strategy, with the image that the test cluster has. Names of sidecars lead to this process,
-/// which the cluster's DNS would do for real ones.
+/// Returns the spec of the example's strategy, with the test cluster's image, and with host names of sidecars that lead
+/// to this process.
 fn example(namespace: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/altinity/strategy.yaml");
     let text = std::fs::read_to_string(path).expect("the example is there");
@@ -179,7 +179,7 @@ fn example(namespace: &str) -> Value {
     spec
 }
 
-/// A change that lets a failure be the run's end at once.
+/// Changes a spec so that a failure ends the run at once.
 pub(super) fn no_retry(spec: &mut Value) {
     spec["backoffLimit"] = json!(0);
 }

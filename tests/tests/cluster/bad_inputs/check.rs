@@ -1,8 +1,8 @@
-//! Whether it came as the table says.
+//! Checks the results of a row.
 
 use std::time::Duration;
 
-use backstay_tests::bad_inputs::{Check, Target, Told};
+use backstay_tests::bad_inputs::{Check, Content, Target};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DynamicObject, ListParams, PostParams};
 use kube::runtime::wait::await_condition;
@@ -15,7 +15,7 @@ use super::stage::Stage;
 impl Stage<'_> {
     pub(super) async fn check(&mut self, check: &Check) -> Result<(), String> {
         match check {
-            Check::Told(told) => self.told(told).await,
+            Check::Content(content) => self.content(content).await,
             Check::Event { of, reason, says } => self.event(of, reason, says).await,
             Check::Refused { create, says } => self.refused(create, says).await,
             Check::Gone(targets) => {
@@ -43,14 +43,14 @@ impl Stage<'_> {
         }
     }
 
-    /// Waits until an object says what it should, or has ended otherwise.
-    async fn told(&mut self, told: &Told) -> Result<(), String> {
-        let (api, name) = self.reach(&told.of)?;
+    /// Waits until an object has the expected content, or has ended otherwise.
+    async fn content(&mut self, content: &Content) -> Result<(), String> {
+        let (api, name) = self.reach(&content.of)?;
         let namespace = self.namespace().to_owned();
         let ended =
             |object: &Value| matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
         let enough = |found: Option<&DynamicObject>| {
-            found.map(json).is_some_and(|o| differs(&o, told, &namespace).is_none() || ended(&o))
+            found.map(json).is_some_and(|o| differs(&o, content, &namespace).is_none() || ended(&o))
         };
         let reached = await_condition(api.clone(), &name, enough);
         let found = match tokio::time::timeout_at(self.deadline, reached).await {
@@ -58,14 +58,14 @@ impl Stage<'_> {
             Err(_) => api.get_opt(&name).await.map_err(|e| e.to_string())?,
         };
         let Some(object) = found.as_ref().map(json) else { return Err("it is not there in time".to_owned()) };
-        self.seen = seen(&object, &told.condition);
-        match differs(&object, told, &namespace) {
+        self.seen = seen(&object, &content.condition);
+        match differs(&object, content, &namespace) {
             None => Ok(()),
             Some(how) => Err(format!(
                 "{how}\n    expected {} {} {:?}\n    seen     {} {} {:?}\n    {object}",
-                told.phase.as_deref().unwrap_or("-"),
-                told.reason.as_deref().unwrap_or("-"),
-                told.says,
+                content.phase.as_deref().unwrap_or("-"),
+                content.reason.as_deref().unwrap_or("-"),
+                content.says,
                 self.seen.phase,
                 self.seen.reason,
                 self.seen.message,
@@ -98,8 +98,8 @@ impl Stage<'_> {
                 };
             }
             if tokio::time::Instant::now() >= self.deadline {
-                let told: Vec<_> = events.iter().map(|e| (&e.reason, &e.note)).collect();
-                return Err(format!("no Event {reason} about {} in time; there are {told:?}", title(of)));
+                let found: Vec<_> = events.iter().map(|e| (&e.reason, &e.note)).collect();
+                return Err(format!("no Event {reason} about {} in time; there are {found:?}", title(of)));
             }
         }
     }
@@ -107,7 +107,7 @@ impl Stage<'_> {
     async fn refused(&mut self, create: &Value, says: &[String]) -> Result<(), String> {
         let (kind, object) = object(placed(create, self.namespace()))?;
         let api = kind.api(&self.world.client, self.namespace());
-        // A policy takes a moment to be in force; nothing is made of what is accepted until then.
+        // A policy takes a moment to be in force; objects accepted until then have no effect.
         let dry = PostParams { dry_run: true, ..PostParams::default() };
         let mut every = tokio::time::interval(Duration::from_millis(300));
         loop {
@@ -130,7 +130,7 @@ impl Stage<'_> {
             let api = find(word)?.api(&self.world.client, self.namespace());
             for object in api.list(&ListParams::default()).await.map_err(|e| e.to_string())? {
                 let object = json(&object);
-                // As JSON would write it, without the quotes around.
+                // The text as JSON writes it, without the quotes around.
                 let written = Value::from(text).to_string();
                 if object.to_string().contains(written.trim_matches('"')) {
                     return Err(format!("{text:?} stands in {word}: {object}"));
@@ -161,7 +161,7 @@ impl Stage<'_> {
     }
 }
 
-/// What the object says of itself, by a condition.
+/// Returns phase, and reason and message of a condition.
 fn seen(object: &Value, type_: &str) -> Seen {
     let condition = condition(object, type_);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -178,32 +178,32 @@ fn condition<'a>(object: &'a Value, type_: &str) -> &'a Value {
     conditions.and_then(|all| all.iter().find(|c| c["type"] == type_)).unwrap_or(NONE)
 }
 
-/// How what the object says differs from what it should; `None` if it does not.
-fn differs(object: &Value, told: &Told, namespace: &str) -> Option<String> {
-    let seen = seen(object, &told.condition);
-    if let Some(phase) = &told.phase
+/// Returns the difference between an object and its expected content.
+fn differs(object: &Value, content: &Content, namespace: &str) -> Option<String> {
+    let seen = seen(object, &content.condition);
+    if let Some(phase) = &content.phase
         && seen.phase != *phase
     {
         return Some(format!("its phase is {}", seen.phase));
     }
-    if let Some(reason) = &told.reason
+    if let Some(reason) = &content.reason
         && seen.reason != *reason
     {
         return Some(format!("its reason is {:?}", seen.reason));
     }
-    // A run that failed tells the same in its status, where people look first.
-    if told.phase.as_deref() == Some("Failed") && object["status"]["message"] != seen.message.as_str() {
+    // The message of a failed run is in its status too, where people look first.
+    if content.phase.as_deref() == Some("Failed") && object["status"]["message"] != seen.message.as_str() {
         return Some("status.message is not the message of the condition".to_owned());
     }
-    let missing = told.says.iter().find(|part| !seen.message.contains(&part.replace("$NS", namespace)));
+    let missing = content.says.iter().find(|part| !seen.message.contains(&part.replace("$NS", namespace)));
     if let Some(part) = missing {
         return Some(format!("its message does not say {part:?}"));
     }
     let text = object.to_string();
-    if let Some(part) = told.never.iter().find(|part| text.contains(part.as_str())) {
+    if let Some(part) = content.never.iter().find(|part| text.contains(part.as_str())) {
         return Some(format!("it holds {part:?}"));
     }
-    told.holds.iter().find_map(|(at, wanted)| {
+    content.holds.iter().find_map(|(at, wanted)| {
         let found = object.pointer(at);
         let as_wanted = match wanted {
             Value::Bool(true) => found.is_some_and(|v| !v.is_null()),

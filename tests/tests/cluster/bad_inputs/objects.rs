@@ -1,4 +1,4 @@
-//! Objects of any kind, by the words of the table.
+//! Objects of any kind, by their names in the table.
 
 use backstay_tests::bad_inputs::Target;
 use kube::api::{ApiResource, DynamicObject};
@@ -13,7 +13,7 @@ pub(super) struct Kind {
     version: &'static str,
     kind: &'static str,
     plural: &'static str,
-    /// Whether it is outside of namespaces.
+    /// Whether the kind is cluster-scoped.
     pub(super) cluster: bool,
 }
 
@@ -56,13 +56,13 @@ const KINDS: [Kind; 23] = [
     kind("ControllerRevision", "apps", "v1", "controllerrevisions", false),
 ];
 
-/// The kind of a word.
+/// Returns the kind of a name.
 pub(super) fn find(word: &str) -> Result<&'static Kind, String> {
     KINDS.iter().find(|k| k.word == word).ok_or_else(|| format!("the runner knows no kind {word:?}"))
 }
 
 impl Kind {
-    /// Its API, in a namespace if it is inside of them.
+    /// Returns the API of the kind, in a namespace unless the kind is cluster-scoped.
     pub(super) fn api(&self, client: &Client, namespace: &str) -> Api<DynamicObject> {
         let resource = ApiResource::from_gvk_with_plural(&self.gvk(), self.plural);
         match self.cluster {
@@ -76,29 +76,29 @@ impl Kind {
     }
 }
 
-/// An object of the table as the API server wants it, with its kind.
+/// Completes an object of the table for the API server, and returns it with its kind.
 pub(super) fn object(mut value: Value) -> Result<(&'static Kind, DynamicObject), String> {
     let kind = find(value["kind"].as_str().unwrap_or_default())?;
     let gvk = kind.gvk();
     value["apiVersion"] = gvk.api_version().into();
     value["kind"] = kind.kind.into();
-    // What is no object in the table stays as it is: the API server shall see it.
+    // A value that is no object goes to the API server unchanged.
     let object = serde_json::from_value(value).map_err(|e| format!("{}: {e}", kind.word))?;
     Ok((kind, object))
 }
 
-/// An object of any form as JSON.
+/// Converts an object to JSON.
 pub(super) fn json(object: &DynamicObject) -> Value {
     // Plain data: serialising it cannot fail.
     serde_json::to_value(object).unwrap_or_default()
 }
 
-/// Its kind and name, as the table writes them.
+/// Returns kind and name, as the table writes them.
 pub(super) fn title(target: &Target) -> String {
     format!("{}/{}", target.kind, target.name)
 }
 
-/// Puts the namespace where the table has `$NS`.
+/// Replaces `$NS` by the namespace.
 pub(super) fn placed(value: &Value, namespace: &str) -> Value {
     match value {
         Value::String(text) => text.replace("$NS", namespace).into(),
@@ -110,7 +110,7 @@ pub(super) fn placed(value: &Value, namespace: &str) -> Value {
     }
 }
 
-/// Merges as RFC 7386 says.
+/// Applies a JSON merge patch (RFC 7386).
 pub(super) fn merge(into: &mut Value, patch: &Value) {
     let Value::Object(fields) = patch else {
         *into = patch.clone();

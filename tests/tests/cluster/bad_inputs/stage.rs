@@ -1,4 +1,4 @@
-//! What there is before a row, what is done in it, and what is taken away after it.
+//! Creates the objects of a row, carries out its actions, and cleans up.
 
 use std::collections::HashMap;
 
@@ -16,14 +16,14 @@ use tokio::time::Instant;
 use super::Seen;
 use super::objects::{find, merge, object, placed, title};
 
-/// A row that is under way.
+/// A row in progress.
 pub(super) struct Stage<'a> {
     pub(super) world: &'a World,
-    /// When all of it must be over.
+    /// Deadline of the row.
     pub(super) deadline: Instant,
-    /// What the object that was looked at last said of itself.
+    /// Phase, reason and message of the last checked object.
     pub(super) seen: Seen,
-    /// Resource versions of the objects that were given.
+    /// Resource versions of the initial objects.
     pub(super) given: HashMap<String, String>,
     made: Vec<Target>,
 }
@@ -158,7 +158,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// The references of an object that is controlled by another one.
+    /// Returns the owner references of an object with this controller.
     async fn owned_by(&self, owner: &Value) -> Result<Value, String> {
         let owner = Target::try_from(owner.as_str().unwrap_or_default().to_owned())?;
         let (api, name) = self.reach(&owner)?;
@@ -169,7 +169,7 @@ impl<'a> Stage<'a> {
         )
     }
 
-    /// The name of a pod of a Job, once there is one in the phase that is wanted.
+    /// Waits until a pod of a Job is in the phase; returns its name.
     async fn pod(&self, of: &PodOf) -> Result<String, String> {
         let api: Api<Pod> = self.world.api();
         let selector = format!("batch.kubernetes.io/job-name={}", of.job);
@@ -201,10 +201,10 @@ impl<'a> Stage<'a> {
         Ok((kind.api(&self.world.client, self.namespace()), name))
     }
 
-    /// Takes away what others could stumble over: objects outside of the namespace, and what holds others back.
+    /// Removes what could disturb other rows: cluster-scoped objects, and objects that block others.
     pub(super) async fn clear(&mut self, after: &[Action]) {
         for action in after {
-            // What there was to be done may be done already.
+            // An action may have been carried out already.
             let _ = self.act(action).await;
         }
         for target in std::mem::take(&mut self.made) {

@@ -1,4 +1,4 @@
-//! A cluster small enough to own its clock: one Plan, its status with a resourceVersion, and BackupJobs.
+//! A simulated cluster with its own clock: one Plan, its status with a resourceVersion, and BackupJobs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,11 +20,11 @@ pub(super) struct Cluster {
     pub(super) changed_at: Option<Timestamp>,
     pub(super) status: PlanStatus,
     resource_version: u64,
-    /// BackupJobs by name: the uid of the owner, and when it was created.
+    /// BackupJobs by name, with the owner's uid and the time of creation.
     pub(super) jobs: BTreeMap<String, (String, Timestamp)>,
     /// Writes that reached the API server.
     pub(super) writes: u64,
-    /// The controller dies right after this write has been carried out.
+    /// The write after which the controller dies.
     pub(super) crash_after_write: Option<u64>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Cluster {
 #[derive(Debug)]
 pub(super) struct Crashed;
 
-/// What one look at the Plan came to.
+/// The result of one reconcile of the Plan.
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) fired: Option<Slot>,
@@ -102,7 +102,7 @@ impl Cluster {
         (self.state(), self.resource_version)
     }
 
-    /// Writes the status as the API server would keep it, if nobody else has since `resource_version`.
+    /// Writes the status as the API server would store it, unless it has changed since `resource_version`.
     pub(super) fn write_status(&mut self, state: &PlanState, resource_version: u64) -> Result<bool, Crashed> {
         if resource_version != self.resource_version {
             return Ok(false);
@@ -118,7 +118,7 @@ impl Cluster {
         Ok(true)
     }
 
-    /// One look at the Plan, as the host does it: decide, create, record, one status write.
+    /// Reconciles the Plan as the host does: decide, create, record, one status write.
     pub(super) fn reconcile(&mut self, now: Timestamp) -> Result<Look, Crashed> {
         let (state, version) = self.read();
         let (state, look) = match self.decide(&state, now) {
@@ -137,8 +137,8 @@ impl Cluster {
         Ok(look)
     }
 
-    /// Runs the controller from `from` up to `until`: it wakes `reaction` after each time it asked for. A crash is
-    /// followed by a start at once. Gives the time it would wake next.
+    /// Runs the controller from `from` up to `until`: it reconciles `reaction` after each time that it asked for, and
+    /// restarts at once after a crash. Returns the next time that it asks for.
     pub(super) fn run(&mut self, from: Timestamp, until: Timestamp, reaction: SignedDuration) -> Timestamp {
         let mut now = from;
         while now < until {
@@ -155,7 +155,7 @@ impl Cluster {
         (counts.fired, counts.skipped, counts.missed)
     }
 
-    /// Recorded outcomes, newest first: time of day, outcome, reason.
+    /// Returns the recorded outcomes, newest first: time of day, outcome, reason.
     pub(super) fn recent(&self) -> Vec<(String, &str, &str)> {
         let entry = |known: &'_ SlotOutcome| known.slot.0.strftime("%H:%M:%S").to_string();
         self.status

@@ -6,7 +6,7 @@ use crate::plan::{FireResult, PlanState, PlanVerdict, Slot, fired, reasons};
 
 const START: &str = "2026-03-04T10:00:00Z";
 
-/// An hour of `*/5` with an outage of 22 minutes, a pause and an edit in it. Gives how many writes it took.
+/// Plays an hour of `*/5` with an outage of 22 minutes, a suspension and an edit. Returns the number of writes.
 fn scenario(cluster: &mut Cluster) -> u64 {
     let step = millis(100);
     cluster.run(at(START), at("2026-03-04T10:16:00Z"), step);
@@ -42,7 +42,7 @@ fn a_restart_after_any_single_write_changes_no_count_and_no_backup_job() {
     }
 }
 
-/// A Plan whose controller died at 10:05:00.1, between the BackupJob of 10:05 and the status.
+/// Returns a Plan whose controller died at 10:05:00.1, between the BackupJob of 10:05 and the status.
 fn created_but_not_recorded(cron: &str, name: &str) -> Cluster {
     let mut cluster = Cluster::new("2026-03-04T10:04:30Z", cron);
     cluster.name = name.to_owned();
@@ -55,7 +55,7 @@ fn created_but_not_recorded(cron: &str, name: &str) -> Cluster {
 
 #[test]
 fn a_slot_that_was_created_but_not_recorded_is_recorded_as_fired_however_long_the_crash_lasts() {
-    // A name that fits, and one that is cut and hashed.
+    // A name that fits, and a name that is shortened with a hash.
     for name in ["cache-nightly", &"long-".repeat(40)] {
         for (restart, expected) in [
             ("2026-03-04T10:05:02Z", (1, 0, 0)),
@@ -111,12 +111,12 @@ enum Step {
 
 struct Controller {
     step: Step,
-    /// How far its clock is off.
+    /// Error of the controller's clock.
     skew: SignedDuration,
 }
 
 impl Controller {
-    /// Goes one step on: read and decide, create, or write the status.
+    /// Does the next step: read and decide, create, or write the status.
     fn advance(&mut self, cluster: &mut Cluster, now: Timestamp) {
         let now = now + self.skew;
         self.step = match std::mem::take(&mut self.step) {
@@ -153,7 +153,7 @@ fn two_controllers_at_once_change_no_count_in_any_order_of_their_steps() {
             controllers[(random >> 20) as usize % 2].advance(&mut cluster, now);
             now += millis(((random >> 30) % 3000) as i64);
         }
-        // Both come to rest.
+        // Both controllers finish.
         for _ in 0..8 {
             controllers.iter_mut().for_each(|controller| controller.advance(&mut cluster, now));
         }

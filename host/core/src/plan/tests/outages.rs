@@ -1,4 +1,4 @@
-//! Slots that nobody looked at in time, and clocks that are wrong.
+//! Slots that no controller decided in time, and clocks that are wrong.
 
 use backstay_api::conditions::reasons as words;
 use backstay_api::{RECENT_SLOTS, SlotCounts};
@@ -9,7 +9,7 @@ use crate::plan::{AnchorCause, PlanVerdict, Recorded, reasons};
 
 const MIDNIGHT: &str = "2026-03-04T00:00:00Z";
 
-/// A Plan of every minute that ran from midnight until just after 10:00, and has 600 slots fired.
+/// Returns a Plan of every minute that ran from midnight until just after 10:00 and has fired 600 slots.
 fn until_ten(cron: &str) -> Cluster {
     let mut cluster = Cluster::new(MIDNIGHT, cron);
     cluster.run(at(MIDNIGHT), at("2026-03-04T10:00:30Z"), millis(100));
@@ -119,13 +119,13 @@ fn what_a_verdict_recorded_is_what_it_added_to_the_state() {
     assert_eq!(recorded.counts, SlotCounts { fired: 0, skipped: 0, missed: 2 });
     assert_eq!(recorded.latest, state.recent[..2]);
     assert_eq!(state.counts, SlotCounts { fired: 600, skipped: 0, missed: 2 });
-    assert_eq!(state.last_slot, Some(at("2026-03-04T10:02:00Z")), "10:03 is only settled once it has fired");
+    assert_eq!(state.last_slot, Some(at("2026-03-04T10:02:00Z")), "10:03 is recorded once it has fired");
 }
 
 #[test]
 fn runs_that_the_reference_made_are_found_and_not_made_again() {
     let mut cluster = Cluster::new("2026-03-04T09:58:00Z", "* * * * *");
-    // Another controller fired 09:59 and 10:01 of this Plan and kept no record.
+    // Another controller fired 09:59 and 10:01 of this Plan and recorded neither.
     for minute in ["2026-03-04T09:59:00Z", "2026-03-04T10:01:00Z"] {
         let name = backstay_api::names::plan_run_name(&cluster.name, at(minute).as_second());
         cluster.jobs.insert(name, ("uid-of-the-plan".to_owned(), at(minute)));
@@ -157,7 +157,7 @@ fn an_edit_during_an_outage_counts_from_its_own_time_where_that_is_known() {
     let mut cluster = until_ten("*/5 * * * *");
     cluster.cron = "*/2 * * * *".to_owned();
     cluster.changed_at = Some(at("2026-03-04T10:11:00Z"));
-    // Old: 10:05 and 10:10. New: 10:12 to 10:20, of which the last runs late.
+    // Old schedule: 10:05 and 10:10. New schedule: 10:12 to 10:20, of which the last runs late.
     let look = cluster.reconcile(at("2026-03-04T10:21:00Z")).unwrap();
     assert_eq!(look.fired.unwrap().at, at("2026-03-04T10:20:00Z"));
     assert_eq!(cluster.counts(), (121, 0, 2 + 4));
@@ -187,7 +187,7 @@ fn a_clock_that_goes_back_fires_and_records_no_slot_again() {
         let look = cluster.reconcile(at(back)).unwrap();
         assert_eq!((look.fired, look.wake_at), (None, Some(at("2026-03-04T10:01:00Z"))), "{back}");
         assert_eq!(cluster.status, before, "{back}");
-        // Real time comes by again.
+        // Real time reaches the recorded slots.
         cluster.run(at("2026-03-04T10:01:00.1Z"), at("2026-03-04T10:11:00Z"), millis(100));
         assert_eq!(cluster.counts(), (610, 0, 0), "{back}");
     }

@@ -1,4 +1,4 @@
-//! Slots while nothing goes wrong.
+//! Slots without trouble.
 
 use backstay_api::conditions::reasons as words;
 use backstay_api::{PlanStatus, RECENT_SLOTS};
@@ -180,7 +180,7 @@ fn an_invalid_schedule_says_so_fires_nothing_and_keeps_what_is_recorded() {
     assert_eq!(cluster.status.next_slot, None);
     assert_eq!(cluster.counts(), (11, 0, 1), "01:00 was due when the edit was seen");
     assert_eq!(cluster.recent()[0], ("01:00:00".to_owned(), "Missed", reasons::SCHEDULE_CHANGED));
-    // Hours later the old text comes back: it counts from here.
+    // Hours later the old text returns: it counts from here.
     cluster.cron = "*/5 * * * *".to_owned();
     let look = cluster.reconcile(at("2026-03-04T05:02:00Z")).unwrap();
     assert_eq!((look.fired, look.wake_at), (None, Some(at("2026-03-04T05:05:00Z"))));

@@ -1,4 +1,4 @@
-//! What is accepted, what it means, and what is refused with which words.
+//! The dialect: accepted expressions with their activations, and refused ones with their errors.
 
 use super::*;
 use crate::schedule::{ScheduleError, canonical};

@@ -1,11 +1,11 @@
-//! Random expressions against an oracle: every minute of a window, asked by itself whether it fires.
+//! Random expressions against an oracle that checks every minute of a window by itself.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZoneDatabase;
 
 use super::*;
 
-/// Zone and window. Most hold a change of the clock; 90 minutes of it are the interesting ones.
+/// Zone and window. Most windows hold a clock change.
 const WINDOWS: &[(&str, &str, i64)] = &[
     ("UTC", "2026-12-30T21:17:00Z", 4),
     ("UTC", "2028-02-27T00:00:00Z", 4),
@@ -30,7 +30,7 @@ const WINDOWS: &[(&str, &str, i64)] = &[
     ("America/New_York", "2026-01-01T00:00:00Z", 400),
 ];
 
-/// A generator of numbers that is the same in every run.
+/// A deterministic generator of numbers.
 struct Numbers(u64);
 
 impl Numbers {
@@ -82,13 +82,13 @@ fn random_cron(numbers: &mut Numbers) -> String {
     fields.join(" ")
 }
 
-/// One minute of random days, for windows of months.
+/// Returns an expression that fires in one minute of random days, for windows of months.
 fn random_daily_cron(numbers: &mut Numbers) -> String {
     let days = [DAYS, MONTHS, WEEKDAYS].map(|bounds| random_field(numbers, bounds));
     format!("{} {} {}", numbers.below(60), numbers.below(24), days.join(" "))
 }
 
-/// Whether one field matches one value, by the grammar and one item at a time.
+/// Returns whether one field matches one value, by the grammar and one item at a time.
 fn field_matches(field: &str, value: u64, (min, max): (u64, u64)) -> bool {
     field.split(',').any(|item| {
         let mut parts = item.split('/');

@@ -1,0 +1,59 @@
+//! The inputs of a decision about a Plan, and the slots that it names.
+
+use std::collections::BTreeSet;
+
+use backstay_api::DEFAULT_STARTING_DEADLINE_SECONDS;
+use backstay_api::names::plan_run_name;
+use jiff::{SignedDuration, Timestamp};
+
+use super::state::PlanState;
+
+/// Slots that are decided within this time are on time, whatever the starting deadline.
+pub(super) const ORDINARY_DELAY: SignedDuration = SignedDuration::from_secs(10);
+
+/// A Plan as it was read, and the BackupJobs that it made.
+#[derive(Debug, Clone)]
+pub struct PlanView<'a> {
+    /// `metadata.name`.
+    pub name: &'a str,
+    /// `metadata.creationTimestamp`.
+    pub created: Timestamp,
+    /// `spec.schedule.cron`; empty where it is absent.
+    pub cron: &'a str,
+    /// `spec.timeZone`.
+    pub time_zone: Option<&'a str>,
+    /// `spec.startingDeadlineSeconds`.
+    pub starting_deadline_seconds: Option<i64>,
+    /// `spec.suspend`.
+    pub suspend: bool,
+    /// When the schedule was last changed: the time of the newest `metadata.managedFields` entry that holds
+    /// `spec.schedule`. Only read if the schedule differs from the anchor's; `None` stands for `now`.
+    pub changed_at: Option<Timestamp>,
+    /// Names of the BackupJobs whose controller has this Plan's uid. The first list after a start must be complete,
+    /// since it tells fired slots from missed ones. Later lists may lag behind the last create.
+    pub runs: &'a BTreeSet<String>,
+    /// The state read from the Plan's status.
+    pub state: &'a PlanState,
+}
+
+/// A slot that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// The time of the slot.
+    pub at: Timestamp,
+    /// Name of its BackupJob, a function of the Plan's name and the slot's time.
+    pub name: String,
+    /// How long after its time the slot was decided.
+    pub delay: SignedDuration,
+}
+
+impl PlanView<'_> {
+    pub(super) fn deadline(&self) -> SignedDuration {
+        let seconds = self.starting_deadline_seconds.unwrap_or(DEFAULT_STARTING_DEADLINE_SECONDS);
+        SignedDuration::from_secs(seconds).max(ORDINARY_DELAY)
+    }
+
+    pub(super) fn slot(&self, at: Timestamp, now: Timestamp) -> Slot {
+        Slot { at, name: plan_run_name(self.name, at.as_second()), delay: now.duration_since(at) }
+    }
+}

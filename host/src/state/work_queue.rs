@@ -1,0 +1,347 @@
+//! A work queue: which object is reconciled next, and which objects are being reconciled.
+//!
+//! An object is in the queue once, however often it is added, and is never reconciled twice at once. Results go first: a
+//! Job that has ended does not wait behind a thousand runs that have not begun.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The longest sleep of a consumer: tokio's timers do not take the years until a far slot of a Plan.
+const LONGEST_SLEEP: Duration = Duration::from_hours(24);
+/// Every so many times the object that was added first is next, whatever its priority: none waits without end.
+const FAIR_TURN: u64 = 4;
+
+/// The order in which objects are reconciled; objects of one priority in the order in which they were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// A run has a result, or an object that it waits for changed.
+    Result,
+    /// Everything else.
+    Continue,
+    /// A run that has not begun.
+    Begin,
+}
+
+/// When to reconcile an object again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Action {
+    requeue_after: Option<Duration>,
+}
+
+impl Action {
+    /// After this duration, or when the object is added before.
+    pub const fn requeue(after: Duration) -> Self {
+        Self { requeue_after: Some(after) }
+    }
+
+    /// When the object is added.
+    pub const fn await_change() -> Self {
+        Self { requeue_after: None }
+    }
+}
+
+/// A work queue with one consumer.
+pub struct WorkQueue<T> {
+    schedule: Mutex<Schedule<T>>,
+    added: Notify,
+}
+
+impl<T: Clone + Eq + Hash> WorkQueue<T> {
+    /// An empty queue, of which at most `concurrency` objects are reconciled at once.
+    #[must_use]
+    pub fn new(concurrency: usize) -> Self {
+        Self { schedule: Mutex::new(Schedule::new(concurrency)), added: Notify::new() }
+    }
+
+    /// Adds an object. An object that is being reconciled is reconciled again afterwards; a requeue of the object that is
+    /// due later is dropped.
+    pub fn add(&self, object: T, priority: Priority) {
+        self.schedule.lock().add(object, priority);
+        self.added.notify_one();
+    }
+
+    /// Returns the next object to reconcile, if there is one and the concurrency permits it. The consumer then calls
+    /// [`WorkQueue::done`]. An object whose requeue is due gets the priority that `priority` returns for it.
+    pub fn next(&self, priority: impl Fn(&T) -> Priority) -> Option<T> {
+        self.schedule.lock().next(Instant::now(), priority)
+    }
+
+    /// Ends the reconciliation of an object.
+    pub fn done(&self, object: &T, action: Action) {
+        // A moment that the clock cannot represent never comes.
+        let due = action.requeue_after.and_then(|after| Instant::now().checked_add(after));
+        self.schedule.lock().done(object, due);
+    }
+
+    /// Waits until an object is added or the requeue of one is due. May return earlier.
+    pub async fn changed(&self) {
+        let sleep = self.schedule.lock().next_due().map(|due| due.saturating_duration_since(Instant::now()));
+        let sleep = sleep.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
+        let _ = tokio::time::timeout(sleep, self.added.notified()).await;
+    }
+}
+
+/// The state of a queue. Takes the time from its callers.
+struct Schedule<T> {
+    concurrency: usize,
+    /// Numbers objects and requeues in the order in which they come.
+    added: u64,
+    taken: u64,
+    ready: BTreeMap<(Priority, u64), T>,
+    requeues: BTreeMap<(Instant, u64), T>,
+    /// Where each object is that is ready or requeued.
+    places: HashMap<T, Place>,
+    running: HashMap<T, Running>,
+}
+
+enum Place {
+    Ready((Priority, u64)),
+    Requeued((Instant, u64)),
+}
+
+struct Running {
+    priority: Priority,
+    /// The priority with which the object was added meanwhile.
+    again: Option<Priority>,
+}
+
+impl<T: Clone + Eq + Hash> Schedule<T> {
+    fn new(concurrency: usize) -> Self {
+        Self {
+            concurrency,
+            added: 0,
+            taken: 0,
+            ready: BTreeMap::new(),
+            requeues: BTreeMap::new(),
+            places: HashMap::new(),
+            running: HashMap::new(),
+        }
+    }
+
+    fn add(&mut self, object: T, priority: Priority) {
+        if let Some(running) = self.running.get_mut(&object) {
+            running.again = Some(running.again.map_or(priority, |again| again.min(priority)));
+            return;
+        }
+        match self.places.get(&object) {
+            Some(Place::Ready((before, _))) if *before <= priority => return,
+            Some(Place::Ready(place)) => drop(self.ready.remove(place)),
+            Some(Place::Requeued(place)) => drop(self.requeues.remove(place)),
+            None => {}
+        }
+        let place = (priority, self.number());
+        self.ready.insert(place, object.clone());
+        self.places.insert(object, Place::Ready(place));
+    }
+
+    fn next(&mut self, now: Instant, priority: impl Fn(&T) -> Priority) -> Option<T> {
+        while let Some(requeue) = self.requeues.first_entry().filter(|requeue| requeue.key().0 <= now) {
+            let object = requeue.remove();
+            self.places.remove(&object);
+            let priority = priority(&object);
+            self.add(object, priority);
+        }
+        if self.running.len() >= self.concurrency {
+            return None;
+        }
+        let place = self.first_place()?;
+        let object = self.ready.remove(&place)?;
+        self.taken += 1;
+        self.places.remove(&object);
+        self.running.insert(object.clone(), Running { priority: place.0, again: None });
+        Some(object)
+    }
+
+    fn first_place(&self) -> Option<(Priority, u64)> {
+        let may_begin = self.beginning() < self.may_begin();
+        let priorities = [Priority::Result, Priority::Continue, Priority::Begin].into_iter();
+        let mut first = priorities
+            .filter(|priority| may_begin || *priority != Priority::Begin)
+            .filter_map(|priority| self.ready.range((priority, 0)..=(priority, u64::MAX)).next())
+            .map(|(place, _)| *place);
+        if (self.taken + 1).is_multiple_of(FAIR_TURN) {
+            first.min_by_key(|(_, added)| *added)
+        } else {
+            first.next()
+        }
+    }
+
+    fn done(&mut self, object: &T, requeue: Option<Instant>) {
+        let again = self.running.remove(object).and_then(|running| running.again);
+        if let Some(priority) = again {
+            self.add(object.clone(), priority);
+        } else if let Some(due) = requeue {
+            let place = (due, self.number());
+            self.requeues.insert(place, object.clone());
+            self.places.insert(object.clone(), Place::Requeued(place));
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.requeues.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    /// Returns how many runs may be beginning at once. A quarter of the concurrency is left to results, which then need not
+    /// wait for a slow beginning. While results are recorded, runs begin one at a time: an API server that is busy answers
+    /// everybody late.
+    fn may_begin(&self) -> usize {
+        let results = self.running.values().any(|running| running.priority == Priority::Result);
+        if results { 1 } else { self.concurrency - self.concurrency / 4 }
+    }
+
+    fn beginning(&self) -> usize {
+        self.running.values().filter(|running| running.priority == Priority::Begin).count()
+    }
+
+    fn number(&mut self) -> u64 {
+        self.added += 1;
+        self.added
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A schedule of which four are reconciled at once: three that begin, or one beside results.
+    struct Given {
+        schedule: Schedule<u32>,
+        now: Instant,
+    }
+
+    impl Given {
+        fn new() -> Self {
+            Self { schedule: Schedule::new(4), now: Instant::now() }
+        }
+
+        fn added(mut self, priority: Priority, objects: impl IntoIterator<Item = u32>) -> Self {
+            objects.into_iter().for_each(|object| self.schedule.add(object, priority));
+            self
+        }
+
+        fn next(&mut self) -> Option<u32> {
+            self.schedule.next(self.now, |_| Priority::Continue)
+        }
+
+        /// Takes as many as may run at once.
+        fn taken(&mut self) -> Vec<u32> {
+            std::iter::from_fn(|| self.next()).collect()
+        }
+    }
+
+    #[test]
+    fn objects_of_one_priority_are_taken_in_their_order_and_no_more_than_may_run_at_once() {
+        let mut given = Given::new().added(Priority::Continue, [5, 3, 9, 1, 7]);
+        assert_eq!(given.taken(), [5, 3, 9, 1]);
+        given.schedule.done(&3, None);
+        assert_eq!(given.taken(), [7]);
+    }
+
+    #[test]
+    fn an_object_is_queued_once_with_its_highest_priority() {
+        let mut given = Given::new()
+            .added(Priority::Begin, [1, 2])
+            .added(Priority::Result, [2])
+            .added(Priority::Begin, [2]);
+        assert_eq!(given.next(), Some(2));
+        given.schedule.done(&2, None);
+        assert_eq!(given.taken(), [1]);
+    }
+
+    #[test]
+    fn an_object_that_is_being_reconciled_is_taken_again_once_afterwards() {
+        let mut given = Given::new().added(Priority::Begin, [1]);
+        assert_eq!(given.taken(), [1]);
+        let mut given = given.added(Priority::Begin, [1]).added(Priority::Result, [1]);
+        assert_eq!(given.next(), None);
+        // It is added already: what its reconcile asked for comes later, and is dropped.
+        given.schedule.done(&1, Some(given.now + Duration::from_secs(1)));
+        assert_eq!(given.schedule.next_due(), None);
+        assert_eq!(given.taken(), [1]);
+        given.schedule.done(&1, None);
+        assert_eq!(given.next(), None);
+        assert!(given.schedule.places.is_empty() && given.schedule.running.is_empty());
+    }
+
+    #[test]
+    fn a_requeue_is_taken_when_it_is_due_unless_the_object_was_added_before() {
+        let second = Duration::from_secs(1);
+        let mut given = Given::new().added(Priority::Continue, [1, 2]);
+        assert_eq!(given.taken(), [1, 2]);
+        given.schedule.done(&1, Some(given.now + second));
+        given.schedule.done(&2, Some(given.now + 2 * second));
+        assert_eq!(given.schedule.next_due(), Some(given.now + second));
+        let mut given = given.added(Priority::Continue, [1]);
+        assert_eq!(given.taken(), [1]);
+        given.schedule.done(&1, None);
+        assert_eq!(given.schedule.next_due(), Some(given.now + 2 * second));
+        given.now += 2 * second;
+        assert_eq!(given.taken(), [2]);
+        assert_eq!(given.schedule.next_due(), None);
+    }
+
+    #[test]
+    fn a_requeue_that_is_due_gets_the_priority_of_its_object() {
+        let mut given = Given::new().added(Priority::Result, [1]);
+        assert_eq!(given.taken(), [1]);
+        given.schedule.done(&1, Some(given.now));
+        let mut given = given.added(Priority::Begin, [2]);
+        assert_eq!(given.schedule.next(given.now, |_| Priority::Begin), Some(2));
+    }
+
+    #[test]
+    fn a_result_is_taken_at_once_while_a_thousand_runs_begin() {
+        let mut given = Given::new().added(Priority::Begin, 0..1000);
+        assert_eq!(given.taken(), [0, 1, 2]);
+        let mut given = given.added(Priority::Result, [7000]);
+        assert_eq!(given.taken(), [7000]);
+    }
+
+    #[test]
+    fn while_results_are_recorded_runs_begin_one_at_a_time() {
+        let mut given = Given::new().added(Priority::Begin, 0..1000).added(Priority::Result, [7000]);
+        assert_eq!(given.taken(), [7000, 0]);
+        given.schedule.done(&7000, None);
+        assert_eq!(given.taken(), [1, 2]);
+    }
+
+    #[test]
+    fn no_object_waits_without_end_while_results_come() {
+        let mut given = Given::new().added(Priority::Begin, [1]).added(Priority::Result, 2..100);
+        let taken: Vec<u32> = (0..4).filter_map(|_| given.next()).collect();
+        assert_eq!(taken, [2, 3, 4, 1]);
+    }
+
+    #[test]
+    fn a_concurrency_of_one_is_enough_for_everything() {
+        let mut schedule = Schedule::new(1);
+        let now = Instant::now();
+        schedule.add(1, Priority::Begin);
+        schedule.add(2, Priority::Result);
+        assert_eq!(schedule.next(now, |_| Priority::Begin), Some(2));
+        schedule.done(&2, None);
+        assert_eq!(schedule.next(now, |_| Priority::Begin), Some(1));
+    }
+
+    #[tokio::test]
+    async fn the_consumer_is_woken_by_an_addition_and_by_a_requeue_that_is_due() {
+        let queue = WorkQueue::new(1);
+        queue.add(1, Priority::Continue);
+        queue.changed().await;
+        assert_eq!(queue.next(|_| Priority::Continue), Some(1));
+        let (began, after) = (Instant::now(), Duration::from_millis(5));
+        queue.done(&1, Action::requeue(after));
+        while queue.next(|_| Priority::Continue).is_none() {
+            queue.changed().await;
+        }
+        assert!(began.elapsed() >= after);
+        queue.done(&1, Action::requeue(Duration::MAX));
+        assert_eq!(queue.next(|_| Priority::Continue), None);
+    }
+}

@@ -3,38 +3,50 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export CARGO_TERM_COLOR ?= auto
 
-TARGET := $(or $(CARGO_TARGET_DIR),target)
-COMPONENTS := $(abspath $(TARGET))/components
-BACKSTAY := $(abspath $(TARGET))/debug/backstay
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+COMPONENTS := $(TARGET)/components
 CLUSTER := tests/cluster/cluster
 STRATEGIES := altinity cnpg job
+# What the scripts are told. Each name has our prefix: foreign programs that a script starts have names of their own.
+BUILT := BACKSTAY_PROGRAM=$(TARGET)/debug/backstay BACKSTAY_COMPONENTS_DIR=$(COMPONENTS)
+PLATFORM := BACKSTAY_POSTGRES_CHART=$(TARGET)/debug/postgres-chart
+# Make would export those that its caller has or sets.
+unexport TARGET COMPONENTS CLUSTER STRATEGIES BUILT PLATFORM TEST
 
 .PHONY: help
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@echo '[cache]: fills BACKSTAY_CACHE (~/.cache/backstay) and the caches of Go; see "Caches" in docs/testing.md'
 
 .PHONY: demo
-demo: components ## Back up, destroy, restore and compare real files on a real Kubernetes
-	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/demo/demo
+demo: components ## Back up, destroy, restore and compare real files on a real Kubernetes [cache]
+	@$(BUILT) tests/demo/demo
 
 .PHONY: test
-test: toolchain ## Every test: units, components in wasmtime, a real API server, real pods
+test: toolchain ## Every test: units, components in wasmtime, a real API server, real pods [cache]
 	@tests/run
 
+.PHONY: check
+check: rust-lint ## Formatting, clippy, unit and component tests: no cluster, few of the walks
+	CNPG_WALKS=250 cargo test --workspace --locked --no-fail-fast
+
+.PHONY: test-cluster
+test-cluster: toolchain ## Run the tests of the tier cluster whose names contain TEST=… [cache]
+	@tests/run cluster $(TEST)
+
 .PHONY: lint
-lint: toolchain ## Formatting, clippy and shell scripts
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+lint: rust-lint ## Formatting, clippy and shell scripts
 	@command -v shellcheck >/dev/null || { apt-get update -qq && apt-get install -y -qq shellcheck; } >/dev/null || \
 	  { echo "lint: shellcheck is missing: apt-get install shellcheck" >&2; exit 1; }
-	shellcheck tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run .ci/run
+	tests/environment
+	shellcheck tests/environment tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run .ci/run
 	@for patch in tests/mutants/*.patch; do git apply --check "$$patch" || { echo "lint: $$patch does not apply any more" >&2; exit 1; }; done
 	cd tests/cluster && shellcheck cluster lib/*.sh lib/init
 	cd tests/cnpg && shellcheck -x build up e2e crds lib/*.sh
 
 .PHONY: install-test
-install-test: components ## Install the controller in a cluster of its own, by the commands of docs/operations
-	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/install/install
+install-test: components ## Install the controller in a cluster of its own, by the commands of docs/operations [cache]
+	@$(BUILT) tests/install/install
 
 .PHONY: fuzz
 fuzz: ## Fuzz for a minute a target; `cargo run -p backstay-fuzz -- --help` for more
@@ -42,33 +54,33 @@ fuzz: ## Fuzz for a minute a target; `cargo run -p backstay-fuzz -- --help` for 
 
 .PHONY: generate
 generate: components ## Write the generated files: deploy/crds, docs/operations/failures.md
-	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) tests/generate
+	@$(BUILT) tests/generate
 
 .PHONY: bench
-bench: toolchain ## Every figure, side by side in one run: rendering beside Go's, runs beside bare Jobs
+bench: toolchain ## Every figure, side by side in one run: rendering beside Go's, runs beside bare Jobs [cache]
 	@tests/bench/run
 
 .PHONY: faults
-faults: build ## Play every fault plan; BACKSTAY_FAULT_PLAN='…' replays one
+faults: build ## Play every fault plan; BACKSTAY_FAULT_PLAN='…' replays one [cache]
 	@$(CLUSTER) up
 	$(CLUSTER) exec -- env BACKSTAY_TEST_CLUSTER=1 CARGO_NET_OFFLINE=true \
 	  cargo test --workspace --locked --test faults -- --nocapture every_fault_plan
 
 .PHONY: mutants
-mutants: build ## Put defects of the reference back, one at a time: a fault plan or a walk must catch each
+mutants: build ## Put defects of the reference back: a fault plan or a walk must catch each [cache]
 	@$(CLUSTER) up
 	@tests/mutants/run
 
 .PHONY: e2e-cnpg
-e2e-cnpg: components ## Back up, destroy and restore real PostgreSQL: CloudNativePG, its plugin and S3
-	@BACKSTAY=$(BACKSTAY) COMPONENTS=$(COMPONENTS) POSTGRES_CHART=$(dir $(BACKSTAY))postgres-chart tests/cnpg/e2e
+e2e-cnpg: components ## Back up, destroy and restore real PostgreSQL: CloudNativePG, its plugin and S3 [cache]
+	@$(BUILT) $(PLATFORM) tests/cnpg/e2e
 
 .PHONY: cnpg-cluster
-cnpg-cluster: build ## Start a test cluster with CloudNativePG (stop it with: tests/cluster/cluster down --name cnpg)
-	@POSTGRES_CHART=$(dir $(BACKSTAY))postgres-chart tests/cnpg/up
+cnpg-cluster: build ## Start a cluster with CloudNativePG (stop: tests/cluster/cluster down --name cnpg) [cache]
+	@$(PLATFORM) tests/cnpg/up
 
 .PHONY: cluster
-cluster: ## Start the test cluster (stop it with: tests/cluster/cluster down)
+cluster: ## Start the test cluster (stop: tests/cluster/cluster down) [cache]
 	@$(CLUSTER) up
 
 .PHONY: audit
@@ -79,6 +91,11 @@ audit: ## Licences, sources and bans of dependencies (needs cargo-deny)
 clean: ## Stop the test cluster and remove what was built in the checkout
 	-@$(CLUSTER) down
 	cargo clean
+
+.PHONY: rust-lint
+rust-lint: toolchain # what lint and check have in common
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 # A toolchain that was there before is left by rustup as it is: what it lacks of rust-toolchain.toml is added here.
 .PHONY: toolchain
@@ -97,7 +114,7 @@ build: toolchain # the programs, with the same features as the tests, so that no
 	cargo build --workspace --locked
 
 .PHONY: components
-components: build # the strategies, as components
+components: build ## Build the strategies as components into target/components
 	@mkdir -p $(COMPONENTS)
 	@for s in $(STRATEGIES); do \
-	  $(abspath $(TARGET))/debug/build-strategy strategies/$$s --out $(COMPONENTS)/$$s.wasm || exit 1; done
+	  $(TARGET)/debug/build-strategy strategies/$$s --out $(COMPONENTS)/$$s.wasm || exit 1; done

@@ -1,4 +1,4 @@
-//! The one clock of the process. It runs on tokio's, so that a test that pauses tokio's time pauses this too.
+//! The clock of the process. It follows tokio's clock, so a test that pauses tokio's time pauses this one too.
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ impl Clock {
         Self { origin: Instant::now(), epoch }
     }
 
-    /// The time.
+    /// Returns the time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let passed = SignedDuration::try_from(self.origin.elapsed()).unwrap_or(SignedDuration::MAX);

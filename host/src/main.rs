@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     match backstay::cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            backstay::cli::complain(&error);
+            backstay::cli::output::complain(&error);
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,4 @@
-//! What is counted, in the OpenMetrics text format.
+//! Metrics of the controller, in the OpenMetrics text format.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -32,7 +32,7 @@ struct Projected {
     result: String,
 }
 
-/// The counters of a controller.
+/// The metrics of a controller.
 pub struct Metrics {
     registry: Registry,
     ended: Family<Ended, Counter>,
@@ -52,7 +52,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("backstay");
         let ended = Family::default();
-        registry.register("runs_ended", "RunCache that ended, by kind, phase and reason", ended.clone());
+        registry.register("runs_ended", "Runs that ended, by kind, phase and reason", ended.clone());
         let run_seconds: Family<Kind, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new(exponential_buckets(1.0, 3.0, 10)));
         let about = "Time from the beginning of a run to its end";
@@ -73,14 +73,14 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A run ended; `seconds` is how long it took.
+    /// Counts a run that ended after `seconds`.
     pub fn run_ended(&self, kind: &str, phase: &str, reason: &str, seconds: f64) {
         let labels = Ended { kind: kind.to_owned(), phase: phase.to_owned(), reason: reason.to_owned() };
         self.ended.get_or_create(&labels).inc();
         self.run_seconds.get_or_create(&Kind { kind: kind.to_owned() }).observe(seconds);
     }
 
-    /// A component was called; `result` is `ok` or the reason of the error.
+    /// Counts a call of a component; `result` is `ok` or the reason of the error.
     pub fn called(&self, component: &str, function: &str, result: &str, seconds: f64) {
         let labels = Called {
             component: component.to_owned(),
@@ -91,18 +91,18 @@ impl Metrics {
         self.call_seconds.observe(seconds);
     }
 
-    /// A slot of a Plan got its outcome.
+    /// Counts the outcome of a slot of a Plan.
     pub fn slot(&self, outcome: &str) {
         self.slots.get_or_create(&Slot { outcome: outcome.to_owned() }).inc();
     }
 
-    /// Credentials were projected into a namespace that always has them, or not, for a reason.
+    /// Counts a projection of credentials into a namespace that always has them; `reason` is why it failed.
     pub fn projected(&self, namespace: &str, reason: Option<&str>) {
         let result = reason.unwrap_or("ok").to_owned();
         self.projections.get_or_create(&Projected { namespace: namespace.to_owned(), result }).inc();
     }
 
-    /// All of it, as text.
+    /// Returns all metrics as text.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();

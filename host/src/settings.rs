@@ -1,4 +1,4 @@
-//! How a controller is set up.
+//! Settings of a controller.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use jiff::SignedDuration;
 /// Settings of a controller. [`Settings::default`] is what the command line has as defaults.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The controller's own namespace, where strategy revisions are kept.
+    /// The controller's own namespace, which holds strategy revisions and checkpoints.
     pub namespace: String,
-    /// Address of `/livez`, `/readyz` and `/metrics`; none: not served.
+    /// Address of `/livez`, `/readyz` and `/metrics`; `None` serves none of them.
     pub http: Option<SocketAddr>,
     /// How long a run waits for something missing (a class, a strategy, a component, a previous Job).
     pub wait_deadline: SignedDuration,
     /// How long a run may take, unless its component or strategy says less.
     pub run_deadline: SignedDuration,
-    /// How long a component has to undo what a run has begun that is deleted or out of time.
+    /// How long a component may take to undo what a deleted or late run began.
     pub undo_deadline: SignedDuration,
-    /// How long a finished Job stays once its result is recorded; none: until its run is deleted.
+    /// Time to live of a finished Job, once its result is recorded; `None` keeps it until its run is deleted.
     pub job_ttl: Option<SignedDuration>,
-    /// How the platform's credentials get into the namespaces of runs that need them; none: they do not.
+    /// Projection of the platform's credentials into the namespaces of runs; `None` projects nothing.
     pub credentials: Option<Projection>,
-    /// How often a running run is looked at without any event, as a net under the watches (lifecycle.md R8).
+    /// How often a running run is reconciled without any event, as a net under the watches (docs/rules.md R8).
     pub recheck: Duration,
-    /// How many runs are looked at, and how many components called, at once.
+    /// How many objects of a kind are reconciled, and how many components called, at once.
     pub concurrency: u16,
 }
 

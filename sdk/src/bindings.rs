@@ -1,9 +1,9 @@
-//! What `wit-bindgen` makes of the contract. Authors never see it: [`crate::wire`] turns its types into those of this
-//! crate, and the export macros reach it through `$crate`.
+//! The bindings that `wit-bindgen` generates from the contract. Authors do not use them: [`crate::wire`] converts
+//! their types to those of this crate, and the export macros reach them through `$crate`.
 //!
-//! Both worlds of the contract export `about`, and an export macro for use in another crate has a name of its own for
-//! each interface. So each exported interface is generated once, in a world of its own; a component's module carries
-//! the description of the two it exports, and `wit-component` unites them to what the contract's worlds say.
+//! Both worlds of the contract export `about`, and an export macro for other crates needs its own name for each
+//! interface. So each exported interface is generated once, in a world of its own. A component's module carries the
+//! descriptions of the two interfaces it exports, and `wit-component` unites them to a world of the contract.
 
 /// `about`, and the only import with a function.
 pub mod about {

@@ -1,4 +1,4 @@
-//! Between the contract's exports and an author's traits.
+//! The contract's exports, implemented by an author's traits.
 
 use std::marker::PhantomData;
 
@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use crate::bindings::about::exports::backstay::strategy::about;
 use crate::bindings::pod::exports::backstay::strategy::pod_driver;
 use crate::bindings::resource::exports::backstay::strategy::resource_driver;
-use crate::run::{Failure, Finding, Request};
+use crate::failure::{Failure, Finding};
+use crate::request::Request;
 use crate::strategy::{Check, PodStrategy, ResourceStrategy, Strategy};
 use crate::wire::{pairs, parse, wit};
 
@@ -27,7 +28,7 @@ impl<S: Strategy> about::Guest for Component<S> {
         options: Option<String>,
     ) -> Vec<wit::Diagnostic> {
         report_panics();
-        let findings = match decode::<S::Spec>(&strategy) {
+        let findings = match decode_spec::<S::Spec>(&strategy) {
             Err(finding) => vec![finding],
             Ok(spec) => {
                 let parameters = parameters.map(pairs);
@@ -46,16 +47,16 @@ impl<S: Strategy> about::Guest for Component<S> {
 impl<S: PodStrategy> pod_driver::Guest for Component<S> {
     fn render(request: wit::Request, application: Option<String>) -> Result<wit::PodRun, wit::Failure> {
         report_panics();
-        let request = typed::<S::Spec>(request)?;
+        let request = decode_request::<S::Spec>(request)?;
         let application = application.as_deref().map(parse);
         let rendered = S::render(&request, application.as_ref())?.into();
-        spent((request, application));
+        leak((request, application));
         Ok(rendered)
     }
 
     fn parse(request: wit::Request, ended: wit::PodResult) -> Result<wit::Outcome, wit::Failure> {
         report_panics();
-        let request = typed::<S::Spec>(request)?;
+        let request = decode_request::<S::Spec>(request)?;
         Ok(S::parse(&request, &ended.into())?.into())
     }
 }
@@ -63,7 +64,7 @@ impl<S: PodStrategy> pod_driver::Guest for Component<S> {
 impl<S: ResourceStrategy> resource_driver::Guest for Component<S> {
     fn step(request: wit::Request, view: wit::View) -> wit::StepResult {
         report_panics();
-        let step = match typed::<S::Spec>(request) {
+        let step = match decode_request::<S::Spec>(request) {
             Ok(request) => S::step(&request, &view.into()).unwrap_or_else(Into::into),
             Err(failure) => crate::step::Stop::Fail(failure).into(),
         };
@@ -71,11 +72,11 @@ impl<S: ResourceStrategy> resource_driver::Guest for Component<S> {
     }
 }
 
-/// The request with its spec decoded.
-fn typed<S: DeserializeOwned>(mut request: wit::Request) -> Result<Request<S>, Failure> {
+/// Decodes the spec of a request.
+fn decode_request<S: DeserializeOwned>(mut request: wit::Request) -> Result<Request<S>, Failure> {
     let spec = match request.strategy.take() {
         None => None,
-        Some(text) => Some(decode::<S>(&text).map_err(|finding| {
+        Some(text) => Some(decode_spec::<S>(&text).map_err(|finding| {
             Failure::new(
                 "InvalidStrategy",
                 format!(
@@ -89,9 +90,9 @@ fn typed<S: DeserializeOwned>(mut request: wit::Request) -> Result<Request<S>, F
     Ok(Request::from(request).with_spec(spec))
 }
 
-/// The spec, or the field that does not decode.
-fn decode<S: DeserializeOwned>(text: &str) -> Result<S, Finding> {
-    // To know which field it is costs twice what decoding does, so it is found out only if there is one.
+/// Decodes a spec, or names the field that does not decode.
+fn decode_spec<S: DeserializeOwned>(text: &str) -> Result<S, Finding> {
+    // Naming the field takes twice as long as decoding, so the field is looked for only after an error.
     if let Ok(spec) = serde_json::from_str(text) {
         return Ok(spec);
     }
@@ -120,22 +121,22 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
-/// Leaves `value` where it is: the instance ends with the call, so that freeing it would be work for nobody.
-fn spent<T>(value: T) {
+/// Leaks `value` in a component: the instance ends with the call, so freeing memory is wasted work.
+fn leak<T>(value: T) {
     #[cfg(target_arch = "wasm32")]
     std::mem::forget(value);
     #[cfg(not(target_arch = "wasm32"))]
     drop(value);
 }
 
-/// A panic becomes a trap that says nothing; so its message goes to the log first.
+/// Logs the message of a panic, because the trap that follows carries none.
 fn report_panics() {
     #[cfg(target_arch = "wasm32")]
     std::panic::set_hook(Box::new(|info| crate::log::warn(info)));
 }
 
-/// Says in a native build what an export says in a component: that the type is a pod strategy.
+/// Checks in a native build that the type is a pod strategy, as the export does in a component.
 pub const fn is_pod_strategy<S: PodStrategy>() {}
 
-/// The same for a resource strategy.
+/// Checks in a native build that the type is a resource strategy, as the export does in a component.
 pub const fn is_resource_strategy<S: ResourceStrategy>() {}

@@ -1,30 +1,13 @@
-//! What a component says about itself.
+//! The descriptor: what a component serves, needs and may access.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::run::Mode;
-use crate::strategy::Strategy;
+pub use crate::object::GroupKind;
+use crate::object::Mode;
 
-/// A kind in an API group; group `""` is core.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GroupKind {
-    /// API group.
-    pub group: String,
-    /// Kind.
-    pub kind: String,
-}
-
-impl GroupKind {
-    /// The kind named `kind` in `group`.
-    #[must_use]
-    pub fn new(group: impl Into<String>, kind: impl Into<String>) -> Self {
-        Self { group: group.into(), kind: kind.into() }
-    }
-}
-
-/// The names of the strategy kind that a component serves, as constants.
+/// The strategy kind that a component serves, as constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
     /// API group, such as `strategy.example.org`.
@@ -37,7 +20,7 @@ pub struct Kind {
     pub plural: &'static str,
 }
 
-/// A strategy kind served.
+/// A strategy kind that the component serves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StrategyKind {
     /// API group.
@@ -54,25 +37,25 @@ pub struct StrategyKind {
     pub applications: Vec<GroupKind>,
 }
 
-/// What a component can do, and what it needs. Start from [`Traits::NONE`].
+/// The abilities and needs of a component. Start from [`Traits::NONE`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traits {
     /// Serves mode `restore`.
     pub restore: bool,
-    /// Serves mode `cleanup`. Without it nothing happens to stored data when a Backup is deleted.
+    /// Serves mode `cleanup`. Without it, deleting a Backup keeps its stored data.
     pub cleanup: bool,
-    /// Wants to be called when a run is deleted or out of time.
+    /// Must be called when a run is deleted or exceeds its deadline.
     pub cancel: bool,
     /// Needs the platform's credentials Secret in the run's namespace.
     pub credentials: bool,
-    /// Restores only with a strategy spec.
+    /// Restores only with the spec of a strategy.
     pub strategy_on_restore: bool,
-    /// Restores and cleans up Backups that name no component: those of the Go implementation.
+    /// Restores and cleans up Backups of the Go implementation, which name no component.
     pub unpinned: bool,
 }
 
 impl Traits {
-    /// Backups only, and no needs.
+    /// Serves backups only, and needs nothing.
     pub const NONE: Self = Self {
         restore: false,
         cleanup: false,
@@ -83,7 +66,7 @@ impl Traits {
     };
 }
 
-/// One kind of object, and what a resource strategy does with it.
+/// One kind of object, and the operations of a resource strategy on it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Access {
     /// API group.
@@ -94,17 +77,18 @@ pub struct Access {
     pub kind: String,
     /// Plural, as the API server serves it.
     pub plural: String,
-    /// Where.
+    /// The namespace or scope of the objects.
     pub scope: Scope,
-    /// What.
+    /// The operations.
     pub verbs: Verbs,
-    /// Fields that apply and patch may set, with all below them; empty means all, and is refused for patch.
+    /// Fields that apply and patch may set, including everything below them. Empty means all, which is refused for
+    /// patch.
     pub fields: Vec<String>,
-    /// All must hold for the object as it is and as it would become.
+    /// Conditions that must all hold for the object before and after the operation.
     pub guards: Vec<Guard>,
 }
 
-/// Where an [`Access`] holds.
+/// The namespace or scope in which an [`Access`] holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The run's namespace.
@@ -117,7 +101,7 @@ pub enum Scope {
     Named(String),
 }
 
-/// What an [`Access`] allows. The names are those of the contract.
+/// The operations that an [`Access`] allows, with the names of the contract.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Verbs {
@@ -134,82 +118,54 @@ pub struct Verbs {
     pub keys: bool,
 }
 
-/// The string found at `at` must equal `value`, or begin with it where it ends in `*`.
+/// A string at `at` that must equal `value`, or start with it if `value` ends in `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guard {
     /// JSON pointer into the object.
     pub at: String,
-    /// `{namespace}`, `{run-uid}`, `{application}` and `{target-namespace}` are substituted.
+    /// The expected value. `{namespace}`, `{run-uid}`, `{application}` and `{target-namespace}` are substituted.
     pub value: String,
 }
 
 /// A stage of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stage {
-    /// In which mode.
+    /// The mode of the run.
     pub mode: Mode,
-    /// Its name, as a checkpoint names it.
+    /// Its name in checkpoints.
     pub name: String,
-    /// What happens in it, for people.
+    /// A description for people.
     pub about: String,
-    /// Data may be gone from here on: the checkpoint outlives a run that ends badly here.
+    /// Data may be deleted from this stage on: its checkpoint is kept if the run fails in it.
     pub keeps_checkpoint: bool,
 }
 
-/// What a component serves and asks for. Must be the same in every call.
+/// The services and needs of a component. Every call must return the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Descriptor {
     /// DNS label, at most 40 bytes.
     pub name: String,
     /// Semantic version of the component.
     pub version: String,
-    /// Kinds served, 1 to 8.
+    /// The kinds it serves, 1 to 8.
     pub kinds: Vec<StrategyKind>,
     /// JSON Schema of BackupClass parameters.
     pub parameters_schema: Value,
     /// JSON Schema of `RestoreJob.spec.options`.
     pub options_schema: Value,
-    /// Accesses asked for; none for a pod strategy.
+    /// The accesses it needs; empty for a pod strategy.
     pub access: Vec<Access>,
-    /// Namespaces outside the run's, with their usual names; none for a pod strategy.
+    /// Namespaces other than the run's, with their default names; empty for a pod strategy.
     pub namespaces: BTreeMap<String, String>,
-    /// All stages that `step` may name, in usual order; none for a pod strategy.
+    /// All stages that `step` may name, in their usual order; empty for a pod strategy.
     pub stages: Vec<Stage>,
-    /// The longest that a run may take, in seconds.
+    /// The maximum duration of a run, in seconds.
     pub longest_run: u32,
-    /// Versions of this component whose Backups it restores, as Cargo version requirements; its own always.
+    /// Versions of this component whose Backups it restores, as Cargo version requirements. Its own version is always
+    /// included.
     pub restores: Vec<String>,
     /// Name of the option that holds the target namespace of a restore.
     pub target_namespace_option: Option<String>,
-    /// What it can do and needs.
+    /// Its abilities and needs.
     pub traits: Traits,
-}
-
-impl Descriptor {
-    /// The descriptor that the constants of `S` and the schema of its spec make: one kind, any parameters, any options,
-    /// no access. Change what it returns in [`Strategy::describe`] to say more.
-    #[must_use]
-    pub fn of<S: Strategy>() -> Self {
-        Self {
-            name: S::NAME.to_owned(),
-            version: S::VERSION.to_owned(),
-            kinds: vec![StrategyKind {
-                group: S::KIND.group.to_owned(),
-                version: S::KIND.version.to_owned(),
-                kind: S::KIND.kind.to_owned(),
-                plural: S::KIND.plural.to_owned(),
-                schema: S::schema(),
-                applications: S::APPLICATIONS.iter().map(|(g, k)| GroupKind::new(*g, *k)).collect(),
-            }],
-            parameters_schema: json!({"type": "object", "additionalProperties": {"type": "string"}}),
-            options_schema: json!({"type": "object"}),
-            access: Vec::new(),
-            namespaces: BTreeMap::new(),
-            stages: Vec::new(),
-            longest_run: S::LONGEST_RUN,
-            restores: S::RESTORES.iter().map(|v| (*v).to_owned()).collect(),
-            target_namespace_option: None,
-            traits: S::TRAITS,
-        }
-    }
 }

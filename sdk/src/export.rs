@@ -1,6 +1,6 @@
-//! The export macros: one line in the author's crate that makes a component of it.
+//! The export macros: one line makes an author's crate a component.
 
-/// Makes the crate a component of the contract's world `pod-strategy`, implemented by the type named.
+/// Makes the crate a component of the contract's world `pod-strategy`, implemented by the given type.
 ///
 /// ```
 /// # use backstay_sdk::{prelude::*, Value};
@@ -39,7 +39,7 @@ macro_rules! export_pod {
     };
 }
 
-/// Makes the crate a component of the contract's world `resource-strategy`, implemented by the type named.
+/// Makes the crate a component of the contract's world `resource-strategy`, implemented by the given type.
 #[macro_export]
 macro_rules! export_resource {
     ($strategy:ty) => {

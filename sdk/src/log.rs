@@ -1,4 +1,4 @@
-//! Lines for the host's structured log, for authors: at most 100 of 1 KiB in a call, the rest is dropped.
+//! Lines for the host's structured log: at most 100 lines of 1 KiB in a call; the host drops the rest.
 //!
 //! ```
 //! backstay_sdk::log::info(format_args!("{} shards", 3));
@@ -6,7 +6,7 @@
 
 use std::fmt::Display;
 
-/// How important a line is.
+/// The severity of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Level {
@@ -15,22 +15,22 @@ pub enum Level {
     Warn,
 }
 
-/// Write a line. Outside a component, such as in a native unit test, it goes to stderr.
+/// Writes a line. Outside of a component, for example in a native unit test, the line goes to stderr.
 pub fn write(level: Level, line: impl Display) {
     emit(level, &line.to_string());
 }
 
-/// Write a line for debugging.
+/// Writes a line for debugging.
 pub fn debug(line: impl Display) {
     write(Level::Debug, line);
 }
 
-/// Write a line that says what was found or decided.
+/// Writes a line about an observation or a decision.
 pub fn info(line: impl Display) {
     write(Level::Info, line);
 }
 
-/// Write a line that a person should see.
+/// Writes a line that needs the attention of a person.
 pub fn warn(line: impl Display) {
     write(Level::Warn, line);
 }

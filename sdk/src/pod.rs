@@ -1,28 +1,28 @@
-//! Pods to run, and pods that ended.
+//! Pods to run, and the results of pods.
 
 use serde_json::Value;
 
-use crate::run::Finding;
+use crate::failure::Finding;
 
 /// A pod to run as a `batch/v1` Job that the run owns, in the run's namespace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PodRun {
-    /// `core/v1` PodTemplateSpec, rendered: no template text is left in it.
+    /// `core/v1` PodTemplateSpec, rendered: it holds no template text any more.
     pub template: Value,
     /// `spec.backoffLimit` of the Job.
     pub backoff_limit: u32,
-    /// `spec.activeDeadlineSeconds` of the Job; none is the run's deadline.
+    /// `spec.activeDeadlineSeconds` of the Job; `None` means the run's deadline.
     pub active_deadline: Option<u32>,
-    /// Last lines of each container's log wanted in the result of a Job that failed, 0 to 200.
+    /// Number of last log lines of each container in the result of a failed Job, 0 to 200.
     pub log_lines: u32,
-    /// Handed back in the result, at most 16 KiB, any schema.
+    /// JSON of any schema, at most 16 KiB, that the result returns.
     pub data: Option<Value>,
-    /// Warnings of rendering.
+    /// Warnings found while rendering.
     pub findings: Vec<Finding>,
 }
 
 impl PodRun {
-    /// Run this PodTemplateSpec once, try twice more if it fails, and show the last 50 lines of a failure.
+    /// A run of this PodTemplateSpec with up to two retries and the last 50 log lines of a failure.
     #[must_use]
     pub fn new(template: Value) -> Self {
         Self {
@@ -36,10 +36,10 @@ impl PodRun {
     }
 }
 
-/// How a Job ended.
+/// The result of a Job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PodResult {
-    /// Whether it is Complete.
+    /// Whether the Job is Complete.
     pub succeeded: bool,
     /// Reason of its condition.
     pub reason: String,
@@ -47,7 +47,7 @@ pub struct PodResult {
     pub message: String,
     /// Its pods, newest first, at most 4.
     pub pods: Vec<Pod>,
-    /// [`PodRun::data`].
+    /// The value of [`PodRun::data`].
     pub data: Option<Value>,
 }
 
@@ -56,13 +56,13 @@ pub struct PodResult {
 pub struct Pod {
     /// Name.
     pub name: String,
-    /// As in its status, such as `Evicted`.
+    /// Reason of its status, such as `Evicted`.
     pub reason: String,
-    /// As in its status.
+    /// Message of its status.
     pub message: String,
-    /// Start.
+    /// Start time.
     pub started_at: Option<i64>,
-    /// End.
+    /// End time.
     pub finished_at: Option<i64>,
     /// Its containers, init containers first.
     pub containers: Vec<Container>,
@@ -73,12 +73,12 @@ pub struct Pod {
 pub struct Container {
     /// Name.
     pub name: String,
-    /// None if it never ended.
+    /// `None` if the container did not end.
     pub exit_code: Option<i32>,
     /// Reason of its state, such as `OOMKilled`.
     pub reason: String,
     /// Termination message.
     pub message: String,
-    /// The lines asked for.
+    /// The log lines that [`PodRun::log_lines`] asked for.
     pub log: String,
 }

@@ -1,4 +1,4 @@
-//! Schemas of specs, in the form that a CRD takes.
+//! Schemas of specs, in the form that a CRD requires.
 
 use std::borrow::Cow;
 
@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use crate::template::Dialect;
 
-/// A `core/v1` PodTemplateSpec as the user wrote it, template text and all. Its schema is a reference that the host
-/// expands, so that a component need not carry the types of Kubernetes.
+/// A `core/v1` PodTemplateSpec as the user wrote it, including template text. Its schema is a reference that the host
+/// expands, so that a component need not contain the types of Kubernetes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PodTemplate(
@@ -49,10 +49,10 @@ impl JsonSchema for Dialect {
     }
 }
 
-/// The structural OpenAPI v3 schema of `S`, as `descriptor.kinds[].schema` wants it. Doc comments become descriptions.
+/// Returns the structural OpenAPI v3 schema of `S`, for `descriptor.kinds[].schema`. Doc comments become descriptions.
 ///
-/// Structural means for an author: no type that holds itself, no map with fixed keys beside free ones, and of the enums
-/// those without data, which become lists of allowed strings.
+/// A structural schema limits the types of an author: no recursive types, no map with both fixed and free keys, and
+/// only enums without data, which become lists of allowed strings.
 #[must_use]
 pub fn of<S: JsonSchema>() -> Value {
     let mut settings = SchemaSettings::openapi3();
@@ -73,7 +73,7 @@ pub fn of<S: JsonSchema>() -> Value {
     schema
 }
 
-/// Takes out what the API server refuses in the schema of a CRD, or keeps no meaning there.
+/// Removes keywords that the API server refuses in the schema of a CRD, or ignores there.
 #[derive(Clone, Debug)]
 struct Structural;
 
@@ -82,24 +82,24 @@ impl Transform for Structural {
         transform_subschemas(self, schema);
         let Some(object) = schema.as_object_mut() else { return };
         object.remove("title");
-        // The API server prunes what is not named, and refuses a schema that says so.
+        // The API server prunes unknown fields, and refuses a schema that also says `additionalProperties`.
         if object.contains_key("properties") {
             object.remove("additionalProperties");
         }
-        // An enum whose variants have doc comments is one schema a variant.
+        // An enum whose variants have doc comments becomes one schema per variant.
         if let Some(values) = object.get("oneOf").and_then(enum_values) {
             object.remove("oneOf");
             object.insert("type".to_owned(), json!("string"));
             object.insert("enum".to_owned(), values);
         }
-        // `nullable` on an optional field would make the API server keep an explicit null.
+        // With `nullable`, the API server would keep an explicit null.
         if object.get("nullable") == Some(&Value::Bool(true)) {
             object.remove("nullable");
             if let Some(values) = object.get_mut("enum").and_then(Value::as_array_mut) {
                 values.retain(|v| !v.is_null());
             }
         }
-        // These formats are of schemars, not of OpenAPI.
+        // schemars has these formats, OpenAPI has not.
         let unsigned = matches!(
             object.get("format").and_then(Value::as_str),
             Some("uint" | "uint8" | "uint16" | "uint32" | "uint64" | "int8" | "int16" | "int")
@@ -107,7 +107,7 @@ impl Transform for Structural {
         if unsigned {
             object.remove("format");
         }
-        // A value of any type.
+        // A schema that names no type allows any value.
         if !["type", "$ref", "enum", "oneOf", "anyOf", "allOf", "not"].iter().any(|k| object.contains_key(*k))
         {
             object.insert("x-kubernetes-preserve-unknown-fields".to_owned(), json!(true));
@@ -115,7 +115,7 @@ impl Transform for Structural {
     }
 }
 
-/// The strings of variants without data.
+/// Returns the strings of an enum without data.
 fn enum_values(one_of: &Value) -> Option<Value> {
     let mut values = Vec::new();
     for variant in one_of.as_array()? {
@@ -126,7 +126,7 @@ fn enum_values(one_of: &Value) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    // What derives stands for is used by the derives alone.
+    // Only the derived code uses these items.
     #![allow(dead_code)]
 
     use super::*;
@@ -136,7 +136,7 @@ mod tests {
     struct Spec {
         /// The pod.
         template: PodTemplate,
-        /// May be left out.
+        /// Optional.
         keep_days: Option<u32>,
         #[serde(default)]
         speed: Speed,
@@ -148,10 +148,10 @@ mod tests {
     #[derive(Default, Deserialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
     enum Speed {
-        /// For people who can wait.
+        /// The default.
         #[default]
         Slow,
-        /// For those who cannot.
+        /// The alternative.
         Fast,
     }
 
@@ -167,7 +167,7 @@ mod tests {
         row: u8,
     }
 
-    /// Every keyword that stands anywhere in a schema, without the names of properties.
+    /// Collects every keyword in a schema, without the names of properties.
     fn keywords(schema: &Value, found: &mut std::collections::BTreeSet<String>) {
         let Some(object) = schema.as_object() else { return };
         for (keyword, value) in object {

@@ -1,9 +1,9 @@
-//! Moments as text. There is no clock here: a strategy knows the time from its [`crate::Request`].
+//! Times as text. There is no clock here: a strategy reads the time from its [`crate::Request`].
 
 const DAY: i64 = 86_400;
 
-/// A moment, in seconds since 1970-01-01T00:00:00Z, in the form of RFC 3339 that Kubernetes uses:
-/// `2026-01-02T03:04:05Z`. Texts of the years 0 to 9999 sort as the moments do.
+/// Formats seconds since 1970-01-01T00:00:00Z as Kubernetes does, in RFC 3339: `2026-01-02T03:04:05Z`. Texts of the
+/// years 0 to 9999 sort in the order of their times.
 #[must_use]
 pub fn rfc3339(seconds: i64) -> String {
     let (year, month, day) = date_of(seconds.div_euclid(DAY));
@@ -12,8 +12,8 @@ pub fn rfc3339(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar, for any year. The year is taken to begin in March, so that
-/// the leap day is its last, and 400 years have 146,097 days.
+/// Returns the days from 1970-01-01 to a date of the Gregorian calendar, for any year. Years start in March here, so
+/// that the leap day comes last; 400 years have 146,097 days.
 #[cfg_attr(not(feature = "go"), allow(dead_code, reason = "used by templates"))]
 pub(crate) fn days_to(year: i64, month: u32, day: u32) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
@@ -24,7 +24,7 @@ pub(crate) fn days_to(year: i64, month: u32, day: u32) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-/// The other way round.
+/// Returns the date of a number of days since 1970-01-01: the inverse of [`days_to`].
 pub(crate) fn date_of(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);

@@ -154,8 +154,19 @@ fn ungranted(mut object: Value, purge: bool) -> Value {
     object
 }
 
+/// Starts an engine for tests. It keeps compiled components: a test loads them twice, and the next run loads them again.
+///
+/// # Panics
+/// The machine cannot run components, or others could write to the cache.
+#[must_use]
+pub fn engine() -> Engine {
+    let code_cache = Some(backstay_testing::target_dir().join("test-code-cache"));
+    let config = EngineConfig { code_cache, concurrent_calls: 32, ..EngineConfig::default() };
+    Engine::new(config).expect("the engine starts")
+}
+
 async fn set_up(client: Client) {
-    let engine = Engine::new(EngineConfig::default()).expect("the engine starts");
+    let engine = engine();
     let folder = install(&client, &engine).await;
     let registry = load(&engine, &folder);
     let config = of_service_account(&client, "backstay").await;

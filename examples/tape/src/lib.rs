@@ -3,7 +3,7 @@
 use backstay_sdk::prelude::*;
 use backstay_sdk::{Deserialize, Value, json, results};
 
-/// What users write under `spec`. Doc comments become the descriptions that `kubectl explain` shows.
+/// The strategy's `spec`. Its doc comments become the descriptions that `kubectl explain` shows.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 #[schemars(crate = "backstay_sdk::schemars")]

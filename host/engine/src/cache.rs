@@ -1,18 +1,19 @@
 //! Compiled code on disk, so that a restart does not compile again.
 //!
-//! A cached file is machine code that this process will run, so it is believed only if all of this holds:
+//! A cached file is machine code that this process will run, so an entry is used only if all of this holds:
 //!
-//! - its directory is this user's, and nobody else can write to it (checked when the engine is made; a directory
-//!   made here has mode 700);
-//! - it is a regular file, this user's, that nobody else can write to, and no symbolic link;
-//! - its header names this component (SHA-256 of the `.wasm`) and this engine (SHA-256 of the runtime's version,
-//!   compiler settings and CPU features), and its length and SHA-256 are those of what follows.
+//! - The directory belongs to this process's user, and nobody else can write to it. This is checked when the engine is
+//!   made; a directory made here has mode 700.
+//! - The entry is a regular file of this user that nobody else can write to, and no symbolic link.
+//! - Its header names this component (SHA-256 of the `.wasm`) and this engine (SHA-256 of the runtime's version,
+//!   compiler settings and CPU features), and its length and SHA-256 match the code after the header.
 //!
-//! Anything else, be it truncated, bit-flipped, of another version or of another component, is a miss: the component is
-//! compiled again and the entry replaced. Files are written beside their name and renamed, so that a reader sees all of
-//! one or nothing. The checksum is against accidents; against people there is the directory's mode, as for the binary itself.
+//! Anything else (truncated, corrupted, of another version or component) is a miss: the component is compiled again
+//! and the entry replaced. Files are written under a temporary name and renamed, so that a reader never sees half a
+//! file. The checksum protects against accidents; the mode of the directory protects against other users, as it does
+//! for the binary itself.
 //!
-//! The runtime has a cache of its own. It is not used: it trusts its directory and its files as they are.
+//! The runtime's own cache is not used, because it trusts its directory and its files without checks.
 //!
 //! Entries are not collected. The directory may be emptied at any time.
 
@@ -28,14 +29,14 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::error::CacheError;
+use crate::load_error::CacheError;
 
 /// SHA-256 of a component's file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Digest([u8; 32]);
 
 impl Digest {
-    /// Of these bytes.
+    /// Hashes `bytes`.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
@@ -54,7 +55,7 @@ impl fmt::Display for Digest {
 const MAGIC: &[u8; 16] = b"backstay-code-1\n";
 /// Magic, component, engine, length of the code, SHA-256 of the code.
 const HEADER: usize = 16 + 32 + 32 + 8 + 32;
-/// Group and others may write.
+/// Permission bits that let the group or others write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// A directory of compiled code for one engine.
@@ -65,7 +66,7 @@ pub(crate) struct CodeCache {
 }
 
 impl CodeCache {
-    /// Uses `directory`, which is made if it is missing.
+    /// Opens `directory`, and creates it if it is missing.
     pub(crate) fn open(engine: &Engine, directory: &Path) -> Result<Self, CacheError> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let found = fs::symlink_metadata(directory)?;
@@ -82,14 +83,14 @@ impl CodeCache {
         Ok(Self { directory: directory.to_owned(), engine: fingerprint(engine), user })
     }
 
-    /// The code of a component, if there is a sound entry for it.
+    /// Returns the code of a component if it has a sound entry.
     pub(crate) fn get(&self, engine: &Engine, component: &Digest) -> Option<Component> {
         let code = self.read(component).ok()?;
-        let code = self.believed(component, &code)?;
+        let code = self.verified(component, &code)?;
         deserialize(engine, code)
     }
 
-    /// Keeps the code of a component.
+    /// Stores the code of a component.
     pub(crate) fn put(&self, component: &Digest, compiled: &Component) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let code = compiled.serialize().map_err(io::Error::other)?;
@@ -101,7 +102,7 @@ impl CodeCache {
         ));
         let written = self.write(&temporary, component, &code).and_then(|()| fs::rename(&temporary, &path));
         if written.is_err() {
-            // Nobody reads a file of this name; it is removed only to give the space back.
+            // No reader uses this name; removing the file only frees its space.
             let _ = fs::remove_file(&temporary);
         }
         written
@@ -118,7 +119,7 @@ impl CodeCache {
     }
 
     fn read(&self, component: &Digest) -> io::Result<Vec<u8>> {
-        // Opened only as itself: a link, though only this user could have made it, is not what was written here.
+        // A symbolic link is refused: this process writes regular files only.
         let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
         let mut file: File = OpenOptions::new().read(true).custom_flags(flags).open(self.path(component))?;
         let found = file.metadata()?;
@@ -130,8 +131,8 @@ impl CodeCache {
         Ok(bytes)
     }
 
-    /// The code in an entry, if its header tells the truth.
-    fn believed<'a>(&self, component: &Digest, entry: &'a [u8]) -> Option<&'a [u8]> {
+    /// Returns the code of an entry if its header matches the component, the engine and the code.
+    fn verified<'a>(&self, component: &Digest, entry: &'a [u8]) -> Option<&'a [u8]> {
         let (header, code) = entry.split_at_checked(HEADER)?;
         let (magic, header) = header.split_at_checked(16)?;
         let (of, header) = header.split_at_checked(32)?;
@@ -154,14 +155,14 @@ impl CodeCache {
 /// Maps compiled code into the process.
 #[allow(unsafe_code)]
 fn deserialize(engine: &Engine, code: &[u8]) -> Option<Component> {
-    // SAFETY: the runtime requires that the bytes were produced by its own `serialize` and not altered since. They come
-    // from `CodeCache::believed`: a file in a directory that only this user can write to, written by `CodeCache::put`,
-    // whose checksum shows that it is as it was written. The runtime itself refuses the output of another version or of
-    // another configuration. `deserialize` copies the bytes, so that later changes to the file do not matter.
+    // SAFETY: the runtime requires that the bytes were produced by its own `serialize` and not altered since. They
+    // come from `CodeCache::verified`: from a file that `CodeCache::put` wrote, in a directory that only this user can
+    // write to, with a checksum that shows that it is unchanged. The runtime itself refuses the output of another
+    // version or configuration. `deserialize` copies the bytes, so later changes to the file do not matter.
     unsafe { Component::deserialize(engine, code) }.ok()
 }
 
-/// Identifies the version and every setting of a runtime on which compiled code depends.
+/// Returns a hash of the runtime's version and of every setting on which compiled code depends.
 fn fingerprint(engine: &Engine) -> Digest {
     struct Sha(Sha256);
     impl Hasher for Sha {
@@ -170,7 +171,7 @@ fn fingerprint(engine: &Engine) -> Digest {
         }
 
         fn finish(&self) -> u64 {
-            // Nobody asks: the digest is taken from the state.
+            // Never called: the digest is taken from the state.
             0
         }
     }

@@ -1,4 +1,4 @@
-//! One call: a fresh store with every limit set, and what came of it.
+//! One call: a fresh store with every limit set, the answer, and its cost.
 
 use std::time::{Duration, Instant};
 
@@ -6,14 +6,14 @@ use backstay_core::contract::{LogLevel, LogLine};
 use wasmtime::component::WasmStr;
 use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap};
 
-use crate::fault::{self, CallError, CallFault};
+use crate::call_error::{self, CallError, CallFault};
 use crate::limits::{CORE_INSTANCES, EPOCH_TICK, Limits, MEMORIES, TABLES};
 use crate::permits::Permits;
 
-/// An answer, and what it cost.
+/// The answer of a call, and its cost.
 #[derive(Clone, Debug)]
 pub struct Called<T> {
-    /// The answer, checked against every rule of the contract that one call can show.
+    /// The answer, checked against every rule of the contract that a single call can show.
     pub value: T,
     /// Fuel used.
     pub fuel: u64,
@@ -21,20 +21,20 @@ pub struct Called<T> {
     pub memory_bytes: usize,
     /// Wall-clock time, without the wait for a free instance.
     pub elapsed: Duration,
-    /// What the component logged.
+    /// Log lines of the component.
     pub log: Vec<LogLine>,
-    /// Lines that were dropped.
+    /// Number of log lines dropped over the limit.
     pub log_dropped: u64,
 }
 
-/// What a store holds.
+/// The state in the store of one call.
 pub(crate) struct CallState {
     limits: Limits,
     memory: usize,
     peak: usize,
     table: usize,
     instantiated: bool,
-    /// A limit that was hit; the call is over when this is set.
+    /// The limit that the guest exceeded; the call is over once it is set.
     hit: Option<CallFault>,
     log: Vec<LogLine>,
     log_dropped: u64,
@@ -54,7 +54,7 @@ impl CallState {
         }
     }
 
-    /// From here on, what goes wrong is the guest's doing.
+    /// Marks the guest as instantiated: later errors are the guest's.
     pub(crate) fn instantiated(&mut self) {
         self.instantiated = true;
     }
@@ -63,7 +63,7 @@ impl CallState {
         let fault = CallFault::OutOfMemory { what, wanted, limit };
         let error = wasmtime::Error::msg(fault.to_string());
         self.hit = Some(fault);
-        // A trap and not a `-1`: the guest could only abort, and the reason would be lost.
+        // A trap instead of `-1`: after `-1` the guest could only abort, and the reason would be lost.
         Err(error)
     }
 }
@@ -79,7 +79,7 @@ impl ResourceLimiter for CallState {
         if total > self.limits.memory_bytes {
             return self.refuse("bytes of linear memory", total, self.limits.memory_bytes);
         }
-        // The module's own maximum: an ordinary `-1`.
+        // Over the module's own maximum, growing answers `-1` as usual.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
@@ -118,10 +118,10 @@ impl ResourceLimiter for CallState {
     }
 }
 
-/// Fuel for a log line besides its bytes: about what the host spends on it.
+/// Fuel for a log line in addition to its bytes: roughly the host's own cost.
 const LOG_FUEL: u64 = 1_000;
 
-/// The host's side of `log.write`. Work of the host is paid for by the guest's fuel, so that it cannot be had for nothing.
+/// Implements `log.write`. The guest pays for the host's work with fuel, so that logging is not free.
 pub(crate) fn write_log(
     mut store: StoreContextMut<'_, CallState>,
     level: LogLevel,
@@ -129,20 +129,20 @@ pub(crate) fn write_log(
 ) -> wasmtime::Result<()> {
     let state = store.data();
     if state.log.len() >= state.limits.log_lines {
-        pay(&mut store, LOG_FUEL)?;
+        charge(&mut store, LOG_FUEL)?;
         let state = store.data_mut();
         state.log_dropped = state.log_dropped.saturating_add(1);
         return Ok(());
     }
     let text = message.to_str(&store)?;
     let read = text.len();
-    let line = LogLine { level, message: fault::cut(&text, state.limits.log_line_bytes).to_owned() };
-    pay(&mut store, LOG_FUEL.saturating_add(read as u64))?;
+    let line = LogLine { level, message: call_error::cut(&text, state.limits.log_line_bytes).to_owned() };
+    charge(&mut store, LOG_FUEL.saturating_add(read as u64))?;
     store.data_mut().log.push(line);
     Ok(())
 }
 
-fn pay(store: &mut StoreContextMut<'_, CallState>, fuel: u64) -> wasmtime::Result<()> {
+fn charge(store: &mut StoreContextMut<'_, CallState>, fuel: u64) -> wasmtime::Result<()> {
     let left = store.get_fuel()?;
     match left.checked_sub(fuel) {
         Some(left) => store.set_fuel(left),
@@ -153,10 +153,10 @@ fn pay(store: &mut StoreContextMut<'_, CallState>, fuel: u64) -> wasmtime::Resul
     }
 }
 
-/// What the runtime may copy out of the guest beyond the text itself: the records around it.
+/// Bytes that the runtime may copy out of the guest in addition to the text, for the records around it.
 const OUTPUT_FRAME_BYTES: usize = 256 << 10;
 
-/// Calls a guest once. `enter` runs in the sandbox, `check` on what it returned, when the instance is already gone.
+/// Calls a guest once. `enter` runs in the sandbox; `check` reads its result after the instance is gone.
 pub(crate) fn call<R, T>(
     engine: &wasmtime::Engine,
     permits: &Permits,
@@ -175,7 +175,7 @@ pub(crate) fn call<R, T>(
     let answer = match (entered, state.hit) {
         (_, Some(hit)) => Err(hit),
         (Ok(raw), None) => check(raw),
-        (Err(error), None) => Err(fault::classify(&error, &limits, state.instantiated)),
+        (Err(error), None) => Err(call_error::classify(&error, &limits, state.instantiated)),
     };
     let (fuel, memory_bytes, elapsed) = (limits.fuel.saturating_sub(left), state.peak, begin.elapsed());
     let (log, log_dropped) = (state.log, state.log_dropped);
@@ -187,16 +187,16 @@ pub(crate) fn call<R, T>(
     }
 }
 
-/// What an instance costs that is never called.
+/// The cost of an instance that is never called.
 #[derive(Clone, Copy, Debug)]
 pub struct InstanceCost {
-    /// From nothing to an instance that could be called: a store with every limit set, and the instance in it.
+    /// Time to make a store with every limit set and an instance in it.
     pub instantiate: Duration,
-    /// Its end.
+    /// Time to drop the instance.
     pub teardown: Duration,
 }
 
-/// Makes an instance as [`call`] does, and ends it.
+/// Makes an instance as [`call`] does, and drops it.
 pub(crate) fn measure_instance(
     engine: &wasmtime::Engine,
     permits: &Permits,
@@ -208,14 +208,14 @@ pub(crate) fn measure_instance(
     let mut store = Store::new(engine, CallState::new(limits));
     prepare(&mut store, &limits)
         .and_then(|()| enter(&mut store))
-        .map_err(|error| refused("instantiate", fault::classify(&error, &limits, false)))?;
+        .map_err(|error| refused("instantiate", call_error::classify(&error, &limits, false)))?;
     let instantiate = begin.elapsed();
     let begin = Instant::now();
     drop(store);
     Ok(InstanceCost { instantiate, teardown: begin.elapsed() })
 }
 
-/// A call that was refused before it was made.
+/// Returns the error of a call that was refused before it was made.
 pub(crate) fn refused(name: &'static str, error: CallFault) -> CallError {
     CallError {
         error: error.into(),
@@ -233,7 +233,7 @@ fn prepare(store: &mut Store<CallState>, limits: &Limits) -> wasmtime::Result<()
     store.set_fuel(limits.fuel)?;
     store.epoch_deadline_trap();
     let ticks = limits.wall.as_nanos().div_ceil(EPOCH_TICK.as_nanos());
-    // One more, as the first tick may come at once.
+    // One tick more, because the first one may come at once.
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2).saturating_add(1));
     store.set_hostcall_fuel(limits.output_bytes.saturating_add(OUTPUT_FRAME_BYTES));
     Ok(())

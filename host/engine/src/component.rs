@@ -1,4 +1,4 @@
-//! A loaded component, and calling it.
+//! A loaded component and its calls.
 
 use std::sync::Arc;
 
@@ -8,46 +8,18 @@ use backstay_core::contract::{
 };
 
 use crate::call::{Called, InstanceCost};
+use crate::call_error::CallError;
 use crate::engine::Engine;
-use crate::fault::CallError;
 use crate::limits::Limits;
 use crate::rules;
 use crate::v0_1;
+use crate::world::{CodeOrigin, World};
 
-/// Which of the contract's worlds a component implements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum World {
-    /// A backup that is one run of a pod: [`Component::render`] and [`Component::parse`].
-    Pod,
-    /// A backup that is steps on resources: [`Component::step`].
-    Resource,
-}
-
-impl World {
-    /// Its name in the contract.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pod => "pod-strategy",
-            Self::Resource => "resource-strategy",
-        }
-    }
-}
-
-/// Where the machine code of a component came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CodeOrigin {
-    /// It was compiled.
-    Compiled,
-    /// It was in the code cache.
-    Cache,
-}
-
-/// A component that was loaded: compiled, checked and described. Cloning is cheap.
+/// A loaded component: compiled, checked and described. Cloning is cheap.
 ///
-/// Calls are synchronous and bounded by the component's [`Limits`]; each has an instance of its own. When all instances
-/// of the engine are in use a call waits for one. Any number of threads may call at a time; none of them may be one that
-/// must not block, such as an async runtime's.
+/// Calls are synchronous and bounded by the component's [`Limits`]; each has its own instance. When all instances of
+/// the engine are in use, a call waits for one. Any number of threads may call at a time, but never a thread that must
+/// not block, such as one of an async runtime.
 #[derive(Clone)]
 pub struct Component {
     loaded: Arc<Loaded>,
@@ -82,7 +54,7 @@ impl Component {
         Self { loaded: Arc::new(loaded), limits }
     }
 
-    /// The same component under other limits; what is over the host's maximum is cut to it.
+    /// Returns this component with other limits, each capped at the host's maximum.
     #[must_use]
     pub fn with_limits(&self, limits: Limits) -> Self {
         Self { loaded: Arc::clone(&self.loaded), limits: limits.at_most(self.loaded.engine.limits()) }
@@ -94,13 +66,13 @@ impl Component {
         &self.limits
     }
 
-    /// What it says about itself; every rule of the contract about it holds.
+    /// The descriptor, which obeys every rule of the contract.
     #[must_use]
     pub fn descriptor(&self) -> &Descriptor {
         &self.loaded.descriptor
     }
 
-    /// Which world it implements.
+    /// The world that it implements.
     #[must_use]
     pub fn world(&self) -> World {
         self.loaded.world
@@ -118,7 +90,7 @@ impl Component {
         self.loaded.size
     }
 
-    /// Names of the interfaces it imports, such as `backstay:strategy/log@0.1.0`.
+    /// The names of the interfaces it imports, such as `backstay:strategy/log@0.1.0`.
     #[must_use]
     pub fn imports(&self) -> &[String] {
         &self.loaded.imports
@@ -130,24 +102,24 @@ impl Component {
         &self.loaded.wit_version
     }
 
-    /// Where its machine code came from when it was loaded.
+    /// The origin of its machine code at load.
     #[must_use]
     pub fn code_origin(&self) -> CodeOrigin {
         self.loaded.origin
     }
 
-    /// Makes an instance as every call does and ends it uncalled: what a call costs besides its work, for benchmarks.
+    /// Makes an instance as every call does and drops it without calling it, for benchmarks of the cost of a call.
     ///
     /// # Errors
-    /// The instance goes over a limit by itself.
+    /// Instantiation itself exceeds a limit.
     pub fn measure_instance(&self) -> Result<InstanceCost, CallError> {
         self.loaded.driver.measure_instance(&self.call())
     }
 
-    /// Asks for findings on a strategy's `.spec` of `kind` and, where given, parameters and options.
+    /// Asks the component for findings on a strategy's `.spec` of `kind` and, if given, parameters and options.
     ///
     /// # Errors
-    /// The limits, the arguments' sizes, or an answer that breaks the contract: see [`CallError`].
+    /// [`CallError`]: the call exceeded a limit, the arguments are too large, or the answer breaks the contract.
     pub fn validate(
         &self,
         kind: &GroupKind,
@@ -158,12 +130,12 @@ impl Component {
         self.loaded.driver.validate(&self.call(), kind, strategy, parameters, options)
     }
 
-    /// Asks for the pod of `request`. `application` is the live object, none only on cleanup.
+    /// Asks the component for the pod of `request`. `application` is the live object, and `None` only on cleanup.
     ///
-    /// The rendered template is an object, and no more than that is known of it.
+    /// The rendered template is a JSON object; its content is not checked here.
     ///
     /// # Errors
-    /// As [`Component::validate`]; `StrategyWrongWorld` for a `resource-strategy`.
+    /// As [`Component::validate`], and `StrategyWrongWorld` for a `resource-strategy`.
     pub fn render(
         &self,
         request: &Request,
@@ -172,10 +144,10 @@ impl Component {
         self.loaded.driver.render(&self.call(), request, application, rules::render)
     }
 
-    /// Asks what the ended pod run means. An outcome is returned only for one that succeeded.
+    /// Asks the component for the result of an ended pod run. An outcome is returned only for a run that succeeded.
     ///
     /// # Errors
-    /// As [`Component::validate`]; `StrategyWrongWorld` for a `resource-strategy`.
+    /// As [`Component::validate`], and `StrategyWrongWorld` for a `resource-strategy`.
     pub fn parse(
         &self,
         request: &Request,
@@ -184,13 +156,13 @@ impl Component {
         self.loaded.driver.parse(&self.call(), request, ended, |answer| rules::parse(ended, answer))
     }
 
-    /// Asks for the next step. A stage it names is in the descriptor, a deadline it sets is later than now, and it is
-    /// done with an outcome exactly in mode backup.
+    /// Asks the component for its next step. A stage in the answer is in the descriptor, a deadline is later than now,
+    /// and `done` has an outcome exactly in mode backup.
     ///
-    /// What depends on earlier steps is the caller's to check: grants, and how often a wake may observe and act.
+    /// The caller checks the rules that depend on earlier steps: grants, and how often a wake may observe and act.
     ///
     /// # Errors
-    /// As [`Component::validate`]; `StrategyWrongWorld` for a `pod-strategy`.
+    /// As [`Component::validate`], and `StrategyWrongWorld` for a `pod-strategy`.
     pub fn step(&self, request: &Request, view: &View) -> Result<Called<StepResult>, CallError> {
         let descriptor = &self.loaded.descriptor;
         self.loaded

@@ -1,16 +1,16 @@
-//! What a descriptor must say. Checked once, at load, so that nothing later has to doubt it.
+//! The contract's rules for a descriptor. They are checked once, at load, so that later code can rely on them.
 
 use std::collections::BTreeSet;
 
 use backstay_core::contract::{Access, Descriptor, Scope, Stage, StrategyKind};
 
-use crate::answer::{At as _, Broken, rule};
-use crate::component::World;
+use crate::lift::{At as _, ContractViolation, rule};
 use crate::limits::COMPONENT_NAME_BYTES;
 use crate::rules::is_dns_label;
+use crate::world::World;
 
-/// Checks `descriptor` of a component of `world` against the contract. Sizes were checked when it was read.
-pub(crate) fn check(world: World, descriptor: &Descriptor) -> Result<(), Broken> {
+/// Checks the descriptor of a component of `world` against the contract. Its sizes were checked when it was read.
+pub(crate) fn check(world: World, descriptor: &Descriptor) -> Result<(), ContractViolation> {
     let d = descriptor;
     rule(is_dns_label(&d.name) && d.name.len() <= COMPONENT_NAME_BYTES, || {
         format!("must be a DNS label of at most {COMPONENT_NAME_BYTES} bytes, is {:?}", d.name)
@@ -19,12 +19,15 @@ pub(crate) fn check(world: World, descriptor: &Descriptor) -> Result<(), Broken>
     semver::Version::parse(&d.version)
         .map(drop)
         .map_err(|e| {
-            Broken::rule(format!("must be a semantic version such as 1.2.3, is {:?}: {e}", d.version))
+            ContractViolation::rule(format!(
+                "must be a semantic version such as 1.2.3, is {:?}: {e}",
+                d.version
+            ))
         })
         .at("version")?;
     each(&d.restores, |requirement| {
         semver::VersionReq::parse(requirement).map(drop).map_err(|e| {
-            Broken::rule(format!(
+            ContractViolation::rule(format!(
                 "must be a Cargo version requirement such as >=1.2, is {requirement:?}: {e}"
             ))
         })
@@ -46,7 +49,7 @@ pub(crate) fn check(world: World, descriptor: &Descriptor) -> Result<(), Broken>
     stages(&d.stages).at("stages")
 }
 
-fn kinds(kinds: &[StrategyKind]) -> Result<(), Broken> {
+fn kinds(kinds: &[StrategyKind]) -> Result<(), ContractViolation> {
     rule(!kinds.is_empty(), || "must name at least one kind".into())?;
     let mut seen = BTreeSet::new();
     each(kinds, |k| {
@@ -66,12 +69,12 @@ fn kinds(kinds: &[StrategyKind]) -> Result<(), Broken> {
     })
 }
 
-fn access(descriptor: &Descriptor, access: &Access) -> Result<(), Broken> {
+fn access(descriptor: &Descriptor, access: &Access) -> Result<(), ContractViolation> {
     group(&access.group).at("group")?;
     version(&access.version).at("version")?;
     kind(&access.kind).at("kind")?;
     plural(&access.plural).at("plural")?;
-    // What may be done with an object is decided by its kind, and which it is by its plural.
+    // The host decides by the kind which verbs are allowed, and reads objects by the plural: the two must agree.
     let core = |name: &str, of: &str| access.group.is_empty() && name == of;
     rule(core(&access.kind, "Secret") == core(&access.plural, "secrets"), || {
         format!("must be that of {}, is {:?}: kind Secret has plural secrets", access.kind, access.plural)
@@ -87,7 +90,7 @@ fn access(descriptor: &Descriptor, access: &Access) -> Result<(), Broken> {
         .at("fields")
 }
 
-fn stages(stages: &[Stage]) -> Result<(), Broken> {
+fn stages(stages: &[Stage]) -> Result<(), ContractViolation> {
     let mut seen = BTreeSet::new();
     each(stages, |s| {
         rule(seen.insert((s.mode.as_str(), &s.name)), || {
@@ -97,31 +100,31 @@ fn stages(stages: &[Stage]) -> Result<(), Broken> {
     })
 }
 
-fn group(group: &str) -> Result<(), Broken> {
+fn group(group: &str) -> Result<(), ContractViolation> {
     rule(group.is_empty() || group.split('.').all(is_dns_label), || {
         format!("must be an API group, is {group:?}")
     })
 }
 
-fn version(version: &str) -> Result<(), Broken> {
+fn version(version: &str) -> Result<(), ContractViolation> {
     rule(is_dns_label(version), || format!("must be an API version such as v1alpha1, is {version:?}"))
 }
 
-fn kind(kind: &str) -> Result<(), Broken> {
+fn kind(kind: &str) -> Result<(), ContractViolation> {
     let sound = kind.len() <= 63
         && kind.starts_with(|c: char| c.is_ascii_uppercase())
         && kind.bytes().all(|b| b.is_ascii_alphanumeric());
     rule(sound, || format!("must be a kind in CamelCase, is {kind:?}"))
 }
 
-fn plural(plural: &str) -> Result<(), Broken> {
+fn plural(plural: &str) -> Result<(), ContractViolation> {
     rule(is_dns_label(plural), || format!("must be a plural in lower case, is {plural:?}"))
 }
 
 fn each<T>(
     list: impl IntoIterator<Item = T>,
-    mut check: impl FnMut(T) -> Result<(), Broken>,
-) -> Result<(), Broken> {
+    mut check: impl FnMut(T) -> Result<(), ContractViolation>,
+) -> Result<(), ContractViolation> {
     list.into_iter().enumerate().try_for_each(|(i, item)| check(item).nth(i))
 }
 
@@ -169,13 +172,13 @@ mod tests {
         Stage { mode: Mode::Backup, name: name.into(), about: String::new(), keeps_checkpoint: false }
     }
 
-    /// A way to break a descriptor, and where that is said to be broken.
-    type Lie = (&'static str, fn(&mut Descriptor));
+    /// A way to break a descriptor, and the field that the error names.
+    type Change = (&'static str, fn(&mut Descriptor));
 
     #[test]
-    fn names_the_field_of_every_lie() {
+    fn every_broken_rule_names_its_field() {
         assert_eq!(check(World::Resource, &sound()), Ok(()));
-        let lies: &[Lie] = &[
+        let changes: &[Change] = &[
             ("name", |d| d.name = "Vault".into()),
             ("name", |d| d.name = "a".repeat(41)),
             ("version", |d| d.version = "1.2".into()),
@@ -196,9 +199,9 @@ mod tests {
             ("longest-run", |d| d.longest_run = 0),
             ("restores[0]", |d| d.restores = vec!["newer".into()]),
         ];
-        for (field, lie) in lies {
+        for (field, change) in changes {
             let mut descriptor = sound();
-            lie(&mut descriptor);
+            change(&mut descriptor);
             let (found, rule) = check(World::Resource, &descriptor).unwrap_err().into_parts();
             assert_eq!(&found, field, "{rule}");
         }
@@ -207,13 +210,13 @@ mod tests {
     #[test]
     fn a_pod_driver_declares_no_access_namespaces_or_stages() {
         let mut descriptor = sound();
-        for (field, mend) in [
+        for (field, fix) in [
             ("access", (|d| d.access.clear()) as fn(&mut Descriptor)),
             ("namespaces", |d| d.namespaces.clear()),
             ("stages", |d| d.stages.clear()),
         ] {
             assert_eq!(check(World::Pod, &descriptor).unwrap_err().into_parts().0, field);
-            mend(&mut descriptor);
+            fix(&mut descriptor);
         }
         assert_eq!(check(World::Pod, &descriptor), Ok(()));
     }

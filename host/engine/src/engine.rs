@@ -1,31 +1,27 @@
-//! The engine: the runtime as it is configured for guests that nobody trusts, and loading components into it.
+//! The engine: the WebAssembly runtime, configured for guests that nobody trusts.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::cache::{CodeCache, Digest};
+use crate::cache::CodeCache;
 use crate::call::CallState;
-use crate::clock;
-use crate::component::{CodeOrigin, Component, Loaded};
-use crate::descriptor;
-use crate::error::{EngineError, LoadError};
-use crate::inspect;
+use crate::epoch;
 use crate::limits::{CORE_INSTANCES, Limits, MEMORIES, STACK_BYTES, TABLES};
+use crate::load_error::EngineError;
 use crate::permits::Permits;
 use crate::v0_1;
 
-/// How an [`Engine`] is set up.
+/// The configuration of an [`Engine`].
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// A directory for compiled code, made if it is missing. It must belong to this process's user and be writable by
-    /// nobody else, since what lies there is run. None: every load compiles.
+    /// A directory for compiled code, created if it is missing. It must belong to this process's user and be writable
+    /// by nobody else, because its files are run as code. `None`: every load compiles.
     pub code_cache: Option<PathBuf>,
-    /// Instances at a time; further calls wait. Together they hold at most this many times [`Limits::memory_bytes`].
+    /// Number of concurrent instances; further calls wait. Together they hold at most this many times
+    /// [`Limits::memory_bytes`].
     pub concurrent_calls: u32,
     /// The host's maximum for every component.
     pub limits: Limits,
@@ -37,16 +33,16 @@ impl Default for EngineConfig {
     }
 }
 
-/// Loads and calls components. Cloning is cheap; the last clone, component and call end it.
+/// Loads and calls components. Cloning is cheap. The engine ends with its last clone, component and call.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine(pub(crate) Arc<Inner>);
 
-struct Inner {
-    runtime: wasmtime::Engine,
-    linker: Linker<CallState>,
-    permits: Permits,
-    limits: Limits,
-    cache: Option<CodeCache>,
+pub(crate) struct Inner {
+    pub(crate) runtime: wasmtime::Engine,
+    pub(crate) linker: Linker<CallState>,
+    pub(crate) permits: Permits,
+    pub(crate) limits: Limits,
+    pub(crate) cache: Option<CodeCache>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -56,10 +52,10 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Sets the runtime up, checks the cache directory, and starts the thread that ends long calls.
+    /// Sets up the runtime, checks the cache directory, and starts the thread that ends long calls.
     ///
     /// # Errors
-    /// A cache directory that others could write to, or a machine that cannot run components.
+    /// A cache directory that others could write to, or a machine on which components cannot run.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
         let runtime =
             wasmtime::Engine::new(&runtime_config(&config)).map_err(|e| EngineError::Runtime(e.into()))?;
@@ -69,7 +65,7 @@ impl Engine {
             .code_cache
             .map(|path| CodeCache::open(&runtime, &path).map_err(|cause| EngineError::Cache { path, cause }))
             .transpose()?;
-        clock::start(&runtime).map_err(EngineError::Clock)?;
+        epoch::start(&runtime).map_err(EngineError::Clock)?;
         let permits = Permits::new(config.concurrent_calls);
         Ok(Self(Arc::new(Inner { runtime, linker, permits, limits: config.limits, cache })))
     }
@@ -80,99 +76,25 @@ impl Engine {
         self.0.limits
     }
 
-    /// Loads a component from the bytes of its file: checks what it is, imports and exports, compiles it or takes it from
-    /// the cache, and asks it to describe itself.
-    ///
-    /// # Errors
-    /// Whatever keeps this host from ever calling it, in words for its author.
-    pub fn load(&self, bytes: &[u8]) -> Result<Component, LoadError> {
-        let limit = self.0.limits.component_bytes;
-        if bytes.len() > limit {
-            return Err(LoadError::TooLarge { size: bytes.len() as u64, limit });
-        }
-        inspect::header(bytes)?;
-        let digest = Digest::of(bytes);
-        let (compiled, origin) = self.compile(bytes, &digest)?;
-        let shape = inspect::shape(&self.0.runtime, &compiled)?;
-        let pre = self.0.linker.instantiate_pre(&compiled).map_err(|e| LoadError::Invalid(e.into()))?;
-        let driver = v0_1::Driver::new(pre, shape.world)
-            .map_err(|cause| LoadError::WrongTypes { version: v0_1::VERSION, cause: cause.into() })?;
-        let described =
-            driver.describe(&self.call(self.0.limits)).map_err(|e| LoadError::Describe(Box::new(e)))?;
-        let descriptor = described
-            .value
-            .and_then(|d| descriptor::check(shape.world, &d).map(|()| d))
-            .map_err(|broken| {
-                let (field, rule) = broken.into_parts();
-                LoadError::Descriptor { field, rule }
-            })?;
-        if let (Some(cache), CodeOrigin::Compiled) = (&self.0.cache, origin) {
-            // Only what was fit to be loaded is kept. A cache that cannot be written to costs time, not correctness.
-            let _ = cache.put(&digest, &compiled);
-        }
-        let loaded = Loaded {
-            engine: self.clone(),
-            driver,
-            world: shape.world,
-            descriptor,
-            digest: digest.to_string(),
-            size: bytes.len() as u64,
-            imports: shape.imports,
-            wit_version: shape.version,
-            origin,
-        };
-        Ok(Component::new(loaded, self.0.limits))
-    }
-
-    /// [`Engine::load`] of a file. No more of it is read than may be loaded.
-    ///
-    /// # Errors
-    /// As [`Engine::load`], and what reading can bring.
-    pub fn load_file(&self, path: &Path) -> Result<Component, LoadError> {
-        let limit = self.0.limits.component_bytes;
-        let unreadable = |cause| LoadError::Unreadable { path: path.to_owned(), cause };
-        let file = File::open(path).map_err(unreadable)?;
-        let size = file.metadata().map_err(unreadable)?.len();
-        if size > limit as u64 {
-            return Err(LoadError::TooLarge { size, limit });
-        }
-        let mut bytes = Vec::new();
-        file.take((limit as u64).saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
-        self.load(&bytes)
-    }
-
     pub(crate) fn call(&self, limits: Limits) -> v0_1::Call<'_> {
         v0_1::Call { engine: &self.0.runtime, permits: &self.0.permits, limits }
-    }
-
-    fn compile(
-        &self,
-        bytes: &[u8],
-        digest: &Digest,
-    ) -> Result<(wasmtime::component::Component, CodeOrigin), LoadError> {
-        if let Some(compiled) = self.0.cache.as_ref().and_then(|cache| cache.get(&self.0.runtime, digest)) {
-            return Ok((compiled, CodeOrigin::Cache));
-        }
-        let compiled = wasmtime::component::Component::from_binary(&self.0.runtime, bytes)
-            .map_err(|e| LoadError::Invalid(e.into()))?;
-        Ok((compiled, CodeOrigin::Compiled))
     }
 }
 
 fn runtime_config(config: &EngineConfig) -> Config {
     let mut runtime = Config::new();
-    // Limits that need code in the guest to count.
+    // These limits need code in the guest that counts.
     runtime.consume_fuel(true).epoch_interruption(true).max_wasm_stack(STACK_BYTES);
-    // A call is a function of its arguments: the same bits on every machine.
+    // A call is a function of its arguments, with the same bits on every machine.
     runtime.cranelift_nan_canonicalization(true).wasm_relaxed_simd(false);
-    // What no guest needs is no surface to attack.
+    // Features that no guest needs are attack surface.
     runtime.wasm_memory64(false).wasm_multi_memory(false).concurrency_support(false);
-    // Fresh instances in microseconds: memory is mapped from an image, and slots are reset instead of unmapped.
+    // Instances in microseconds: memory is mapped from an image, and slots are reset instead of unmapped.
     runtime.memory_init_cow(true).allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
     runtime
 }
 
-/// Bytes of linear memory that a free slot keeps, so that small calls need no page faults and no system calls.
+/// Bytes of linear memory that a free slot keeps, so that small calls need neither page faults nor system calls.
 const KEEP_MEMORY: usize = 256 << 10;
 /// Bytes of a table that a free slot keeps.
 const KEEP_TABLE: usize = 16 << 10;

@@ -1,14 +1,14 @@
-//! What a file is, and what a component imports and exports: everything that can be refused without running it.
+//! The format, imports and exports of a file: every check that does not run the component.
 
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
-use crate::component::World;
-use crate::error::LoadError;
+use crate::load_error::LoadError;
 use crate::v0_1;
+use crate::world::World;
 
 const PACKAGE: &str = "backstay:strategy/";
-/// What [`LoadError::UnknownVersion`] says is served.
+/// The served version, for [`LoadError::UnknownVersion`].
 const SERVED: &str = "backstay:strategy@0.1";
 
 /// Checks the first bytes of a file: magic number, then version and layer.
@@ -25,25 +25,25 @@ pub(crate) fn header(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-/// What a component turned out to be.
+/// The shape of a component.
 pub(crate) struct Shape {
     pub(crate) world: World,
     /// Names of the imported interfaces.
     pub(crate) imports: Vec<String>,
-    /// Version of the contract that it exports, such as `0.1.0`.
+    /// Version of the exported contract, such as `0.1.0`.
     pub(crate) version: String,
 }
 
-/// Reads imports and exports of a compiled component.
+/// Reads the imports and exports of a compiled component.
 pub(crate) fn shape(engine: &Engine, component: &wasmtime::component::Component) -> Result<Shape, LoadError> {
     let ty = component.component_type();
     let mut imports = Vec::new();
     let mut refused = Vec::new();
     for (name, item) in ty.imports(engine) {
         if name.starts_with(PACKAGE) {
-            served(name)?;
+            served_version(name)?;
         }
-        wanted(engine, name, &item.ty, &mut refused);
+        collect_imports(engine, name, &item.ty, &mut refused);
         imports.push(name.to_owned());
     }
     if !refused.is_empty() {
@@ -51,7 +51,9 @@ pub(crate) fn shape(engine: &Engine, component: &wasmtime::component::Component)
     }
     let (mut about, mut pod, mut resource) = (None, false, false);
     for (name, _) in ty.exports(engine) {
-        let Some(version) = name.starts_with(PACKAGE).then(|| served(name)).transpose()? else { continue };
+        let Some(version) = name.starts_with(PACKAGE).then(|| served_version(name)).transpose()? else {
+            continue;
+        };
         match interface(name) {
             "about" => about = Some(version.to_owned()),
             "pod-driver" => pod = true,
@@ -69,28 +71,30 @@ pub(crate) fn shape(engine: &Engine, component: &wasmtime::component::Component)
     Ok(Shape { world, imports, version })
 }
 
-/// `about` of `backstay:strategy/about@0.1.0`.
+/// Returns `about` for `backstay:strategy/about@0.1.0`.
 fn interface(name: &str) -> &str {
     let name = name.strip_prefix(PACKAGE).unwrap_or(name);
     name.split_once('@').map_or(name, |(interface, _)| interface)
 }
 
-/// The version of an interface of our package, if this host serves it.
-fn served(name: &str) -> Result<&str, LoadError> {
+/// Returns the version of an interface of the contract, if this host serves it.
+fn served_version(name: &str) -> Result<&str, LoadError> {
     let unknown = || LoadError::UnknownVersion { name: name.to_owned(), served: SERVED };
     let (_, text) = name.split_once('@').ok_or_else(unknown)?;
     let version = semver::Version::parse(text).map_err(|_| unknown())?;
     let ours = semver::Version::parse(v0_1::VERSION).map_err(|_| unknown())?;
-    // What a released 0.1.x adds, it adds in interfaces of their own: any of them is this one.
+    // A later 0.1.x only adds interfaces, so every 0.1.x is served.
     let same = (version.major, version.minor) == (ours.major, ours.minor) && version.pre.is_empty();
     same.then_some(text).ok_or_else(unknown)
 }
 
-/// Adds what `item` would need of the host, beyond types and `log.write`.
-fn wanted(engine: &Engine, name: &str, item: &ComponentItem, refused: &mut Vec<String>) {
+/// Adds to `refused` every import of `item` other than types and `log.write`.
+fn collect_imports(engine: &Engine, name: &str, item: &ComponentItem, refused: &mut Vec<String>) {
     match item {
         ComponentItem::Type(_) => {}
-        ComponentItem::ComponentInstance(instance) => of_instance(engine, name, instance, refused),
+        ComponentItem::ComponentInstance(instance) => {
+            collect_instance_imports(engine, name, instance, refused)
+        }
         ComponentItem::ComponentFunc(_)
         | ComponentItem::CoreFunc(_)
         | ComponentItem::Module(_)
@@ -99,12 +103,17 @@ fn wanted(engine: &Engine, name: &str, item: &ComponentItem, refused: &mut Vec<S
     }
 }
 
-fn of_instance(engine: &Engine, name: &str, instance: &ComponentInstance, refused: &mut Vec<String>) {
+fn collect_instance_imports(
+    engine: &Engine,
+    name: &str,
+    instance: &ComponentInstance,
+    refused: &mut Vec<String>,
+) {
     let log = name.starts_with(PACKAGE) && interface(name) == "log";
     for (inner, item) in instance.exports(engine) {
         let write = log && inner == "write" && matches!(item.ty, ComponentItem::ComponentFunc(_));
         if !write {
-            wanted(engine, &format!("{name}#{inner}"), &item.ty, refused);
+            collect_imports(engine, &format!("{name}#{inner}"), &item.ty, refused);
         }
     }
 }
@@ -128,10 +137,10 @@ mod tests {
 
     #[test]
     fn serves_every_patch_of_its_minor_version_and_nothing_else() {
-        assert_eq!(served("backstay:strategy/about@0.1.0").unwrap(), "0.1.0");
-        assert_eq!(served("backstay:strategy/about@0.1.7").unwrap(), "0.1.7");
+        assert_eq!(served_version("backstay:strategy/about@0.1.0").unwrap(), "0.1.0");
+        assert_eq!(served_version("backstay:strategy/about@0.1.7").unwrap(), "0.1.7");
         for name in ["about", "about@0.2.0", "about@1.1.0", "about@0.1.0-rc.1", "about@new"] {
-            let error = served(&format!("{PACKAGE}{name}")).unwrap_err();
+            let error = served_version(&format!("{PACKAGE}{name}")).unwrap_err();
             assert_eq!(error.reason(), "ComponentVersionUnknown", "{name}");
             assert!(error.to_string().contains(name), "{error}");
         }

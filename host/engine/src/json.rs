@@ -1,7 +1,7 @@
 //! JSON from a guest, parsed under a budget.
 //!
-//! A text of a megabyte can cost the host a hundred times as much once it is parsed (`[{"":0},…`), and nesting costs stack.
-//! So values are counted and nesting is bounded while parsing, not after it.
+//! Parsing a text of one megabyte can cost the host a hundred times as much memory (`[{"":0},…`), and nesting costs
+//! stack. So values are counted and nesting is bounded during parsing.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use backstay_core::contract::Json;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number};
 
-use crate::fault::shown;
+use crate::call_error::quoted;
 use crate::limits::JSON_DEPTH;
 
-/// Parses `text`; every value in it is taken from `values`. A key that occurs twice in an object is an error, since
-/// readers differ on which one counts.
+/// Parses `text`, and subtracts the number of its values from `values`. A key that occurs twice in an object is an
+/// error, because readers differ on which one counts.
 pub(crate) fn parse(text: &str, values: &mut usize) -> Result<Json, serde_json::Error> {
     let mut source = serde_json::Deserializer::from_str(text);
     let json = Bounded { values, depth: JSON_DEPTH }.deserialize(&mut source)?;
@@ -44,7 +44,7 @@ impl<'de> DeserializeSeed<'de> for Bounded<'_> {
     }
 }
 
-/// Said when the budget is used up.
+/// The error once the budget is used up.
 pub(crate) const TOO_MANY: &str = "too many JSON values in one answer";
 
 impl<'de> Visitor<'de> for Bounded<'_> {
@@ -95,7 +95,7 @@ impl<'de> Visitor<'de> for Bounded<'_> {
         while let Some(key) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(self.inner()?)?;
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("key {} occurs twice", shown(&key))));
+                return Err(A::Error::custom(format_args!("key {} occurs twice", quoted(&key))));
             }
             map.insert(key, value);
         }

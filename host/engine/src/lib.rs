@@ -6,32 +6,35 @@
 //!                   ─ answer within bounds ─ rules of the contract ─▶ Called<PodRun or Failure>
 //! ```
 //!
-//! What a guest can do to the host is bounded here and nowhere else: fuel, wall clock, memory, tables, stack, what it
-//! returns, what it logs, how large its file is. Each bound has a reason of its own ([`CallFault::reason`]) and ends one
-//! call. What a guest may *ask* of the host is not judged here.
+//! This crate alone bounds what a guest can do to the host: fuel, wall clock, memory, tables, stack, the size of its
+//! answers, logs and file. Each bound has its own reason ([`CallFault::reason`]) and ends one call. Whether the host
+//! may do what a guest *asks for* is decided elsewhere.
 //!
 //! Calls are synchronous. The types of the WIT bindings stay in this crate: callers see [`backstay_core::contract`],
 //! whichever version of the contract a component speaks.
 
-mod answer;
 mod cache;
 mod call;
-mod clock;
+mod call_error;
 mod component;
 mod descriptor;
 mod engine;
-mod error;
-mod fault;
+mod epoch;
 mod inspect;
 mod json;
+mod lift;
 pub mod limits;
+mod load;
+mod load_error;
 mod permits;
 mod rules;
 mod v0_1;
+mod world;
 
 pub use call::{Called, InstanceCost};
-pub use component::{CodeOrigin, Component, World};
+pub use call_error::{CallError, CallFault};
+pub use component::Component;
 pub use engine::{Engine, EngineConfig};
-pub use error::{CacheError, EngineError, LoadError};
-pub use fault::{CallError, CallFault};
 pub use limits::Limits;
+pub use load_error::{CacheError, EngineError, LoadError};
+pub use world::{CodeOrigin, World};

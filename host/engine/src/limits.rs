@@ -1,37 +1,37 @@
-//! What a call may use, and what the contract bounds.
+//! The limits of a call, and the bounds of the contract.
 //!
 //! [`Limits`] can be set: the host has a maximum for all components and may set less for one. The constants are the
-//! contract's own bounds (`wit/v0.1/strategy.wit`) and the engine's fixed ones. `docs/limits.md` publishes all of
+//! contract's own bounds (`wit/v0.1/strategy.wit`) and fixed limits of the engine. `docs/limits.md` publishes all of
 //! them; a test compares it with this file.
 
 use std::time::Duration;
 
-/// What one call of a component may use. Every field is enforced on every call.
+/// The resources that one call of a component may use. Every field is enforced on every call.
 ///
-/// The default is what the host allows unless it is told otherwise: enough for an interpreter-based guest on
-/// the largest arguments that the contract permits, little enough that a hostile one is a nuisance for seconds only.
+/// The default is the host's maximum unless it is configured otherwise: enough for an interpreter-based guest on the
+/// largest arguments that the contract permits, and little enough that a hostile guest costs a few seconds only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Fuel: about one unit for an executed wasm instruction, one for a byte that is logged. Deterministic: the same
-    /// call uses the same fuel everywhere.
+    /// Fuel: about one unit per executed wasm instruction and one per logged byte. Deterministic: the same call uses
+    /// the same fuel on every machine.
     pub fuel: u64,
     /// Wall-clock time in the guest, without the wait for a free instance. Checked every [`EPOCH_TICK`].
     pub wall: Duration,
-    /// Linear memory in bytes, all memories of an instance together.
+    /// Linear memory in bytes, over all memories of an instance.
     pub memory_bytes: usize,
-    /// Table elements, all tables of an instance together.
+    /// Table elements, over all tables of an instance.
     pub table_elements: usize,
     /// Text in all arguments of a call, in bytes.
     pub input_bytes: usize,
-    /// Text in all that a call returns, in bytes. Also what one host call may carry out of the guest.
+    /// Text in the whole answer of a call, in bytes. Also the limit on what one host call may copy out of the guest.
     pub output_bytes: usize,
-    /// JSON values (scalars, arrays, objects) in all that a call returns: a bound on what parsing it costs the host.
+    /// JSON values (scalars, arrays, objects) in the whole answer of a call: bounds the cost of parsing it.
     pub json_values: usize,
     /// The `.wasm` file in bytes.
     pub component_bytes: usize,
-    /// Log lines that are kept of a call; more are counted and dropped.
+    /// Log lines kept per call; further lines are counted and dropped.
     pub log_lines: usize,
-    /// Bytes that are kept of a log line; it is cut there.
+    /// Bytes kept per log line; a longer line is cut.
     pub log_line_bytes: usize,
 }
 
@@ -53,7 +53,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The lesser of both, field by field.
+    /// Returns the smaller of both limits, field by field.
     #[must_use]
     pub fn at_most(self, maximum: Self) -> Self {
         Self {
@@ -71,7 +71,8 @@ impl Limits {
     }
 }
 
-/// How often the wall clock of running calls is looked at; a call may overrun [`Limits::wall`] by up to two of these.
+/// Interval at which the wall clock of running calls is checked; a call may exceed [`Limits::wall`] by up to two
+/// ticks.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 /// Native stack that wasm frames may use, in bytes. The calling thread needs this much and 256 KiB for the host.
 pub const STACK_BYTES: usize = 512 << 10;

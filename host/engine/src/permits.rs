@@ -1,4 +1,4 @@
-//! Waiting for a free instance: the pool has a fixed size, and a call over it waits instead of failing.
+//! Permits for instances: the pool has a fixed size, and further calls wait instead of failing.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -9,14 +9,14 @@ pub(crate) struct Permits {
 }
 
 impl Permits {
-    /// `count` of them, at least one.
+    /// Makes `count` permits, at least one.
     pub(crate) fn new(count: u32) -> Self {
         Self { free: Mutex::new(count.max(1)), returned: Condvar::new() }
     }
 
-    /// Takes one, after waiting until there is one. Each holder is bounded by its own wall clock, so the wait is bounded.
+    /// Takes a permit, and waits until one is free. The wall-clock limit of each holder bounds the wait.
     pub(crate) fn take(&self) -> Permit<'_> {
-        // A count is never half-written, so a poisoned lock is as good as a sound one.
+        // A count is never half-written, so a poisoned lock holds a valid one.
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         while *free == 0 {
             free = self.returned.wait(free).unwrap_or_else(PoisonError::into_inner);
@@ -26,7 +26,7 @@ impl Permits {
     }
 }
 
-/// Goes back when it is dropped.
+/// A permit, returned when it is dropped.
 pub(crate) struct Permit<'a>(&'a Permits);
 
 impl Drop for Permit<'_> {

@@ -1,4 +1,4 @@
-//! Rules of the contract that tie several items of an answer together, or an answer to its question. They hold for
+//! Rules of the contract that tie several items of an answer together, or an answer to its request. They hold for
 //! every WIT version.
 
 use std::collections::BTreeSet;
@@ -8,26 +8,30 @@ use backstay_core::contract::{
     Request, Severity, StepResult, Wait, Watch,
 };
 
-use crate::answer::{At as _, Broken, rule};
+use crate::lift::{At as _, ContractViolation, rule};
 use crate::limits::POD_RUN_NAME_BYTES;
 
-/// Conditions that only the host sets.
+/// Conditions that only the host may set.
 const HOST_CONDITIONS: [&str; 3] = ["Ready", "Reconciling", "Stalled"];
 
-/// The answer of `render`.
-pub(crate) fn render(answer: &Result<PodRun, Failure>) -> Result<(), Broken> {
+/// Checks the answer of `render`.
+pub(crate) fn render(answer: &Result<PodRun, Failure>) -> Result<(), ContractViolation> {
     answer.as_ref().map_or(Ok(()), pod_run)
 }
 
-/// The answer of `parse` about `ended`.
-pub(crate) fn parse(ended: &PodResult, answer: &Result<Outcome, Failure>) -> Result<(), Broken> {
+/// Checks the answer of `parse` about `ended`.
+pub(crate) fn parse(ended: &PodResult, answer: &Result<Outcome, Failure>) -> Result<(), ContractViolation> {
     let Ok(outcome) = answer else { return Ok(()) };
     rule(ended.succeeded, || "must be a failure, as the pod run did not succeed; it is an outcome".into())?;
     conditions(&outcome.conditions).at("conditions")
 }
 
-/// The answer of `step` to `request`, from the component that `descriptor` describes.
-pub(crate) fn step(descriptor: &Descriptor, request: &Request, answer: &StepResult) -> Result<(), Broken> {
+/// Checks the answer of `step` to `request`, from the component that `descriptor` describes.
+pub(crate) fn step(
+    descriptor: &Descriptor,
+    request: &Request,
+    answer: &StepResult,
+) -> Result<(), ContractViolation> {
     if let Some(checkpoint) = &answer.checkpoint {
         let declared = descriptor.stages.iter().any(|s| s.name == checkpoint.stage && s.mode == request.mode);
         rule(declared, || {
@@ -44,7 +48,7 @@ pub(crate) fn step(descriptor: &Descriptor, request: &Request, answer: &StepResu
     decision(request, &answer.decision).at("decision")
 }
 
-fn decision(request: &Request, decision: &Decision) -> Result<(), Broken> {
+fn decision(request: &Request, decision: &Decision) -> Result<(), ContractViolation> {
     match decision {
         Decision::Observe(queries) => {
             rule(!queries.is_empty(), || "must ask something; to be called later, wait".into())
@@ -73,7 +77,7 @@ fn decision(request: &Request, decision: &Decision) -> Result<(), Broken> {
     }
 }
 
-fn wait(request: &Request, wait: &Wait) -> Result<(), Broken> {
+fn wait(request: &Request, wait: &Wait) -> Result<(), ContractViolation> {
     rule(wait.recheck_after >= 1, || "must be 1 or more".into()).at("recheck-after")?;
     rule(wait.deadline > request.now, || {
         format!("must be later than now ({}), is {}; decide what follows instead", request.now, wait.deadline)
@@ -86,20 +90,20 @@ fn wait(request: &Request, wait: &Wait) -> Result<(), Broken> {
     wait.watch.iter().enumerate().try_for_each(|(i, w)| sound(w).nth(i)).at("watch")
 }
 
-/// The name of a pod run.
-fn pod_name(name: &str) -> Result<(), Broken> {
+/// Checks the name of a pod run.
+fn pod_name(name: &str) -> Result<(), ContractViolation> {
     rule(is_dns_label(name) && name.len() <= POD_RUN_NAME_BYTES, || {
         format!("must be a DNS label of at most {POD_RUN_NAME_BYTES} bytes, is {name:?}")
     })
 }
 
-fn action(action: &Action) -> Result<(), Broken> {
+fn action(action: &Action) -> Result<(), ContractViolation> {
     let Action::RunPod(run) = action else { return Ok(()) };
     pod_name(&run.name).at("name").at("run-pod")?;
     pod_run(&run.spec).at("spec").at("run-pod")
 }
 
-fn pod_run(run: &PodRun) -> Result<(), Broken> {
+fn pod_run(run: &PodRun) -> Result<(), ContractViolation> {
     rule(i32::try_from(run.backoff_limit).is_ok(), || {
         format!("must be at most {}, is {}", i32::MAX, run.backoff_limit)
     })
@@ -115,7 +119,7 @@ fn pod_run(run: &PodRun) -> Result<(), Broken> {
     run.findings.iter().enumerate().try_for_each(|(i, d)| warning(d).nth(i)).at("findings")
 }
 
-fn conditions(conditions: &[Condition]) -> Result<(), Broken> {
+fn conditions(conditions: &[Condition]) -> Result<(), ContractViolation> {
     let mut seen = BTreeSet::new();
     conditions.iter().enumerate().try_for_each(|(i, condition)| {
         let type_ = condition.type_.as_str();
@@ -131,7 +135,8 @@ fn conditions(conditions: &[Condition]) -> Result<(), Broken> {
     })
 }
 
-/// As the API server has it (`CONDITION_TYPE_PATTERN` of `host/api`): a status with any other type is refused whole.
+/// The pattern of the CRD (`CONDITION_TYPE_PATTERN` of `host/api`): the API server refuses a status with any other
+/// type.
 fn is_condition_type(text: &str) -> bool {
     let bounded = |text: &str, inner: fn(u8) -> bool, edge: fn(u8) -> bool| {
         text.bytes().next().is_some_and(edge)
@@ -150,7 +155,7 @@ fn is_condition_type(text: &str) -> bool {
         && bounded(name, inner, |b| b.is_ascii_alphanumeric())
 }
 
-/// RFC 1123, as Kubernetes reads it: lower case, digits and dashes, at most 63 bytes.
+/// Whether `text` is a DNS label (RFC 1123): lower case, digits and dashes, at most 63 bytes.
 pub(crate) fn is_dns_label(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     !text.is_empty()

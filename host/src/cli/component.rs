@@ -12,7 +12,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::print;
+use super::output::print;
 use crate::components::pod_bounds;
 
 #[derive(Debug, Subcommand)]

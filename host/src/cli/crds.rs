@@ -7,7 +7,7 @@ use backstay_engine::{Engine, EngineConfig};
 use clap::Args;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
-use super::print;
+use super::output::print;
 use crate::components::registry::Registry;
 
 #[derive(Debug, Args)]

@@ -2,10 +2,9 @@
 
 mod component;
 mod crds;
+pub mod output;
 mod run;
 mod telemetry;
-
-use std::io::Write as _;
 
 use clap::{Parser, Subcommand};
 
@@ -29,30 +28,15 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line says.
+    /// Runs the command.
     ///
     /// # Errors
-    /// What [`complain`] prints.
+    /// Why the command failed, for [`output::complain`].
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Run(args) => args.run(),
             Command::Crds(args) => args.run(),
             Command::Component(command) => command.run(),
         }
-    }
-}
-
-/// Prints an error and its causes on standard error, each said once.
-pub fn complain(error: &anyhow::Error) {
-    let error: &(dyn std::error::Error + 'static) = error.as_ref();
-    // With standard error closed there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "backstay: {}", crate::cluster::error::chain(error));
-}
-
-/// Prints what a command answers. A reader that has gone away (`backstay crds | head`) is no error.
-fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
     }
 }

@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::telemetry::{self, LogFormat};
-use crate::cluster::client::{PATIENCE, client};
+use crate::cluster::client::{REQUEST_TIMEOUT, client};
 use crate::components::registry::Registry;
 use crate::controller;
 use crate::settings::Settings;
@@ -140,7 +140,7 @@ impl RunArgs {
             let no_way =
                 "no way to a Kubernetes cluster: set KUBECONFIG, or run in a pod with a ServiceAccount";
             let config = kube::Config::infer().await.context(no_way)?;
-            let client = client(config, PATIENCE).context(no_way)?;
+            let client = client(config, REQUEST_TIMEOUT).context(no_way)?;
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
             let shutdown = async move {

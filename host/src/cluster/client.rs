@@ -1,5 +1,5 @@
-//! The one way to the API server. Whether a call is tried again is decided where its outcome matters (lifecycle.md R4),
-//! and said there; nothing below that retries, and no call is waited for without end.
+//! The client of the API server. It never retries: callers decide that where the outcome matters (docs/rules.md R4), and
+//! show it to users. Every call has a timeout.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use kube::client::ClientBuilder;
 use kube::{Client, Config};
 use tower::timeout::TimeoutLayer;
 
-/// How long a call may take to be answered: longer than the API server's own limit of 60 seconds, after which it answers
-/// by itself, so that only a connection that is dead in silence comes to this.
-pub const PATIENCE: Duration = Duration::from_secs(75);
-/// How long a connection may be silent while something is awaited on it: longer than a watch, which the API server ends
-/// after 290 seconds at the latest.
-const SILENCE: Duration = Duration::from_secs(310);
+/// How long a call may take to be answered. The API server answers after 60 seconds at the latest, so only a connection
+/// that is dead in silence reaches this limit.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long a connection may be silent while a response is awaited: longer than a watch, which the API server ends after 290
+/// seconds at the latest.
+const READ_TIMEOUT: Duration = Duration::from_secs(310);
 
-/// A client that gives each call `patience` to be answered. The answer to a watch is its first line; what comes later may
-/// take [`SILENCE`].
+/// Returns a client whose calls time out after `timeout`. The answer to a watch is its first line; later lines may take
+/// [`READ_TIMEOUT`].
 ///
 /// # Errors
-/// The configuration leads nowhere.
-pub fn client(mut config: Config, patience: Duration) -> Result<Client, kube::Error> {
+/// The configuration is unusable.
+pub fn client(mut config: Config, timeout: Duration) -> Result<Client, kube::Error> {
     config.default_retry = false;
-    config.read_timeout = Some(SILENCE);
+    config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
-    Ok(ClientBuilder::try_from(config)?.with_layer(&TimeoutLayer::new(patience)).build())
+    Ok(ClientBuilder::try_from(config)?.with_layer(&TimeoutLayer::new(timeout)).build())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How the API server serves the kinds of applications: looked up once, remembered.
+//! Discovery of the kinds of applications, with a cache.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use tokio::time::Instant;
 
 use super::dynamic;
 
-/// How long an answer is believed. A kind that is not found is always looked for again.
+/// How long an answer is cached. A kind that was not found is looked up again each time.
 const FRESH: Duration = Duration::from_secs(600);
 
-/// A kind, as the API server serves it.
+/// A kind that the API server serves.
 #[derive(Clone, Debug)]
 pub struct Kind {
     /// Its resource.
@@ -29,14 +29,14 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// The API for objects of this kind; `namespace` counts only if they live in one.
+    /// Returns the API of this kind; `namespace` is ignored for a cluster-scoped kind.
     #[must_use]
     pub fn api(&self, client: &Client, namespace: &str) -> Api<DynamicObject> {
         dynamic::api(client.clone(), self.namespaced.then_some(namespace), &self.resource)
     }
 }
 
-/// What is known of the kinds asked for so far.
+/// The cached answers.
 #[derive(Debug, Default)]
 pub struct Discovery {
     kinds: Mutex<HashMap<GroupKind, (Instant, Kind)>>,
@@ -44,7 +44,7 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Whether a version of a group (`v1`, `group/version`) is served by an aggregated API server.
+    /// Returns whether an aggregated API server serves a version of a group (`v1`, `group/version`).
     ///
     /// # Errors
     /// The API server's.
@@ -63,7 +63,7 @@ impl Discovery {
         Ok(answer)
     }
 
-    /// How the API server serves the kind of `application`, in its preferred version; `None` if it does not.
+    /// Returns the kind of `application` in the group's preferred version; `None` if the API server does not serve it.
     ///
     /// # Errors
     /// The API server's.

@@ -1,4 +1,4 @@
-//! Errors of the API server: what was being done, and which class the answer is of.
+//! Errors of the API server: which call failed, and what to do about it.
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use backstay_core::retry::{ApiFault, Class, classify, denied_by_admission};
 pub struct ApiError {
     doing: String,
     source: kube::Error,
-    /// The reason to give if the run's deadline passes while this is tried again.
+    /// Reason of the run's failure if its deadline passes while the call is retried.
     pub past_deadline: Option<&'static str>,
     refused: Option<&'static str>,
 }
@@ -24,28 +24,28 @@ impl ApiError {
         Self { doing: doing.into(), source, past_deadline: None, refused: None }
     }
 
-    /// Gives a refusal (400, 405, 413, 422) a reason of its own. One by admission keeps its own: it is another person's
-    /// to mend.
+    /// Sets the reason of a refusal (400, 405, 413, 422). A denial by admission keeps its own reason: another person has to
+    /// change the policy.
     #[must_use]
     pub fn refused_as(mut self, reason: &'static str) -> Self {
         self.refused = Some(reason);
         self
     }
 
-    /// Gives the passing of the run's deadline a reason of its own.
+    /// Sets the reason of the run's failure if its deadline passes meanwhile.
     #[must_use]
     pub fn late_as(mut self, reason: &'static str) -> Self {
         self.past_deadline = Some(reason);
         self
     }
 
-    /// What to do about it.
+    /// Returns what to do about the error.
     #[must_use]
     pub fn class(&self) -> Class {
         class(&self.source)
     }
 
-    /// The reason of a refusal.
+    /// Returns the reason of a refusal.
     #[must_use]
     pub fn refusal(&self) -> &'static str {
         if self.by_admission() {
@@ -72,7 +72,7 @@ impl ApiError {
         }
     }
 
-    /// The error with its causes, and what to do about it where that is known.
+    /// Returns the error with its causes and, where it is known, the remedy.
     #[must_use]
     pub fn user_message(&self) -> String {
         let answer = self.answer();
@@ -95,7 +95,7 @@ impl ApiError {
     }
 }
 
-/// Selector class an error of the client is of.
+/// Classifies an error of the client.
 #[must_use]
 pub fn class(error: &kube::Error) -> Class {
     let fault = match error {
@@ -117,13 +117,13 @@ fn code(error: &kube::Error) -> Option<u16> {
     }
 }
 
-/// Whether the object asked for is not there.
+/// Returns whether the object does not exist.
 #[must_use]
 pub fn is_not_found(error: &kube::Error) -> bool {
     class(error) == Class::NotFound
 }
 
-/// An error with its causes, each said once: what failed, then why.
+/// Returns an error with its causes, each of them once: first the call that failed, then why.
 #[must_use]
 pub fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();

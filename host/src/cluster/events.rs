@@ -1,7 +1,4 @@
-//! Kubernetes Events: what a person should see, told without holding up the run.
-//!
-//! They are posted one after the other, from a queue: a thousand runs that end at once do not slow each other down by
-//! what they tell.
+//! Kubernetes Events. Runs do not wait for them: a queue holds the Events, and one task posts them one after the other.
 
 use std::time::Duration;
 
@@ -11,24 +8,24 @@ use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// Bytes of an Event's note that the API server takes.
+/// Bytes of an Event's note that the API server accepts.
 const NOTE: usize = 1024;
-/// Events that wait to be posted, at most. What comes on top is left out.
+/// The longest queue. Further Events are dropped.
 const WAITING: usize = 4096;
-/// How long a process that ends still posts what waits.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a process that ends still posts queued Events.
+const LAST_EVENTS: Duration = Duration::from_secs(5);
 
-/// Takes Events. What is taken is posted by the [`Poster`].
+/// The queue's sending end.
 #[derive(Clone)]
 pub struct Events(Sender<(Event, ObjectReference)>);
 
-/// Posts the Events that were taken.
+/// The queue's receiving end, which posts the Events.
 pub struct Poster {
     inbox: Receiver<(Event, ObjectReference)>,
     recorder: Recorder,
 }
 
-/// A place to leave Events, and what posts them through `client`, as `backstay`.
+/// Returns both ends of a queue of Events, which are posted through `client` as `backstay`.
 #[must_use]
 pub fn events(client: Client) -> (Events, Poster) {
     let (sender, inbox) = channel(WAITING);
@@ -37,12 +34,12 @@ pub fn events(client: Client) -> (Events, Poster) {
 }
 
 impl Events {
-    /// Something went its way.
+    /// Queues a normal Event.
     pub fn normal(&self, about: ObjectReference, reason: &str, note: &str) {
         self.post(EventType::Normal, about, reason, note);
     }
 
-    /// Something a person may have to act on.
+    /// Queues a warning: a person may have to act.
     pub fn warning(&self, about: ObjectReference, reason: &str, note: &str) {
         self.post(EventType::Warning, about, reason, note);
     }
@@ -55,7 +52,7 @@ impl Events {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        // An Event is a courtesy: the same is in the status, which is retried.
+        // The status holds the same, and its writes are retried.
         if self.0.try_send((event, about)).is_err() {
             tracing::debug!(reason, "event not posted: {WAITING} are waiting already");
         }
@@ -63,27 +60,27 @@ impl Events {
 }
 
 impl Poster {
-    /// Posts what comes, for as long as it is polled.
+    /// Posts Events until the sending end is dropped.
     pub async fn post(&mut self) {
         while let Some((event, about)) = self.inbox.recv().await {
             self.publish(&event, &about).await;
         }
     }
 
-    /// Posts what still waits, for a few seconds at most.
+    /// Posts the queued Events, for a few seconds at most.
     pub async fn finish(mut self) {
         let rest = async {
             while let Ok((event, about)) = self.inbox.try_recv() {
                 self.publish(&event, &about).await;
             }
         };
-        // What is left then is in the status all the same.
-        let _ = tokio::time::timeout(LAST_WORDS, rest).await;
+        // The statuses hold what is left.
+        let _ = tokio::time::timeout(LAST_EVENTS, rest).await;
     }
 
     async fn publish(&self, event: &Event, about: &ObjectReference) {
         if let Err(error) = self.recorder.publish(event, about).await {
-            tracing::debug!(error = %crate::cluster::error::chain(&error), "event not posted");
+            tracing::debug!(error = %super::error::chain(&error), "event not posted");
         }
     }
 }

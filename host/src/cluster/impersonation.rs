@@ -1,6 +1,5 @@
-//! Clients that act as the components: every component has a ServiceAccount of its own, and whatever a component asks for
-//! is done as that account (architecture.md 5). So what it may do is plain RBAC, enforced by the API server, and the audit
-//! log names it.
+//! Clients that act as the components. Every component has a ServiceAccount, and the controller carries out its requests as
+//! that account: RBAC limits the component, and the audit log names it (docs/decisions/0009-components-act-as-accounts.md).
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -12,13 +11,13 @@ use tower::service_fn;
 
 const IMPERSONATE: HeaderName = HeaderName::from_static("impersonate-user");
 
-/// Name of the ServiceAccount of a component, in the controller's namespace.
+/// Returns the name of a component's ServiceAccount in the controller's namespace.
 #[must_use]
 pub fn service_account(component: &str) -> String {
     format!("backstay-{component}")
 }
 
-/// One client a component, all of them over the controller's own connection.
+/// One client for each component, over the controller's own connection.
 pub struct Impersonation {
     client: Client,
     namespace: String,
@@ -26,13 +25,13 @@ pub struct Impersonation {
 }
 
 impl Impersonation {
-    /// Clients over `client`, of ServiceAccounts in `namespace`.
+    /// Clients over `client`, for ServiceAccounts in `namespace`.
     #[must_use]
     pub fn new(client: Client, namespace: &str) -> Self {
         Self { client, namespace: namespace.to_owned(), known: Mutex::default() }
     }
 
-    /// The client of a component.
+    /// Returns the client of a component.
     #[must_use]
     pub fn client_for(&self, component: &str) -> Client {
         let mut known = self.known.lock();

@@ -1,7 +1,7 @@
-//! What watches, and most answers, are decoded to: of each object what is read from it, and no more.
+//! Partial decoding: watched objects keep only the fields that the controller reads.
 //!
-//! A fourth of an object is `managedFields`, and most of a pod or Job is its spec; a run brings some twenty events. Decoding
-//! them whole, to drop most of it at once, was a good part of what the controller did.
+//! A fourth of an object is `managedFields`, most of a pod or Job is its spec, and a run causes some twenty events. Decoding
+//! whole objects was a large part of the controller's CPU time (docs/decisions/0012-one-thread-and-lean-objects.md).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,15 +18,15 @@ use kube::core::ObjectMeta;
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
-/// An object without what nobody here reads; or, of a kind whose content is judged by itself, why it does not decode.
+/// A partly decoded object, or why it does not decode.
 #[derive(Clone, Debug)]
 pub struct Partial<K>(pub Result<K, Box<Invalid>>);
 
 impl<K> Partial<K> {
-    /// The object, where it has to be whole.
+    /// Returns the object.
     ///
     /// # Errors
-    /// Why it does not decode.
+    /// The object does not decode.
     pub fn decoded(self) -> Result<K, kube::Error> {
         self.0.map_err(|invalid| kube::Error::SerdeError(serde_json::Error::custom(invalid.error)))
     }
@@ -35,23 +35,23 @@ impl<K> Partial<K> {
 /// An object that does not decode.
 #[derive(Clone, Debug)]
 pub struct Invalid {
-    /// What it is.
+    /// Its name, namespace, uid and resource version.
     pub metadata: ObjectMeta,
     /// Why it does not decode.
     pub error: String,
 }
 
-/// A kind that is put together from what is decoded of it.
+/// A kind that is assembled from decoded parts.
 pub trait PartialDecode: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static {
-    /// Of its spec.
+    /// The part of the spec.
     type Spec: DeserializeOwned;
-    /// Of its status.
+    /// The part of the status.
     type Status: DeserializeOwned;
 
-    /// Puts it together.
+    /// Assembles the object.
     ///
     /// # Errors
-    /// What in it does not decode.
+    /// A part does not decode.
     fn assemble(
         metadata: ObjectMeta,
         spec: Option<Self::Spec>,
@@ -118,7 +118,7 @@ impl<'de, K: PartialDecode> Deserialize<'de> for Partial<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Decoded { metadata, spec, status } = Decoded::<K::Spec, K::Status>::deserialize(deserializer)?;
         let metadata = ObjectMeta::from(metadata);
-        // Of one that is refused the name is all that is needed.
+        // An object that does not decode is only named.
         let refused = ObjectMeta {
             name: metadata.name.clone(),
             namespace: metadata.namespace.clone(),
@@ -166,12 +166,12 @@ impl<K: Resource> Resource for Partial<K> {
     }
 }
 
-/// Decodes a part of an object, by whose name an error begins.
+/// Decodes a part of an object. An error begins with the part's name.
 fn part<T: DeserializeOwned>(name: &str, value: Json) -> Result<T, serde_json::Error> {
     serde_json::from_value(value).map_err(|error| serde_json::Error::custom(format!("{name}: {error}")))
 }
 
-/// Of our own kinds anything may be stored that the CRD lets in, also a version of it that is not ours.
+/// Objects of our kinds may hold anything that the installed CRD admits, which may be another version's.
 macro_rules! judged_by_itself {
     ($($kind:ident)*) => {$(
         impl PartialDecode for $kind {
@@ -221,7 +221,7 @@ impl PartialDecode for Pod {
     }
 }
 
-/// What is read of the spec of a Job.
+/// The part of a Job's spec.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lifetime {

@@ -1,5 +1,5 @@
-//! What an administrator allows one component: `NAME.limits.yaml` beside `NAME.wasm`, each limit at most what the host
-//! allows all of them. `docs/limits.md` lists the limits.
+//! Limits of one component: an administrator lowers the host's limits by `NAME.limits.yaml` beside `NAME.wasm`.
+//! `docs/limits.md` lists the limits.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use std::time::Duration;
 use backstay_engine::{Component, Limits};
 use serde::Deserialize;
 
-/// Why the limits of a component are not taken.
+/// Why the limits of a component are refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LimitsError {
-    /// The file is there and cannot be read.
+    /// The file exists and cannot be read.
     #[error("limits {path:?} cannot be read: let the controller read it, or remove it")]
     Unreadable {
         /// The file.
@@ -19,7 +19,7 @@ pub enum LimitsError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is no YAML map of limits.
+    /// The file is not a YAML map of limits.
     #[error("limits {path:?} are not a map of limits and whole numbers (wall may be a fraction)")]
     Malformed {
         /// The file.
@@ -27,7 +27,7 @@ pub enum LimitsError {
         /// Where, and what.
         source: Box<serde_saphyr::Error>,
     },
-    /// A limit is none that can be given.
+    /// A limit is zero or negative, or above the host's.
     #[error(
         "limits {path:?} set {limit} to {given}, which is not above 0 and at most {maximum}: the host allows no component more, and none can do with nothing"
     )]
@@ -36,14 +36,14 @@ pub enum LimitsError {
         path: PathBuf,
         /// Name of the limit.
         limit: &'static str,
-        /// What it says.
+        /// The limit in the file.
         given: String,
-        /// What the host allows.
+        /// The host's limit.
         maximum: String,
     },
 }
 
-/// The file. What it leaves out is as for all components. The size of the component's file is no limit of a call.
+/// The file. The host's limit applies where it gives none. The size of the component's file is not a limit of a call.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Given {
@@ -58,10 +58,10 @@ struct Given {
     log_line_bytes: Option<u64>,
 }
 
-/// The component that was loaded from `wasm`, under the limits that are given beside it, if there are any.
+/// Returns the component that was loaded from `wasm`, under the limits of the file beside it.
 ///
 /// # Errors
-/// See [`LimitsError`]. A limit above the host's is an error and is not cut: whoever wrote it relies on it.
+/// See [`LimitsError`]. A limit above the host's is an error and is not lowered: its author relies on it.
 pub fn apply(component: Component, wasm: &Path) -> Result<Component, LimitsError> {
     let path = wasm.with_extension("limits.yaml");
     let text = match optional(&path) {
@@ -73,10 +73,10 @@ pub fn apply(component: Component, wasm: &Path) -> Result<Component, LimitsError
     Ok(component.with_limits(limits))
 }
 
-/// The text of a file that need not be there; none if it is not.
+/// Returns the text of a file; `None` if the file does not exist.
 ///
 /// # Errors
-/// It is there and cannot be read.
+/// The file exists and cannot be read.
 pub fn optional(path: &Path) -> io::Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -84,7 +84,7 @@ pub fn optional(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// The limits of a component that are given in `text`, the content of `path`, none above `maximum`.
+/// Returns the limits in `text`, the content of `path`; none may be above `maximum`.
 ///
 /// # Errors
 /// See [`LimitsError`].

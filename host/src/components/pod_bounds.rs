@@ -1,4 +1,5 @@
-//! What an administrator lets the pods of one component be and get: `NAME.pods.yaml` beside `NAME.wasm`.
+//! Bounds of one component's pods: an administrator bounds their ServiceAccounts, Secrets and images by `NAME.pods.yaml`
+//! beside `NAME.wasm`.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +7,10 @@ use backstay_core::pod_policy::Allowed;
 
 use crate::components::limits::optional;
 
-/// Why the bounds of a component's pods are not taken.
+/// Why the bounds of a component's pods are refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PodsError {
-    /// The file is there and cannot be read.
+    /// The file exists and cannot be read.
     #[error("bounds {path:?} cannot be read: let the controller read it, or remove it")]
     Unreadable {
         /// The file.
@@ -17,7 +18,7 @@ pub enum PodsError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is no YAML map of such bounds.
+    /// The file is not a YAML map of bounds.
     #[error("bounds {path:?} are not a map of serviceAccounts, secrets and images, each a list of patterns")]
     Malformed {
         /// The file.
@@ -27,10 +28,10 @@ pub enum PodsError {
     },
 }
 
-/// What is given beside `wasm`; no bounds where there is no such file.
+/// Returns the bounds in the file beside `wasm`; without a file, no bounds.
 ///
 /// # Errors
-/// See [`PodsError`]: a bound that is not understood is no bound, and whoever wrote it relies on it.
+/// See [`PodsError`]. A bound that is not understood is an error: its author relies on it.
 pub fn beside(wasm: &Path) -> Result<Allowed, PodsError> {
     let path = wasm.with_extension("pods.yaml");
     let text = match optional(&path) {

@@ -1,4 +1,4 @@
-//! The components that are loaded, and which of them serves a strategy kind.
+//! The loaded components, and which of them serves a strategy kind.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub enum RegistryError {
         /// Why.
         source: std::io::Error,
     },
-    /// A file in it is not a component that this host takes.
+    /// A file is not a component that this host accepts.
     #[error("component {path:?} cannot be loaded")]
     Load {
         /// The file.
@@ -33,13 +33,13 @@ pub enum RegistryError {
         /// Why.
         source: Box<LoadError>,
     },
-    /// What is allowed to it cannot be.
+    /// The limits of a component are refused.
     #[error(transparent)]
     Limits(#[from] LimitsError),
-    /// The bounds of a component's pods are not taken.
+    /// The bounds of a component's pods are refused.
     #[error(transparent)]
     Pods(#[from] PodsError),
-    /// It wants to restore into other namespaces, and nobody is asked yet whether a run may.
+    /// A component restores into other namespaces, which this version does not authorize.
     #[error(
         "component {name:?} names an option for the target namespace of a restore ({option:?}), which this version of the controller does not serve: use a version of the component without it"
     )]
@@ -49,17 +49,17 @@ pub enum RegistryError {
         /// The option.
         option: String,
     },
-    /// Two of them have one name: they would share an account, a field manager, and what runs leave behind.
+    /// Two components have one name: they would share a ServiceAccount, a field manager and checkpoints.
     #[error("{first:?} and {second:?} are both component {name:?}: remove one of the files")]
     SameName {
         /// The name.
         name: String,
-        /// The one.
+        /// The first file.
         first: PathBuf,
-        /// The other.
+        /// The second file.
         second: PathBuf,
     },
-    /// It asks for objects outside the namespaces of run and target that nothing ties to the tenant.
+    /// A component asks for objects outside the namespaces of run and target, and no guard ties them to the tenant.
     #[error(
         "component {name:?} may {place} touch every {kind}, whosever it is, as no guard of the access names the run or its application: ask its author for one, or say that it is not needed with --allow-unguarded {name}"
     )]
@@ -71,33 +71,32 @@ pub enum RegistryError {
         /// Where they are.
         place: String,
     },
-    /// Two of them serve one kind.
+    /// Two components serve one kind.
     #[error("components {first:?} and {second:?} both serve {kind}: remove one of the files")]
     Twice {
         /// The kind.
         kind: GroupKind,
-        /// Name of the one.
+        /// Name of the first component.
         first: String,
-        /// Name of the other.
+        /// Name of the second component.
         second: String,
     },
 }
 
-/// The components that are loaded.
+/// The loaded components.
 #[derive(Clone, Default)]
 pub struct Registry {
     components: Vec<Component>,
-    /// What their pods may be and get, by name; none where an administrator has said nothing.
+    /// Bounds of their pods, by name; none where no file gives any.
     pods: HashMap<String, Allowed>,
 }
 
 impl Registry {
-    /// Loads every `.wasm` file of a folder, in order of names, each under the limits and bounds that are given beside it. A folder
-    /// without any gives an empty registry. Accesses of the components named `unguarded` that nothing ties to a tenant are
-    /// an administrator's choice.
+    /// Loads every `.wasm` file of a folder, in order of names, with the limits and bounds beside it. The components named in
+    /// `unguarded` may have accesses that no guard ties to a tenant.
     ///
     /// # Errors
-    /// The first file that cannot be loaded: an operator who put it there wants to know before anything runs.
+    /// The first file that cannot be loaded: nothing runs before the operator has seen it.
     pub fn load(engine: &Engine, folder: &Path, unguarded: &[String]) -> Result<Self, RegistryError> {
         let unreadable = |source| RegistryError::Folder { path: folder.to_owned(), source };
         let mut files = Vec::new();
@@ -160,24 +159,24 @@ impl Registry {
         Ok(())
     }
 
-    /// Who serves `kind`.
+    /// Returns the component that serves `kind`.
     #[must_use]
     pub fn serving(&self, kind: &GroupKind) -> Served<&Component> {
         serving(kind, self.components.iter().map(|c| (c, c.descriptor())))
     }
 
-    /// What the pods of the component of this name may be and get.
+    /// Returns the bounds of a component's pods.
     #[must_use]
     pub fn pods(&self, component: &str) -> &Allowed {
         self.pods.get(component).unwrap_or(&UNBOUNDED)
     }
 
-    /// All of them.
+    /// Returns all components.
     pub fn iter(&self) -> impl Iterator<Item = &Component> {
         self.components.iter()
     }
 
-    /// The strategy kinds served, for messages.
+    /// Returns the served strategy kinds, for messages.
     #[must_use]
     pub fn kinds(&self) -> String {
         let mut kinds: Vec<_> = self

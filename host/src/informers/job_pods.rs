@@ -1,4 +1,4 @@
-//! Selector pods a Job has: found by the Job, among those of thousands of runs that are over.
+//! An index of pods by their Job: thousands of finished runs have pods, too.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;

@@ -37,7 +37,7 @@ pub struct Stores {
     pub jobs: Store<Job>,
     /// Pods of runs, without their specs.
     pub pods: Store<Pod>,
-    /// Selector of them a Job has.
+    /// The pods of each Job.
     pub job_pods: JobPods,
     /// Strategies, by kind.
     pub strategies: HashMap<GroupKind, Store<DynamicObject>>,

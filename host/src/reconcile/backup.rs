@@ -19,10 +19,10 @@ use crate::reconcile::run;
 use crate::state::finalizers;
 use crate::state::run::Run;
 
-/// How often a wait is looked at without any event.
+/// How often a waiting Backup is reconciled without any event.
 const RECHECK: Duration = Duration::from_secs(60);
 
-/// Looks at a Backup once: gives it our finalizer if we handle its kind, and cleans up after it when it is being deleted.
+/// Reconciles a Backup once: adds the finalizer if a component may serve its strategy, and cleans up after a deleted Backup.
 pub async fn reconcile(seen: Arc<PartialObjectMeta<Backup>>, ctx: Arc<Context>) -> Action {
     let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
     match handle(&namespace, &name, &ctx).await {
@@ -54,7 +54,7 @@ async fn handle(namespace: &str, name: &str, ctx: &Arc<Context>) -> Result<Actio
         }
         (true, true) => {
             if restored_by(&run, ctx) {
-                // The restore reads it to its end; that end wakes us.
+                // The restore still reads the Backup; its end enqueues the Backup.
                 return Ok(Action::requeue(RECHECK));
             }
             match served {
@@ -62,11 +62,11 @@ async fn handle(namespace: &str, name: &str, ctx: &Arc<Context>) -> Result<Actio
                     Ok(run::reconcile(run, ctx.clone()).await)
                 }
                 Served::Missing => waits_for_component(&mut run, &backup, ctx).await,
-                // A component made it, and may have to clean up: it is not given up because its file is missing.
+                // A component made the Backup and may have to clean up, although its file is missing now.
                 Served::Foreign if backup.status.as_ref().is_some_and(|s| s.component.is_some()) => {
                     waits_for_component(&mut run, &backup, ctx).await
                 }
-                // Nothing of ours to clean up: stored data stays where it is.
+                // No component cleans up: the stored data stays.
                 Served::By(_) | Served::Foreign => {
                     finalizers::remove(&run, &ctx.cluster.client).await?;
                     ctx.state.deleted_backups.add(&backup.metadata);
@@ -78,7 +78,7 @@ async fn handle(namespace: &str, name: &str, ctx: &Arc<Context>) -> Result<Actio
     }
 }
 
-/// Whether a restore that has begun and not ended works from this Backup.
+/// Returns whether a restore that has begun and not ended reads this Backup.
 fn restored_by(run: &Run, ctx: &Context) -> bool {
     ctx.stores
         .restore_jobs
@@ -93,7 +93,7 @@ fn restored_by(run: &Run, ctx: &Context) -> bool {
 
 async fn waits_for_component(run: &mut Run, backup: &Backup, ctx: &Arc<Context>) -> Result<Action, ApiError> {
     debug_assert_eq!(run.mode, Mode::Cleanup);
-    // It may have begun before the component went: nobody is held up by what nobody can go on with.
+    // The clean-up may have begun before the component was removed; later runs do not wait for it.
     ctx.release_lock(&run.uid);
     let message = format!(
         "strategy Kind {:?} is not served by any loaded component (served: {}), so nothing can clean up after this Backup; supply its component, or remove the finalizer {:?} to delete the Backup without",

@@ -41,13 +41,13 @@ pub async fn reconcile(seen: Arc<Plan>, ctx: Arc<Context>) -> Action {
 
 fn wake(at: Option<Timestamp>, ctx: &Context) -> Action {
     let Some(at) = at else { return Action::await_change() };
-    // Not before the slot: a wake-up that is early by a rounding error would find nothing due.
+    // A reconcile that is early by a rounding error would find no slot due.
     let delay = Duration::try_from(at.duration_since(ctx.clock.now())).unwrap_or_default();
     Action::requeue(delay + Duration::from_millis(5))
 }
 
 async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, ApiError> {
-    // Firing twice is harmless, recording twice is not: the status must be the newest.
+    // Firing a slot twice is harmless, recording it twice is not: the status must be the newest.
     let namespace = seen.namespace().unwrap_or_default();
     let api = Api::<Plan>::namespaced(ctx.cluster.client.clone(), &namespace);
     let found = api.get_opt(&seen.name_any()).await;
@@ -104,7 +104,7 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
     Ok(wake_at)
 }
 
-/// Creates the BackupJob of a slot; the name makes it one, whoever tries.
+/// Creates the BackupJob of a slot. Its name is that of the slot, so there is only one.
 async fn fire_slot(
     plan: &Plan,
     slot: &Slot,
@@ -184,7 +184,7 @@ fn runs_of(plan: &Plan, ctx: &Context) -> BTreeSet<String> {
     jobs.iter().map(|job| job.name_any()).collect()
 }
 
-/// When the spec was last written by anybody, as far as the object knows.
+/// Returns when the schedule was last written, by the object's managed fields.
 fn changed_at(plan: &Plan) -> Option<Timestamp> {
     let holds_schedule = |fields: &serde_json::Value| !fields["f:spec"]["f:schedule"].is_null();
     plan.metadata
@@ -214,7 +214,7 @@ fn conditions(
     set_condition(&mut status.conditions, generation, types::READY, Some(valid), reason, message, now);
 }
 
-/// Says which slots were not fired: a person should see a backup that did not happen.
+/// Counts the outcomes of slots, and posts an Event for missed ones.
 fn note(plan: &Plan, recorded: &Recorded, ctx: &Context) {
     let counts = recorded.counts;
     for (outcome, count) in [("Fired", counts.fired), ("Skipped", counts.skipped), ("Missed", counts.missed)]

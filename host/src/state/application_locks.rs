@@ -1,4 +1,4 @@
-//! The turns on applications, shared by all workers.
+//! The locks on applications, shared by all workers.
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -9,17 +9,16 @@ use backstay_core::strategy_kind::strategy_kind;
 
 use crate::state::run::Run;
 
-/// [`LockTable`] behind a lock.
+/// [`LockTable`] behind a mutex.
 #[derive(Default)]
 pub struct ApplicationLocks(Mutex<LockTable>);
 
 impl ApplicationLocks {
     fn table(&self) -> MutexGuard<'_, LockTable> {
-        // A panic while this lock was held cannot leave the table half-changed: each change is one call.
         self.0.lock()
     }
 
-    /// Takes the turn on `application` for a run that is about to begin.
+    /// Acquires the lock on `application` for a run that is about to begin.
     ///
     /// # Errors
     /// The run to wait for.
@@ -27,7 +26,7 @@ impl ApplicationLocks {
         self.table().try_acquire(&run.target_of(application), &claim(run, strategy))
     }
 
-    /// Notes that a run which has begun holds its turn.
+    /// Restores the lock of a run that has begun.
     pub fn restore(&self, run: &Run) {
         let Some(RunRecord { application_ref, strategy_ref: Some(strategy), .. }) = run.status.run.as_deref()
         else {
@@ -38,12 +37,12 @@ impl ApplicationLocks {
         }
     }
 
-    /// Notes that a run which has not begun waited for its turn on `application` before this process started.
+    /// Restores the place of a run that waited for the lock on `application` before this process started.
     pub fn enqueue(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) {
         self.table().enqueue(&run.target_of(application), claim(run, strategy));
     }
 
-    /// Gives back what a run holds; returns the runs to look at now.
+    /// Releases the locks of a run and its places in queues, and returns the runs to reconcile now.
     pub fn release(&self, uid: &str) -> Vec<Claim> {
         self.table().release(uid)
     }

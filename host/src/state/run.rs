@@ -1,4 +1,4 @@
-//! A run, whatever kind of object it is.
+//! A run: a BackupJob, a RestoreJob, or the clean-up after a deleted Backup.
 
 use std::fmt::Debug;
 
@@ -19,21 +19,21 @@ use crate::cluster::partial::Partial;
 use crate::cluster::write::patch_params;
 use crate::informers::stores::Stores;
 
-/// What the user asked for.
+/// The spec of a run.
 #[derive(Clone, Debug)]
 pub enum RunSpec {
-    /// Make a backup.
+    /// Of a BackupJob.
     Backup(BackupJobSpec),
-    /// Restore one.
+    /// Of a RestoreJob.
     Restore(RestoreJobSpec),
-    /// Clean up after this Backup.
+    /// The Backup to clean up after.
     Cleanup(Box<Backup>),
 }
 
-/// A run: the object it stands for, and its status as this process knows it.
+/// A run: its object, and its status as this process knows it.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// What it does.
+    /// What the run does.
     pub mode: Mode,
     /// Its object.
     pub object: ObjectRef,
@@ -41,21 +41,21 @@ pub struct Run {
     pub uid: String,
     /// `metadata.generation`.
     pub generation: Option<i64>,
-    /// `metadata.resourceVersion` of what this was read from.
+    /// `metadata.resourceVersion` of the object as it was read.
     pub resource_version: String,
     /// When its object was created, in seconds.
     pub created: i64,
     /// Whether its object is being deleted.
     pub deleting: bool,
-    /// When that began, for a run that is being deleted.
+    /// When its object was deleted.
     pub deleted_at: Option<jiff::Timestamp>,
     /// Its finalizers.
     pub finalizers: Vec<String>,
-    /// What was asked for.
+    /// Its spec.
     pub spec: RunSpec,
-    /// Its status, as it shall be.
+    /// Its status as it is to be.
     pub status: RunStatus,
-    /// Its status, as it is known to be stored.
+    /// Its status as it is stored.
     stored: RunStatus,
 }
 
@@ -82,25 +82,25 @@ impl Run {
         }
     }
 
-    /// Name of its object.
+    /// Returns the name of its object.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.object.name
     }
 
-    /// Namespace of its object.
+    /// Returns the namespace of its object.
     #[must_use]
     pub fn namespace(&self) -> &str {
         self.object.namespace.as_deref().unwrap_or_default()
     }
 
-    /// Kind and name, for messages.
+    /// Returns kind and name, for messages.
     #[must_use]
     pub fn title(&self) -> String {
         format!("{} \"{}/{}\"", self.object.kind, self.namespace(), self.name())
     }
 
-    /// Name of its Job.
+    /// Returns the name of its Job.
     #[must_use]
     pub fn job_name(&self) -> String {
         match self.mode {
@@ -110,7 +110,7 @@ impl Run {
         }
     }
 
-    /// Whether there is nothing left to do for it.
+    /// Returns whether the run has ended, or its Backup needs no clean-up.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         match self.mode {
@@ -159,7 +159,7 @@ impl Run {
         self.status.run.as_ref().map(|record| self.target_of(&record.application_ref))
     }
 
-    /// How long the run took, from its beginning to its end, in seconds; zero if it has not done both.
+    /// Returns how long the run took, in seconds; zero if it has not begun or not ended.
     #[must_use]
     pub fn seconds(&self) -> f64 {
         match (&self.status.started_at, &self.status.completed_at) {
@@ -168,7 +168,7 @@ impl Run {
         }
     }
 
-    /// The object, as an Event refers to it.
+    /// Returns the reference to the object for an Event.
     #[must_use]
     pub fn reference(&self) -> ObjectReference {
         ObjectReference {
@@ -181,10 +181,10 @@ impl Run {
         }
     }
 
-    /// A status as it goes on the wire. Clean-up shares its object with the status of the Backup, and owns only its record
-    /// and the conditions there.
+    /// Returns a status as it is sent. The status of a Backup is shared with its clean-up, which owns the record and the
+    /// conditions.
     fn on_the_wire(&self, status: &RunStatus) -> Value {
-        // Plain data: serialising it cannot fail.
+        // Serialising plain data cannot fail.
         let mut status = serde_json::to_value(status).unwrap_or_default();
         if self.mode == Mode::Cleanup
             && let Some(fields) = status.as_object_mut()
@@ -194,11 +194,11 @@ impl Run {
         status
     }
 
-    /// Writes the status, if it differs from what is stored, with the resource version as precondition. Returns whether
+    /// Writes the status if it differs from the stored one, with the resource version as precondition. Returns whether
     /// anything was written.
     ///
     /// # Errors
-    /// The API server's. Nothing is lost then: the status in memory still differs from what is stored.
+    /// The API server's. The status in memory still differs from the stored one then.
     pub async fn write_status(&mut self, client: &Client) -> Result<bool, kube::Error> {
         self.status.observed_generation = self.generation.or(self.status.observed_generation);
         if self.status == self.stored {
@@ -219,7 +219,7 @@ impl Run {
         Ok(true)
     }
 
-    /// Patches the status; returns the resource version that this has left.
+    /// Patches the status, and returns the new resource version.
     async fn patch_status<K>(&self, client: &Client, patch: &Patch<Value>) -> Result<String, kube::Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
@@ -229,10 +229,10 @@ impl Run {
         Ok(patched.resource_version().unwrap_or_default())
     }
 
-    /// Reads the object again, from the API server; `None` if it is gone, or another one has its name now.
+    /// Reads the object from the API server; `None` if it no longer exists, or another object has its name.
     ///
     /// # Errors
-    /// The API server's, other than that it is not there.
+    /// The API server's, other than that the object does not exist.
     pub async fn read_again(&self, client: &Client) -> Result<Option<Self>, kube::Error> {
         let (namespace, name) = (self.namespace(), self.name());
         let run = match self.mode {

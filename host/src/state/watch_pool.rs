@@ -21,25 +21,25 @@ use crate::cluster::dynamic;
 use crate::cluster::error::chain;
 use crate::cluster::impersonation::Impersonation;
 
-/// Selector objects are watched, and as whom.
+/// The watched objects, and the component as which they are watched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WatchKey {
-    /// The component that may see them.
+    /// The component.
     pub component: String,
     /// Their kind.
     pub resource: ApiResource,
-    /// Their namespace; none: cluster-wide.
+    /// Their namespace; `None` is cluster-wide.
     pub namespace: Option<String>,
-    /// Selector of them.
+    /// By name or by labels.
     pub selector: Selector,
 }
 
 /// See [`WatchKey::selector`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
-    /// The one of this name.
+    /// The object of this name.
     Name(String),
-    /// Those that match this label selector.
+    /// The objects that match this label selector.
     Labels(String),
 }
 

@@ -1,17 +1,17 @@
-//! What a pod template must be before it may run: checked as the user wrote it, and again as it was rendered.
+//! Checks of a pod template: on the text of the user, and again after rendering.
 
 use serde_json::Value;
 
 use crate::Finding;
 
-/// Where the template stands in a finding.
+/// The pointer of the template in a finding.
 pub(super) const TEMPLATE: &str = "/strategy/template";
-/// Domains whose labels and annotations the host and Kubernetes write on pods of a run, with all domains below them.
+/// Domains, with their subdomains, of labels and annotations that the host and Kubernetes write on pods of a run.
 const RESERVED_DOMAINS: [&str; 3] = ["backups.cozystack.io", "backstay.dev", "batch.kubernetes.io"];
 /// Labels without a domain that the Job controller of Kubernetes writes.
 const RESERVED_LABELS: [&str; 2] = ["controller-uid", "job-name"];
 
-/// What is wrong with a PodTemplateSpec. A field that still is a template is left for after rendering.
+/// Returns the errors in a PodTemplateSpec. A field that is still a template is checked after rendering.
 pub(super) fn findings(template: &Value) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (field, names) in [("labels", &RESERVED_LABELS[..]), ("annotations", &[])] {
@@ -22,7 +22,7 @@ pub(super) fn findings(template: &Value) -> Vec<Finding> {
     findings
 }
 
-/// Keys that the author of a strategy may not set: the run could be taken for another one.
+/// Refuses keys that the author of a strategy must not set, because the run could be taken for another one.
 fn reserved(template: &Value, field: &str, names: &[&str], findings: &mut Vec<Finding>) {
     let Some(entries) = template["metadata"][field].as_object() else { return };
     for key in entries.keys() {
@@ -78,12 +78,12 @@ fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
 }
 
-/// A key as a segment of a JSON pointer.
+/// Escapes a key as a segment of a JSON pointer.
 pub(super) fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-/// A JSON pointer into the strategy as the path that a person would write: `spec.template.spec.containers[0].args[0]`.
+/// Writes a JSON pointer into the strategy as a path for people: `spec.template.spec.containers[0].args[0]`.
 pub(super) fn path(pointer: &str) -> String {
     let mut path = String::from("spec");
     for segment in pointer.split('/').skip(2) {

@@ -1,13 +1,13 @@
-//! Names of other objects that a template left empty: with `<no value>` in it, no name is what its author meant.
+//! References to other objects that a template left empty: a name with `<no value>` in it is never the intended one.
 
 use serde_json::Value;
 
 use super::{checks, refused};
+use crate::failure::{Failure, Finding};
 use crate::pod::PodRun;
-use crate::run::{Failure, Finding};
 
 const GAP: &str = "<no value>";
-/// Fields of a pod that name an image, a Secret, a ServiceAccount and the like, wherever they stand.
+/// Fields of a pod that name an image, a Secret, a ServiceAccount and the like, at any depth.
 const NAMING: [&str; 8] = [
     "image",
     "serviceAccountName",
@@ -18,7 +18,7 @@ const NAMING: [&str; 8] = [
     "priorityClassName",
     "nodeName",
 ];
-/// Fields that hold a reference, which has fields `name` and, some, `key`.
+/// Fields that hold a reference: an object with a `name`, some also with a `key`.
 const REFERENCES: [&str; 13] = [
     "configMap",
     "configMapKeyRef",
@@ -35,27 +35,27 @@ const REFERENCES: [&str; 13] = [
     "volumeMounts",
 ];
 
-/// Refuses a rendered pod in which `<no value>` has become part of a name that refers to something: an image, a Secret, a
-/// ConfigMap, a ServiceAccount, a volume. In all other text it stays the warning that it is, since one script
-/// often holds the branches of both modes.
+/// Refuses a rendered pod in which `<no value>` is part of a reference: to an image, a Secret, a ConfigMap, a
+/// ServiceAccount or a volume. Elsewhere it stays a warning, because one script often holds the branches of both
+/// modes.
 ///
 /// # Errors
 /// `TemplateError` with every such field.
 pub fn refuse_gaps_in_references(run: PodRun) -> Result<PodRun, Failure> {
     let mut findings = Vec::new();
-    look(&run.template["spec"], "", &format!("{}/spec", checks::TEMPLATE), &mut findings);
+    search(&run.template["spec"], "", &format!("{}/spec", checks::TEMPLATE), &mut findings);
     match findings.is_empty() {
         true => Ok(run),
         false => Err(refused("TemplateError", "names things that are not there", findings)),
     }
 }
 
-/// Looks through `value`, which stands at `at` in field `field` (that of the list, for what is in a list).
-fn look(value: &Value, field: &str, at: &str, findings: &mut Vec<Finding>) {
+/// Searches `value`, which is at the pointer `at` in the field `field` (for an item, the field of its list).
+fn search(value: &Value, field: &str, at: &str, findings: &mut Vec<Finding>) {
     match value {
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                look(item, field, &format!("{at}/{index}"), findings);
+                search(item, field, &format!("{at}/{index}"), findings);
             }
         }
         Value::Object(entries) => {
@@ -71,7 +71,7 @@ fn look(value: &Value, field: &str, at: &str, findings: &mut Vec<Finding>) {
                              set it, for example as a parameter of the BackupClass, or give it a default"
                         ),
                     )),
-                    _ => look(entry, key, &at, findings),
+                    _ => search(entry, key, &at, findings),
                 }
             }
         }

@@ -1,34 +1,34 @@
-//! A strategy whose spec holds a pod template: from what its author wrote to the pod that runs.
+//! Strategies whose spec holds a pod template: from the spec to the pod that runs.
 //!
-//! [`pod_run`] and [`check`] are for specs with a field `template` of type [`PodTemplate`]; findings point there. What the
-//! pod that ended means is told by [`crate::results`].
+//! [`pod_run`] and [`check`] are for specs with a field `template` of type [`PodTemplate`], to which their findings
+//! point. [`crate::results`] interprets the ended pod.
 
 mod checks;
 mod gaps;
 
 use serde_json::{Value, json};
 
+use crate::failure::{Failure, Finding, Severity};
 use crate::pod::PodRun;
-use crate::run::{Failure, Finding, Severity};
 use crate::schema::PodTemplate;
 use crate::template::{self, Bounds, Context, Dialect, Options};
 use checks::TEMPLATE;
 pub use gaps::refuse_gaps_in_references;
 
-/// So much of what is wrong is told in a message; the findings have all of it.
-const TOLD: usize = 8;
-const TOLD_BYTES: usize = 600;
+/// Number of errors in a message; the findings hold all of them.
+const LISTED: usize = 8;
+const LISTED_BYTES: usize = 600;
 
-/// What rendering may use up: so much that no honest template feels it, and so little that a hostile one runs into this,
-/// which names the field, and not into the fuel of the call, which cannot.
+/// The work that one render may do: more than any honest template needs, and little enough that a hostile template
+/// exceeds this bound, whose error names the field, before it exceeds the fuel of the call, whose error does not.
 const STEPS: u64 = 200_000;
 
-/// The run of the pod that the template makes in this context, with the defaults of [`PodRun::new`]. A pod without a
-/// restart policy gets `Never`. What printed `<no value>` is a warning.
+/// Renders the pod run of a template, with the defaults of [`PodRun::new`]. A pod without a restart policy gets
+/// `Never`. A string that printed `<no value>` is a warning.
 ///
 /// # Errors
-/// `TemplateError` with every field that cannot be rendered, or `InvalidStrategy` with every field that makes no pod that
-/// may run: one without containers, one that would never end, one with labels of the controller.
+/// `TemplateError` with every field that cannot be rendered, or `InvalidStrategy` with every field that makes a
+/// forbidden pod: without containers, restarting for ever, or with labels of the controller.
 pub fn pod_run(pod: &PodTemplate, dialect: Dialect, context: &Context) -> Result<PodRun, Failure> {
     let options = Options { bounds: Bounds { work: STEPS, ..Bounds::default() }, ..Options::default() };
     let rendered = template::render_owned(Value::Object(pod.0.clone()), TEMPLATE, dialect, context, &options);
@@ -44,7 +44,7 @@ pub fn pod_run(pod: &PodTemplate, dialect: Dialect, context: &Context) -> Result
     Ok(PodRun { findings: rendered.warnings, ..PodRun::new(template) })
 }
 
-/// What can be found in a pod template without a run.
+/// Returns the errors in a pod template that can be found without a run.
 #[must_use]
 pub fn check(pod: &PodTemplate, dialect: Dialect) -> Vec<Finding> {
     let template = Value::Object(pod.0.clone());
@@ -53,16 +53,16 @@ pub fn check(pod: &PodTemplate, dialect: Dialect) -> Vec<Finding> {
     findings
 }
 
-/// A failure whose message names the fields as a person would write them.
+/// A failure whose message names the fields as paths for people.
 fn refused(reason: &str, what: &str, findings: Vec<Finding>) -> Failure {
     let errors: Vec<&Finding> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
     let mut message = format!("the pod template of the strategy {what}");
-    for finding in errors.iter().take(TOLD) {
-        let cause = &finding.message[..finding.message.floor_char_boundary(TOLD_BYTES)];
+    for finding in errors.iter().take(LISTED) {
+        let cause = &finding.message[..finding.message.floor_char_boundary(LISTED_BYTES)];
         message.push_str(&format!("; {}: {cause}", checks::path(&finding.at)));
     }
-    if errors.len() > TOLD {
-        message.push_str(&format!("; and {} more", errors.len() - TOLD));
+    if errors.len() > LISTED {
+        message.push_str(&format!("; and {} more", errors.len() - LISTED));
     }
     Failure::new(reason, message).with_findings(findings)
 }

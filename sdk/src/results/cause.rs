@@ -1,22 +1,22 @@
-//! Why a Job failed, in words.
+//! The cause of a failed Job as text.
 
 use std::fmt::Write as _;
 
 use crate::pod::{Container, Pod, PodResult};
 
-/// Of a log, so many lines and bytes are shown.
+/// Number of log lines and bytes in a cause.
 const LOG_LINES: usize = 30;
 const LOG_BYTES: usize = 4096;
-/// Of a message of Kubernetes or of a container, so many bytes are shown.
+/// Bytes of a message of Kubernetes or of a container in a cause.
 const MESSAGE_BYTES: usize = 512;
 
-/// What made the Job fail, from what Kubernetes says of it and its newest pod, and what to do where that is known; then
-/// the end of the log of the container to blame. At most 8 KiB.
+/// Returns the cause of a failed Job, from its condition and its newest pod, with the remedy where one is known,
+/// followed by the end of the failed container's log. At most 8 KiB.
 #[must_use]
 pub fn cause_of_failure(ended: &PodResult) -> String {
     let mut text = match ended.pods.first() {
-        Some(pod) => of_pod(pod).unwrap_or_else(|| of_job(ended)),
-        None => of_job(ended),
+        Some(pod) => of_pod(pod).unwrap_or_else(|| job_cause(ended)),
+        None => job_cause(ended),
     };
     if ended.reason == "DeadlineExceeded" {
         text = format!("the Job was stopped because it ran longer than it may (DeadlineExceeded); {text}");
@@ -25,14 +25,14 @@ pub fn cause_of_failure(ended: &PodResult) -> String {
     if failed > 1 && ended.reason == "BackoffLimitExceeded" {
         let _ = write!(text, "; the last {failed} pods failed");
     }
-    if let Some(container) = ended.pods.first().and_then(to_blame) {
+    if let Some(container) = ended.pods.first().and_then(failed_container) {
         append_log(&mut text, container);
     }
     text
 }
 
-/// What the Job's condition says, for want of a pod that says more.
-fn of_job(ended: &PodResult) -> String {
+/// The cause according to the Job's condition, for a Job without a pod that tells more.
+fn job_cause(ended: &PodResult) -> String {
     match (ended.reason.as_str(), ended.message.as_str()) {
         ("", "") => "the Job failed, and Kubernetes gives no cause".to_owned(),
         ("DeadlineExceeded", _) if ended.pods.is_empty() => {
@@ -82,17 +82,18 @@ fn of_pod(pod: &Pod) -> Option<String> {
         }
         _ => {}
     }
-    match to_blame(pod) {
+    match failed_container(pod) {
         Some(container) => Some(of_container(pod, container)),
         None if pod.reason.is_empty() && pod.message.is_empty() => None,
         None => Some(format!("pod {} failed ({}){}", pod.name, pod.reason, detail(&pod.message))),
     }
 }
 
-/// The first container that ended badly, or else the first that never ended.
-fn to_blame(pod: &Pod) -> Option<&Container> {
+/// Returns the container that failed first, or else the first that did not end.
+fn failed_container(pod: &Pod) -> Option<&Container> {
     let ended_badly = |c: &&Container| c.exit_code.is_some_and(|code| code != 0);
-    // A container that was only taken down with the rest (143, or 137 without a cause) is not to blame if another is.
+    // Exit code 143, or 137 without a reason, means that the container was stopped with the pod: another one is
+    // preferred.
     let by_itself = |c: &&Container| {
         ended_badly(c) && !(matches!(c.exit_code, Some(137 | 143)) && c.reason != "OOMKilled")
     };
@@ -113,7 +114,7 @@ fn of_container(pod: &Pod, container: &Container) -> String {
         return match container.reason.as_str() {
             "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" => {
                 format!(
-                    "{who} never started, for its image cannot be pulled ({}){said}; check the image's name and the pull secret",
+                    "{who} never started, because its image cannot be pulled ({}){said}; check the image's name and the pull secret",
                     container.reason
                 )
             }
@@ -138,7 +139,7 @@ fn of_container(pod: &Pod, container: &Container) -> String {
             " (the container could not be started: check its command)".to_owned()
         }
         134 => " (aborted)".to_owned(),
-        137 => " (killed: by the node, for its time was up, or for want of memory)".to_owned(),
+        137 => " (killed: by the node, at its deadline, or for lack of memory)".to_owned(),
         139 => " (segmentation fault)".to_owned(),
         143 => " (told to stop: its time was up, or its pod was deleted)".to_owned(),
         code if (129..=192).contains(&code) => format!(" (signal {})", code - 128),
@@ -151,12 +152,12 @@ fn of_container(pod: &Pod, container: &Container) -> String {
     format!("{who} failed with exit code {code}{reason}{words}{said}")
 }
 
-/// The line of the log that tells best why a Job failed: of the container to blame, the last that speaks of an error, or
-/// else the last; at most 512 bytes. None where there is no log, or where the container's termination message, which
-/// [`cause_of_failure`] shows, is there to tell it.
+/// Returns the line of the log that explains best why a Job failed: of the failed container, the last line about an
+/// error, or else the last line; at most 512 bytes. `None` without a log, and if the container has a termination
+/// message, which [`cause_of_failure`] includes.
 #[must_use]
 pub fn error_line(ended: &PodResult) -> Option<&str> {
-    let container = to_blame(ended.pods.first()?)?;
+    let container = failed_container(ended.pods.first()?)?;
     if !container.message.trim().is_empty() {
         return None;
     }
@@ -173,10 +174,11 @@ fn append_log(text: &mut String, container: &Container) {
     let skipped = log.lines().count().saturating_sub(LOG_LINES);
     let lines: Vec<&str> = log.lines().skip(skipped).collect();
     let tail = lines.join("\n");
-    let _ = write!(text, "\nend of the log of container {}:\n{}", container.name, end_of(&tail, LOG_BYTES));
+    let _ =
+        write!(text, "\nend of the log of container {}:\n{}", container.name, last_bytes(&tail, LOG_BYTES));
 }
 
-/// The first `bytes` bytes, cut between characters.
+/// Returns the first `bytes` bytes, cut at a character boundary.
 fn bounded(text: &str, bytes: usize) -> String {
     let text = text.trim();
     if text.len() <= bytes {
@@ -185,8 +187,8 @@ fn bounded(text: &str, bytes: usize) -> String {
     format!("{}…", &text[..text.floor_char_boundary(bytes)])
 }
 
-/// The last `bytes` bytes, cut between characters.
-fn end_of(text: &str, bytes: usize) -> &str {
+/// Returns the last `bytes` bytes, cut at a character boundary.
+fn last_bytes(text: &str, bytes: usize) -> &str {
     &text[text.ceil_char_boundary(text.len().saturating_sub(bytes))..]
 }
 
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_are_told_in_words() {
+    fn exit_codes_are_explained() {
         for (code, reason, words) in [
             (1, "Error", "container dump of pod run-backup-x failed with exit code 1"),
             (126, "Error", "cannot be executed"),
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_eviction_is_told_before_exit_codes() {
+    fn an_eviction_is_reported_before_exit_codes() {
         let mut result = failed(exit(137, "Error"));
         result.pods[0].reason = "Evicted".into();
         result.pods[0].message = "The node was low on resource: ephemeral-storage.".into();
@@ -268,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_is_gone_is_told_as_such() {
+    fn a_missing_pod_is_reported() {
         let mut result = failed(exit(0, ""));
         result.pods.clear();
         let text = cause_of_failure(&result);
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn disruptions_are_told_before_exit_codes_with_what_to_do() {
+    fn disruptions_are_reported_before_exit_codes_with_the_remedy() {
         for (reason, words) in [
             ("EvictionByEvictionAPI", "was evicted from its node"),
             ("DeletionByPodGC", "the node of pod run-backup-x went away"),

@@ -1,4 +1,4 @@
-//! What an ended pod means, where a strategy follows the usual rules.
+//! The usual rules for the result of an ended pod.
 
 mod cause;
 mod outcome;

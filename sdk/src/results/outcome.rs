@@ -1,17 +1,20 @@
-//! From the pod that ended to what it means.
+//! The outcome of an ended pod.
 
 use super::{Report, cause_of_failure, report};
+use crate::failure::Failure;
+use crate::object::{Condition, Mode};
 use crate::pod::PodResult;
-use crate::run::{Condition, Failure, Mode, Outcome};
+use crate::request::Outcome;
 
-/// The condition that says whether a backup's pod reported what it wrote.
+/// Tells whether the pod of a backup reported its artifact.
 const ARTIFACT_REPORTED: &str = "ArtifactReported";
 
-/// The usual meaning of a pod run: of a backup what its pod reported, of anything else nothing. A report that cannot be
-/// read does not lose the run, unless it is `mandatory`: then condition `ArtifactReported` tells of it.
+/// Returns the usual outcome of a pod run: the report of the pod for a backup, and an empty outcome otherwise. A
+/// report that cannot be read fails the run only if it is `mandatory`; otherwise the condition `ArtifactReported`
+/// tells of it.
 ///
 /// # Errors
-/// `JobFailed` with the cause in words, or `NoArtifactEvidence` where a mandatory report is not there or names no artifact.
+/// `JobFailed` with the cause as text, or `NoArtifactEvidence` if a mandatory report is missing or names no artifact.
 pub fn outcome(mode: Mode, ended: &PodResult, mandatory: bool) -> Result<Outcome, Failure> {
     if !ended.succeeded {
         return Err(Failure::new("JobFailed", cause_of_failure(ended)));
@@ -31,7 +34,7 @@ pub fn outcome(mode: Mode, ended: &PodResult, mandatory: bool) -> Result<Outcome
         }
         Ok(_) => Ok(Outcome::default()),
         Err(error) if mandatory => Err(no_evidence(&error.to_string())),
-        // The data was written: a report that cannot be read does not lose the run.
+        // The data was written: a report that cannot be read must not fail the run.
         Err(error) => {
             let condition = Condition {
                 type_: ARTIFACT_REPORTED.to_owned(),

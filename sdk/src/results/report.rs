@@ -1,4 +1,4 @@
-//! The report that a container leaves in its termination message (rule R10 of the lifecycle):
+//! The report that a container leaves in its termination message:
 //! `{"artifact":{"uri":…,"sizeBytes":…,"checksum":…},"metadata":{…}}`.
 
 use std::collections::BTreeMap;
@@ -6,79 +6,79 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::pod::{Container, PodResult};
-use crate::run::Artifact;
+use crate::request::Artifact;
 
-/// So many bytes of a termination message Kubernetes keeps: the last.
+/// Kubernetes keeps this many last bytes of a termination message.
 const KEPT_BYTES: usize = 4096;
 /// The longest `artifact.uri`, in bytes.
 const URI_BYTES: usize = 2048;
-/// The most entries of `metadata`, and the longest key and value in bytes.
+/// The maximum number of entries in `metadata`, and the maximum bytes of a key and a value.
 const METADATA_ENTRIES: usize = 64;
 const METADATA_KEY_BYTES: usize = 253;
 const METADATA_VALUE_BYTES: usize = 1024;
-/// Domains whose metadata keys the host writes; a report could otherwise change what a restore is told.
+/// Domains of metadata keys that only the host writes. A report with such a key could change the request of a restore.
 const RESERVED_DOMAINS: [&str; 3] = ["backups.cozystack.io", "backstay.dev", "velero.io"];
 
-/// What a container reported.
+/// The report of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Where the data is.
+    /// The location of the data.
     pub artifact: Option<Artifact>,
-    /// For the Backup's `spec.driverMetadata`.
+    /// Entries for the Backup's `spec.driverMetadata`.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Why a report cannot be used. The data was written all the same.
+/// A report that cannot be used. The data was written nevertheless.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the report in the termination message of container {container} is not valid: {cause}")]
 pub struct ReportError {
     /// The container that wrote it.
     pub container: String,
-    /// What is wrong with it.
+    /// The error in the report.
     pub cause: ReportFault,
 }
 
 impl ReportError {
-    /// The reason for a condition.
+    /// Returns the reason for a condition.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         "MalformedReport"
     }
 }
 
-/// What is wrong with a report.
+/// The error in a report.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReportFault {
-    /// It looks like one, but is no JSON.
+    /// It starts like a report, but is no JSON.
     #[error(
         "it is not JSON ({0}); print it on one line, and note that Kubernetes cuts termination messages at 4096 bytes"
     )]
     NotJson(String),
-    /// It is longer than what Kubernetes keeps, and so its beginning is missing.
+    /// It exceeds the bytes that Kubernetes keeps, so its beginning is missing.
     #[error(
         "its beginning is missing, for Kubernetes keeps only the last 4096 bytes of a termination message: report less"
     )]
     Cut,
-    /// A field has another type or form.
+    /// A field has the wrong type or form.
     #[error("{field} {rule}")]
     Field {
-        /// Which.
+        /// The field.
         field: String,
-        /// What it must be.
+        /// The rule that the field breaks.
         rule: &'static str,
     },
-    /// More than one container reports.
+    /// More than one container wrote a report.
     #[error("container {0} reports too; only one container may")]
     Twice(String),
 }
 
-/// The report of the newest pod, or none if no container of it left one.
+/// Returns the report of the newest pod, or `None` if no container of it wrote one.
 ///
-/// A report is the last line of a termination message that is a JSON object with a key `artifact` or `metadata`, or the
-/// whole message if that is one; lines around it may say anything, keys beyond the known are left to later versions.
+/// A report is the last line of a termination message that is a JSON object with a key `artifact` or `metadata`, or
+/// the whole message if it is such an object. Other lines are ignored. Unknown keys are reserved for later versions.
 ///
 /// # Errors
-/// A line begins like a report and is not one, a field has not the form that it must have, or two containers report.
+/// A line starts like a report and is none, a field has the wrong form, or two containers wrote a report.
 pub fn report(ended: &PodResult) -> Result<Option<Report>, ReportError> {
     let Some(pod) = ended.pods.first() else { return Ok(None) };
     let mut found: Option<(&Container, Report)> = None;
@@ -93,7 +93,7 @@ pub fn report(ended: &PodResult) -> Result<Option<Report>, ReportError> {
     Ok(found.map(|(_, report)| report))
 }
 
-/// The JSON object of the report, if the message holds one.
+/// Returns the JSON object of the report, if the message holds one.
 fn object(message: &str) -> Result<Option<Map<String, Value>>, ReportFault> {
     if let Ok(Value::Object(object)) = serde_json::from_str(message.trim()) {
         return Ok(Some(object).filter(is_report));
@@ -111,12 +111,12 @@ fn object(message: &str) -> Result<Option<Map<String, Value>>, ReportFault> {
     }
     match fault {
         Some(fault) => Err(fault),
-        // One that was printed on several lines, and cut or broken.
+        // A report printed on several lines, and truncated or malformed.
         None if message.trim_start().starts_with('{') && message.contains("\"artifact\"") => {
             let cause = serde_json::from_str::<Value>(message.trim()).err();
             Err(ReportFault::NotJson(cause.map(|e| e.to_string()).unwrap_or_default()))
         }
-        // Kubernetes keeps the end of a message that is too long: this is the end of one long line of JSON.
+        // Kubernetes keeps the end of a long message: this is the end of one long line of JSON.
         None if message.len() >= KEPT_BYTES && is_end_of_json(message) => Err(ReportFault::Cut),
         None => Ok(None),
     }
@@ -157,7 +157,7 @@ fn artifact(object: &Map<String, Value>) -> Result<Artifact, ReportFault> {
     };
     let size_bytes = match object.get("sizeBytes") {
         None | Some(Value::Null) => None,
-        // The CRD has an int64.
+        // The CRD field is an int64.
         Some(size) => Some(size.as_i64().and_then(|s| u64::try_from(s).ok()).ok_or_else(|| {
             field("artifact.sizeBytes", "must be a whole number of bytes, not a string and not negative")
         })?),

@@ -1,11 +1,11 @@
-//! What the host is to do, and what came of it.
+//! Actions of the host, and their results.
 
 use serde_json::Value;
 
+use crate::object::ObjectRef;
 use crate::pod::PodRun;
-use crate::run::ObjectRef;
 
-/// One thing to do. All are idempotent, or fail with a precondition.
+/// An action. Each is idempotent, or fails on a precondition.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Create an object with a fixed name.
@@ -14,7 +14,7 @@ pub enum Action {
     Apply(Apply),
     /// JSON merge patch.
     Patch(Patch),
-    /// Delete exactly the object seen.
+    /// Delete the object with the given uid.
     Delete(Delete),
     /// Start a pod run.
     RunPod(RunPod),
@@ -23,48 +23,48 @@ pub enum Action {
 /// See [`Action::Create`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Create {
-    /// What.
+    /// The object.
     pub manifest: Value,
-    /// Only ask whether it would be accepted.
+    /// Only validate the object: nothing is created.
     pub dry_run: bool,
 }
 
 /// See [`Action::Apply`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Apply {
-    /// What; uid and resourceVersion in it are preconditions.
+    /// The object. A uid and a resourceVersion in it are preconditions.
     pub manifest: Value,
-    /// Take fields over from other managers.
+    /// Take over fields from other field managers.
     pub force: bool,
 }
 
 /// See [`Action::Patch`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Patch {
-    /// Which.
+    /// The object.
     pub object: ObjectRef,
-    /// Precondition.
+    /// Precondition: the object's uid.
     pub uid: Option<String>,
-    /// Precondition.
+    /// Precondition: the object's resourceVersion.
     pub resource_version: Option<String>,
-    /// RFC 7386, of the access's fields.
+    /// The merge patch (RFC 7386). It may set only the fields of the access.
     pub body: Value,
 }
 
-/// See [`Action::Delete`]. Success means accepted, not gone.
+/// See [`Action::Delete`]. Success means that the API server accepted the request; the object may still exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delete {
-    /// Which.
+    /// The object.
     pub object: ObjectRef,
-    /// Precondition.
+    /// Precondition: the object's uid.
     pub uid: String,
-    /// Precondition.
+    /// Precondition: the object's resourceVersion.
     pub resource_version: Option<String>,
-    /// What happens to dependents.
+    /// The handling of dependents.
     pub propagation: Propagation,
 }
 
-/// What happens to dependents of a deleted object; the names are those of the Kubernetes API.
+/// The handling of the dependents of a deleted object, with the names of the Kubernetes API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Propagation {
@@ -78,36 +78,36 @@ pub enum Propagation {
 pub struct RunPod {
     /// DNS label of at most 16 bytes, unique in the run.
     pub name: String,
-    /// What to run.
+    /// The pod.
     pub spec: PodRun,
 }
 
-/// What came of an action.
+/// The result of an action.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActionResult {
-    /// What was acted on.
+    /// The object of the action.
     pub object: ObjectRef,
-    /// The object as the API server returned it (none for a dry run or a delete), or why not.
+    /// The object as the API server returned it (`None` for a dry run or a delete), or the error.
     pub value: Result<Option<Value>, WriteError>,
 }
 
-/// Why an action failed.
+/// The error of an action.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WriteError {
-    /// The object, which is not this run's.
+    /// The object exists and belongs to another run; its content.
     AlreadyExists(Value),
-    /// No such object.
+    /// The object does not exist.
     NotFound,
     /// The API server does not know the kind.
     NotServed,
-    /// A precondition, or another field manager.
+    /// A precondition failed, or another field manager owns a field.
     Conflict(String),
-    /// Refused by schema or admission.
+    /// The schema or admission refused the object.
     Invalid(String),
-    /// Declared, but not granted.
+    /// The descriptor declares the access, but RBAC does not grant it.
     Forbidden(String),
-    /// Transient; it may have happened all the same.
+    /// A transient error; the action may have taken effect nevertheless.
     Unavailable(String),
-    /// An earlier one failed.
+    /// An earlier action failed, so this one was not tried.
     NotTried,
 }

@@ -1,4 +1,4 @@
-//! Looking at the world with the usual answers to what is in the way: what may pass is waited for, up to a deadline.
+//! A view with the usual answers to errors: a stage waits for what may pass, up to a deadline.
 //!
 //! ```
 //! use backstay_sdk::step::{Found, Look, Query, Stop, View};
@@ -6,7 +6,7 @@
 //!
 //! fn ready(view: &View, now: i64, copy: &ObjectRef, source: &ObjectRef) -> Result<bool, Stop> {
 //!     let look = Look::new(view, now, now + 600);
-//!     look.settled()?; // what was done last, was it done?
+//!     look.settled()?; // did the last actions succeed?
 //!     look.all([Query::get(copy), Query::live(source)])?; // both in one round
 //!     Ok(matches!(look.object(copy)?, Found::Object(_)) && matches!(look.live(source)?, Found::Object(_)))
 //! }
@@ -18,25 +18,26 @@ use super::{
     ActionResult, Content, GetQuery, ListQuery, ObjectList, Query, ReadError, Stop, View, Wait, Watch,
     WriteError,
 };
-use crate::run::{Failure, NamespacedName, ObjectRef};
+use crate::failure::Failure;
+use crate::object::{NamespacedName, ObjectRef};
 
-/// After so many seconds what was in the way is looked at again: a write that lost a race, and the rest.
+/// Seconds until the next try: after a lost race, and after any other error.
 const RACE_SECONDS: u32 = 2;
 const BLOCKED_SECONDS: u32 = 30;
 
-/// An object, or why there is none; what may pass has been waited for.
+/// An object, or the reason why there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Found<'a> {
     /// The object.
     Object(&'a Value),
-    /// No such object.
+    /// The object does not exist.
     Missing,
     /// The API server does not know the kind.
     NotServed,
 }
 
 impl<'a> Found<'a> {
-    /// The object, if there is one.
+    /// Returns the object, if there is one.
     #[must_use]
     pub fn object(self) -> Option<&'a Value> {
         match self {
@@ -46,8 +47,8 @@ impl<'a> Found<'a> {
     }
 }
 
-/// A [`View`] with a deadline: until then a stage waits for what is forbidden or out of reach, and says what for; from
-/// then on that ends the run.
+/// A [`View`] with a deadline. Until the deadline a stage waits while an object is forbidden or out of reach, with a
+/// message about it; from the deadline on the run fails instead.
 #[derive(Clone, Copy, Debug)]
 pub struct Look<'a> {
     view: &'a View,
@@ -57,51 +58,51 @@ pub struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// A look at `view` at the time `now`.
+    /// Looks at `view` at the time `now`.
     #[must_use]
     pub fn new(view: &'a View, now: i64, deadline: i64) -> Self {
         Self { view, now, deadline, patient: false }
     }
 
-    /// The same, for a stage that must not give up early: a write that is refused is tried again until the deadline, and so
-    /// is a read of what is too large.
+    /// Makes a look for a stage that must not give up early: it repeats refused writes and reads of objects that are
+    /// too large until the deadline.
     #[must_use]
     pub fn patient(self) -> Self {
         Self { patient: true, ..self }
     }
 
-    /// When waiting ends.
+    /// Returns when waiting ends.
     #[must_use]
     pub fn deadline(&self) -> i64 {
         self.deadline
     }
 
-    /// Whether the deadline has come.
+    /// Whether the deadline has passed.
     #[must_use]
     pub fn late(&self) -> bool {
         self.now >= self.deadline
     }
 
-    /// That all of this has been asked: what has not is asked in one round. A wake has 8 rounds between two acts, so a
-    /// stage asks for what it will need at once.
+    /// Asks all queries in one round, unless they are answered. A wake has 8 rounds between two acts, so a stage asks
+    /// all its questions at once.
     ///
     /// # Errors
-    /// [`Stop::Ask`] with what has not been asked in this wake.
+    /// [`Stop::Ask`] with the queries that were not asked in this wake.
     pub fn all(&self, queries: impl IntoIterator<Item = Query>) -> Result<(), Stop> {
         let unasked: Vec<Query> =
             queries.into_iter().filter(|q| !self.view.answers.iter().any(|a| a.query == *q)).collect();
         if unasked.is_empty() { Ok(()) } else { Err(Stop::Ask(unasked)) }
     }
 
-    /// The object, from the host's cache.
+    /// Returns the object from the host's cache.
     ///
     /// # Errors
-    /// [`Stop::Ask`] where it has not been asked in this wake; a wait or a failure where it cannot be read.
+    /// [`Stop::Ask`] if it was not asked for in this wake; a wait or a failure if it cannot be read.
     pub fn object(&self, object: &ObjectRef) -> Result<Found<'a>, Stop> {
         self.get(GetQuery { object: object.clone(), live: false, fields: Vec::new() })
     }
 
-    /// The object, read from the API server now: needed for what leads to a purge.
+    /// Returns the object as the API server has it now. A purge requires such a read.
     ///
     /// # Errors
     /// As [`Look::object`].
@@ -109,7 +110,7 @@ impl<'a> Look<'a> {
         self.get(GetQuery { object: object.clone(), live: true, fields: Vec::new() })
     }
 
-    /// The object that `query` asks for.
+    /// Returns the object of `query`.
     ///
     /// # Errors
     /// As [`Look::object`].
@@ -123,7 +124,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// The objects that `query` asks for; none where the API server does not know the kind.
+    /// Returns the objects of `query`; `None` if the API server does not know the kind.
     ///
     /// # Errors
     /// As [`Look::object`].
@@ -136,7 +137,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// The names of the data keys of a Secret, none where there is no such Secret.
+    /// Returns the names of the data keys of a Secret; `None` if the Secret does not exist.
     ///
     /// # Errors
     /// As [`Look::object`].
@@ -150,11 +151,10 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// That nothing is wrong with the results of the act just done. What is gone was to be changed or deleted: the stage
-    /// sees that for itself.
+    /// Checks the results of the last act. A missing object is no error here: the stage finds that out itself.
     ///
     /// # Errors
-    /// A wait for what lost a race, was out of reach or is not granted; a failure for what was refused.
+    /// A wait after a lost race, an unavailable API server or a missing grant; a failure after a refused write.
     pub fn settled(&self) -> Result<(), Stop> {
         let wrong = self.view.results.iter().find_map(|result| match &result.value {
             Ok(_) | Err(WriteError::NotFound | WriteError::NotTried) => None,
@@ -163,13 +163,13 @@ impl<'a> Look<'a> {
         wrong.map_or(Ok(()), |(result, error)| Err(self.unwritten(result, error)))
     }
 
-    /// Whether the act just done was on this object.
+    /// Whether an action of the last act was on this object.
     #[must_use]
     pub fn has_just_written(&self, object: &ObjectRef) -> bool {
         self.view.results.iter().any(|r| r.object == *object)
     }
 
-    /// The wait, with this look's deadline, or the failure if that has come.
+    /// Returns the wait with the deadline of this look, or the failure once the deadline has passed.
     #[must_use]
     pub fn wait_or(&self, wait: Wait, failure: impl FnOnce() -> Failure) -> Stop {
         if self.late() { Stop::Fail(failure()) } else { Stop::Wait(Wait { deadline: self.deadline, ..wait }) }
@@ -212,7 +212,7 @@ impl<'a> Look<'a> {
         match error {
             WriteError::Conflict(cause) => self.blocked(
                 "Conflict",
-                format!("{what} has changed since it was read, and is looked at again: {cause}"),
+                format!("{what} has changed since it was read, and is read again: {cause}"),
                 RACE_SECONDS,
                 Vec::new(),
             ),

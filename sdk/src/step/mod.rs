@@ -1,71 +1,49 @@
-//! Steps of a resource strategy: what it sees, and what it wants next.
+//! The steps of a resource strategy: their view of the cluster, and their decisions.
 //!
-//! [`View::get`] and its sisters read like calls: where the answer is not there yet they return a [`Stop`], and `?` hands
-//! it up to the host, which reads and calls `step` again with the answer.
+//! [`View::get`] and similar methods read like calls. Without an answer they return a [`Stop`], which `?` passes to
+//! the host; the host reads, and calls `step` again with the answer.
 
 mod action;
 mod look;
 mod query;
 
+pub use crate::checkpoint::Checkpoint;
 pub use action::{Action, ActionResult, Apply, Create, Delete, Patch, Propagation, RunPod, WriteError};
 pub use look::{Found, Look};
 pub use query::{Answer, Content, GetQuery, ListQuery, LogQuery, ObjectList, Query, ReadError, Selection};
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::failure::Failure;
+use crate::object::{Condition, Event, NamespacedName, ObjectRef};
 use crate::pod::PodResult;
-use crate::run::{Condition, Event, Failure, NamespacedName, ObjectRef, Outcome};
+use crate::request::Outcome;
 
-/// What a strategy wants to remember.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
-    /// A stage of the descriptor.
-    pub stage: String,
-    /// Any schema, at most 256 KiB.
-    pub data: Value,
-}
-
-impl Checkpoint {
-    /// The data as `T`.
-    ///
-    /// # Errors
-    /// `InvalidCheckpoint`: it was written by a version of the component that had another type for it.
-    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_path_to_error::deserialize(&self.data).map_err(|e| {
-            Failure::new(
-                "InvalidCheckpoint",
-                format!("the checkpoint of stage {} does not decode: {e}; begin a new run", self.stage),
-            )
-        })
-    }
-}
-
-/// What a strategy sees in a step.
+/// The view of a step: the state of the run, and the answers of the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
-    /// None in the first call.
+    /// `None` in the first call.
     pub checkpoint: Option<Checkpoint>,
     /// When the run entered its stage.
     pub stage_since: i64,
-    /// All of this wake since the last act.
+    /// The answers in this wake since the last act.
     pub answers: Vec<Answer>,
-    /// Of the act just done, in order; empty after a restart of the host.
+    /// The results of the last act, in order. Empty after a restart of the host.
     pub results: Vec<ActionResult>,
 }
 
 impl View {
-    /// The stage of the checkpoint, `""` in the first call.
+    /// Returns the stage of the checkpoint, `""` in the first call.
     #[must_use]
     pub fn stage(&self) -> &str {
         self.checkpoint.as_ref().map_or("", |c| &c.stage)
     }
 
-    /// The answer to `query`.
+    /// Returns the answer to `query`.
     ///
     /// # Errors
-    /// [`Stop::Ask`] where it has not been asked in this wake.
+    /// [`Stop::Ask`] if it was not asked in this wake.
     pub fn ask(&self, query: Query) -> Result<&Result<Content, ReadError>, Stop> {
         match self.answers.iter().find(|a| a.query == query) {
             Some(answer) => Ok(&answer.value),
@@ -73,26 +51,26 @@ impl View {
         }
     }
 
-    /// The object, or why there is none, from the host's cache.
+    /// Returns the object from the host's cache, or the reason why there is none.
     ///
     /// # Errors
-    /// [`Stop::Ask`] where it has not been asked in this wake.
+    /// [`Stop::Ask`] if it was not asked in this wake.
     pub fn get(&self, object: &ObjectRef) -> Result<Result<&Value, &ReadError>, Stop> {
         self.get_with(GetQuery { object: object.clone(), live: false, fields: Vec::new() })
     }
 
-    /// The same, read from the API server now: needed for what leads to a purge.
+    /// Returns the object as the API server has it now, or the reason why there is none. A purge requires such a read.
     ///
     /// # Errors
-    /// [`Stop::Ask`] where it has not been asked in this wake.
+    /// [`Stop::Ask`] if it was not asked in this wake.
     pub fn get_live(&self, object: &ObjectRef) -> Result<Result<&Value, &ReadError>, Stop> {
         self.get_with(GetQuery { object: object.clone(), live: true, fields: Vec::new() })
     }
 
-    /// The object that `query` asks for.
+    /// Returns the object of `query`.
     ///
     /// # Errors
-    /// [`Stop::Ask`] where it has not been asked in this wake.
+    /// [`Stop::Ask`] if it was not asked in this wake.
     pub fn get_with(&self, query: GetQuery) -> Result<Result<&Value, &ReadError>, Stop> {
         match self.ask(Query::Get(query))? {
             Ok(Content::Object(object)) => Ok(Ok(object)),
@@ -101,10 +79,10 @@ impl View {
         }
     }
 
-    /// The objects that `query` asks for.
+    /// Returns the objects of `query`.
     ///
     /// # Errors
-    /// [`Stop::Ask`] where it has not been asked in this wake.
+    /// [`Stop::Ask`] if it was not asked in this wake.
     pub fn list(&self, query: ListQuery) -> Result<Result<&ObjectList, &ReadError>, Stop> {
         match self.ask(Query::List(query))? {
             Ok(Content::Objects(objects)) => Ok(Ok(objects)),
@@ -113,10 +91,10 @@ impl View {
         }
     }
 
-    /// The tail of a log that `query` asks for.
+    /// Returns the tail of a log.
     ///
     /// # Errors
-    /// [`Stop::Ask`] where it has not been asked in this wake.
+    /// [`Stop::Ask`] if it was not asked in this wake.
     pub fn log(&self, query: LogQuery) -> Result<Result<&str, &ReadError>, Stop> {
         match self.ask(Query::Log(query))? {
             Ok(Content::Log(text)) => Ok(Ok(text)),
@@ -125,10 +103,10 @@ impl View {
         }
     }
 
-    /// The names of the data keys of a Secret.
+    /// Returns the names of the data keys of a Secret.
     ///
     /// # Errors
-    /// [`Stop::Ask`] where it has not been asked in this wake.
+    /// [`Stop::Ask`] if it was not asked in this wake.
     pub fn secret_keys(&self, secret: NamespacedName) -> Result<Result<&[String], &ReadError>, Stop> {
         match self.ask(Query::SecretKeys(secret))? {
             Ok(Content::SecretKeys(keys)) => Ok(Ok(keys)),
@@ -137,10 +115,10 @@ impl View {
         }
     }
 
-    /// The result of a pod run of this run; none while it runs.
+    /// Returns the result of a pod run of this run; `None` while it runs.
     ///
     /// # Errors
-    /// [`Stop::Ask`] where it has not been asked in this wake.
+    /// [`Stop::Ask`] if it was not asked in this wake.
     pub fn pod(&self, name: &str) -> Result<Result<Option<&PodResult>, &ReadError>, Stop> {
         match self.ask(Query::Pod(name.to_owned()))? {
             Ok(Content::Pod(result)) => Ok(Ok(result.as_ref())),
@@ -150,14 +128,14 @@ impl View {
     }
 }
 
-/// Why a step stops early; `?` makes one of a [`Failure`].
+/// The early end of a step; `?` converts a [`Failure`] or a [`Wait`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stop {
-    /// Read these, and call again at once.
+    /// Read these, and call `step` again at once.
     Ask(Vec<Query>),
-    /// Something is in the way that may pass: call again later.
+    /// Wait for an obstacle to pass, and call `step` again later.
     Wait(Wait),
-    /// End badly.
+    /// Fail the run.
     Fail(Failure),
 }
 
@@ -179,48 +157,48 @@ impl From<Failure> for Stop {
     }
 }
 
-/// What a step wants.
+/// The answer of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// None: unchanged.
+    /// The new checkpoint; `None` keeps the old one.
     pub checkpoint: Option<Checkpoint>,
-    /// For the run, at most 16.
+    /// Conditions of the run, at most 16.
     pub conditions: Vec<Condition>,
-    /// For the run, at most 16.
+    /// Events on the run, at most 16.
     pub events: Vec<Event>,
-    /// What to do next.
+    /// The next thing to do.
     pub decision: Decision,
 }
 
 impl Step {
-    /// A decision, and nothing beside it.
+    /// A step with this decision only.
     #[must_use]
     pub fn new(decision: Decision) -> Self {
         Self { checkpoint: None, conditions: Vec::new(), events: Vec::new(), decision }
     }
 
-    /// Do these in order, and call again at once.
+    /// Do these actions in order, and call `step` again at once.
     #[must_use]
     pub fn act(actions: Vec<Action>) -> Self {
         Self::new(Decision::Act(actions))
     }
 
-    /// Call again later.
+    /// Call `step` again later.
     #[must_use]
     pub fn wait(wait: Wait) -> Self {
         Self::new(Decision::Wait(wait))
     }
 
-    /// End well; with an outcome exactly in mode backup.
+    /// End the run successfully, with an outcome exactly in mode backup.
     #[must_use]
     pub fn done(outcome: Option<Outcome>) -> Self {
         Self::new(Decision::Done(outcome))
     }
 
-    /// The same, remembering `data`, written before the decision is carried out.
+    /// Adds a checkpoint with `data`. The host writes it before it carries out the decision.
     ///
     /// # Panics
-    /// Where `data` has no JSON form (a map whose keys are no strings).
+    /// `data` has no JSON form (a map whose keys are no strings).
     #[must_use]
     pub fn remember<T: Serialize>(mut self, stage: &str, data: &T) -> Self {
         let data = serde_json::to_value(data).expect("a checkpoint's data is a JSON value");
@@ -228,14 +206,14 @@ impl Step {
         self
     }
 
-    /// The same with a condition more.
+    /// Adds a condition.
     #[must_use]
     pub fn with_condition(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);
         self
     }
 
-    /// The same with an Event more.
+    /// Adds an Event.
     #[must_use]
     pub fn with_event(mut self, event: Event) -> Self {
         self.events.push(event);
@@ -253,37 +231,37 @@ impl From<Stop> for Step {
     }
 }
 
-/// What to do next.
+/// The next thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
-    /// Read, and call again at once; at most 8 in a row.
+    /// Read, and call `step` again at once; at most 8 times in a row.
     Observe(Vec<Query>),
-    /// Do these in order, stop at the first that fails, and call again at once; at most 16 in a wake.
+    /// Do these actions in order until one fails, and call `step` again at once; at most 16 times in a wake.
     Act(Vec<Action>),
-    /// Call again later.
+    /// Call `step` again later.
     Wait(Wait),
-    /// End well; with an outcome exactly in mode backup.
+    /// End the run successfully, with an outcome exactly in mode backup.
     Done(Option<Outcome>),
-    /// End badly.
+    /// Fail the run.
     Fail(Failure),
 }
 
-/// What a run waits for.
+/// The condition for the next call of `step`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
     /// Reason of `Ready=False`.
     pub reason: String,
     /// Message of `Ready=False`.
     pub message: String,
-    /// Wake when one of these changes, at most 16.
+    /// Call `step` when one of these changes, at most 16.
     pub watch: Vec<Watch>,
-    /// Wake after this many seconds at the latest, 1 or more.
+    /// Call `step` after this many seconds at the latest, 1 or more.
     pub recheck_after: u32,
-    /// Later than now; past it the strategy decides anew.
+    /// A time later than now, after which the strategy decides differently.
     pub deadline: i64,
 }
 
-/// What to watch.
+/// An object or objects to watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Watch {
     /// An object.

@@ -1,9 +1,9 @@
-//! Questions to the host, and what it found.
+//! Questions to the host, and its answers.
 
 use serde_json::Value;
 
+use crate::object::{NamespacedName, ObjectRef};
 use crate::pod::PodResult;
-use crate::run::{NamespacedName, ObjectRef};
 
 /// The objects of one kind that match a label selector, in one namespace or cluster-wide.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,9 +12,9 @@ pub struct Selection {
     pub api_version: String,
     /// Kind.
     pub kind: String,
-    /// None: cluster-wide.
+    /// `None`: cluster-wide.
     pub namespace: Option<String>,
-    /// kubectl's selector syntax; empty matches all.
+    /// Label selector in kubectl's syntax; empty matches all objects.
     pub labels: String,
 }
 
@@ -23,24 +23,24 @@ pub struct Selection {
 pub enum Query {
     /// One object.
     Get(GetQuery),
-    /// Several.
+    /// Several objects.
     List(ListQuery),
-    /// Tail of a container's log.
+    /// The tail of a container's log.
     Log(LogQuery),
-    /// Keys of a Secret.
+    /// The data keys of a Secret.
     SecretKeys(NamespacedName),
-    /// Result of a pod run of this run, by name.
+    /// The result of a pod run of this run, by name.
     Pod(String),
 }
 
 impl Query {
-    /// The whole object, from the host's cache.
+    /// Asks for the whole object, from the host's cache.
     #[must_use]
     pub fn get(object: &ObjectRef) -> Self {
         Self::Get(GetQuery { object: object.clone(), live: false, fields: Vec::new() })
     }
 
-    /// The same, read from the API server now: needed for what leads to a purge.
+    /// Asks for the whole object, read from the API server now. A purge requires such a read.
     #[must_use]
     pub fn live(object: &ObjectRef) -> Self {
         Self::Get(GetQuery { object: object.clone(), live: true, fields: Vec::new() })
@@ -50,50 +50,50 @@ impl Query {
 /// See [`Query::Get`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GetQuery {
-    /// Which.
+    /// The object.
     pub object: ObjectRef,
-    /// Read from the API server now.
+    /// Whether to read from the API server instead of the cache.
     pub live: bool,
-    /// Only these, and kind and identity; empty is all.
+    /// Fields to return in addition to kind and identity; empty means all.
     pub fields: Vec<String>,
 }
 
 /// See [`Query::List`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListQuery {
-    /// Which.
+    /// The objects.
     pub objects: Selection,
-    /// Read from the API server now.
+    /// Whether to read from the API server instead of the cache.
     pub live: bool,
-    /// Only these, and kind and identity; empty is all.
+    /// Fields to return in addition to kind and identity; empty means all.
     pub fields: Vec<String>,
-    /// 1 to 500.
+    /// Maximum number of objects, 1 to 500.
     pub limit: u32,
 }
 
 /// See [`Query::Log`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogQuery {
-    /// Which pod.
+    /// The pod.
     pub pod: NamespacedName,
-    /// Which container.
+    /// The container.
     pub container: String,
-    /// Of the instance before the last restart.
+    /// Whether to read the log of the instance before the last restart.
     pub previous: bool,
-    /// 1 to 200.
+    /// Number of lines, 1 to 200.
     pub lines: u32,
 }
 
 /// A question and its answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// What was asked.
+    /// The question.
     pub query: Query,
-    /// What was found.
+    /// The answer.
     pub value: Result<Content, ReadError>,
 }
 
-/// What was found.
+/// The content of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// The object.
@@ -104,7 +104,7 @@ pub enum Content {
     Log(String),
     /// The keys.
     SecretKeys(Vec<String>),
-    /// None while it runs.
+    /// The result of a pod run; `None` while it runs.
     Pod(Option<PodResult>),
 }
 
@@ -120,26 +120,26 @@ impl Content {
     }
 }
 
-/// Objects sorted by name.
+/// Objects, sorted by name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObjectList {
     /// The objects.
     pub items: Vec<Value>,
-    /// False: the limit cut it.
+    /// False if the limit cut the list.
     pub complete: bool,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadError {
-    /// No such object.
+    /// The object does not exist.
     NotFound,
     /// The API server does not know the kind.
     NotServed,
-    /// Over the bounds.
+    /// The object or list exceeds the contract's bounds.
     TooLarge,
-    /// Declared, but not granted.
+    /// The descriptor declares the access, but RBAC does not grant it.
     Forbidden(String),
-    /// Transient, or anything else.
+    /// A transient or unknown error.
     Unavailable(String),
 }

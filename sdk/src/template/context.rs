@@ -1,4 +1,4 @@
-//! What a template sees.
+//! The data of a template.
 
 use std::collections::BTreeMap;
 
@@ -6,23 +6,24 @@ use serde_json::{Value, json};
 
 use crate::{Artifact, GroupKind, Mode, NamespacedName, Request};
 
-/// The data of a render. A key whose value is `None` is absent, and what is asked of it is missing.
+/// The data of a render. A key whose value is `None` is absent, and a template sees its fields as missing.
 ///
-/// Made once for a run: `started_at` and everything else here stay what they were when it began, so that a preview and
+/// A run makes its context once: `started_at` and all other values stay those of its beginning, so that a preview and
 /// the run render the same bytes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Context {
     /// `.Application`: the live object, on restore that of the target.
     pub application: Option<Value>,
-    /// `.Release.Name`, the name of the application, on restore of the target, and `.Release.Namespace`, the run's.
+    /// `.Release.Name`, the name of the application (on restore of the target), and `.Release.Namespace`, the run's
+    /// namespace.
     pub release: Option<NamespacedName>,
     /// `.Mode`: `backup`, `restore` or `cleanup`.
     pub mode: Option<Mode>,
-    /// `.Parameters`: those of the backup class, on restore those of the backup. Always there.
+    /// `.Parameters`: the parameters of the backup class, on restore those of the backup. Never absent.
     pub parameters: BTreeMap<String, String>,
-    /// `.Backup`: absent when a backup is made.
+    /// `.Backup`: absent while a backup is made.
     pub backup: Option<BackupRef>,
-    /// Texts of the strategy's own, each at the top under its key, such as `.Archive`. They do not hide the keys above.
+    /// Strings of the strategy itself, each a key at the top such as `.Archive`. They do not hide the keys above.
     pub own: BTreeMap<String, String>,
     /// When the run began, in seconds since 1970-01-01T00:00:00Z: the only clock that templates have.
     pub started_at: i64,
@@ -33,20 +34,21 @@ pub struct Context {
 pub struct BackupRef {
     /// `.Backup.Name` and `.Backup.Namespace`.
     pub name: NamespacedName,
-    /// `.Backup.ApplicationRef.APIGroup`, empty where the backup names none, and `.Backup.ApplicationRef.Kind`: those of
-    /// the application that the backup is of.
+    /// `.Backup.ApplicationRef.Kind` and `.Backup.ApplicationRef.APIGroup` of the backed up application. The group is
+    /// empty if the backup names none.
     pub application: GroupKind,
-    /// `.Backup.ApplicationRef.Name`: the name of that application, which need not be the one it is restored to.
+    /// `.Backup.ApplicationRef.Name`: the name of the backed up application, which may differ from the target of a
+    /// restore.
     pub application_name: String,
-    /// `.Backup.Artifact.URI`, `.Backup.Artifact.SizeBytes` and `.Backup.Artifact.Checksum`: what the backup reported of
-    /// its data; absent if it reported nothing. Beyond what the Go implementation has.
+    /// `.Backup.Artifact.URI`, `.Backup.Artifact.SizeBytes` and `.Backup.Artifact.Checksum`, as the backup reported
+    /// them; absent without a report. The Go implementation has no such keys.
     pub artifact: Option<Artifact>,
-    /// `.Backup.Metadata`: what the backup noted in `spec.driverMetadata`. Beyond what the Go implementation has.
+    /// `.Backup.Metadata`: the entries of `spec.driverMetadata`. The Go implementation has no such key.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl BackupRef {
-    /// `.Backup.Artifact`, with the facts that are known.
+    /// Returns `.Backup.Artifact` with the known fields.
     pub(super) fn artifact_json(&self) -> Option<Value> {
         let artifact = self.artifact.as_ref()?;
         let mut facts = json!({ "URI": artifact.uri });
@@ -61,7 +63,7 @@ impl BackupRef {
 }
 
 impl Context {
-    /// The context of a pod strategy's run, with all keys that there are.
+    /// Makes the context of a pod strategy's run, with all keys.
     #[must_use]
     pub fn of<S>(request: &Request<S>, application: Option<&Value>) -> Self {
         let namespace = request.run.namespace.clone().unwrap_or_default();

@@ -1,20 +1,21 @@
-//! What a render may use up: one meter a render, so that many small strings cost as much as one large one.
+//! The budget of a render. There is one for all strings, so that many small strings cost as much as one large one.
 
 use std::cell::Cell;
 
-/// Bounds of one render, that is of all strings of one strategy template together, unless an item says otherwise.
-/// They exist so that a template fails with a cause that names it, long before the sandbox's own limits trap it.
+/// The bounds of one render: of all strings of one strategy template together, unless a field says otherwise. A
+/// template that exceeds one fails with an error that names the field, long before it reaches the limits of the
+/// sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Bytes of all rendered strings together.
     pub output_bytes: usize,
-    /// Bytes of one string made on the way, such as the result of `repeat` or `printf`.
+    /// Bytes of one intermediate string, such as the result of `repeat` or `printf`.
     pub string_bytes: usize,
-    /// Items of one list made on the way, such as the result of `until` or `splitList`.
+    /// Items of one intermediate list, such as the result of `until` or `splitList`.
     pub items: usize,
-    /// Steps: one for each node visited and function called, and one for each 16 bytes or each item made.
+    /// Steps: one per visited node and called function, and one per 16 bytes or item made.
     pub work: u64,
-    /// How deep blocks, parentheses and calls of named templates may nest, all together.
+    /// Maximum depth of nested blocks, parentheses and calls of named templates together.
     pub depth: usize,
 }
 
@@ -25,7 +26,7 @@ impl Default for Bounds {
     }
 }
 
-/// Counts what is left of [`Bounds`].
+/// The rest of the [`Bounds`] of a render.
 #[derive(Debug)]
 pub(crate) struct Meter {
     bounds: Bounds,
@@ -42,22 +43,22 @@ impl Meter {
         &self.bounds
     }
 
-    /// True once nothing may be done any more, so that no further string needs to be tried.
+    /// Whether no further string needs to be tried, because a bound was exceeded.
     pub(crate) fn exhausted(&self) -> bool {
         self.work.get() == 0 || self.output.get() == 0
     }
 
-    /// The steps that are left.
+    /// Returns the steps that are left.
     pub(crate) fn work_left(&self) -> u64 {
         self.work.get()
     }
 
-    /// The bytes that may still be put out.
+    /// Returns the bytes of output that are left.
     pub(crate) fn output_left(&self) -> usize {
         self.output.get()
     }
 
-    /// Pays for `steps`.
+    /// Charges for `steps`.
     pub(crate) fn spend(&self, steps: u64) -> Result<(), String> {
         match self.work.get().checked_sub(steps) {
             Some(left) => {
@@ -74,7 +75,7 @@ impl Meter {
         }
     }
 
-    /// Pays for a string of `bytes` before it is made.
+    /// Charges for a string of `bytes` before it is made.
     pub(crate) fn string(&self, bytes: usize) -> Result<(), String> {
         if bytes > self.bounds.string_bytes {
             let most = self.bounds.string_bytes;
@@ -83,7 +84,7 @@ impl Meter {
         self.spend(bytes as u64 / 16 + 1)
     }
 
-    /// Pays for a list of `count` items before it is made.
+    /// Charges for a list of `count` items before it is made.
     pub(crate) fn items(&self, count: usize) -> Result<(), String> {
         if count > self.bounds.items {
             return Err(format!(
@@ -94,7 +95,7 @@ impl Meter {
         self.spend(count as u64 + 1)
     }
 
-    /// Pays for `bytes` of a rendered string.
+    /// Charges for `bytes` of a rendered string.
     pub(crate) fn output(&self, bytes: usize) -> Result<(), String> {
         match self.output.get().checked_sub(bytes) {
             Some(left) => {

@@ -1,5 +1,5 @@
-//! The dialect minijinja: what is undefined is an error, a trailing newline stays, and `{#` is no comment, since shell
-//! scripts hold `${#array[@]}`; comments are `{{/* ... */}}`.
+//! The dialect minijinja. An undefined value is an error, a trailing newline is kept, and comments are `{{/* ...
+//! */}}`: `{#` starts no comment, because shell scripts contain `${#array[@]}`.
 
 use std::io;
 
@@ -15,16 +15,16 @@ use super::outcome::{Flawed, Place, Text};
 mod filters;
 mod length;
 
-/// The context as minijinja sees it.
+/// The context as values of minijinja.
 pub(super) struct Data {
     root: Value,
 }
 
-/// What to write where braces are not meant for the template.
+/// The remedy for braces that are not meant for the template.
 const ESCAPE: &str =
     "; braces that are not a template are written {{ \"{{\" }}, a text with several {% raw %}...{% endraw %}";
 
-/// One step of the engine also pays for 64 bytes, four times as much as one of ours.
+/// One step of the engine also pays for 64 bytes, four times as many as a step of the Go dialect.
 const STEPS: u64 = 4;
 
 impl Data {
@@ -58,7 +58,7 @@ impl Data {
         Self { root: value(&root) }
     }
 
-    /// Parses one string, and does no more.
+    /// Parses one string without executing it.
     pub(super) fn check(source: &str, meter: &Meter) -> Result<(), Flawed> {
         not_too_long(source)?;
         let checked =
@@ -66,7 +66,7 @@ impl Data {
         checked.map_err(|error| flawed(&error, source, meter))
     }
 
-    /// Renders one string. Values cannot be changed by it, so all strings share the context.
+    /// Renders one string. It cannot change values, so all strings share the context.
     pub(super) fn render(&self, source: &str, meter: &Meter) -> Result<Text, Flawed> {
         not_too_long(source)?;
         let start = Place { line: 1, column: 1 };
@@ -85,7 +85,7 @@ impl Data {
         match text {
             Ok((bytes, used)) => {
                 meter.spend(used * STEPS + 1).and_then(|()| meter.output(bytes.len())).map_err(bound)?;
-                // The engine writes text only.
+                // The engine writes only valid UTF-8.
                 Ok(Text { text: String::from_utf8_lossy(&bytes).into_owned(), gaps: Vec::new() })
             }
             Err(error) => Err(flawed(&error, source, meter)),
@@ -104,7 +104,7 @@ fn not_too_long(source: &str) -> Result<(), Flawed> {
     }
 }
 
-/// JSON for the engine; integers beyond 64 bits are floats, as in JSON.
+/// Converts JSON for the engine. Integers beyond 64 bits become floats.
 fn value(json: &serde_json::Value) -> Value {
     use serde_json::Value as Json;
     match json {
@@ -128,7 +128,7 @@ fn environment<'s>(meter: &Meter) -> Result<Environment<'s>, Error> {
     let syntax =
         SyntaxConfig::builder().comment_delimiters("{{/*", "*/}}").keep_trailing_newline(true).build()?;
     environment.set_syntax(syntax);
-    // Else a debug build would say other things than a component does.
+    // A debug build would otherwise print other errors than a component.
     environment.set_debug(false);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
@@ -141,13 +141,13 @@ fn environment<'s>(meter: &Meter) -> Result<Environment<'s>, Error> {
             "the value is null; give it a value with default(..., true)",
         )),
         ValueKind::String => output.write_str(value.as_str().unwrap_or_default()).map_err(Error::from),
-        _ => output.write_str(&filters::shown(state, value)?).map_err(Error::from),
+        _ => output.write_str(&filters::printed(state, value)?).map_err(Error::from),
     });
     filters::add(&mut environment);
     Ok(environment)
 }
 
-/// Takes as much as may still be put out.
+/// Accepts at most the output that is left in the budget.
 struct Bounded {
     bytes: Vec<u8>,
     room: usize,
@@ -167,7 +167,7 @@ impl io::Write for Bounded {
     }
 }
 
-/// The innermost cause, where it is, and what to do about it.
+/// Returns the innermost cause of an error, its place, and the remedy.
 fn flawed(error: &Error, source: &str, meter: &Meter) -> Flawed {
     let shown = error.range().and_then(|range| source.get(range)).unwrap_or_default().trim();
     let place = match error.range() {
@@ -180,7 +180,7 @@ fn flawed(error: &Error, source: &str, meter: &Meter) -> Flawed {
             format!("{shown:?} is undefined or has something undefined in it"),
             "; give it a default filter, or ask with \"is defined\" whether it is there",
         ),
-        // Whatever runs out is the end of the whole render.
+        // Any exhausted budget ends the whole render.
         ErrorKind::OutOfFuel => (meter.spend(u64::MAX).err().unwrap_or(detail), ""),
         ErrorKind::WriteFailure => (meter.output(usize::MAX).err().unwrap_or(detail), ""),
         ErrorKind::SyntaxError

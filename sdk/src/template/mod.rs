@@ -1,4 +1,4 @@
-//! Templates of strategies: every string value of an object is rendered, everything else stays as it is.
+//! Templates of strategies: every string value of an object is rendered, all other values stay.
 //!
 //! ```
 //! use backstay_sdk::Mode;
@@ -10,8 +10,8 @@
 //! assert_eq!(rendered.value, serde_json::json!({"args": ["--mode=backup", 3]}));
 //! ```
 //!
-//! A render is a function of its arguments: nothing here reads a clock, an environment, a file or a network, and nothing
-//! panics. What it may use up is bounded by [`Bounds`]. `docs/templates.md` says what templates can do.
+//! A render is a function of its arguments: it reads no clock, environment, file or network, and never panics.
+//! [`Bounds`] limits its resources. `docs/templates.md` documents the languages.
 
 #![cfg_attr(
     not(all(feature = "go", feature = "minijinja")),
@@ -39,37 +39,37 @@ pub use context::{BackupRef, Context};
 pub use meter::Bounds;
 pub use walk::{check, render, render_owned};
 
-/// The language of a template. It is declared by the strategy, never guessed from the text.
+/// The language of a template. The strategy declares it; it is never guessed from the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dialect {
     /// Go's `text/template` with the functions of slim-sprig: the language of existing strategies.
     #[default]
     Go,
-    /// minijinja, where what is undefined is an error.
+    /// minijinja, in which an undefined value is an error.
     Minijinja,
 }
 
-/// How to render.
+/// The options of a render.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// A Go template that prints `<no value>` is an error, not a warning.
+    /// Whether `<no value>` in the output of a Go template is an error instead of a warning.
     pub strict: bool,
-    /// What the render may use up.
+    /// The bounds of the render.
     pub bounds: Bounds,
 }
 
 /// A rendered object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rendered {
-    /// The object, with every string rendered.
+    /// The object, with all strings rendered.
     pub value: serde_json::Value,
-    /// Strings that printed `<no value>`, as findings to hand on to the host; at most [`MAX_FINDINGS`] and one that
-    /// counts the rest.
+    /// Findings for the host about strings that printed `<no value>`: at most [`MAX_FINDINGS`], and one that counts
+    /// the rest.
     pub warnings: Vec<Finding>,
 }
 
-/// Findings of a render are no more than these, and one that counts the rest.
+/// Maximum number of findings of a render; one more counts the rest.
 pub const MAX_FINDINGS: usize = 20;
 
 #[cfg(all(test, feature = "go"))]

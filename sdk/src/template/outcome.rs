@@ -1,32 +1,32 @@
-//! What a dialect says of one string.
+//! The results of a dialect for one string.
 
 /// A rendered string.
 #[derive(Debug)]
 pub(crate) struct Text {
     pub(crate) text: String,
-    /// What printed `<no value>`.
+    /// The actions that printed `<no value>`.
     pub(crate) gaps: Vec<Gap>,
 }
 
-/// An action that had no value to print.
+/// An action that printed `<no value>`.
 #[derive(Debug)]
 pub(crate) struct Gap {
     pub(crate) place: Place,
-    /// Its text, without the braces.
+    /// Its source, without the braces.
     pub(crate) action: String,
 }
 
-/// Why a string cannot be rendered.
+/// The error of a string that cannot be rendered.
 #[derive(Debug)]
 pub(crate) struct Flawed {
     pub(crate) place: Place,
     pub(crate) cause: String,
-    /// What else to say, beginning with a semicolon: how to escape braces where the string is no template at all, so
-    /// that it may well not be meant as one. Else empty.
+    /// The rest of the message, starting with a semicolon: how to escape braces, if the string may not be meant as a
+    /// template. Otherwise empty.
     pub(crate) remedy: &'static str,
 }
 
-/// Line and column, both from 1 on; columns count characters.
+/// Line and column, both starting at 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) line: usize,
@@ -34,7 +34,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Of a byte of `source`.
+    /// Returns the position of a byte of `source`.
     pub(crate) fn of(source: &str, at: usize) -> Self {
         let at = (0..=at.min(source.len())).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0);
         let before = &source[..at];

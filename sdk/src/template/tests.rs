@@ -1,4 +1,5 @@
-//! The walk over an object, findings, bounds and strictness; `tests/template_cases.rs` has what templates mean.
+//! Tests of the walk over an object, of findings, bounds and strictness. `tests/template_cases.rs` tests the
+//! languages.
 
 use serde_json::{Value, json};
 
@@ -39,7 +40,7 @@ fn bounded(bounds: Bounds) -> Options {
     Options { bounds, ..Options::default() }
 }
 
-/// The message of the only finding of a text, without bounds of its own.
+/// The message of the only finding of a text, with default bounds.
 fn failure(text: &str) -> String {
     let mut found = failures(json!(text), Options::default());
     assert_eq!(found.len(), 1, "{found:?}");
@@ -93,7 +94,7 @@ fn all_failing_fields_are_found_each_with_its_pointer_and_position() {
 }
 
 #[test]
-fn of_many_failing_fields_the_first_are_told_and_the_rest_counted() {
+fn of_many_failing_fields_the_first_are_reported_and_the_rest_counted() {
     let found = failures(json!(vec!["{{ nope }}"; MAX_FINDINGS + 7]), Options::default());
     assert_eq!(found.len(), MAX_FINDINGS + 1);
     assert_eq!(found[MAX_FINDINGS], ("/spec/template".into(), "and 7 more strings like these".into()));
@@ -273,17 +274,17 @@ fn deep_nesting_is_an_error_and_no_overflow() {
     for text in [parens, blocks, chain] {
         assert!(failure(&text).contains("nest more than 100 deep"));
     }
-    // As deep as is allowed.
+    // The maximum depth.
     let blocks = format!("{}x{}", "{{ with . }}".repeat(99), "{{ end }}".repeat(99));
     assert_eq!(go(json!(blocks)), json!("x"));
-    // Lists within lists are freed without recursion.
+    // Nested lists are freed without recursion.
     assert_eq!(go(json!("{{ $x := list }}{{ range 300000 }}{{ $x = list $x }}{{ end }}")), json!(""));
     let mut deep = json!("{{ .Mode }}");
     for _ in 0..200 {
         deep = json!([deep]);
     }
     assert!(failures(deep, Options::default())[0].1.contains("nested more than 100 levels deep"));
-    // As deep as the host takes an answer.
+    // The maximum depth of an answer to the host.
     let nested = |levels: usize| (0..levels).fold(json!("{{ .Mode }}"), |inner, _| json!([inner]));
     assert!(try_go(&nested(100), Options::default()).is_ok());
     assert!(try_go(&nested(101), Options::default()).is_err());

@@ -1,4 +1,4 @@
-//! The walk over an object, and what is said of its strings.
+//! The walk over an object, and the findings about its strings.
 
 use serde_json::Value;
 
@@ -7,20 +7,20 @@ use super::outcome::{Flawed, Text};
 use super::{Context, Dialect, MAX_FINDINGS, Options, Rendered};
 use crate::{Finding, Severity};
 
-/// The host takes no JSON that is nested deeper (`JSON_DEPTH` in `docs/limits.md`).
+/// The host accepts no JSON that is nested deeper (`JSON_DEPTH` in `docs/limits.md`).
 const MAX_NESTING: usize = 100;
-/// A pointer of the contract is no longer.
+/// Maximum bytes of a pointer in the contract.
 const MAX_POINTER: usize = 512;
-/// Messages quote what templates and data say; longer ones are cut.
+/// Maximum bytes of a message. Messages quote templates and data, and are cut here.
 const MAX_MESSAGE: usize = 1000;
 
-/// Renders every string in `value`, each as a template of its own that sees `context` as it was given; map keys and
-/// all other values stay as they are. `root_pointer` is where `value` stands in what its author wrote.
+/// Renders every string in `value` as a template of its own, on the unchanged `context`. Map keys and all other values
+/// stay. `root_pointer` is the place of `value` in the author's object.
 ///
 /// # Errors
-/// Every string that cannot be rendered, as an RFC 6901 pointer below `root_pointer` (of one longer than 512 bytes, the
-/// longest beginning that is not), with line, column, cause and what to do about it: no field is reported alone because
-/// it came first. At most [`MAX_FINDINGS`], and one that counts the rest. Once a bound of the whole render is exceeded, the strings
+/// A finding for every string that cannot be rendered: an RFC 6901 pointer below `root_pointer` (cut to 512 bytes),
+/// line, column, cause and remedy. All faulty strings are reported at once, up to [`MAX_FINDINGS`] and one that counts
+/// the rest. Once a bound of the whole render is exceeded, the remaining strings are not tried.
 /// behind it are not tried.
 pub fn render(
     value: &Value,
@@ -32,7 +32,7 @@ pub fn render(
     render_owned(value.clone(), root_pointer, dialect, context, options)
 }
 
-/// [`render`] of a value that is given away, which saves a copy.
+/// Renders as [`render`] does, without a copy of the value.
 ///
 /// # Errors
 /// As [`render`].
@@ -52,8 +52,8 @@ pub fn render_owned(
     if errors.is_empty() { Ok(Rendered { value, warnings }) } else { Err(errors) }
 }
 
-/// Every string in `value` that is no template of the dialect, as [`render`] would say it: strings are parsed, and none is
-/// executed, so what they would find in a context is not asked.
+/// Returns a finding for every string in `value` that [`render`] could not parse. Strings are not executed, so errors
+/// that depend on the context are not found.
 #[must_use]
 pub fn check(value: &Value, root_pointer: &str, dialect: Dialect) -> Vec<Finding> {
     let engine = Engine::new(dialect, &Context::default());
@@ -64,13 +64,13 @@ pub fn check(value: &Value, root_pointer: &str, dialect: Dialect) -> Vec<Finding
     walk.errors.list(root_pointer)
 }
 
-/// A dialect with the context in its terms.
+/// A dialect, and the context as its values.
 enum Engine {
     #[cfg(feature = "go")]
     Go(super::go::Data),
     #[cfg(feature = "minijinja")]
     Minijinja(Box<super::minijinja::Data>),
-    /// The component was built without it.
+    /// The component was built without this dialect.
     #[cfg(not(all(feature = "go", feature = "minijinja")))]
     Absent(&'static str),
 }
@@ -89,12 +89,12 @@ impl Engine {
         }
     }
 
-    /// False for text that is the same after rendering as before.
-    fn concerns(&self, text: &str) -> bool {
+    /// Whether rendering could change the text.
+    fn may_change(&self, text: &str) -> bool {
         match self {
             #[cfg(feature = "minijinja")]
-            Engine::Minijinja(_) => has(text, b"{{") || has(text, b"{%"),
-            _ => has(text, b"{{"),
+            Engine::Minijinja(_) => contains_pair(text, b"{{") || contains_pair(text, b"{%"),
+            _ => contains_pair(text, b"{{"),
         }
     }
 
@@ -130,18 +130,19 @@ fn absent(dialect: &str) -> Flawed {
     }
 }
 
-/// `str::contains` for two bytes: its own search is prepared for long ones, which costs more than most strings do.
-fn has(text: &str, pair: &[u8; 2]) -> bool {
+/// Whether a text contains two bytes. `str::contains` prepares a search for long texts, which takes longer than most
+/// strings are.
+fn contains_pair(text: &str, pair: &[u8; 2]) -> bool {
     text.as_bytes().windows(2).any(|bytes| bytes == pair)
 }
 
-/// Where a value stands; written out only to say something about it.
+/// The path of a value, formatted only for a finding.
 enum Path<'a> {
-    /// At the pointer of the root.
+    /// The root.
     Root(&'a str),
-    /// In an object.
+    /// A key of an object.
     Key(&'a Path<'a>, &'a str),
-    /// In an array.
+    /// An index of an array.
     Index(&'a Path<'a>, usize),
 }
 
@@ -178,7 +179,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Renders what is in `value`, where it stands.
+    /// Renders the strings in `value`, in place.
     fn value(&mut self, value: &mut Value, path: &Path<'_>, level: usize) {
         if level >= MAX_NESTING && (value.is_array() || value.is_object()) {
             self.errors.add(path, format!("the object is nested more than {MAX_NESTING} levels deep"));
@@ -201,9 +202,9 @@ impl<'a> Walk<'a> {
     }
 
     fn text(&mut self, text: &mut String, path: &Path<'_>) {
-        // Once a bound has been exceeded the render has failed. One that is merely used up has not: the next string fails.
+        // Once a bound was exceeded the render has failed. If the budget is exactly used up, the next string fails.
         let failed = self.meter.exhausted() && !self.errors.kept.is_empty();
-        if failed || !self.engine.concerns(text) {
+        if failed || !self.engine.may_change(text) {
             return;
         }
         let rendered = match self.parse_only {
@@ -223,7 +224,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Says what printed `<no value>`, with one finding a string.
+    /// Reports the actions that printed `<no value>`, one finding per string.
     fn gaps(&mut self, rendered: &Text, path: &Path<'_>) {
         let Some(first) = rendered.gaps.first() else { return };
         let more = match rendered.gaps.len() - 1 {
@@ -239,7 +240,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Findings up to a number, and how many more there are.
+/// The first findings, and the number of further ones.
 struct Findings {
     severity: Severity,
     kept: Vec<Finding>,
@@ -275,7 +276,7 @@ fn cut(text: &str, length: usize) -> &str {
     &text[..end]
 }
 
-/// The longest beginning of a pointer that is not too long; half a key names nothing.
+/// Cuts a pointer to the longest prefix of whole keys within the bound.
 fn shortened(pointer: &str) -> String {
     if pointer.len() <= MAX_POINTER {
         return pointer.to_owned();

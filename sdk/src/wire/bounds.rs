@@ -1,8 +1,8 @@
-//! The contract's bounds on texts and lists that grow with what the user wrote. An answer that exceeds one would end
-//! the run with a reason that blames the component; so what is said is cut instead.
+//! The contract's bounds on texts and lists whose size depends on the user. An answer that exceeds a bound would fail
+//! the run with a reason that blames the component, so texts and lists are cut instead.
 
 use super::wit;
-use crate::run::{Finding, Severity};
+use crate::failure::{Finding, Severity};
 
 /// A message, in bytes.
 pub(super) const MESSAGE: usize = 4 << 10;
@@ -13,7 +13,7 @@ const POINTER: usize = 512;
 /// Entries of a list.
 const LIST: usize = 32;
 
-/// The text, cut between characters and marked where it was.
+/// Cuts a text at a character boundary, and marks the cut.
 pub(super) fn text(mut text: String, bytes: usize) -> String {
     const MARK: char = '…';
     if text.len() > bytes {
@@ -23,10 +23,10 @@ pub(super) fn text(mut text: String, bytes: usize) -> String {
     text
 }
 
-/// The findings, the last of them a count where there are too many.
+/// Cuts a list of findings; the last entry counts the rest.
 pub(crate) fn findings(mut findings: Vec<Finding>) -> Vec<wit::Diagnostic> {
     if findings.len() > LIST {
-        // Errors refuse the run: none may be lost to a warning before it.
+        // Errors refuse the run: none may be dropped in favour of a warning.
         let (errors, warnings): (Vec<_>, Vec<_>) =
             findings.into_iter().partition(|f| f.severity == Severity::Error);
         findings = errors;
@@ -40,7 +40,7 @@ pub(crate) fn findings(mut findings: Vec<Finding>) -> Vec<wit::Diagnostic> {
     findings.into_iter().map(|f| bounded(f).into()).collect()
 }
 
-/// The pointer, or of one that is too long the longest beginning that is not.
+/// Cuts a pointer to the longest prefix of whole segments within the bound.
 fn pointer(mut pointer: String) -> String {
     if pointer.len() > POINTER {
         let end = pointer[..pointer.floor_char_boundary(POINTER)].rfind('/').unwrap_or(0);
@@ -63,15 +63,15 @@ mod tests {
     #[test]
     fn too_many_findings_end_in_a_count_and_keep_their_errors() {
         let warnings = (0..40).map(|i| Finding::warning("", format!("w{i}")));
-        let told = findings(warnings.chain([Finding::error("", "e")]).collect());
-        assert_eq!(told.len(), LIST);
-        assert_eq!(told[0].message, "e");
-        assert_eq!(told[31].message, "and 10 findings more");
+        let cut = findings(warnings.chain([Finding::error("", "e")]).collect());
+        assert_eq!(cut.len(), LIST);
+        assert_eq!(cut[0].message, "e");
+        assert_eq!(cut[31].message, "and 10 findings more");
     }
 
     #[test]
     fn a_long_pointer_ends_at_a_whole_segment() {
-        let told = findings(vec![Finding::error(format!("/strategy/{}", "x".repeat(600)), "e")]);
-        assert_eq!(told[0].at, "/strategy");
+        let cut = findings(vec![Finding::error(format!("/strategy/{}", "x".repeat(600)), "e")]);
+        assert_eq!(cut[0].at, "/strategy");
     }
 }

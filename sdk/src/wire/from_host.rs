@@ -1,8 +1,9 @@
-//! What a call is told.
+//! Arguments of calls, from the bindings' types to those of this crate.
 
 use super::{pairs, parse, wit};
+use crate::object::Mode;
 use crate::pod::{Container, Pod, PodResult};
-use crate::run::{Backup, CancelCause, Cancellation, Inherited, Mode, Request};
+use crate::request::{Backup, CancelCause, Cancellation, Inherited, Request};
 use crate::step::{
     ActionResult, Answer, Checkpoint, Content, GetQuery, ListQuery, LogQuery, ObjectList, Query, ReadError,
     Selection, View, WriteError,
@@ -18,7 +19,7 @@ impl From<wit::Mode> for Mode {
     }
 }
 
-/// Without a spec: that is decoded at once into the author's type.
+/// The spec is decoded separately, into the author's type.
 impl From<wit::Request> for Request<()> {
     fn from(v: wit::Request) -> Self {
         Self {

@@ -1,5 +1,4 @@
-//! Between the types that `wit-bindgen` makes and those of this crate. One place, and only here is JSON parsed and
-//! written.
+//! Conversion between the types of `wit-bindgen` and those of this crate. JSON is parsed and written only here.
 
 mod bounds;
 mod from_host;
@@ -15,12 +14,12 @@ use serde_json::ser::Formatter;
 pub(crate) use crate::bindings::about::backstay::strategy::types as wit;
 pub(crate) use bounds::findings;
 
-/// A JSON text of the host.
+/// Parses a JSON text of the host.
 pub(crate) fn parse(text: &str) -> Value {
     serde_json::from_str(text).expect("the host passes JSON where the contract says `json`")
 }
 
-/// A JSON text for the host.
+/// Writes a JSON text for the host.
 fn print(value: &Value) -> String {
     // Not `Display`, which writes through a formatter and takes three times as long.
     let mut text = Vec::with_capacity(1024);
@@ -29,8 +28,7 @@ fn print(value: &Value) -> String {
     String::from_utf8(text).expect("JSON is text")
 }
 
-/// Floats as the standard library writes them, which other code does already; the writer of `serde_json` has its own
-/// tables, 12 KB of them.
+/// Writes floats with the standard library, which is linked anyway; the writer of `serde_json` adds tables of 12 KB.
 struct StandardFloats;
 
 impl Formatter for StandardFloats {
@@ -39,7 +37,8 @@ impl Formatter for StandardFloats {
     }
 }
 
-/// Pairs of the host. They are in order, so that one after the other goes in; collecting would sort them first.
+/// Collects pairs of the host. They are sorted already, so they are inserted one by one; `collect` would sort them
+/// again.
 pub(crate) fn pairs(pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
     let mut map = BTreeMap::new();
     for (name, value) in pairs {

@@ -1,15 +1,17 @@
-//! What a call answers.
+//! Answers of calls, from the types of this crate to those of the bindings.
 
 use super::{bounds, print, wit};
 use crate::describe::{Access, Descriptor, Scope, Stage, StrategyKind, Traits, Verbs};
+use crate::failure::{Failure, Finding, Severity};
+use crate::object::{Condition, Event, Mode};
 use crate::pod::PodRun;
-use crate::run::{Condition, Event, Failure, Finding, Mode, Outcome, Severity};
+use crate::request::Outcome;
 use crate::step::{
     Action, Checkpoint, Decision, GetQuery, ListQuery, LogQuery, Propagation, Query, Selection, Step, Wait,
     Watch,
 };
 
-/// Each `from` value whose flag is set, as one flag set.
+/// Makes a flag set of the fields of `from` that are set.
 macro_rules! flags {
     ($from:ident => $set:ident { $($field:ident: $flag:ident),+ $(,)? }) => {{
         let mut flags = wit::$set::empty();

@@ -1,7 +1,7 @@
 //! Builds a strategy crate for the sandbox.
 //!
-//! Cargo does the work and is the cache: a crate that has not changed is not built again, and two test processes that
-//! want one at once wait for each other at cargo's own lock. Within a process [`crate::Built`] builds each crate once.
+//! Cargo builds and caches: a crate that has not changed is not built again, and two test processes that build the
+//! same crate wait for each other at cargo's lock. Within a process, [`crate::Built`] builds each crate once.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,11 +12,11 @@ use serde_json::Value;
 
 use crate::component::{ComponentError, component_bytes};
 
-/// The target that components are made of: nothing of the system is linked in.
+/// The target of components, which links in nothing of the system.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The profile that guests are built in, for a workspace that does not define one of this name. Small before fast: what
-/// a guest does is bounded by fuel, and size is what a cold compile costs.
+/// The profile of guests, for a workspace that does not define one of this name. It prefers size to speed: fuel bounds
+/// the work of a guest, and its size determines the time of a cold compile.
 const PROFILE: [&str; 6] = [
     "profile.guest.inherits=\"release\"",
     "profile.guest.opt-level=\"s\"",
@@ -29,7 +29,7 @@ const PROFILE: [&str; 6] = [
 /// Why a crate could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// There is no crate there.
+    /// The folder is no crate.
     #[error("{} is not the folder of a crate: it has no Cargo.toml", .0.display())]
     NotACrate(PathBuf),
     /// Cargo did not start.
@@ -46,10 +46,10 @@ pub enum BuildError {
     Compile {
         /// The crate.
         dir: PathBuf,
-        /// What cargo said.
+        /// The output of cargo.
         stderr: String,
     },
-    /// Cargo made no module.
+    /// Cargo built no module.
     #[error("cargo built {} but named no .wasm file; is it a library crate", .0.display())]
     NoModule(PathBuf),
     /// The module could not be read.
@@ -61,7 +61,7 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    /// The reason, for reports.
+    /// Returns the reason, for reports.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -76,20 +76,20 @@ impl BuildError {
     }
 }
 
-/// Features of a crate to build it with.
+/// The features with which a crate is built.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Features {
-    /// Those that are on by default are off.
+    /// Whether the default features are turned off.
     pub no_default: bool,
-    /// Those that are on besides, by name.
+    /// The names of further features to turn on.
     pub on: Vec<String>,
 }
 
-/// The component of the crate in `dir`, a library crate that depends on the SDK, with its default features.
+/// Builds the component of the crate in `dir`, a library crate that depends on the SDK, with its default features.
 ///
-/// The module is built in the profile `guest` (that of the crate's workspace, where it has one), in a target directory
-/// of its own beside what runs this: see [`target_dir`]. It has no debug information, whatever the profile says. Paths of this
-/// machine do not get into it, so the same sources, lock file and toolchain give the same bytes elsewhere.
+/// The module is built in the profile `guest` (that of the crate's workspace, if it defines one), in a target
+/// directory of its own: see [`target_dir`]. It never has debug information. Paths of this machine are removed, so the
+/// same sources, lock file and toolchain give the same bytes elsewhere.
 ///
 /// # Errors
 /// See [`BuildError`].
@@ -97,7 +97,7 @@ pub fn build(dir: &Path) -> Result<Vec<u8>, BuildError> {
     build_with(dir, &Features::default())
 }
 
-/// [`build`] with other features.
+/// Builds as [`build`] does, with other features.
 ///
 /// # Errors
 /// See [`BuildError`].
@@ -111,8 +111,8 @@ pub fn build_with(dir: &Path, features: &Features) -> Result<Vec<u8>, BuildError
     component_bytes(&module).map_err(|e| BuildError::Component(dir.to_owned(), e))
 }
 
-/// Where guests are built: `guests` in the target directory that the running program was built in, so that the lock of
-/// the build that runs it does not stand in the way.
+/// Returns the target directory of guests: `guests` in the target directory of the running program. With a directory
+/// of its own, a guest's build does not wait for the lock of the build that runs the program.
 #[must_use]
 pub fn target_dir() -> PathBuf {
     let exe = std::env::current_exe().ok();
@@ -136,7 +136,7 @@ fn module(dir: &Path, manifest: &Path, features: &Features) -> Result<PathBuf, B
     if !defines_profile(&root) {
         cargo.args(PROFILE.iter().flat_map(|setting| ["--config", setting]));
     }
-    // Flags meant for the program that runs this do not fit here.
+    // These flags are meant for the program that runs the build, and do not fit a guest.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(&root));
     let program = PathBuf::from(cargo.get_program());
@@ -159,18 +159,18 @@ fn module(dir: &Path, manifest: &Path, features: &Features) -> Result<PathBuf, B
     module.ok_or_else(|| BuildError::NoModule(dir.to_owned()))
 }
 
-/// Whether the compiler complains that the target has no standard library.
+/// Whether the compiler reports that the standard library of the target is missing.
 fn lacks_target(stderr: &str) -> bool {
     let no_std = ["core", "std"].iter().any(|c| stderr.contains(&format!("can't find crate for `{c}`")));
     no_std && stderr.contains(TARGET)
 }
 
-/// The cargo that runs this, so that its toolchain is used.
+/// Returns the cargo that runs this program, so that the same toolchain is used.
 fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
 }
 
-/// The folder of the workspace that the crate belongs to.
+/// Returns the folder of the crate's workspace.
 fn workspace_root(manifest: &Path) -> Result<PathBuf, BuildError> {
     let mut cargo = cargo();
     cargo
@@ -187,10 +187,9 @@ fn defines_profile(root: &Path) -> bool {
     manifest.lines().any(|line| line.trim() == "[profile.guest]")
 }
 
-/// Panic messages name source files; the places of this machine are cut off them. Of the ways that the crate `sha2` has to
-/// compute a checksum it is the smallest that is taken. And each index and address of the module takes the bytes it needs,
-/// not the five that the linker leaves for later changes, which is some seven bytes in a hundred; debug information would
-/// not fit any more, and goes.
+/// Returns the compiler's flags. Panic messages name source files, so paths of this machine are removed from them. The
+/// crate `sha2` uses its smallest implementation. Indexes and addresses of the module are stored in as few bytes as
+/// possible instead of five, which saves some seven percent; debug information would no longer match, and is removed.
 fn flags(root: &Path) -> String {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".cargo")));

@@ -1,4 +1,4 @@
-//! A strategy that has been built and loaded.
+//! A strategy, built and loaded.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,9 @@ use backstay_engine::{Component, Engine, EngineConfig};
 use crate::build::{build, target_dir};
 use crate::case::Case;
 use crate::fixture;
+use crate::messages::error_text;
 
-/// A strategy's component in the engine that the controller has, with the limits that the controller has.
+/// A strategy's component in an engine like the controller's, with the same limits.
 #[derive(Debug)]
 pub struct Built {
     bytes: Vec<u8>,
@@ -19,11 +20,11 @@ pub struct Built {
 }
 
 impl Built {
-    /// The strategy of the crate in `dir`, usually `env!("CARGO_MANIFEST_DIR")`: built for the sandbox, made a
-    /// component, compiled and loaded. Each crate is built once in a process, and by cargo only if it has changed.
+    /// Builds the strategy of the crate in `dir`, usually `env!("CARGO_MANIFEST_DIR")`, for the sandbox, and compiles
+    /// and loads its component. Each crate is built once in a process, and by cargo only if it has changed.
     ///
     /// # Panics
-    /// With what to do about it, where the crate cannot be built or is refused at load.
+    /// The crate cannot be built or is refused at load; the message says what to do.
     #[must_use]
     #[track_caller]
     pub fn strategy(dir: impl AsRef<Path>) -> Arc<Self> {
@@ -34,109 +35,97 @@ impl Built {
             let mut built = BUILT.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(built.entry(dir.clone()).or_default())
         };
-        // The lock is on the crate, so that different crates are built side by side and one is built once.
+        // The lock is per crate: different crates are built side by side, and each crate once.
         let make = || match build(&dir) {
             Ok(bytes) => Arc::new(Self::load(bytes)),
-            Err(e) => panic!("{}: {}", e.reason(), chain(&e)),
+            Err(e) => panic!("{}: {}", e.reason(), error_text(&e)),
         };
         Arc::clone(slot.get_or_init(make))
     }
 
-    /// A component that is there already, in any language.
+    /// Loads an existing component, in any language.
     ///
     /// # Panics
-    /// With the engine's reason, where it is refused at load.
+    /// The component is refused at load; the message has the engine's reason.
     #[must_use]
     #[track_caller]
     pub fn load(bytes: Vec<u8>) -> Self {
         match engine().load(&bytes) {
             Ok(component) => Self { bytes, component },
-            Err(e) => panic!("the component is refused at load: {}: {}", e.reason(), chain(&e)),
+            Err(e) => panic!("the component is refused at load: {}: {}", e.reason(), error_text(&e)),
         }
     }
 
-    /// The component, byte for byte as the host would load it.
+    /// Returns the component, byte for byte as the host would load it.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The component in the engine, for a test that wants more than [`Case`] gives.
+    /// Returns the component in the engine, for tests that need more than [`Case`] offers.
     #[must_use]
     pub fn component(&self) -> &Component {
         &self.component
     }
 
-    /// What it says of itself.
+    /// Returns its descriptor.
     #[must_use]
     pub fn descriptor(&self) -> &Descriptor {
         self.component.descriptor()
     }
 
-    /// A backup run.
+    /// Begins a backup run.
     pub fn backup(&self) -> Case<'_> {
         Case::new(&self.component, Mode::Backup)
     }
 
-    /// A restore of this Backup object.
+    /// Begins a restore of this Backup object.
     #[track_caller]
     pub fn restore(&self, backup: &str) -> Case<'_> {
         Case::new(&self.component, Mode::Restore).of_backup(fixture::backup(backup))
     }
 
-    /// A restore of this Backup, as [`crate::Drive::backup`] makes one.
+    /// Begins a restore of this Backup, as [`crate::Drive::backup`] returns it.
     pub fn restore_of(&self, backup: Backup) -> Case<'_> {
         Case::new(&self.component, Mode::Restore).of_backup(backup)
     }
 
-    /// The cleanup after this Backup, as [`crate::Drive::backup`] makes one.
+    /// Begins a cleanup of this Backup, as [`crate::Drive::backup`] returns it.
     pub fn cleanup_of(&self, backup: Backup) -> Case<'_> {
         Case::new(&self.component, Mode::Cleanup).of_backup(backup)
     }
 
-    /// The cleanup after this Backup object.
+    /// Begins a cleanup of this Backup object.
     #[track_caller]
     pub fn cleanup(&self, backup: &str) -> Case<'_> {
         Case::new(&self.component, Mode::Cleanup).of_backup(fixture::backup(backup))
     }
 
-    /// What it finds in a strategy object without a run.
+    /// Validates a strategy object without a run, and returns the findings.
     ///
     /// # Panics
-    /// Where the fixture is no object, or the call fails.
+    /// The fixture is no object, or the call fails.
     #[must_use]
     #[track_caller]
     pub fn validate(&self, strategy: &str) -> Vec<Diagnostic> {
         let (kind, spec) = fixture::strategy(strategy);
         match self.component.validate(&kind, &spec, None, None) {
             Ok(called) => called.value,
-            Err(e) => panic!("{}: {}", e.reason(), chain(&e)),
+            Err(e) => panic!("{}: {}", e.reason(), error_text(&e)),
         }
     }
 }
 
-/// One engine for a test process, as in the controller.
+/// Returns the engine of the test process. There is one, as in the controller.
 fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let cache =
             EngineConfig { code_cache: Some(target_dir().join("compiled")), ..EngineConfig::default() };
-        // The cache is refused where others could write to it, which is no reason to have no test.
+        // A cache that others could write to is refused; the tests then run without a cache.
         match Engine::new(cache).or_else(|_| Engine::new(EngineConfig::default())) {
             Ok(engine) => engine,
-            Err(e) => panic!("cannot start the engine: {}", chain(&e)),
+            Err(e) => panic!("cannot start the engine: {}", error_text(&e)),
         }
     })
-}
-
-/// An error and its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,17 +1,16 @@
 //! One run of a strategy, as a test sets it up.
 
-use std::fmt::Write as _;
-
 use backstay_core::contract::{Backup, Failure, Json, Mode, Outcome, PodRun, Request, StepResult, View};
 use backstay_engine::{CallError, Called, Component};
 
-use crate::built::chain;
 use crate::drive::Drive;
 use crate::fixture;
+use crate::messages::{call_error_text, failure_text};
 use crate::world::World;
 
-/// One run: what the strategy would be told of it. Begun by [`crate::Built::backup`] and its sisters, filled in with
-/// fixtures, asked with [`Case::rendered`], [`Case::parsed`] and the like. Every question is a fresh call.
+/// One run: the request that the strategy receives. [`crate::Built::backup`] and similar methods begin it, fixtures
+/// fill it in, and [`Case::rendered`], [`Case::parsed`] and similar methods call the strategy. Every call gets a fresh
+/// instance.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Case<'a> {
@@ -37,7 +36,7 @@ impl<'a> Case<'a> {
         self
     }
 
-    /// With this strategy object.
+    /// Sets the strategy object.
     #[track_caller]
     pub fn strategy(mut self, yaml: &str) -> Self {
         let (kind, spec) = fixture::strategy(yaml);
@@ -49,7 +48,7 @@ impl<'a> Case<'a> {
         self
     }
 
-    /// Acting on this application: on restore the target. Its namespace is the run's.
+    /// Sets the application; on restore the target. Its namespace becomes the run's.
     #[track_caller]
     pub fn application(mut self, yaml: &str) -> Self {
         let object: Json = fixture::yaml("application", yaml);
@@ -59,32 +58,32 @@ impl<'a> Case<'a> {
         self
     }
 
-    /// With this parameter of the BackupClass.
+    /// Sets a parameter of the BackupClass.
     pub fn parameter(mut self, name: &str, value: &str) -> Self {
         self.request.parameters.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// With these `RestoreJob.spec.options`.
+    /// Sets `RestoreJob.spec.options`.
     #[track_caller]
     pub fn options(mut self, yaml: &str) -> Self {
         self.request.options = Some(fixture::yaml("options", yaml));
         self
     }
 
-    /// With anything of the request set otherwise.
+    /// Changes any part of the request.
     pub fn with(mut self, change: impl FnOnce(&mut Request)) -> Self {
         change(&mut self.request);
         self
     }
 
-    /// The request as it stands.
+    /// Returns the request.
     #[must_use]
     pub fn request(&self) -> &Request {
         &self.request
     }
 
-    /// What `render` answers, and what it cost.
+    /// Calls `render`, and returns its answer and cost.
     ///
     /// # Errors
     /// The call failed: a trap, a limit, a broken rule.
@@ -92,23 +91,23 @@ impl<'a> Case<'a> {
         self.component.render(&self.request, self.application.as_ref())
     }
 
-    /// The pod run that `render` answers.
+    /// Calls `render`, and returns the pod run.
     ///
     /// # Panics
-    /// Where it answers a failure, or the call fails.
+    /// It answers a failure, or the call fails.
     #[must_use]
     #[track_caller]
     pub fn rendered(&self) -> PodRun {
         match answered(self.call_render()) {
             Ok(run) => run,
-            Err(failure) => panic!("render refused the run\n{}", told(&failure)),
+            Err(failure) => panic!("render refused the run\n{}", failure_text(&failure)),
         }
     }
 
-    /// The failure that `render` answers.
+    /// Calls `render`, and returns the failure.
     ///
     /// # Panics
-    /// Where it answers a pod run, or the call fails.
+    /// It answers a pod run, or the call fails.
     #[must_use]
     #[track_caller]
     pub fn refused(&self) -> Failure {
@@ -118,35 +117,35 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// What `parse` answers for a Job that ended so, and what it cost.
+    /// Calls `parse` with the result of a Job, and returns its answer and cost.
     ///
     /// # Errors
     /// The call failed: a trap, a limit, a broken rule.
     ///
     /// # Panics
-    /// Where the fixture is no pod result.
+    /// The fixture is no pod result.
     #[track_caller]
     pub fn call_parse(&self, ended: &str) -> Result<Called<Result<Outcome, Failure>>, CallError> {
         self.component.parse(&self.request, &fixture::ended(ended))
     }
 
-    /// The outcome that `parse` answers for a Job that ended so.
+    /// Calls `parse` with the result of a Job, and returns the outcome.
     ///
     /// # Panics
-    /// Where it answers a failure, or the call fails.
+    /// It answers a failure, or the call fails.
     #[must_use]
     #[track_caller]
     pub fn parsed(&self, ended: &str) -> Outcome {
         match answered(self.call_parse(ended)) {
             Ok(outcome) => outcome,
-            Err(failure) => panic!("parse says that the run failed\n{}", told(&failure)),
+            Err(failure) => panic!("parse says that the run failed\n{}", failure_text(&failure)),
         }
     }
 
-    /// The failure that `parse` answers for a Job that ended so.
+    /// Calls `parse` with the result of a Job, and returns the failure.
     ///
     /// # Panics
-    /// Where it answers an outcome, or the call fails.
+    /// It answers an outcome, or the call fails.
     #[must_use]
     #[track_caller]
     pub fn failed(&self, ended: &str) -> Failure {
@@ -156,7 +155,8 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The run in a cluster of objects: the host's loop around `step`. The application is in it where it is not yet.
+    /// Runs the case in a cluster of objects, with the host's loop around `step`. Adds the application if it is
+    /// missing.
     #[must_use]
     pub fn world(self, mut world: World) -> Drive<'a> {
         if let Some(object) = self.application
@@ -167,15 +167,15 @@ impl<'a> Case<'a> {
         let component = self.component;
         let step = move |request: &Request, view: &View| match component.step(request, view) {
             Ok(called) => Ok(called.value),
-            Err(e) => Err(described(&e)),
+            Err(e) => Err(call_error_text(&e)),
         };
         Drive::new(component.descriptor(), self.request, world, Box::new(step))
     }
 
-    /// What `step` answers.
+    /// Calls `step`, and returns its answer.
     ///
     /// # Panics
-    /// Where the call fails.
+    /// The call fails.
     #[must_use]
     #[track_caller]
     pub fn stepped(&self, view: &View) -> StepResult {
@@ -187,24 +187,6 @@ impl<'a> Case<'a> {
 fn answered<T>(called: Result<Called<T>, CallError>) -> T {
     match called {
         Ok(called) => called.value,
-        Err(e) => panic!("{}", described(&e)),
+        Err(e) => panic!("{}", call_error_text(&e)),
     }
-}
-
-/// A call that failed, and what the component logged until then.
-fn described(error: &CallError) -> String {
-    let mut text = format!("{}: {}", error.reason(), chain(error));
-    for line in &error.log {
-        let _ = write!(text, "\nlog: {}", line.message);
-    }
-    text
-}
-
-/// A failure as a person reads it.
-fn told(failure: &Failure) -> String {
-    let mut text = format!("{}: {}", failure.reason, failure.message);
-    for finding in &failure.findings {
-        let _ = write!(text, "\n  {}: {}", finding.at, finding.message);
-    }
-    text
 }

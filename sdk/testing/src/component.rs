@@ -2,19 +2,19 @@
 
 use wit_component::ComponentEncoder;
 
-/// Why a module is no component of a strategy.
+/// Why a module cannot be made a component of a strategy.
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentError {
-    /// Nothing in it says which world it implements.
+    /// It does not say which world it implements.
     #[error("the module exports no world; name the strategy in `export_pod!` or `export_resource!`")]
     NotAStrategy,
-    /// It does not fit the world that it says it implements.
+    /// It does not match the world that it declares.
     #[error("the module cannot be made a component; it must import nothing but what the SDK imports")]
     Encode(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl ComponentError {
-    /// The reason, for reports.
+    /// Returns the reason, for reports.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -24,12 +24,11 @@ impl ComponentError {
     }
 }
 
-/// The component that `module` makes: a core module with the description of its world, as the SDK's export macros leave
-/// one. Equal input gives equal output, byte for byte.
+/// Makes a component of a core module that describes its world, as the SDK's export macros do. Equal input gives equal
+/// output, byte for byte.
 ///
 /// # Errors
-/// The module describes no world, lacks one of the functions that its world promises, or imports something else than
-/// its world does.
+/// The module describes no world, lacks a function of its world, or imports something that its world does not have.
 pub fn component_bytes(module: &[u8]) -> Result<Vec<u8>, ComponentError> {
     let encoded = || {
         let (_, described) = wit_component::metadata::decode(module)?;

@@ -1,4 +1,4 @@
-//! Fixtures: objects in YAML as a user writes them, and what the host would make of them.
+//! Fixtures: objects in YAML as a user writes them, and the host's requests made from them.
 
 use backstay_core::contract::{
     Artifact, Backup, Container, GroupKind, Json, Mode, ObjectRef, Pairs, Pod, PodResult, Request,
@@ -8,13 +8,13 @@ use serde::de::DeserializeOwned;
 
 /// The time of every run in a test, in seconds since the epoch: 2026-01-02T03:04:05Z.
 pub const NOW: i64 = 1_767_323_045;
-/// What an application reference without a group means.
+/// The group of an application reference that names none.
 const DEFAULT_APPLICATION_GROUP: &str = "apps.cozystack.io";
 
-/// The YAML document `text`.
+/// Parses a YAML document.
 ///
 /// # Panics
-/// Where it is none, or is no `T`; the message names the fixture and the place in it.
+/// The text is no YAML, or no `T`; the message names the fixture and the place in it.
 #[track_caller]
 pub(crate) fn yaml<T: DeserializeOwned>(what: &str, text: &str) -> T {
     match serde_saphyr::from_str(text) {
@@ -23,7 +23,7 @@ pub(crate) fn yaml<T: DeserializeOwned>(what: &str, text: &str) -> T {
     }
 }
 
-/// The YAML documents of `text`; empty ones are left out.
+/// Parses YAML documents, without the empty ones.
 #[track_caller]
 pub(crate) fn documents(what: &str, text: &str) -> Vec<Json> {
     match serde_saphyr::from_multiple::<Json>(text) {
@@ -32,7 +32,7 @@ pub(crate) fn documents(what: &str, text: &str) -> Vec<Json> {
     }
 }
 
-/// A strategy object: its kind, and its spec.
+/// Parses a strategy object, and returns its kind and spec.
 #[track_caller]
 pub(crate) fn strategy(text: &str) -> (GroupKind, Json) {
     let object: Object = yaml("strategy", text);
@@ -53,7 +53,7 @@ fn group_kind(api_version: &str, kind: &str) -> GroupKind {
     GroupKind { group: group.to_owned(), kind: kind.to_owned() }
 }
 
-/// The reference to a live object.
+/// Returns the reference to an object.
 #[track_caller]
 pub(crate) fn reference(what: &str, object: &Json) -> ObjectRef {
     let text = |pointer: &str| object.pointer(pointer).and_then(Json::as_str).map(str::to_owned);
@@ -113,7 +113,7 @@ struct ComponentRef {
     version: String,
 }
 
-/// A Backup object, as the host would tell of it.
+/// Parses a Backup object, as the host puts it into a request.
 #[track_caller]
 pub(crate) fn backup(text: &str) -> Backup {
     let object: BackupObject = yaml("Backup", text);
@@ -136,7 +136,7 @@ pub(crate) fn backup(text: &str) -> Backup {
     }
 }
 
-/// The parameters that a Backup holds for a strategy of this kind: its metadata under the host's prefix.
+/// Returns the parameters that a Backup holds for this kind of strategy: its metadata under the host's prefix.
 pub(crate) fn parameters(backup: &Backup, kind: &GroupKind) -> Pairs {
     let prefix = format!("{}.{}/parameter/", kind.kind.to_lowercase(), kind.group);
     let named = |(key, value): (&String, &String)| {
@@ -187,7 +187,7 @@ struct EndedContainer {
     log: String,
 }
 
-/// How a Job ended: the contract's `pod-result` in YAML.
+/// Parses the result of a Job: the contract's `pod-result` in YAML.
 #[track_caller]
 pub(crate) fn ended(text: &str) -> PodResult {
     let ended: Ended = yaml("pod result", text);
@@ -218,7 +218,7 @@ fn pod(pod: EndedPod) -> Pod {
     }
 }
 
-/// A request before anything is known of it but its mode.
+/// Makes a request with defaults for everything but its mode.
 pub(crate) fn request(mode: Mode) -> Request {
     let (api_version, kind, name) = match mode {
         Mode::Backup => ("backups.cozystack.io/v1alpha1", "BackupJob", "nightly"),

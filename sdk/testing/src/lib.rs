@@ -1,8 +1,8 @@
-//! For authors of Backstay strategies: run the real component in wasmtime from a test, with no cluster.
+//! The test kit for authors of Backstay strategies: it runs the real component in wasmtime, without a cluster.
 //!
-//! [`Built::strategy`] builds the author's crate for the sandbox and loads it in the engine that the controller has.
-//! [`Built::backup`], [`Built::restore`] and [`Built::cleanup`] begin a run; fixtures are YAML as a user writes it; the
-//! answers are the contract's types.
+//! [`Built::strategy`] builds the author's crate for the sandbox and loads it in an engine like the controller's.
+//! [`Built::backup`], [`Built::restore`] and [`Built::cleanup`] begin a run. Fixtures are YAML as a user writes it;
+//! the answers are the contract's types.
 //!
 //! ```no_run
 //! use backstay_testing::Built;
@@ -13,7 +13,7 @@
 //! assert_eq!(run.template["spec"]["containers"][0]["args"][0], "--slot=7");
 //! ```
 //!
-//! A resource strategy is driven in a [`World`] of objects, by the loop that the host has:
+//! A resource strategy runs in a [`World`] of objects, in the same loop as in the host:
 //!
 //! ```no_run
 //! use backstay_testing::{Built, Turn, World};
@@ -31,6 +31,7 @@ mod case;
 mod component;
 mod drive;
 mod fixture;
+mod messages;
 mod world;
 
 pub use backstay_core::contract;

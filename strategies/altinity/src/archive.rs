@@ -1,17 +1,17 @@
-//! The name of an archive: the one thing that ties a Backup to its data.
+//! The name of an archive, which is the only link from a Backup to its data.
 
 use backstay_sdk::prelude::*;
 use backstay_sdk::run::Backup;
 
-/// Where a Backup records the archive, in `spec.driverMetadata`.
+/// The key under which a Backup records its archive, in `spec.driverMetadata`.
 pub(crate) const RECORDED: &str = "altinity.strategy.backups.cozystack.io/archive";
-/// Of the application's and of the run's name, so many bytes go into an archive's name. The uid makes it unique.
+/// Bytes of the application's name, and of the run's name, in the name of an archive. The uid makes it unique.
 const NAME_BYTES: usize = 63;
-/// The longest name of a folder.
+/// Maximum bytes of a folder's name.
 const ARCHIVE_BYTES: usize = 255;
 
-/// The archive of a backup run. All pods of the run are told the same name, so that a second one finds what the first
-/// has begun; no other run is told it. It begins like the names that scripts of the Go implementation look for.
+/// Returns the archive of a backup run. All pods of the run get the same name, so that a second pod finds what the
+/// first one began; no other run gets it. It starts like the names that scripts of the Go implementation look for.
 pub(crate) fn of_run<S>(request: &Request<S>) -> String {
     let (application, run) = (begin(&request.application.name), begin(&request.run.name));
     format!("clickhouse-{application}-{run}-{}", request.run_uid)
@@ -21,11 +21,11 @@ fn begin(name: &str) -> &str {
     &name[..name.floor_char_boundary(NAME_BYTES)]
 }
 
-/// The archive that a Backup records, if it records one.
+/// Returns the archive that a Backup records, if it records one.
 ///
 /// # Errors
-/// `InvalidBackup` where what is recorded can be no archive. Whoever may write Backups may write this, and templates put
-/// it into scripts and paths.
+/// `InvalidBackup`: the recorded name cannot be an archive. Users who may write Backups can write this name, and
+/// templates put it into scripts and paths.
 pub(crate) fn of_backup(backup: &Backup) -> Result<Option<String>, Failure> {
     match backup.metadata.get(RECORDED) {
         None => Ok(None),
@@ -42,7 +42,7 @@ pub(crate) fn of_backup(backup: &Backup) -> Result<Option<String>, Failure> {
     }
 }
 
-/// Whether this can be an archive: a name that means the same in a path, a URL and a shell.
+/// Whether a name can be an archive: it must mean the same in a path, a URL and a shell.
 pub(crate) fn is_archive(name: &str) -> bool {
     (1..=ARCHIVE_BYTES).contains(&name.len())
         && !name.starts_with(['.', '-'])

@@ -1,4 +1,4 @@
-//! From the strategy to the pod that speaks to the sidecar.
+//! The pod that calls the sidecar.
 
 use backstay_sdk::prelude::*;
 use backstay_sdk::run::Backup;
@@ -8,24 +8,28 @@ use backstay_sdk::{Deserialize, Serialize, Value, json, pod_template, serde_json
 use crate::archive;
 use crate::shards;
 use crate::spec::AltinitySpec;
-use crate::{GROUP, KIND};
 
-/// What `parse` is handed back: what of the run only `render` knew.
+/// API group of the applications that have the sidecar.
+pub(crate) const GROUP: &str = "apps.cozystack.io";
+/// Kind of the applications that have the sidecar.
+pub(crate) const KIND: &str = "ClickHouse";
+
+/// Data of the run that `render` hands to `parse`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "backstay_sdk::serde")]
-pub(crate) struct Told {
-    /// The archive that the pod was told to write, if its template asks for one.
+pub(crate) struct RunData {
+    /// The archive that the pod writes, if its template uses the name.
     pub(crate) archive: Option<String>,
     /// Shards of the application.
     pub(crate) shards: u64,
 }
 
-impl Told {
-    /// What `render` left.
+impl RunData {
+    /// Reads the data of a run from the result of its pod.
     ///
     /// # Errors
-    /// `RunDataUnreadable` where there is none, or not in this form: a Backup made without it would not know its archive, nor
-    /// that shards are missing in it.
+    /// `RunDataUnreadable`: the data is missing or has another form. Without it a Backup would lack its archive and
+    /// the missing shards.
     pub(crate) fn of(ended: &PodResult) -> Result<Self, Failure> {
         let data = ended.data.clone().unwrap_or_default();
         serde_json::from_value(data).map_err(|error| {
@@ -41,7 +45,7 @@ impl Told {
     }
 }
 
-/// The pod run, or why there is none.
+/// Renders the pod run.
 pub(crate) fn run(request: &Request<AltinitySpec>, application: Option<&Value>) -> Result<PodRun, Failure> {
     let spec = request.spec()?;
     let shards = shards::of(application);
@@ -63,8 +67,8 @@ pub(crate) fn run(request: &Request<AltinitySpec>, application: Option<&Value>) 
     }
     let run = pod_template::pod_run(&spec.template, spec.dialect, &context)?;
     let mut run = pod_template::refuse_gaps_in_references(run)?;
-    let told = archive.filter(|archive| mentions(&run.template, archive));
-    if told.is_none()
+    let written = archive.filter(|archive| mentions(&run.template, archive));
+    if written.is_none()
         && let Some(recorded) = context.own.get("Archive").filter(|_| request.mode != Mode::Backup)
     {
         return Err(ignored(recorded));
@@ -73,12 +77,12 @@ pub(crate) fn run(request: &Request<AltinitySpec>, application: Option<&Value>) 
     Ok(PodRun {
         backoff_limit: spec.backoff_limit,
         active_deadline: spec.active_deadline_seconds,
-        data: Some(json!(Told { archive: told, shards })),
+        data: Some(json!(RunData { archive: written, shards })),
         ..run
     })
 }
 
-/// What can be found in a strategy without a run.
+/// Returns the findings about a strategy without a run.
 pub(crate) fn check(spec: &AltinitySpec) -> Vec<Finding> {
     let mut findings = pod_template::check(&spec.template, spec.dialect);
     if !mentions(&Value::Object(spec.template.0.clone()), "Archive") {
@@ -91,7 +95,7 @@ pub(crate) fn check(spec: &AltinitySpec) -> Vec<Finding> {
     findings
 }
 
-/// Whether some string in `value` has `text` in it.
+/// Whether any string in `value` contains `text`.
 fn mentions(value: &Value, text: &str) -> bool {
     match value {
         Value::String(string) => string.contains(text),
@@ -101,7 +105,7 @@ fn mentions(value: &Value, text: &str) -> bool {
     }
 }
 
-/// The host sees to the target; the archive is that of the source.
+/// Checks that the backed up application is a ClickHouse. The host checks the target of a restore.
 fn of_clickhouse(backup: &Backup) -> Result<(), Failure> {
     let source = &backup.application;
     if source.kind == KIND && (source.group.is_empty() || source.group == GROUP) {
@@ -124,7 +128,7 @@ fn chosen_by_the_pod(request: &Request<AltinitySpec>) -> String {
     )
 }
 
-/// A template that is told an archive and restores another one would restore the wrong data in silence.
+/// The failure of a template that ignores the archive: it could restore other data without an error.
 fn ignored(archive: &str) -> Failure {
     Failure::new(
         "ArchiveIgnored",

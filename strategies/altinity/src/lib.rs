@@ -1,8 +1,8 @@
-//! The Altinity strategy: backups of ClickHouse applications by the `clickhouse-backup` sidecar that their pods have.
+//! The Altinity strategy: backups of ClickHouse applications with the `clickhouse-backup` sidecar of their pods.
 //!
-//! The sidecar does the work and has an HTTP interface; the strategy's pod is a client of it. This crate decides what the
-//! client is told: above all the name of the archive, which is a function of the run, recorded in the Backup and told
-//! again on restore. `docs/strategies/altinity.md` is the page for those who use it.
+//! The sidecar makes the backups and offers an HTTP interface; the strategy's pod is a client of it. This crate
+//! decides the client's inputs, above all the name of the archive: it is a function of the run, recorded in the
+//! Backup, and passed to the client again on restore. `docs/strategies/altinity.md` is the page for users.
 //!
 //! Deleting a Backup keeps its archive: there is no cleanup.
 
@@ -16,10 +16,6 @@ use backstay_sdk::prelude::*;
 use backstay_sdk::{Value, serde_json};
 
 pub use spec::{AltinitySpec, Shards};
-
-/// The applications that have the sidecar.
-const GROUP: &str = "apps.cozystack.io";
-const KIND: &str = "ClickHouse";
 
 /// The Altinity strategy.
 #[derive(Debug)]
@@ -42,11 +38,11 @@ impl Strategy for Altinity {
         ..Traits::NONE
     };
     const LONGEST_RUN: u32 = 6 * 60 * 60;
-    const APPLICATIONS: &'static [(&'static str, &'static str)] = &[(GROUP, KIND)];
+    const APPLICATIONS: &'static [(&'static str, &'static str)] = &[(client::GROUP, client::KIND)];
     type Spec = AltinitySpec;
 
     fn schema() -> Value {
-        // That of `AltinitySpec`, which the test below compares it with.
+        // The schema of `AltinitySpec`; the test below compares the two.
         serde_json::from_str(include_str!("schema.json")).expect("the file is JSON")
     }
 

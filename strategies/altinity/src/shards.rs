@@ -1,22 +1,22 @@
-//! Applications with more than one shard: the sidecar that is spoken to has only the first.
+//! Applications with more than one shard: the client reaches only the sidecar of the first shard.
 
 use backstay_sdk::Value;
 use backstay_sdk::prelude::*;
 
 use crate::spec::{AltinitySpec, Shards};
 
-/// The condition that says whether the archive has the data of every shard.
+/// Tells whether the archive has the data of every shard.
 const ALL_SHARDS: &str = "AllShards";
 
-/// How many shards an application has; one where it does not say.
+/// Returns the number of an application's shards; one if it does not say.
 pub(crate) fn of(application: Option<&Value>) -> u64 {
     let shards = application.map_or(&Value::Null, |a| &a["spec"]["shards"]);
-    // What is written as text or as a fraction is no reason to lose data over.
+    // A number written as text or as a fraction is read too: a wrong count could lose data.
     let read = shards.as_u64().or_else(|| shards.as_str()?.trim().parse().ok());
     read.or_else(|| shards.as_f64().map(|n| n.ceil() as u64)).unwrap_or(1)
 }
 
-/// Refuses an application with several shards, or warns of it, as the strategy says.
+/// Refuses an application with several shards, or returns a warning, as the strategy says.
 ///
 /// # Errors
 /// `ShardsNotCovered`.
@@ -42,7 +42,7 @@ pub(crate) fn judge(request: &Request<AltinitySpec>, shards: u64) -> Result<Opti
     }
 }
 
-/// What the Backup says of an archive of the first of several shards.
+/// Returns the Backup's condition about missing shards, if there are several.
 pub(crate) fn condition(shards: u64) -> Option<Condition> {
     (shards > 1).then(|| Condition {
         type_: ALL_SHARDS.to_owned(),

@@ -1,4 +1,4 @@
-//! What the strategy asks for, object by object.
+//! The accesses that the strategy declares, by kind.
 
 use backstay_sdk::{Access, Guard, Scope, Verbs};
 
@@ -18,7 +18,8 @@ const GET: Verbs = Verbs {
 const SEEN: Verbs = Verbs { watch: true, ..GET };
 const LISTED: Verbs = Verbs { list: true, ..SEEN };
 
-/// All accesses. Everything is in the run's namespace, and what is written or purged belongs to the application acted on.
+/// Returns all accesses. They are in the run's namespace; writes and purges reach only objects of the run's
+/// application.
 pub(crate) fn list() -> Vec<Access> {
     let own_cluster = ("/metadata/name", "postgres-{application}");
     let of_cluster = ("/metadata/labels/cnpg.io~1cluster", "postgres-{application}");
@@ -40,7 +41,7 @@ pub(crate) fn list() -> Vec<Access> {
             guards: guards(&[own_cluster]),
             ..kind("barmancloud.cnpg.io", "v1", "ObjectStore", "objectstores")
         },
-        // The archive that a copy is made from is another application's.
+        // A copy reads the archive of another application.
         Access { verbs: GET, ..kind("barmancloud.cnpg.io", "v1", "ObjectStore", "objectstores") },
         Access {
             verbs: Verbs { patch: true, ..SEEN },

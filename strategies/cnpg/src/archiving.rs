@@ -1,4 +1,5 @@
-//! Attaching an archive to a Cluster: the ObjectStore, the plugin's entry, and the wait until an instance has the plugin.
+//! Attaching an archive to a Cluster: the ObjectStore, the plugin entry, and the check that the instances run the
+//! plugin.
 
 use backstay_sdk::step::{Action, Apply, Found, ListQuery, Look, Query, Selection, Stop};
 use backstay_sdk::{Value, json};
@@ -7,9 +8,8 @@ use crate::cluster::{Cluster, text, uid};
 use crate::names::{BARMAN, CNPG, Names, PLUGIN, SIDECAR, fresh_server_name};
 use crate::rendered::Archive;
 
-/// The name under which a Cluster archives: the one it has, or the one wanted. A recovered Cluster begins a new history,
-/// and whether it was recovered from the archive of the name wanted or a copy of another, there may be an archive of that
-/// name already: so it gets a new one.
+/// Returns the server name under which a Cluster archives: its present one, or the one of the strategy. A recovered
+/// Cluster starts a new history and must not write where an archive of its name may exist, so it gets a fresh name.
 pub(crate) fn server_name(cluster: Cluster<'_>, names: &Names, archive: &Archive) -> String {
     if let Some(in_force) = cluster.server_name() {
         return in_force.to_owned();
@@ -18,11 +18,11 @@ pub(crate) fn server_name(cluster: Cluster<'_>, names: &Names, archive: &Archive
     if cluster.recovered() { fresh_server_name(wanted, cluster.uid()) } else { wanted.to_owned() }
 }
 
-/// What is still to be applied so that `cluster` archives under `server`; nothing where it does so already. A store that
-/// has more than is wanted is applied once: what is left of that then is another manager's.
+/// Returns the applies that are missing for `cluster` to archive under `server`; none if it does already. A store with
+/// extra fields is applied once: fields that stay after that belong to another field manager.
 ///
 /// # Errors
-/// A question, or a wait for what cannot be read.
+/// A question, or a wait for an object that cannot be read.
 pub(crate) fn attach(
     look: &Look<'_>,
     names: &Names,
@@ -43,7 +43,8 @@ pub(crate) fn attach(
             "kind": "Cluster",
             "metadata": {
                 "namespace": names.namespace, "name": names.cluster, "uid": cluster.uid(),
-                // The list is one value: with the version it is taken over as it was read, or not at all.
+                // The list of plugins is one value: the resourceVersion makes sure that it has not changed since it
+                // was read.
                 "resourceVersion": text(cluster.0, "/metadata/resourceVersion"),
             },
             "spec": {"plugins": plugins},
@@ -53,7 +54,7 @@ pub(crate) fn attach(
     Ok(actions)
 }
 
-/// The ObjectStore, without what is empty.
+/// Makes the ObjectStore, without empty fields.
 fn store(names: &Names, cluster_uid: &str, archive: &Archive) -> Value {
     let mut configuration = json!({"destinationPath": archive.destination});
     if !archive.endpoint.is_empty() {
@@ -75,7 +76,7 @@ fn store(names: &Names, cluster_uid: &str, archive: &Archive) -> Value {
     }
     let mut spec = json!({
         "configuration": configuration,
-        // What is written to stores other than AWS's own is refused by some of them with the checksums of today's clients.
+        // Some stores other than AWS refuse writes with the checksums of today's clients.
         "instanceSidecarConfiguration": {
             "env": [{"name": "AWS_REQUEST_CHECKSUM_CALCULATION", "value": "when_required"}],
         },
@@ -96,8 +97,8 @@ fn store(names: &Names, cluster_uid: &str, archive: &Archive) -> Value {
     })
 }
 
-/// Whether a store has more than is wanted where an absent field means something: what an earlier strategy wanted, which
-/// an apply removes, or another manager's, which stays.
+/// Whether a store has extra fields where an absent field has a meaning. Such a field is from an earlier strategy, and
+/// an apply removes it, or it belongs to another field manager, and stays.
 fn has_more(found: &Value, wanted: &Value) -> bool {
     ["/spec/retentionPolicy", "/spec/configuration"].iter().any(|at| {
         match (found.pointer(at), wanted.pointer(at)) {
@@ -107,7 +108,7 @@ fn has_more(found: &Value, wanted: &Value) -> bool {
     })
 }
 
-/// Whether an object has all that is wanted.
+/// Whether an object has all wanted fields.
 fn has(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
         (Value::Object(found), Value::Object(wanted)) => {
@@ -118,8 +119,8 @@ fn has(found: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// All plugins of the Cluster with the entry wanted, or none if it is there as it should be: other entries are kept, and
-/// so is what else stands in this one.
+/// Returns the plugins of the Cluster with the wanted entry; `None` if that is there already. Other entries and other
+/// fields of this entry are kept.
 fn plugins(names: &Names, cluster: Cluster<'_>, server: &str) -> Option<Vec<Value>> {
     let wanted = json!({
         "name": PLUGIN,
@@ -145,7 +146,7 @@ fn plugins(names: &Names, cluster: Cluster<'_>, server: &str) -> Option<Vec<Valu
     Some(plugins)
 }
 
-/// The question for the instances of a Cluster.
+/// Asks for the instances of a Cluster.
 pub(crate) fn instances(names: &Names) -> ListQuery {
     let fields =
         ["/metadata/labels", "/metadata/creationTimestamp", "/metadata/deletionTimestamp", "/status"];
@@ -154,7 +155,7 @@ pub(crate) fn instances(names: &Names) -> ListQuery {
     ListQuery { objects: pods(names), live: false, fields: fields.map(str::to_owned).collect(), limit: 100 }
 }
 
-/// The pods of a Cluster.
+/// Selects the pods of a Cluster.
 pub(crate) fn pods(names: &Names) -> Selection {
     Selection {
         api_version: "v1".to_owned(),
@@ -164,11 +165,11 @@ pub(crate) fn pods(names: &Names) -> Selection {
     }
 }
 
-/// Whether every instance of the Cluster is ready and runs the plugin: without it the operator refuses a backup for good,
-/// and where no instance is ready it looks again after a while only.
+/// Whether every instance of the Cluster is ready and runs the plugin. Without the plugin the operator fails a backup
+/// for good; without a ready instance it retries only after a while.
 ///
 /// # Errors
-/// A question, or a wait for what cannot be read.
+/// A question, or a wait for an object that cannot be read.
 pub(crate) fn in_place(look: &Look<'_>, names: &Names) -> Result<bool, Stop> {
     let list = look.list(instances(names))?;
     let mut instances = list
@@ -186,7 +187,7 @@ fn is_instance(pod: &Value) -> bool {
     }
 }
 
-/// Whether a pod is ready; one that does not say is taken for it.
+/// Whether a pod is ready. A pod without the condition counts as ready.
 fn is_ready(pod: &Value) -> bool {
     entries(pod, "/status/conditions").all(|c| c["type"] != "Ready" || c["status"] != "False")
 }
@@ -199,23 +200,23 @@ fn has_sidecar(pod: &Value) -> bool {
         && started("/status/initContainerStatuses")
 }
 
-/// The entries of a list in a pod.
+/// Iterates over a list in a pod.
 fn entries<'a>(pod: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
     pod.pointer(at).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// Whether the store is of the Cluster with this uid, so that it goes with it.
+/// Whether the store is owned by the Cluster with this uid, and is deleted with it.
 pub(crate) fn is_owned_by(store: &Value, cluster_uid: &str) -> bool {
     let owners = store.pointer("/metadata/ownerReferences").and_then(Value::as_array);
     owners.into_iter().flatten().any(|o| o["uid"] == cluster_uid)
 }
 
-/// What to ask to know whether an archive is attached.
+/// Asks for the objects of an attached archive.
 pub(crate) fn questions(names: &Names) -> [Query; 2] {
     [Query::get(&names.cluster()), Query::get(&names.store())]
 }
 
-/// Whether the store found is the same place as the archive described by path.
+/// Whether the store archives to `destination`.
 pub(crate) fn is_at(store: &Value, destination: &str) -> bool {
     let place = |path: &str| path.trim_end_matches('/').to_owned();
     place(text(store, "/spec/configuration/destinationPath")) == place(destination) && !uid(store).is_empty()

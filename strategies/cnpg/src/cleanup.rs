@@ -1,5 +1,5 @@
-//! Cleaning up after a Backup: the operator's backup is deleted. What is in the archive stays until its own retention
-//! removes it.
+//! Cleaning up after a Backup: the Backup of CloudNativePG is deleted. The archive keeps its data until its own
+//! retention removes it.
 
 use backstay_sdk::step::{Action, Delete, Found, Propagation, Step, Stop};
 use backstay_sdk::{Backup, Failure, Value};
@@ -7,11 +7,11 @@ use backstay_sdk::{Backup, Failure, Value};
 use crate::cluster::{deleting, uid};
 use crate::memory::Memory;
 use crate::names::{RUN_LABEL, metadata};
-use crate::run::{Run, Turn, act};
+use crate::run::{Next, Run, act};
 
-/// Delete the operator's backup, if there is one and it is of the run that made the Backup.
-pub(crate) fn clean(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
-    let done = Ok(Turn::End(Step::done(None)));
+/// Deletes the Backup of CloudNativePG, if it exists and belongs to the run that made the host's Backup.
+pub(crate) fn clean(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
+    let done = Ok(Next::Step(Step::done(None)));
     let backup = run.request.backup.as_ref();
     let backup =
         backup.ok_or_else(|| Failure::new("BackupMissing", "there is no Backup to clean up after"))?;
@@ -19,7 +19,7 @@ pub(crate) fn clean(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         return done;
     };
     let object = run.names.backup(name);
-    // Live: a cache that is behind would have it forgotten.
+    // Read live: with a stale cache the object would be left behind.
     let Found::Object(found) = run.look(memory).live(&object)? else { return done };
     if deleting(found) || run.look(memory).has_just_written(&object) || !is_of(found, backup, run) {
         return done;
@@ -32,8 +32,8 @@ pub(crate) fn clean(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     })])
 }
 
-/// Whether the operator's backup is of the run that made the Backup; of one that names no component, by the labels of the
-/// Go implementation, whose Backups are named as the BackupJobs that made them.
+/// Whether the run that made the host's Backup also made this object. A Backup without a component version is of the
+/// Go implementation: it has the name of its BackupJob, which the object's labels name.
 fn is_of(found: &Value, backup: &Backup, run: &Run<'_>) -> bool {
     let label = |name: &str| found["metadata"]["labels"][name].as_str();
     match &backup.run_uid {

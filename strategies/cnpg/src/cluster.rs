@@ -1,19 +1,19 @@
-//! What the strategy reads of a Cluster of CloudNativePG.
+//! A Cluster of CloudNativePG, as far as the strategy reads it.
 
 use backstay_sdk::Value;
 
 use crate::names::PLUGIN;
 use crate::time::Instant;
 
-/// The phase of a Cluster that serves, word for word.
+/// The exact phase of a healthy Cluster.
 const HEALTHY: &str = "Cluster in healthy state";
 
-/// The text at `pointer`, empty where there is none.
+/// Returns the text at `pointer`, empty if there is none.
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The uid of an object.
+/// Returns the uid of an object.
 pub(crate) fn uid(object: &Value) -> &str {
     text(object, "/metadata/uid")
 }
@@ -23,7 +23,7 @@ pub(crate) fn deleting(object: &Value) -> bool {
     object.pointer("/metadata/deletionTimestamp").is_some_and(|t| !t.is_null())
 }
 
-/// The name of an object.
+/// Returns the name of an object.
 pub(crate) fn name(object: &Value) -> &str {
     text(object, "/metadata/name")
 }
@@ -41,7 +41,7 @@ impl<'a> Cluster<'a> {
         deleting(self.0)
     }
 
-    /// Whether it serves.
+    /// Whether it is healthy and not being deleted.
     pub(crate) fn healthy(self) -> bool {
         !self.deleting() && self.phase() == HEALTHY
     }
@@ -50,41 +50,41 @@ impl<'a> Cluster<'a> {
         text(self.0, "/status/phase")
     }
 
-    /// All of its plugins.
+    /// Returns its plugins.
     pub(crate) fn plugins(self) -> &'a [Value] {
         self.0.pointer("/spec/plugins").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// The entry of the plugin that archives.
+    /// Returns the entry of the archiving plugin.
     pub(crate) fn plugin(self) -> Option<&'a Value> {
         self.plugins().iter().find(|p| p["name"] == PLUGIN)
     }
 
-    /// The name of the server in the archive that the Cluster writes to, if it writes to one: that of its plugin entry,
-    /// or its own where the entry has none.
+    /// Returns the server name under which the Cluster archives, if it archives: that of its plugin entry, or by
+    /// default its own name.
     pub(crate) fn server_name(self) -> Option<&'a str> {
         let named = text(self.plugin()?, "/parameters/serverName");
         Some(if named.is_empty() { name(self.0) } else { named })
     }
 
-    /// Whether it was made by recovery.
+    /// Whether recovery created it.
     pub(crate) fn recovered(self) -> bool {
         self.0.pointer("/spec/bootstrap/recovery").is_some_and(Value::is_object)
     }
 
-    /// What it recovers from.
+    /// Returns the name of its recovery source.
     pub(crate) fn source(self) -> &'a str {
         text(self.0, "/spec/bootstrap/recovery/source")
     }
 
-    /// The name of the server in the archive that it recovers from.
+    /// Returns the server name of its recovery source in the archive.
     pub(crate) fn source_server(self) -> Option<&'a str> {
         let clusters = self.0.pointer("/spec/externalClusters")?.as_array()?;
         let source = clusters.iter().find(|c| c["name"] == self.source())?;
         Some(text(source, "/plugin/parameters/serverName")).filter(|n| !n.is_empty())
     }
 
-    /// Whether it recovers from `server` up to `target`, which none is the end of the archive.
+    /// Whether it recovers from `server` up to `target`; `None` is the end of the archive.
     pub(crate) fn recovers(self, server: &str, target: Option<Instant>) -> bool {
         let time = text(self.0, "/spec/bootstrap/recovery/recoveryTarget/targetTime");
         let same_time = match target {
@@ -97,7 +97,7 @@ impl<'a> Cluster<'a> {
             && self.source_server().is_none_or(|s| s == server)
     }
 
-    /// The major version of PostgreSQL that it runs, where it says so.
+    /// Returns the major version of PostgreSQL that it runs, if known.
     pub(crate) fn major_version(self) -> Option<u64> {
         self.0.pointer("/status/pgDataImageInfo/majorVersion").and_then(Value::as_u64)
     }

@@ -1,15 +1,17 @@
-//! PostgreSQL by CloudNativePG: a backup is one of the operator's own, made by the Barman Cloud plugin; a restore writes
-//! into the application what to recover, deletes the Cluster and its volumes, and lets the chart make them anew.
+//! PostgreSQL by CloudNativePG. A backup is a Backup of the operator, made by the Barman Cloud plugin. A restore
+//! writes the recovery into the application, deletes the Cluster and its volumes, and lets the chart create them
+//! again.
 //!
-//! To delete a database is the one thing that cannot be taken back. So everything that can be known beforehand is checked
-//! beforehand, and what is deleted is named by uid in a plan that is stored before anything is written. Every stage looks
-//! at the world and decides from that; see [`stage`](self) in the sources for their order.
+//! Deleting a database cannot be undone. So every precondition is checked before it, and a plan that is stored before
+//! the first write names the objects to delete by uid. Every stage decides from the present state of the cluster; see
+//! [`stage`](self) in the sources for their order.
 
 mod access;
 mod archiving;
 mod backup;
 mod cleanup;
 mod cluster;
+mod machine;
 mod memory;
 mod names;
 mod options;
@@ -30,9 +32,6 @@ use backstay_sdk::{Descriptor, Value, serde_json};
 
 pub use spec::CnpgSpec;
 
-/// The longest that a run may take, in seconds: a large database takes long to copy. Administrators set less.
-pub(crate) const LONGEST_RUN: u32 = 24 * 60 * 60;
-
 /// The CNPG strategy.
 #[derive(Debug)]
 pub struct Cnpg;
@@ -50,12 +49,12 @@ impl Strategy for Cnpg {
         strategy_on_restore: true,
         unpinned: true,
     };
-    const LONGEST_RUN: u32 = LONGEST_RUN;
+    const LONGEST_RUN: u32 = options::LONGEST_RUN;
     const APPLICATIONS: &'static [(&'static str, &'static str)] = &[("apps.cozystack.io", "Postgres")];
     type Spec = CnpgSpec;
 
     fn schema() -> Value {
-        // That of `CnpgSpec`, which the test below compares it with.
+        // The schema of `CnpgSpec`; the test below compares the two.
         serde_json::from_str(include_str!("schema.json")).expect("the file is JSON")
     }
 
@@ -77,7 +76,7 @@ impl Strategy for Cnpg {
 
 impl ResourceStrategy for Cnpg {
     fn step(request: &Request<CnpgSpec>, view: &View) -> Result<Step, Stop> {
-        run::step(request, view)
+        machine::step(request, view)
     }
 }
 

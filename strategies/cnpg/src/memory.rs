@@ -1,4 +1,4 @@
-//! What a run remembers between wakes: the stage, and what later stages must not look up anew.
+//! The memory of a run between wakes: its stage, and the data that later stages must not look up again.
 
 use backstay_sdk::step::{Step, View};
 use backstay_sdk::{Deserialize, Failure, Inherited, Mode, Serialize, serde_json};
@@ -8,7 +8,7 @@ use crate::rendered::Archive;
 use crate::snapshot::Snapshot;
 use crate::stage::Stage;
 
-/// A run between two steps.
+/// The state of a run between two steps.
 #[derive(Clone, Debug)]
 pub(crate) struct Memory {
     pub(crate) stage: Stage,
@@ -19,41 +19,41 @@ pub(crate) struct Memory {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, crate = "backstay_sdk::serde")]
 pub(crate) struct Data {
-    /// Of a backup.
+    /// In a backup: its inputs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) backup: Option<Backing>,
-    /// Of a restore whose archive does not hold all yet: since when.
+    pub(crate) backup: Option<BackupInputs>,
+    /// In a restore: since when the archive has been incomplete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gate_closed_since: Option<i64>,
-    /// Of a restore.
+    /// In a restore: its plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) plan: Option<Plan>,
-    /// Of a restore that puts back what it wrote: why it ends.
+    /// In a restore that undoes its writes: the failure that it ends with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) undo: Option<Undo>,
-    /// Of a restore that attaches the archive again: until when it tries.
+    /// In a restore that attaches the archive again: the time at which it gives up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) archive_until: Option<i64>,
-    /// Why it could not.
+    /// In a restore that attaches the archive again: the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) archive_trouble: Option<String>,
 }
 
-/// What a backup is of, as it was when it was asked for.
+/// The inputs of a backup, as they were when it was requested.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
-pub(crate) struct Backing {
+pub(crate) struct BackupInputs {
     pub(crate) archive: Archive,
-    /// The name of the server in the archive.
+    /// The server name in the archive.
     pub(crate) server: String,
     pub(crate) snapshot: Snapshot,
-    /// Since when the instances' plugin has been waited for.
+    /// Since when the run has waited for the plugin in the instances.
     pub(crate) plugin_awaited: Option<i64>,
-    /// Which backup of the operator's this is, from 1.
+    /// Number of the operator's Backup in this run, from 1.
     pub(crate) attempt: u32,
 }
 
-/// Why a restore ends although it might not have to.
+/// The failure that a restore ends with after it has undone its writes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(crate = "backstay_sdk::serde")]
 pub(crate) struct Undo {
@@ -62,7 +62,7 @@ pub(crate) struct Undo {
 }
 
 impl Memory {
-    /// What the checkpoint of the view holds.
+    /// Reads the checkpoint of the view.
     pub(crate) fn read(mode: Mode, view: &View) -> Result<Self, Failure> {
         let Some(checkpoint) = &view.checkpoint else {
             return Ok(Self { stage: Stage::first(mode), data: Data::default() });
@@ -74,7 +74,7 @@ impl Memory {
         Ok(Self { stage, data: checkpoint.decode()? })
     }
 
-    /// The step, with this remembered if it is not yet.
+    /// Adds this memory to the step as a checkpoint, if it has changed.
     pub(crate) fn keep(&self, view: &View, step: Step) -> Step {
         let data = serde_json::to_value(&self.data).expect("a checkpoint has string keys only");
         let known = match &view.checkpoint {
@@ -84,24 +84,24 @@ impl Memory {
         if known { step } else { step.remember(self.stage.name(), &data) }
     }
 
-    /// The plan of a restore.
+    /// Returns the plan of a restore.
     pub(crate) fn plan(&self) -> Result<&Plan, Failure> {
         self.data.plan.as_ref().ok_or_else(|| self.lacks("plan"))
     }
 
-    /// The plan of a restore, to be changed.
+    /// Returns the plan of a restore for changes.
     pub(crate) fn plan_mut(&mut self) -> Result<&mut Plan, Failure> {
         let missing = self.lacks("plan");
         self.data.plan.as_mut().ok_or(missing)
     }
 
-    /// What a backup is of.
-    pub(crate) fn backing(&self) -> Result<&Backing, Failure> {
+    /// Returns the inputs of a backup.
+    pub(crate) fn backup_inputs(&self) -> Result<&BackupInputs, Failure> {
         self.data.backup.as_ref().ok_or_else(|| self.lacks("backup"))
     }
 
-    /// What a backup is of, to be changed.
-    pub(crate) fn backing_mut(&mut self) -> Result<&mut Backing, Failure> {
+    /// Returns the inputs of a backup for changes.
+    pub(crate) fn backup_inputs_mut(&mut self) -> Result<&mut BackupInputs, Failure> {
         let missing = self.lacks("backup");
         self.data.backup.as_mut().ok_or(missing)
     }
@@ -112,7 +112,7 @@ impl Memory {
     }
 }
 
-/// The plan that an earlier restore of this target left, if it left one that can be read.
+/// Returns the plan that an earlier restore of this target left, if there is one that can be read.
 pub(crate) fn inherited(inherited: Option<&Inherited>) -> Option<Plan> {
     inherited?.checkpoint.decode::<Data>().ok()?.plan
 }

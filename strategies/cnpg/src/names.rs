@@ -1,4 +1,4 @@
-//! Names of what the strategy reads and writes, by the rules of those whose objects they are.
+//! Names of the objects that the strategy reads and writes, by the conventions of their owners.
 
 use backstay_sdk::{NamespacedName, ObjectRef, Request};
 
@@ -8,21 +8,21 @@ pub(crate) const CNPG: &str = "postgresql.cnpg.io/v1";
 pub(crate) const BARMAN: &str = "barmancloud.cnpg.io/v1";
 /// API version of Helm releases.
 pub(crate) const HELM: &str = "helm.toolkit.fluxcd.io/v2";
-/// The plugin that archives.
+/// The archiving plugin.
 pub(crate) const PLUGIN: &str = "barman-cloud.cloudnative-pg.io";
 /// The container that the plugin adds to each instance.
 pub(crate) const SIDECAR: &str = "plugin-barman-cloud";
 /// The container in which a recovery runs.
 pub(crate) const RECOVERY_CONTAINER: &str = "full-recovery";
-/// The label by which CloudNativePG marks what belongs to a Cluster.
+/// The label of CloudNativePG with the Cluster of an object.
 pub(crate) const CLUSTER_LABEL: &str = "cnpg.io/cluster";
-/// The label by which the host marks what a run has made.
+/// The label of the host with the run that made an object.
 pub(crate) const RUN_LABEL: &str = "backstay.dev/run-uid";
-/// The annotation that says whose suspension of a release it is: of the restore with this uid. Without it the suspension
-/// is somebody else's, and never lifted.
+/// The annotation with the uid of the restore that suspended a release. A suspension without it is somebody else's and
+/// never lifted.
 pub(crate) const SUSPENDED_BY: &str = "backstay.dev/suspended-by";
-/// Annotations by which the Helm controller is told to look at a release, and to upgrade it although nothing has changed:
-/// it does so where both say the same, once.
+/// Annotations that make the Helm controller reconcile a release, and upgrade it once even without changes, if both
+/// have the same new value.
 pub(crate) const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// See [`REQUESTED_AT`].
 pub(crate) const FORCE_AT: &str = "reconcile.fluxcd.io/forceAt";
@@ -40,57 +40,57 @@ pub(crate) mod metadata {
     pub(crate) const MAJOR_VERSION: &str = "cnpg.io/major-version";
 }
 
-/// What belongs to one application, by name.
+/// The names of one application's objects.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
-    /// The namespace of the run, and of all below.
+    /// The namespace of the run and of these objects.
     pub(crate) namespace: String,
-    /// Its Cluster, ObjectStore and HelmRelease.
+    /// The name of its Cluster, ObjectStore and HelmRelease.
     pub(crate) cluster: String,
 }
 
 impl Names {
-    /// Those of the application acted on.
+    /// Returns the names for the application of the run.
     pub(crate) fn of<S>(request: &Request<S>) -> Self {
         Self::named(request.namespace(), &request.application.name)
     }
 
-    /// Those of the application `application`.
+    /// Returns the names for the application `application`.
     pub(crate) fn named(namespace: &str, application: &str) -> Self {
         Self { namespace: namespace.to_owned(), cluster: format!("postgres-{application}") }
     }
 
-    /// The Cluster.
+    /// Refers to the Cluster.
     pub(crate) fn cluster(&self) -> ObjectRef {
         self.object(CNPG, "Cluster", &self.cluster)
     }
 
-    /// The ObjectStore that the Cluster archives to.
+    /// Refers to the ObjectStore that the Cluster archives to.
     pub(crate) fn store(&self) -> ObjectRef {
         self.object(BARMAN, "ObjectStore", &self.cluster)
     }
 
-    /// The HelmRelease that renders the Cluster.
+    /// Refers to the HelmRelease that renders the Cluster.
     pub(crate) fn release(&self) -> ObjectRef {
         self.object(HELM, "HelmRelease", &self.cluster)
     }
 
-    /// A backup of CloudNativePG.
+    /// Refers to a Backup of CloudNativePG.
     pub(crate) fn backup(&self, name: &str) -> ObjectRef {
         self.object(CNPG, "Backup", name)
     }
 
-    /// A volume.
+    /// Refers to a volume.
     pub(crate) fn volume(&self, name: &str) -> ObjectRef {
         self.object("v1", "PersistentVolumeClaim", name)
     }
 
-    /// A Secret.
+    /// Refers to a Secret.
     pub(crate) fn secret(&self, name: &str) -> NamespacedName {
         NamespacedName { namespace: self.namespace.clone(), name: name.to_owned() }
     }
 
-    /// The selector of what belongs to the Cluster.
+    /// Returns the label selector of the Cluster's objects.
     pub(crate) fn selector(&self) -> String {
         format!("{CLUSTER_LABEL}={}", self.cluster)
     }
@@ -100,10 +100,10 @@ impl Names {
     }
 }
 
-/// The name of the backup that a run asks CloudNativePG for: the same in every call, another one for another run, even
-/// for one of the same name. `attempt` counts from 1.
+/// Returns the name of the Backup that a run creates in CloudNativePG. It is the same in every call, and differs for
+/// another run, even one with the same name. `attempt` starts at 1.
 pub(crate) fn backup_name<S>(request: &Request<S>, attempt: u32) -> String {
-    /// Room for the hash and an attempt in 63 bytes, which also fits a label.
+    /// Leaves room for the hash and the attempt in 63 bytes, the limit of a label.
     const STEM: usize = 48;
     let run = &request.run.name;
     let stem = run[..run.floor_char_boundary(STEM)].trim_end_matches(['-', '.']);
@@ -111,8 +111,8 @@ pub(crate) fn backup_name<S>(request: &Request<S>, attempt: u32) -> String {
     if attempt > 1 { format!("{name}-{attempt}") } else { name }
 }
 
-/// A server name that no archive has yet, for a Cluster made by recovery from the archive of `old`: PostgreSQL's archive
-/// must be empty when a new history begins. Renaming what was renamed does not make the name grow.
+/// Returns a fresh server name for a Cluster recovered from the archive of `old`, because PostgreSQL needs an empty
+/// archive for a new history. A fresh name made of a fresh name is not longer.
 pub(crate) fn fresh_server_name(old: &str, cluster_uid: &str) -> String {
     let renamed = old.rsplit_once("-r").filter(|(stem, tail)| {
         !stem.is_empty() && tail.len() == FINGERPRINT && tail.bytes().all(|b| b.is_ascii_hexdigit())
@@ -121,10 +121,10 @@ pub(crate) fn fresh_server_name(old: &str, cluster_uid: &str) -> String {
     format!("{stem}-r{}", fingerprint(cluster_uid))
 }
 
-/// Hex digits of a fingerprint.
+/// Number of hexadecimal digits of a fingerprint.
 const FINGERPRINT: usize = 10;
 
-/// FNV-1a of the text: uids of tests and of old servers may differ only in their tails.
+/// FNV-1a, because uids in tests and old server names may differ in their last characters only.
 fn fingerprint(text: &str) -> String {
     let hash = text
         .bytes()

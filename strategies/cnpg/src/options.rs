@@ -1,31 +1,33 @@
-//! `RestoreJob.spec.options`, read strictly: an option of the wrong type ends the run before anything is touched, since
-//! to leave it out would restore to another state than was asked for.
+//! `RestoreJob.spec.options`, read strictly: an option of the wrong type fails the run before anything is changed,
+//! because without it the restore would recover another state.
 
 use backstay_sdk::{Failure, Finding, Value, json};
 
 use crate::time::Instant;
 
-/// The longest limit that may be set, which is the longest that a run may take.
-pub(crate) const LONGEST: i64 = crate::LONGEST_RUN as i64;
+/// The maximum duration of a run, in seconds, for large databases. Administrators set less.
+pub(crate) const LONGEST_RUN: u32 = 24 * 60 * 60;
+/// The maximum of a limit.
+const LONGEST: i64 = LONGEST_RUN as i64;
 
 /// The options of a restore.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Options {
-    /// Up to where to recover.
+    /// The point to recover to.
     pub(crate) target: Target,
-    /// How long a restore may take, in seconds.
+    /// Maximum duration of a restore, in seconds.
     pub(crate) restore_timeout: i64,
-    /// How long the archive may take to hold all of the backup, in seconds.
+    /// Maximum time until the archive holds the whole backup, in seconds.
     pub(crate) archive_timeout: i64,
-    /// Restore although the operator's backup is gone and nothing shows that the archive still holds one.
+    /// Restore although the operator's Backup is gone and nothing shows that the archive still holds a base backup.
     pub(crate) allow_missing_backup: bool,
-    /// Restore although there is no release that would make the Cluster anew.
+    /// Restore although there is no release that would create the Cluster again.
     pub(crate) allow_missing_release: bool,
-    /// Take the application off the system's bucket, which its chart cannot recover from.
+    /// Take the application off the system's bucket, from which its chart cannot recover.
     pub(crate) leave_system_bucket: bool,
 }
 
-/// Up to where to recover.
+/// The point to recover to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     /// The state of the backup.
@@ -58,7 +60,7 @@ const ALLOW_NO_RELEASE: &str = "allowMissingRelease";
 const LEAVE_BUCKET: &str = "leaveSystemBucket";
 
 impl Options {
-    /// The options, or every one that is wrong.
+    /// Reads the options.
     pub(crate) fn read(options: Option<&Value>) -> Result<Self, Failure> {
         let (read, findings) = Self::parse(options);
         if findings.is_empty() {
@@ -72,7 +74,7 @@ impl Options {
         Err(Failure::new("InvalidOptions", message).with_findings(findings))
     }
 
-    /// What is wrong with options.
+    /// Returns the errors in options.
     pub(crate) fn check(options: Option<&Value>) -> Vec<Finding> {
         Self::parse(options).1
     }
@@ -88,7 +90,7 @@ impl Options {
         let (mut time, mut target) = (None, None);
         for (key, value) in entries.iter().filter(|(_, value)| !value.is_null()) {
             let mut wrong = |cause: String| findings.push(Finding::error(format!("/options/{key}"), cause));
-            // Case of letters does not matter to the Go implementation; to drop such a key would be worse than to take it.
+            // The Go implementation ignores the case of keys, so a key in another case must not be dropped.
             let is = |name: &str| key.eq_ignore_ascii_case(name);
             if is(RECOVERY_TIME) {
                 match (value.as_str(), value.as_str().and_then(|t| t.parse().ok())) {
@@ -126,7 +128,7 @@ impl Options {
     }
 }
 
-/// A limit in seconds; one that is not positive is the default.
+/// Reads a limit in seconds. A value that is not positive keeps the default.
 fn limit(value: &Value, limit: &mut i64) -> Result<(), String> {
     match value.as_i64() {
         Some(seconds) if seconds > LONGEST => {
@@ -150,7 +152,7 @@ fn flag(value: &Value, flag: &mut bool) -> Result<(), String> {
     Ok(())
 }
 
-/// The JSON Schema of the options, for documentation and lint.
+/// Returns the JSON Schema of the options, for documentation and lint.
 pub(crate) fn schema() -> Value {
     let seconds = |about: &str| json!({"type": "integer", "description": about});
     let flag = |about: &str| json!({"type": "boolean", "description": about});

@@ -1,6 +1,5 @@
-//! What a restore means to do, written down before anything is: which objects may be deleted, by uid; what the
-//! application said before, and what it is to say; whose the suspension of the release is. Nothing that a later step
-//! deletes or puts back is looked up then.
+//! The plan of a restore, stored before its first write: the uids of the objects to delete, the application's values
+//! before and after, and the owner of the release's suspension. Later steps delete and undo by the plan alone.
 
 use backstay_sdk::{Deserialize, Serialize, Value};
 
@@ -12,48 +11,48 @@ use crate::time::Instant;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 pub(crate) struct Plan {
-    /// The Cluster to delete; none if there was none.
+    /// Uid of the Cluster to delete; `None` if there is none.
     pub(crate) cluster: Option<String>,
-    /// Its volumes.
+    /// The volumes to delete.
     pub(crate) volumes: Vec<Volume>,
-    /// How the release was found.
+    /// The state of the release at planning.
     pub(crate) release: Release,
-    /// What the application said in the parts that the restore writes to.
+    /// The application's values before the restore, in the parts that it writes.
     pub(crate) before: Value,
-    /// What it is to say there.
+    /// The values that the restore writes there.
     pub(crate) wanted: Value,
     /// The server in the archive to recover from.
     pub(crate) server: String,
-    /// Up to where; none is the end of the archive.
+    /// The point in time to recover to; `None` is the end of the archive.
     pub(crate) target: Option<Instant>,
-    /// Whether the user asked for that point in time; else it is that of the backup.
+    /// Whether the user asked for that point in time; otherwise it is the end of the backup.
     pub(crate) target_asked: bool,
-    /// When the restore is late.
+    /// The deadline of the restore.
     pub(crate) limit: i64,
-    /// How long it may take.
+    /// The maximum duration of the restore, in seconds.
     pub(crate) timeout: i64,
-    /// Whether the stage that deletes was entered, so that what is gone may have been deleted.
+    /// Whether the delete stage was entered: missing objects may be deleted ones.
     #[serde(default)]
     pub(crate) deleting: bool,
-    /// Uids of what a delete was asked for.
+    /// Uids of the objects whose deletion was requested.
     #[serde(default)]
     pub(crate) deletes: Vec<String>,
-    /// When what was deleted has to be gone: it starts anew with each object that a delete is asked for. None before the
-    /// first.
+    /// The time by which deleted objects must be gone. Each newly deleted object extends it. `None` before the first
+    /// delete.
     pub(crate) drain_limit: Option<i64>,
-    /// Whether the suspension of the release is somebody else's, which a write of the application is about to lift: whoever
-    /// comes after a crash finds the release awake, and does not see whose it was.
+    /// Whether the release's suspension is somebody else's and is about to be lifted by a write of the application.
+    /// Without this note the release would look awake after a crash.
     #[serde(default)]
     pub(crate) theirs: bool,
-    /// Whether a database has been deleted and is gone: from then on nothing can be put back.
+    /// Whether a database was deleted and is gone: nothing can be undone from then on.
     pub(crate) purged: bool,
-    /// Whether a Cluster that nobody planned has been added to the plan, which happens once.
+    /// Whether an unplanned Cluster was added to the plan, which happens once only.
     pub(crate) stray: bool,
     /// Whether this is the second plan, which recovers to the end of the archive.
     pub(crate) to_the_end: bool,
     /// Whether the users' passwords are those of the backup.
     pub(crate) passwords: bool,
-    /// How to archive again, if it was archived before.
+    /// The archiving after the restore, if there was any before.
     pub(crate) archiving: Option<Archiving>,
 }
 
@@ -63,36 +62,36 @@ pub(crate) struct Plan {
 pub(crate) struct Volume {
     pub(crate) name: String,
     pub(crate) uid: String,
-    /// Uid of the Cluster that owned it, if one did.
+    /// Uid of the Cluster that owns it, if one does.
     pub(crate) owner: Option<String>,
 }
 
-/// How a release was found.
+/// The state of a release at planning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 pub(crate) enum Release {
-    /// There is none.
+    /// There is no release.
     Absent,
-    /// It was awake, and is to be so again.
+    /// It was awake, and must be awake again after the restore.
     Awake,
-    /// A restore that ended badly had suspended it.
+    /// A failed restore had suspended it.
     LeftAsleep,
 }
 
-/// How to archive again after a restore.
+/// The archiving after a restore.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 pub(crate) struct Archiving {
-    /// The name that the server had in the archive.
+    /// The server name in the archive before the restore.
     pub(crate) server: String,
     /// Whether the chart managed it.
     pub(crate) by_chart: bool,
-    /// Where.
+    /// The archive.
     pub(crate) archive: Archive,
 }
 
 impl Volume {
-    /// That of a PersistentVolumeClaim of the Cluster named, none of one that somebody else owns.
+    /// Reads a PersistentVolumeClaim of the Cluster. `None` if another object owns it.
     pub(crate) fn of(volume: &Value, cluster_name: &str) -> Option<Self> {
         let owners = volume.pointer("/metadata/ownerReferences").and_then(Value::as_array);
         let owner = match owners.map(Vec::as_slice) {
@@ -107,8 +106,8 @@ impl Volume {
 }
 
 impl Plan {
-    /// Whether the plan has this volume deleted: by uid, or since the Cluster of the plan owns it. Never one that another
-    /// Cluster has come to own.
+    /// Whether the plan deletes this volume: by its uid, or because the plan's Cluster owns it; never if another
+    /// Cluster owns it now.
     pub(crate) fn has_volume(&self, volume: &Volume) -> bool {
         let of_cluster = volume.owner.is_some() && volume.owner == self.cluster;
         of_cluster || self.volumes.iter().any(|v| v.uid == volume.uid && v.owner == volume.owner)
@@ -119,13 +118,13 @@ impl Plan {
         self.cluster.as_deref().is_some_and(|planned| planned == uid(cluster))
     }
 
-    /// Whether this is the Cluster that this restore has caused, and no other.
+    /// Whether this restore caused this Cluster.
     pub(crate) fn has_made(&self, cluster: Cluster<'_>) -> bool {
         !self.has_cluster(cluster.0) && !cluster.deleting() && cluster.recovers(&self.server, self.target)
     }
 
-    /// A delete of this is about to be asked for: it has to be gone in `seconds` from now. To ask for the same again gives
-    /// it no more time.
+    /// Records that a delete is about to be requested: the object must be gone in `seconds`. Repeated requests do not
+    /// extend the time.
     pub(crate) fn deletes(&mut self, uid: &str, now: i64, seconds: i64) {
         if !self.deletes.iter().any(|known| known == uid) {
             self.deletes.push(uid.to_owned());
@@ -133,12 +132,12 @@ impl Plan {
         }
     }
 
-    /// Whether nobody's database has been touched yet: there was no Cluster, and no volume has been deleted.
+    /// Whether no database has been touched yet: there was no Cluster, and no volume was deleted.
     pub(crate) fn is_untouched(&self) -> bool {
         !self.purged && self.cluster.is_none() && self.deletes.is_empty()
     }
 
-    /// Whether anything of the plan has been deleted: then going on is all that is left. Volumes are deleted after their
+    /// Whether any object of the plan was deleted, so that the restore can only go on. Volumes are deleted after their
     /// Cluster.
     pub(crate) fn has_begun(&self, cluster: Option<&Value>, volumes: &[Value]) -> bool {
         let alive = |planned: &Volume| volumes.iter().any(|v| uid(v) == planned.uid && !deleting(v));

@@ -1,4 +1,4 @@
-//! What the logs of recovery pods say: whether PostgreSQL ran out of write-ahead logs before it came to its target.
+//! The logs of recovery pods, which show whether PostgreSQL ran out of write-ahead logs before it reached its target.
 
 use backstay_sdk::step::{Content, LogQuery, Look, Query, ReadError, Stop, View};
 use backstay_sdk::{NamespacedName, Value};
@@ -7,22 +7,22 @@ use crate::archiving;
 use crate::cluster::{Cluster, deleting, name, text};
 use crate::names::{Names, RECOVERY_CONTAINER};
 
-/// PostgreSQL's own words.
+/// The error message of PostgreSQL.
 pub(crate) const SIGNATURE: &str = "recovery ended before configured recovery target was reached";
-/// So many pods are looked at, the newest; so many lines of each.
+/// Number of newest pods whose logs are read, and number of lines of each.
 const PODS: usize = 5;
 const LINES: u32 = 200;
 
-/// What the logs say.
+/// The result of reading the logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// In this pod PostgreSQL gave up before it came to its target.
+    /// PostgreSQL gave up before its target in this pod.
     Unreachable(String),
-    /// Nothing of the kind; whether a log may not be read.
+    /// No such message was found. `forbidden`: a log may not be read.
     Unknown { forbidden: bool },
 }
 
-/// What the logs of the newest recovery pods of this Cluster say.
+/// Reads the logs of the newest recovery pods of this Cluster.
 ///
 /// # Errors
 /// A question, or a wait for pods that cannot be listed.
@@ -35,8 +35,8 @@ pub(crate) fn verdict(
     read(look, view, names, &newest(pods(look, names)?, cluster))
 }
 
-/// The same while a recovery may yet get there: only the newest pod counts, and only where it has failed and no other of
-/// this Cluster runs, since the next try may find what this one missed.
+/// Reads the log of the newest recovery pod during a recovery. Only this pod counts, and only if it failed and no
+/// other recovery pod of this Cluster runs, because the next try may succeed.
 ///
 /// # Errors
 /// As [`verdict`].
@@ -66,24 +66,24 @@ fn read(look: &Look<'_>, view: &View, names: &Names, pods: &[&Value]) -> Result<
         match view.ask(Query::Log(query))? {
             Ok(Content::Log(text)) if text.contains(SIGNATURE) => return Ok(Verdict::Unreachable(pod)),
             Err(ReadError::Forbidden(_)) => forbidden = true,
-            // A log that is gone or empty says nothing.
+            // A missing or empty log proves nothing.
             _ => {}
         }
     }
     Ok(Verdict::Unknown { forbidden })
 }
 
-/// The newest pods in which a recovery of this Cluster runs or ran, newest first. The label that finds them is the name of
-/// the Cluster, which an earlier one had too: what that has left is older than this one, or on its way out.
+/// Returns the newest recovery pods of this Cluster, newest first. They are found by the name of the Cluster, which an
+/// earlier Cluster had too; pods of that one are older than this Cluster, or are being deleted.
 fn newest<'a>(pods: &'a [Value], cluster: Cluster<'_>) -> Vec<&'a Value> {
-    // RFC 3339 in UTC with whole seconds, as Kubernetes writes it, sorts as text.
+    // Kubernetes writes RFC 3339 in UTC with whole seconds, so times sort as text.
     let made = |object: &'a Value| text(object, "/metadata/creationTimestamp");
     let since = text(cluster.0, "/metadata/creationTimestamp");
     let recovery = |pod: &&Value| {
         let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
         containers.into_iter().flatten().any(|c| c["name"] == RECOVERY_CONTAINER)
     };
-    // The operator's Jobs own them; where the Cluster itself does, its uid is the better proof.
+    // Usually a Job of the operator owns the pod; if a Cluster does, its uid is the better proof.
     let of_another = |pod: &Value| {
         let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
         owners.into_iter().flatten().any(|o| o["kind"] == "Cluster" && o["uid"] != cluster.uid())
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(verdict(vec![first.clone()]), Verdict::Unreachable("r1".to_owned()));
         assert_eq!(verdict(vec![first.clone(), phase("r2", 2, "Running")]), unknown);
         assert_eq!(verdict(vec![first.clone(), phase("r2", 2, "Failed")]), unknown);
-        // An older one that still runs is a try as well.
+        // An older pod that still runs is a try as well.
         assert_eq!(verdict(vec![first, phase("r0", 0, "Running")]), unknown);
     }
 }

@@ -1,9 +1,9 @@
-//! The HelmRelease of an application: asleep or awake, and whose doing that is.
+//! The HelmRelease of an application, and the owner of its suspension.
 //!
-//! While a database is deleted and until its volumes are gone, Helm must not look. A suspension that a restore makes
-//! carries an annotation, written in the same patch: so it is known after any crash whose it is, and only such a
-//! suspension is ever lifted. No two restores run on one application at a time, so one that is marked and not of this run
-//! was left by a restore that ended.
+//! Helm must not reconcile from the deletion of a database until its volumes are gone. A restore suspends the release
+//! and marks the suspension with an annotation in the same patch, so that its owner is known after any crash. Only
+//! marked suspensions are ever lifted. Restores of one application never overlap, so a suspension marked by another
+//! run was left by a restore that ended.
 
 use backstay_sdk::step::{Action, Found, Patch};
 use backstay_sdk::{Value, json};
@@ -14,13 +14,13 @@ use crate::names::{FORCE_AT, Names, REQUESTED_AT, SUSPENDED_BY};
 /// The state of a release.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum State<'a> {
-    /// There is none.
+    /// There is no release.
     Absent,
-    /// It acts.
+    /// It is not suspended.
     Awake(&'a Value),
-    /// It was suspended by a restore.
+    /// A restore suspended it.
     Ours(&'a Value),
-    /// It was suspended by somebody else.
+    /// Somebody else suspended it.
     Theirs(&'a Value),
 }
 
@@ -35,7 +35,7 @@ impl<'a> State<'a> {
         }
     }
 
-    /// The release, if there is one.
+    /// Returns the release, if there is one.
     pub(crate) fn object(self) -> Option<&'a Value> {
         match self {
             Self::Absent => None,
@@ -43,8 +43,8 @@ impl<'a> State<'a> {
         }
     }
 
-    /// As it is told in messages.
-    pub(crate) fn told(self, names: &Names) -> String {
+    /// Describes the state in a message.
+    pub(crate) fn description(self, names: &Names) -> String {
         let name = &names.cluster;
         match self {
             Self::Absent => format!("there is no HelmRelease {name}"),
@@ -54,9 +54,9 @@ impl<'a> State<'a> {
         }
     }
 
-    /// What Helm says is wrong with what it is to do now; what it said of an earlier version is over.
+    /// Returns Helm's error about the present generation. Errors about an earlier one are out of date.
     pub(crate) fn trouble(self) -> Option<String> {
-        /// Helm's messages can hold whole manifests.
+        /// Helm's messages can contain whole manifests.
         const LONGEST: usize = 500;
         let release = self.object()?;
         let conditions = release.pointer("/status/conditions")?.as_array()?;
@@ -69,8 +69,8 @@ impl<'a> State<'a> {
     }
 }
 
-/// Suspend what was seen. With `exact` only if it has not changed since; else if it is the same release, since it has been
-/// changed by what was just written.
+/// Suspends a release. With `exact` only if it has not changed since it was read; otherwise by uid, because the
+/// preceding write of the application has changed it.
 pub(crate) fn suspend(names: &Names, release: &Value, by: Option<&str>, exact: bool) -> Action {
     let mut body = json!({"spec": {"suspend": true}});
     if let Some(run_uid) = by {
@@ -79,14 +79,13 @@ pub(crate) fn suspend(names: &Names, release: &Value, by: Option<&str>, exact: b
     patch(names, release, body, exact)
 }
 
-/// Resume a release that a restore has suspended.
+/// Resumes a release that a restore suspended.
 pub(crate) fn resume(names: &Names, release: &Value) -> Action {
     let body = json!({"metadata": {"annotations": {SUSPENDED_BY: null}}, "spec": {"suspend": false}});
     patch(names, release, body, true)
 }
 
-/// Have Helm upgrade the release once more, even if chart and values are those of last time; `wake` one that a restore has
-/// suspended. Helm does so once for each `token`.
+/// Makes Helm upgrade the release even without changes, once for each `token`; with `wake` also resumes it.
 pub(crate) fn remake(names: &Names, release: &Value, token: &str, wake: bool) -> Action {
     let mut body = json!({"metadata": {"annotations": {REQUESTED_AT: token, FORCE_AT: token}}});
     if wake {
@@ -96,8 +95,8 @@ pub(crate) fn remake(names: &Names, release: &Value, token: &str, wake: bool) ->
     patch(names, release, body, true)
 }
 
-/// Whether Helm has been told so.
-pub(crate) fn is_told(release: &Value, token: &str) -> bool {
+/// Whether Helm was told to upgrade with this token.
+pub(crate) fn has_token(release: &Value, token: &str) -> bool {
     let annotations = &release["metadata"]["annotations"];
     annotations[REQUESTED_AT] == token && annotations[FORCE_AT] == token
 }

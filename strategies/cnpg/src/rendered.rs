@@ -1,5 +1,5 @@
-//! From the strategy's template to an archive: rendered strictly, since every string in it is a name or a path, and
-//! checked before anything is written.
+//! The archive that the strategy's template describes. It is rendered strictly, because every string in it is a name
+//! or a path, and checked before anything is written.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use backstay_sdk::{Deserialize, Failure, Finding, Request, Serialize, Severity, 
 
 use crate::spec::{CnpgSpec, Data, Template, Wal};
 
-/// Where the template stands in a finding.
+/// The pointer of the template in a finding.
 const TEMPLATE: &str = "/strategy/template";
-/// Keys of the archive's Secrets, where the strategy names none.
+/// Default keys of the archive's Secrets.
 const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 const CA_KEY: &str = "ca.crt";
@@ -19,21 +19,21 @@ const CA_KEY: &str = "ca.crt";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 pub(crate) struct Archive {
-    /// Name of the server for a Cluster that is not archived yet.
+    /// Server name for a Cluster that does not archive yet.
     pub(crate) server_name: Option<String>,
-    /// Where.
+    /// The destination path.
     pub(crate) destination: String,
-    /// The address of the object store, empty for that of AWS.
+    /// The address of the object store; empty means AWS.
     pub(crate) endpoint: String,
     /// The certificate authority.
     pub(crate) ca: Option<SecretKey>,
     /// The access keys.
     pub(crate) credentials: Option<Credentials>,
-    /// How long it keeps what can be recovered.
+    /// Retention of backups and logs.
     pub(crate) retention: Option<String>,
-    /// How write-ahead logs are stored.
+    /// The storage format of write-ahead logs.
     pub(crate) wal: Option<Wal>,
-    /// How base backups are stored.
+    /// The storage format of base backups.
     pub(crate) data: Option<Data>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Credentials {
     pub(crate) secret_key: String,
 }
 
-/// The archive of `application`, with these parameters, or every field to blame.
+/// Renders the archive of `application` with these parameters, or returns every field at fault.
 pub(crate) fn archive(
     request: &Request<CnpgSpec>,
     application: &Value,
@@ -65,7 +65,7 @@ pub(crate) fn archive(
     let options = Options { strict: true, ..Options::default() };
     let rendered = template::render_owned(raw(&spec.template), TEMPLATE, spec.dialect, &context, &options)
         .map_err(|findings| refused("TemplateError", "cannot be rendered", findings))?;
-    // Rendering changes strings and nothing else, and every string of a template may be any string.
+    // Rendering changes strings only, and every string field accepts any string.
     let template: Template = serde_json::from_value(rendered.value)
         .map_err(|e| Failure::new("TemplateError", format!("the rendered template does not decode: {e}")))?;
     let findings = findings(&template, Dialect::Go, false);
@@ -76,7 +76,7 @@ pub(crate) fn archive(
     }
 }
 
-/// What can be found in a strategy without a run.
+/// Returns the findings about a strategy without a run.
 pub(crate) fn check(spec: &CnpgSpec) -> Vec<Finding> {
     let mut found = template::check(&raw(&spec.template), TEMPLATE, spec.dialect);
     found.extend(findings(&spec.template, spec.dialect, true));
@@ -121,7 +121,7 @@ fn filled(text: Option<String>) -> Option<String> {
     text.filter(|t| !t.is_empty())
 }
 
-/// What is wrong with a template. Of one that is not rendered, fields that are templates are left for later.
+/// Returns the errors in a template. Before rendering (`raw`), fields that are templates are not checked.
 fn findings(template: &Template, dialect: Dialect, raw: bool) -> Vec<Finding> {
     let is_template =
         |text: &str| raw && (text.contains("{{") || (dialect == Dialect::Minijinja && text.contains("{%")));
@@ -161,13 +161,13 @@ fn is_server_name(text: &str) -> bool {
     text.len() <= 200 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// As the plugin's CRD has it: `^[1-9][0-9]*[dwm]$`.
+/// The pattern of the plugin's CRD: `^[1-9][0-9]*[dwm]$`.
 fn is_retention(text: &str) -> bool {
     let digits = text.strip_suffix(['d', 'w', 'm']).unwrap_or_default();
     !digits.is_empty() && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// As Kubernetes has names of Secrets: RFC 1123 subdomains.
+/// The names of Secrets: RFC 1123 subdomains.
 fn is_object_name(text: &str) -> bool {
     let label = |label: &str| {
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -176,18 +176,18 @@ fn is_object_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label)
 }
 
-/// A failure whose message names the fields as a person would write them.
+/// A failure whose message names the fields as paths for people.
 fn refused(reason: &str, what: &str, findings: Vec<Finding>) -> Failure {
-    /// So much of what is wrong is told in the message; the findings have all of it.
-    const TOLD: usize = 8;
+    /// Number of errors in the message; the findings hold all of them.
+    const LISTED: usize = 8;
     let errors: Vec<&Finding> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
     let mut message = format!("the strategy's template {what}");
-    for finding in errors.iter().take(TOLD) {
+    for finding in errors.iter().take(LISTED) {
         let path = finding.at.replacen("/strategy/", "spec.", 1).replace('/', ".");
         message.push_str(&format!("; {path}: {}", finding.message));
     }
-    if errors.len() > TOLD {
-        message.push_str(&format!("; and {} more", errors.len() - TOLD));
+    if errors.len() > LISTED {
+        message.push_str(&format!("; and {} more", errors.len() - LISTED));
     }
     Failure::new(reason, message).with_findings(findings)
 }

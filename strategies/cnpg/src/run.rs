@@ -1,21 +1,20 @@
-//! A step of a run: from the stage remembered on, until there is something to ask, to do, to wait for, or an end.
+//! A run as its stages see it, and the result of a stage.
 
-use backstay_sdk::step::{Action, Decision, Look, Step, Stop, View, Wait, Watch};
-use backstay_sdk::{Failure, ObjectRef, Request};
+use backstay_sdk::Request;
+use backstay_sdk::step::{Action, Look, Step, Stop, View, Wait, Watch};
 
-use crate::memory::{Memory, Undo};
+use crate::memory::Memory;
 use crate::names::Names;
 use crate::options::Options;
 use crate::spec::CnpgSpec;
 use crate::stage::Stage;
-use crate::{backup, cleanup, restore};
 
-/// How long a backup waits for what it needs before it can ask for one.
-pub(crate) const PREPARE_SECONDS: i64 = 30 * 60;
-/// What was done and does not show is done again after this.
-const AGAIN_SECONDS: u32 = 5;
+/// Seconds that a backup may prepare before the operator is asked for it.
+const PREPARE_SECONDS: i64 = 30 * 60;
+/// Seconds until a wait is checked without a change. Its objects are watched too; this catches missed changes.
+pub(crate) const RECHECK_SECONDS: u32 = 30;
 
-/// What a stage sees.
+/// The inputs of a stage.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run<'a> {
     pub(crate) request: &'a Request<CnpgSpec>,
@@ -23,74 +22,24 @@ pub(crate) struct Run<'a> {
     pub(crate) names: &'a Names,
 }
 
-/// What a stage comes to.
+/// The result of a stage.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
-pub(crate) enum Turn {
-    /// There is nothing more to do in it.
-    Go(Stage),
-    /// The host is to act, to wait, or to end the run.
-    End(Step),
-}
-
-/// The next step.
-pub(crate) fn step(request: &Request<CnpgSpec>, view: &View) -> Result<Step, Stop> {
-    let names = Names::of(request);
-    let run = Run { request, view, names: &names };
-    let mut memory = Memory::read(request.mode, view)?;
-    let mut turn = run.look(&memory).settled().map(|()| Turn::Go(memory.stage));
-    loop {
-        match turn {
-            Ok(Turn::Go(stage)) => memory.stage = stage,
-            Ok(Turn::End(step)) => match run.once(&memory, step) {
-                Ok(step) => return Ok(memory.keep(view, step)),
-                Err(stop) => {
-                    turn = Err(stop);
-                    continue;
-                }
-            },
-            Err(Stop::Fail(failure)) => match run.instead(&mut memory, failure) {
-                Ok(stage) => memory.stage = stage,
-                Err(failure) => return Ok(memory.keep(view, Step::new(Decision::Fail(failure)))),
-            },
-            // What has been asked leads here again; what was decided on the way is decided again then.
-            Err(stop @ Stop::Ask(_)) => return Err(stop),
-            Err(stop @ Stop::Wait(_)) => return Ok(memory.keep(view, stop.into())),
-        }
-        turn = run.stage(&mut memory);
-    }
+pub(crate) enum Next {
+    /// Go to this stage in the same step.
+    Stage(Stage),
+    /// End the step: act, wait, or end the run.
+    Step(Step),
 }
 
 impl<'a> Run<'a> {
-    /// Every stage, and what it does.
-    fn stage(&self, memory: &mut Memory) -> Result<Turn, Stop> {
-        match memory.stage {
-            Stage::Check => backup::check(self, memory),
-            Stage::Attach => backup::attach(self, memory),
-            Stage::Request => backup::request(self, memory),
-            Stage::Poll => backup::poll(self, memory),
-            Stage::Fit => restore::fit(self, memory),
-            Stage::Gate => restore::gate(self, memory),
-            Stage::Suspend => restore::suspend(self, memory),
-            Stage::Patch => restore::patch(self, memory),
-            Stage::Delete => restore::delete(self, memory),
-            Stage::Volumes => restore::volumes(self, memory),
-            Stage::Drain => restore::drain(self, memory),
-            Stage::Resume => restore::resume(self, memory),
-            Stage::Recover => restore::recover(self, memory),
-            Stage::Archive => restore::archive(self, memory),
-            Stage::Undo => restore::undo(self, memory),
-            Stage::Clean => cleanup::clean(self, memory),
-        }
-    }
-
-    /// A look with the deadline of the stage. What may have deleted data tries until then, whatever comes.
+    /// Returns a look with the deadline of the stage. Stages after a possible delete retry every error until then.
     pub(crate) fn look(&self, memory: &Memory) -> Look<'a> {
         let plan = memory.data.plan.as_ref();
         let request = self.request;
         let own = match memory.stage {
             Stage::Check | Stage::Attach | Stage::Request => request.started_at + PREPARE_SECONDS,
-            // How long the gate may be closed is counted there; this is for what cannot be read.
+            // The gate has its own deadline; this one is for objects that cannot be read.
             Stage::Fit | Stage::Gate => {
                 let options = Options::read(request.options.as_ref()).unwrap_or_default();
                 let since = self.view.stage_since.max(request.started_at);
@@ -101,75 +50,22 @@ impl<'a> Run<'a> {
                 plan.map_or(request.deadline, |p| p.drain_limit.unwrap_or(p.limit))
             }
             Stage::Archive => memory.data.archive_until.unwrap_or(request.deadline),
-            // A release that is left asleep is worse than a run that takes long to say that it has failed.
+            // A release left suspended is worse than a run that takes long to report its failure.
             Stage::Undo | Stage::Poll | Stage::Resume | Stage::Recover | Stage::Clean => request.deadline,
         };
-        let deadline = if request.cancelled.is_some() { self.last() } else { own.min(self.last()) };
+        let deadline =
+            if request.cancelled.is_some() { self.hard_deadline() } else { own.min(self.hard_deadline()) };
         let look = Look::new(self.view, request.now, deadline);
         let insists = memory.stage.may_have_deleted() || memory.stage == Stage::Undo;
         if insists { look.patient() } else { look }
     }
 
-    /// When the host ends the run without asking, or cancels it.
-    pub(crate) fn last(&self) -> i64 {
+    /// Returns when the host ends or cancels the run by itself.
+    pub(crate) fn hard_deadline(&self) -> i64 {
         self.request.cancelled.as_ref().map_or(self.request.deadline, |c| c.deadline)
     }
 
-    /// What a failure leads to: a restore that has written something and deleted nothing puts it back first.
-    fn instead(&self, memory: &mut Memory, failure: Failure) -> Result<Stage, Failure> {
-        if memory.stage == Stage::Undo {
-            let why = memory.data.undo.as_ref();
-            return Err(match why {
-                Some(undo) => Failure::new(
-                    undo.reason.clone(),
-                    format!(
-                        "{}; what it had written could not be put back: {}",
-                        undo.message, failure.message
-                    ),
-                ),
-                None => failure,
-            });
-        }
-        if memory.stage == Stage::Archive && memory.data.archive_trouble.is_none() {
-            // The database is restored; that it does not archive yet is told, and ends nothing badly.
-            memory.data.archive_trouble = Some(failure.message);
-            return Ok(Stage::Archive);
-        }
-        let plan = memory.data.plan.as_ref().filter(|p| !p.purged);
-        let may_be_put_back = plan.is_some_and(|plan| match memory.stage {
-            Stage::Suspend | Stage::Patch | Stage::Delete => true,
-            Stage::Volumes | Stage::Drain => plan.is_untouched(),
-            _ => false,
-        });
-        if !may_be_put_back {
-            return Err(failure);
-        }
-        memory.data.undo = Some(Undo { reason: failure.reason, message: failure.message });
-        Ok(Stage::Undo)
-    }
-
-    /// The step, unless it does again what has just been done and does not show: then the host is asked to come back, so
-    /// that no two who undo each other's work keep a wake going; until the stage's limit.
-    fn once(&self, memory: &Memory, mut step: Step) -> Result<Step, Stop> {
-        if let Decision::Act(actions) = &step.decision
-            && let Some(object) = actions.first().and_then(object_of)
-            && self.view.results.first().is_some_and(|r| r.object == object)
-        {
-            let message = format!(
-                "{} {} is not as it was just written; it is looked at again",
-                object.kind, object.name
-            );
-            let look = self.look(memory);
-            let pending = self.wait("Unsettled", message.clone(), Vec::new(), AGAIN_SECONDS, look.deadline());
-            match look.wait_or(pending, || Failure::new("Unsettled", message)) {
-                Stop::Wait(wait) => step.decision = Decision::Wait(wait),
-                stop => return Err(stop),
-            }
-        }
-        Ok(step)
-    }
-
-    /// A wait until `deadline`, or until the run's.
+    /// Makes a wait until `deadline`, or until the run's own deadline.
     pub(crate) fn wait(
         &self,
         reason: &str,
@@ -183,35 +79,17 @@ impl<'a> Run<'a> {
             message: message.into(),
             watch,
             recheck_after,
-            deadline: deadline.min(self.last()).max(self.request.now + 1),
+            deadline: deadline.min(self.hard_deadline()).max(self.request.now + 1),
         }
     }
 }
 
-/// What an action is on.
-fn object_of(action: &Action) -> Option<ObjectRef> {
-    let manifest = match action {
-        Action::Patch(patch) => return Some(patch.object.clone()),
-        Action::Delete(delete) => return Some(delete.object.clone()),
-        Action::RunPod(_) => return None,
-        Action::Create(create) => &create.manifest,
-        Action::Apply(apply) => &apply.manifest,
-    };
-    let text = |at| crate::cluster::text(manifest, at);
-    Some(ObjectRef::namespaced(
-        text("/apiVersion"),
-        text("/kind"),
-        text("/metadata/namespace"),
-        text("/metadata/name"),
-    ))
+/// Ends the step with a wait.
+pub(crate) fn wait(wait: Wait) -> Result<Next, Stop> {
+    Ok(Next::Step(Step::wait(wait)))
 }
 
-/// The wait as the end of a step.
-pub(crate) fn wait(wait: Wait) -> Result<Turn, Stop> {
-    Ok(Turn::End(Step::wait(wait)))
-}
-
-/// The actions as the end of a step.
-pub(crate) fn act(actions: Vec<Action>) -> Result<Turn, Stop> {
-    Ok(Turn::End(Step::act(actions)))
+/// Ends the step with actions.
+pub(crate) fn act(actions: Vec<Action>) -> Result<Next, Stop> {
+    Ok(Next::Step(Step::act(actions)))
 }

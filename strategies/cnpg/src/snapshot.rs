@@ -1,7 +1,7 @@
-//! What an application held when it was backed up: its databases and users, which a restore writes back so that the
-//! chart's clean-up does not drop what was recovered.
+//! The databases and users of an application at its backup. A restore writes them back, because the chart would
+//! otherwise drop what was recovered.
 //!
-//! Tenants may read a Backup, so the part that they see has no passwords; the whole goes where they cannot read.
+//! Tenants can read a Backup, so the visible part has no passwords; the full snapshot is private.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use backstay_sdk::{Deserialize, Serialize, serde_json};
 
 const API_VERSION: &str = "backups.cozystack.io/v1alpha1";
 const KIND: &str = "CNPGBackupSnapshot";
-/// What tenants see may be no larger.
+/// Maximum bytes of the visible part.
 const VISIBLE_BYTES: usize = 60 << 10;
 
 type Entries = serde_json::Map<String, Value>;
 
-/// Databases, users and parameters, and what else a restore compares.
+/// Databases, users, parameters and the size that a restore compares.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "backstay_sdk::serde")]
 pub(crate) struct Snapshot {
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
     pub(crate) databases: Entries,
-    /// With their passwords, unless they came from what tenants see.
+    /// Users, with their passwords unless they were read from the visible part.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
     pub(crate) users: Entries,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -32,7 +32,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// That of the application as it is.
+    /// Takes the snapshot of an application.
     pub(crate) fn of(application: &Value, parameters: &BTreeMap<String, String>) -> Self {
         let entries = |key: &str| application["spec"][key].as_object().cloned().unwrap_or_default();
         Self {
@@ -43,7 +43,7 @@ impl Snapshot {
         }
     }
 
-    /// What tenants may see of it.
+    /// Returns the part that tenants can read.
     pub(crate) fn visible(&self) -> Value {
         let mut seen = self.clone();
         for user in seen.users.values_mut().filter_map(Value::as_object_mut) {
@@ -58,12 +58,12 @@ impl Snapshot {
         value
     }
 
-    /// What goes out of tenants' reach: all of it.
+    /// Returns the full snapshot, which tenants cannot read.
     pub(crate) fn private(&self) -> Value {
         to_json(self)
     }
 
-    /// That of a backup, and whether its users have their passwords.
+    /// Reads the snapshot of a backup, and whether its users have their passwords.
     pub(crate) fn read(backup: &Backup) -> Result<(Self, bool), Failure> {
         let unusable = |cause: &str| {
             Failure::new(
@@ -97,7 +97,7 @@ impl Snapshot {
         Self::deserialize(value).ok()
     }
 
-    /// The same with the passwords that `users` have, for users that have none.
+    /// Adds the passwords in `users` to the users without one.
     pub(crate) fn with_passwords_of(mut self, users: &Value) -> Self {
         for (name, user) in &mut self.users {
             let password = &users[name.as_str()]["password"];

@@ -2,7 +2,7 @@
 
 use backstay_sdk::{Mode, Stage as Declared};
 
-/// A stage. What it does is a function of its own; see `crate::run`.
+/// A stage. `crate::machine` calls its function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     // Backup.
@@ -10,27 +10,27 @@ pub(crate) enum Stage {
     Attach,
     Request,
     Poll,
-    // Restore: nothing has been written.
+    // Restore, before the first write.
     Fit,
     Gate,
-    // The release sleeps, the application says what to recover, and all can be put back.
+    // Writes that can be undone: the suspension of the release, and the recovery in the application.
     Suspend,
     Patch,
-    // Data may be gone.
+    // Data may be gone from here on.
     Delete,
     Volumes,
     Drain,
     Resume,
     Recover,
     Archive,
-    // Instead of going on: put back what was written.
+    // After a failure: undo the writes.
     Undo,
     // Cleanup.
     Clean,
 }
 
 impl Stage {
-    /// All of them, in usual order.
+    /// All stages, in their usual order.
     pub(crate) const ALL: [Self; 16] = [
         Self::Check,
         Self::Attach,
@@ -50,7 +50,7 @@ impl Stage {
         Self::Clean,
     ];
 
-    /// The stage that a run begins in.
+    /// Returns the first stage of a run.
     pub(crate) fn first(mode: Mode) -> Self {
         match mode {
             Mode::Backup => Self::Check,
@@ -59,22 +59,22 @@ impl Stage {
         }
     }
 
-    /// The stage of this name.
+    /// Returns the stage of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.name() == name)
     }
 
-    /// Its name, in checkpoints and metrics.
+    /// Returns its name in checkpoints and metrics.
     pub(crate) fn name(self) -> &'static str {
         self.row().1
     }
 
-    /// Whether what a restore deletes may be gone.
+    /// Whether a restore may have deleted data in this stage.
     pub(crate) fn may_have_deleted(self) -> bool {
         self.row().2
     }
 
-    /// As the descriptor has it.
+    /// Returns its entry in the descriptor.
     pub(crate) fn declared(self) -> Declared {
         let (mode, name, keeps_checkpoint, about) = self.row();
         Declared { mode, name: name.to_owned(), about: about.to_owned(), keeps_checkpoint }

@@ -1,7 +1,7 @@
-//! Points in time, as PostgreSQL takes them for a recovery target.
+//! Points in time in the format of a recovery target of PostgreSQL.
 //!
-//! RFC 3339 with `Z` is refused by PostgreSQL when it starts, which is after the database has been deleted; so what users
-//! and operators write is read in every form that the operator takes, and written in the one that PostgreSQL takes too.
+//! PostgreSQL refuses RFC 3339 with `Z` at its start, after the database has been deleted. So times of users and
+//! operators are read in every format that the operator accepts, and written in a format that PostgreSQL accepts too.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ const DAY_SECONDS: i64 = 86_400;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Instant(i64);
 
-/// Why a text is no point in time.
+/// The error of a text that is no point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoInstant;
 
@@ -31,8 +31,8 @@ impl Instant {
         self.0.div_euclid(MICROS)
     }
 
-    /// The same if it has a fraction of a second, else one second later: the first instant of which it is certain that
-    /// what was cut to whole seconds lies before it.
+    /// Returns this time if it has a fraction of a second, else one second more: a time cut to whole seconds is
+    /// certainly before the result.
     pub(crate) fn not_before_its_second(self) -> Self {
         if self.0.rem_euclid(MICROS) == 0 { Self(self.0 + MICROS) } else { self }
     }
@@ -46,7 +46,7 @@ impl FromStr for Instant {
     }
 }
 
-/// `YYYY-MM-DD HH:MM:SS.ffffff+00`, which operator and PostgreSQL both take.
+/// Formats as `YYYY-MM-DD HH:MM:SS.ffffff+00`, which the operator and PostgreSQL both accept.
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.seconds();
@@ -93,7 +93,7 @@ fn read(text: &str) -> Option<Instant> {
     Some(Instant(seconds * MICROS + micros))
 }
 
-/// A number of digits only.
+/// Parses digits.
 fn number(text: &str) -> Option<i64> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -101,13 +101,13 @@ fn number(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
-/// Two digits behind `mark`, and the rest.
+/// Reads two digits after `mark`, and returns the rest.
 fn field<'a>(text: &'a str, mark: &str) -> Option<(i64, &'a str)> {
     let text = text.strip_prefix(mark)?;
     Some((number(text.get(..2)?)?, text.get(2..)?))
 }
 
-/// Microseconds of a fraction of 1 to 9 digits, if there is one, and the rest.
+/// Reads a fraction of 1 to 9 digits, if there is one, as microseconds, and returns the rest.
 fn fraction(text: &str) -> Option<(i64, &str)> {
     let Some(text) = text.strip_prefix('.') else { return Some((0, text)) };
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -119,7 +119,7 @@ fn fraction(text: &str) -> Option<(i64, &str)> {
     Some((micros, rest))
 }
 
-/// Seconds east of UTC; no zone is UTC.
+/// Parses an offset in seconds east of UTC. No zone means UTC.
 fn offset(text: &str) -> Option<i64> {
     let sign = match text.bytes().next() {
         None => return Some(0),
@@ -146,7 +146,7 @@ fn days_of_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days since 1970-01-01, in years that begin in March, so that leap days come last.
+/// Returns the days since 1970-01-01. Years start in March here, so that leap days come last.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
@@ -154,7 +154,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// Year, month and day of the days since 1970-01-01.
+/// Returns the year, month and day of a number of days since 1970-01-01.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));

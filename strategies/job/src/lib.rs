@@ -1,6 +1,5 @@
-//! The Job strategy: a backup is one run of the pod that the strategy's template describes, whatever the application;
-//! so is a restore. It is the generic driver of the lifecycle, and the example of what an author writes: this crate
-//! knows nothing but the SDK.
+//! The Job strategy: a backup or a restore of any application is one run of the pod that the strategy's template
+//! describes. It is the generic strategy, and an example for authors: this crate uses only the SDK.
 //!
 //! Deleting a Backup keeps its data: there is no cleanup.
 
@@ -27,7 +26,7 @@ impl Strategy for Job {
     type Spec = JobSpec;
 
     fn schema() -> Value {
-        // That of `JobSpec`, which the test below compares it with.
+        // The schema of `JobSpec`; the test below compares the two.
         serde_json::from_str(include_str!("schema.json")).expect("the file is JSON")
     }
 

@@ -1,4 +1,4 @@
-//! What the Job strategy makes of a pod that ended (rule R10 of the lifecycle).
+//! The outcome of an ended pod in the Job strategy.
 
 use backstay_testing::Built;
 use backstay_testing::contract::Outcome;

@@ -54,7 +54,7 @@ go_build() {
   say "$(basename "$binary"): fetching modules and compiling"
   # The module files are the recipe: -mod=readonly keeps go from changing them, and no workspace or toolchain of the
   # machine may stand in for them.
-  (cd "$HERE/$module" && exec env GOFLAGS=-mod=readonly GOWORK=off GOTOOLCHAIN=local CGO_ENABLED=0 \
+  (cd "$HERE/$module" && exec "${FOREIGN[@]}" GOFLAGS=-mod=readonly GOWORK=off GOTOOLCHAIN=local CGO_ENABLED=0 \
     go build -v -trimpath -buildvcs=false -ldflags "$flags" -o "$binary" "$package") >"$log" 2>&1 &
   COMPILER=$!
   while kill -0 "$COMPILER" 2>/dev/null; do

@@ -3,7 +3,6 @@
 
 readonly NODE_ADDRESS=10.99.0.1 SERVICE_ADDRESS=10.96.0.1 NODE_NAME=node
 readonly -a CERTIFICATE=(-days 3650 -sha256)
-export SERVICE_ADDRESS
 
 # One line each: the user's file name, its name to the API server, its group.
 # The controller manager is in system:masters because its own role is meant for the use of one service account for each

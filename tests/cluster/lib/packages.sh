@@ -36,13 +36,13 @@ has_static_busybox() {
 }
 
 apt_get() {
-  DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+  "${FOREIGN[@]}" DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
 }
 
 require_go() {
   command -v go >/dev/null || die "go is not on PATH: install Go 1.24 or later (Debian 12's own is too old)"
   local version
-  version=$(GOTOOLCHAIN=local go env GOVERSION)
+  version=$("${FOREIGN[@]}" GOTOOLCHAIN=local go env GOVERSION)
   [[ $(printf '%s\n' go1.24 "$version" | sort --version-sort | head -n 1) == go1.24 ]] ||
     die "$version is too old to build Kubernetes ${KUBERNETES_VERSION}: install Go 1.24 or later"
 }

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034 # they use what is set here
 
 ROOT=$(cd "$CNPG/../.." && pwd)
-CLUSTER_NAME=${CNPG_CLUSTER:-cnpg}
+CLUSTER_NAME=${BACKSTAY_CNPG_CLUSTER:-cnpg}
 NODE_ADDRESS=10.99.0.1 S3_PORT=7070 WEBHOOK_PORT=9443
 readonly ROOT CLUSTER_NAME NODE_ADDRESS S3_PORT WEBHOOK_PORT
 # The keys of the store, which holds nothing but what a test wrote.

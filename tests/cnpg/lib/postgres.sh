@@ -22,14 +22,14 @@ install_build_packages() {
 postgres_root() {
   local root=$1 log=$CACHE/postgres.log python
   say "PostgreSQL $POSTGRES and Python from Debian $DEBIAN"
-  if ! debootstrap --variant=minbase \
+  if ! "${FOREIGN[@]}" debootstrap --variant=minbase \
     --include="postgresql-$POSTGRES,python3,python3-psycopg2,python3-dateutil" "$DEBIAN" "$root" >"$log" 2>&1; then
     show_tail "$log" 20
     die "could not unpack Debian $DEBIAN"
   fi
   python=$(cd "$root/usr/lib" && echo python3.*)
   say "Barman from PyPI"
-  if ! pip3 install --quiet --target "$root/barman" --no-deps --only-binary=:all: --python-version "${python#python}" \
+  if ! "${FOREIGN[@]}" pip3 install --quiet --target "$root/barman" --no-deps --only-binary=:all: --python-version "${python#python}" \
     --requirement "$CNPG/postgres/requirements.txt" >"$log" 2>&1; then
     show_tail "$log" 20
     die "could not fetch Barman"

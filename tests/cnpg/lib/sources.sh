@@ -5,7 +5,7 @@
 get_source() {
   local downloaded
   say "fetching $1 $2"
-  downloaded=$(GOWORK=off GOTOOLCHAIN=local go mod download -json "$1@$2" | sed -nE 's/^\s*"Dir": "(.*)",$/\1/p')
+  downloaded=$("${FOREIGN[@]}" GOWORK=off GOTOOLCHAIN=local go mod download -json "$1@$2" | sed -nE 's/^\s*"Dir": "(.*)",$/\1/p')
   [[ -d $downloaded ]] || die "could not fetch $1 $2"
   cp -r "$downloaded" "$3"
   chmod -R u+w "$3"
@@ -16,7 +16,7 @@ get_source() {
 patch_plugin() {
   cp "$CNPG/plugin/go.mod" "$CNPG/plugin/go.sum" "$1/"
   # The ceiling: in a folder of some repository, git would look for the files from its root.
-  (cd "$1" && GIT_CEILING_DIRECTORIES=$(dirname "$PWD") git apply "$CNPG/plugin/plugin.patch") ||
+  (cd "$1" && "${FOREIGN[@]}" GIT_CEILING_DIRECTORIES="$(dirname "$PWD")" git apply "$CNPG/plugin/plugin.patch") ||
     die "plugin.patch does not apply to ${1##*/} of this version"
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use backstay::components::registry::Registry;
-use backstay_engine::{Engine, EngineConfig};
+use backstay_engine::Engine;
 use futures::{StreamExt, stream};
 use jiff::SignedDuration;
 use kube::{Api, Client};
@@ -94,13 +94,7 @@ impl Harness {
             return None;
         }
         let client = administrator().await.expect("KUBECONFIG leads to a cluster");
-        let code = backstay_testing::target_dir().join("test-code-cache");
-        let engine = Engine::new(EngineConfig {
-            code_cache: Some(code),
-            concurrent_calls: 32,
-            ..EngineConfig::default()
-        });
-        let engine = engine.expect("the engine starts");
+        let engine = controller::engine();
         let components = controller::install(&client, &engine).await;
         // The API server verifies a client certificate with each request, and caches the check of a token.
         controller::apply(&client, ACCOUNT).await;

@@ -19,4 +19,4 @@ pub use conditions::room_for;
 pub use fields::{identity, merge_patch, projected};
 pub use rbac::rbac;
 pub use violation::ContractViolation;
-pub use wake::{Next, Wake};
+pub use wake::{Effect, Next, Wake};

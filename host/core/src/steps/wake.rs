@@ -1,11 +1,14 @@
 //! A wake: the steps of a run from one event until its component waits or the run ends. Here are the rules that bind one
 //! step to the next; the engine checks each answer alone.
 
+use std::collections::BTreeMap;
+
 use super::violation::ContractViolation;
 use crate::contract::{
-    Action, ActionResult, Answer, Checkpoint, Decision, Failure, Outcome, Query, StepResult, Timestamp, View,
-    Wait,
+    Action, ActionResult, Answer, Checkpoint, Condition, Decision, Event, Failure, Outcome, Query,
+    StepResult, Timestamp, View, Wait,
 };
+use crate::job::PodRunNote;
 
 /// Most observations in a row.
 const ROUNDS: u32 = 8;
@@ -38,6 +41,30 @@ pub enum Next {
     Done(Option<Outcome>),
     /// The run has failed.
     Fail(Failure),
+}
+
+/// One effect of an answer of `step`; see [`Wake::take_step`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// The guest's conditions are written on the run, and its Events are posted.
+    Publish(Vec<Condition>, Vec<Event>),
+    /// The checkpoint is written.
+    WriteCheckpoint {
+        /// The checkpoint differs from the stored one. An unchanged one is written before an act as a fence: the write fails
+        /// where another host has written since.
+        changed: bool,
+        /// Notes of the pod runs that the act asks for, by name.
+        pod_runs: BTreeMap<String, PodRunNote>,
+    },
+    /// The decision is carried out. This is the last effect.
+    Go(Next),
+}
+
+fn pod_run(action: &Action) -> Option<(String, PodRunNote)> {
+    match action {
+        Action::RunPod(run) => Some((run.name.clone(), PodRunNote::of_run(&run.spec))),
+        _ => None,
+    }
 }
 
 impl Wake {
@@ -124,12 +151,26 @@ impl Wake {
         })
     }
 
-    /// Takes the checkpoint and the decision of a whole answer of `step`.
+    /// Takes an answer of `step`, and returns its effects in the order in which a host carries them out.
+    ///
+    /// The order is the guarantee of a wake: a condition is published before the checkpoint that forgets why, and the
+    /// checkpoint is written before the act that it knows of. While the guest only reads, its checkpoint stays in memory.
     ///
     /// # Errors
     /// As [`Wake::take`].
-    pub fn take_step(&mut self, step: StepResult) -> Result<Next, ContractViolation> {
-        self.take(step.checkpoint, step.decision)
+    pub fn take_step(&mut self, step: StepResult) -> Result<Vec<Effect>, ContractViolation> {
+        let next = self.take(step.checkpoint, step.decision)?;
+        let mut effects = vec![Effect::Publish(step.conditions, step.events)];
+        let fence = matches!(next, Next::Act(_));
+        if !matches!(next, Next::Read(_)) && self.checkpoint.is_some() && (self.unwritten || fence) {
+            let pod_runs = match &next {
+                Next::Act(actions) => actions.iter().filter_map(pod_run).collect(),
+                _ => BTreeMap::new(),
+            };
+            effects.push(Effect::WriteCheckpoint { changed: self.unwritten, pod_runs });
+        }
+        effects.push(Effect::Go(next));
+        Ok(effects)
     }
 
     /// Adds answers to the component's queries.
@@ -254,6 +295,44 @@ mod tests {
             ask(&mut wake, i).unwrap();
         }
         assert_eq!(ask(&mut wake, 8).unwrap_err().reason, "StrategyBadAnswer");
+    }
+
+    fn step(checkpoint: Option<Checkpoint>, decision: Decision) -> StepResult {
+        let condition =
+            Condition { type_: "T".into(), status: Some(true), reason: "R".into(), message: "m".into() };
+        StepResult { checkpoint, decision, conditions: vec![condition], events: Vec::new() }
+    }
+
+    /// Names of the effects, in order.
+    fn effects(wake: &mut Wake, checkpoint: Option<Checkpoint>, decision: Decision) -> Vec<&'static str> {
+        let effects = wake.take_step(step(checkpoint, decision)).unwrap();
+        let name = |effect: &Effect| match effect {
+            Effect::Publish(conditions, _) if conditions.len() == 1 => "publish",
+            Effect::Publish(..) => "publish nothing",
+            Effect::WriteCheckpoint { changed: true, .. } => "write",
+            Effect::WriteCheckpoint { changed: false, .. } => "fence",
+            Effect::Go(Next::Read(_)) => "read",
+            Effect::Go(Next::Act(_)) => "act",
+            Effect::Go(_) => "end",
+        };
+        effects.iter().map(name).collect()
+    }
+
+    #[test]
+    fn conditions_go_before_the_checkpoint_and_the_checkpoint_before_the_act() {
+        let mut wake = Wake::new(None, 5, 10);
+        let act = || Decision::Act(vec![run_pod()]);
+        assert_eq!(effects(&mut wake, None, act()), ["publish", "act"], "no checkpoint yet");
+        assert_eq!(
+            effects(&mut wake, at("a", 1), Decision::Observe(vec![keys("a")])),
+            ["publish", "read"],
+            "a checkpoint stays in memory while the guest reads"
+        );
+        assert_eq!(effects(&mut wake, None, act()), ["publish", "write", "act"]);
+        wake.written();
+        assert_eq!(effects(&mut wake, at("a", 1), act()), ["publish", "fence", "act"]);
+        assert_eq!(effects(&mut wake, None, Decision::Done(None)), ["publish", "end"]);
+        assert_eq!(effects(&mut wake, at("b", 1), Decision::Done(None)), ["publish", "write", "end"]);
     }
 
     #[test]

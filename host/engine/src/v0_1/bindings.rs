@@ -1,4 +1,4 @@
-//! Generated from `wit/v0.1`: both worlds over one set of types.
+//! Generated from `wit/v0.1`: both worlds share one set of types.
 
 #![allow(missing_docs, unreachable_pub, dead_code, clippy::all)] // generated code
 

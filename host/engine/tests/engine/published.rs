@@ -99,7 +99,7 @@ fn every_fixed_bound_is_published() {
 
 #[test]
 fn every_reason_is_published() {
-    let source = concat!(include_str!("../../src/fault.rs"), include_str!("../../src/error.rs"));
+    let source = concat!(include_str!("../../src/call_error.rs"), include_str!("../../src/load_error.rs"));
     let reasons: Vec<_> = source
         .lines()
         .filter_map(|line| line.split_once("=> \"")?.1.split_once('"'))

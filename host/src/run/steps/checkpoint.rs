@@ -1,16 +1,16 @@
 //! The checkpoint of a run: read at the beginning of a wake, and written before every act.
 
+use std::collections::BTreeMap;
+
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{Mode, Stage};
-use backstay_core::steps::{HandoverTarget, Next, StoredCheckpoint, Wake};
+use backstay_core::job::PodRunNote;
+use backstay_core::steps::{HandoverTarget, StoredCheckpoint, Wake};
 use kube::Client;
 use kube::core::Status;
 
-use super::pods;
 use crate::cluster::error::ApiError;
-use crate::informers::stores::Stores;
 use crate::records::checkpoints::{Checkpoints, RecordsError};
-use crate::run::not_done::NotDone;
 use crate::run::pinned::{Pinned, pin_of};
 use crate::state::run::Run;
 use crate::state::step_cache::StepCache;
@@ -51,27 +51,19 @@ pub(crate) fn changed(doing: String) -> ApiError {
     ApiError::new(doing, kube::Error::Api(changed.boxed()))
 }
 
-/// Writes the checkpoint if it has changed; before an act in any case, as a fence against another controller.
+/// Writes the checkpoint of the wake, with the notes of the run's pod runs.
 ///
 /// # Errors
-/// The API server's.
+/// The API server's; a conflict if another controller has written the checkpoint since.
 pub(crate) async fn write(
     run: &Run,
     pinned: &Pinned,
     wake: &mut Wake,
-    next: &Next,
+    pods: BTreeMap<String, PodRunNote>,
     cache: &mut StepCache,
     records: &Checkpoints,
-    stores: &Stores,
-) -> Result<(), NotDone> {
-    let acts = matches!(next, Next::Act(_));
-    let Some((checkpoint, since)) = wake.checkpoint().filter(|_| acts || wake.unwritten().is_some()) else {
-        return Ok(());
-    };
-    let mut pods = cache.stored().map(|stored| stored.pods.clone()).unwrap_or_default();
-    if let Next::Act(actions) = next {
-        pods::note(actions, &mut pods, run, stores);
-    }
+) -> Result<(), ApiError> {
+    let Some((checkpoint, since)) = wake.checkpoint() else { return Ok(()) };
     let stored = StoredCheckpoint {
         run: run.object.clone(),
         run_uid: run.uid.clone(),

@@ -106,7 +106,7 @@ fn pod_size(result: &PodResult) -> usize {
     result.reason.len() + result.message.len() + result.data.as_ref().map_or(0, size) + pods.sum::<usize>()
 }
 
-/// Selector client reads an object, and what the component may see of it.
+/// The client reads an object, and what the component may see of it.
 fn to_read<'a>(
     object: &ObjectRef,
     scope: &StepScope<'a>,

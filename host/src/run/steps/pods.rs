@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use backstay_api::conditions::reasons;
 use backstay_api::names;
-use backstay_core::contract::{Action, Json, ObjectRef, PodResult, ReadError, RunPod, WriteError};
+use backstay_core::contract::{Json, ObjectRef, PodResult, ReadError, RunPod, WriteError};
 use backstay_core::job::{JobSpec, Ownership, PodRunNote, build, end, ownership};
 use backstay_core::pod_policy;
 use k8s_openapi::api::batch::v1::Job;
@@ -79,17 +79,24 @@ fn visible(mut job: Job) -> Json {
     serde_json::to_value(&job).unwrap_or_default()
 }
 
-/// Adds the pod runs among these actions to the checkpoint's notes. The note of one whose Job exists stays as it is.
-pub(crate) fn note(actions: &[Action], pods: &mut BTreeMap<String, PodRunNote>, run: &Run, stores: &Stores) {
-    for action in actions {
-        let Action::RunPod(asked) = action else { continue };
-        let job = stores.job(run.namespace(), &names::pod_run_name(run.name(), &asked.name));
+/// Returns the stored notes of pod runs together with those that an act asks for. The note of a pod run whose Job exists
+/// stays as it is.
+pub(crate) fn merge(
+    asked: BTreeMap<String, PodRunNote>,
+    run: &Run,
+    cache: &StepCache,
+    stores: &Stores,
+) -> BTreeMap<String, PodRunNote> {
+    let mut notes = cache.stored().map(|stored| stored.pods.clone()).unwrap_or_default();
+    for (name, note) in asked {
+        let job = stores.job(run.namespace(), &names::pod_run_name(run.name(), &name));
         let started =
             job.is_some_and(|job| matches!(ownership(&job, &run.object, &run.uid), Ownership::Ours { .. }));
-        if !started || !pods.contains_key(&asked.name) {
-            pods.insert(asked.name.clone(), PodRunNote::of_run(&asked.spec));
+        if !started || !notes.contains_key(&name) {
+            notes.insert(name, note);
         }
     }
+    notes
 }
 
 /// Returns the result of the pod run `name`; `None` while it runs.

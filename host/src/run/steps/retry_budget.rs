@@ -1,5 +1,5 @@
 //! The time for retries of one wake. A wake may ask hundreds of questions; where the API server does not answer, each of them
-//! would otherwise be retried for a minute, and the run would not be looked at meanwhile.
+//! would otherwise be retried for a minute, and the run could not be reconciled meanwhile.
 
 use std::time::Duration;
 

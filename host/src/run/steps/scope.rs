@@ -22,11 +22,11 @@ pub(crate) struct StepScope<'a> {
     pub run: &'a Run,
     /// Its inputs.
     pub pinned: &'a Pinned,
-    /// What the component is told of the run.
+    /// The request of the wake's calls.
     pub request: &'a Request,
     /// The run's own objects and namespaces.
     pub pins: &'a Pins,
-    /// What the component may touch.
+    /// The accesses of the component.
     pub grants: Grants<'a>,
     /// Acts as the component.
     pub as_component: Client,
@@ -42,7 +42,7 @@ pub(crate) struct StepScope<'a> {
     pub watch_pool: &'a WatchPool,
     /// Events on the run.
     pub notices: &'a Notices,
-    /// How often a run is looked at without any event.
+    /// How often a run is reconciled without any event.
     pub recheck: Duration,
     /// The time for retries.
     pub budget: &'a RetryBudget,

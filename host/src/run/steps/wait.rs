@@ -1,4 +1,4 @@
-//! A wait of the guest: the watches that wake the run, and when it is looked at without any event.
+//! A wait of the guest: the watches that enqueue the run, and its recheck without any event.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ type Wanted = (WatchKey, Option<Versions>);
 
 /// The recheck of a run while every watch is live, at least.
 const STRETCHED: Duration = Duration::from_secs(60);
-/// How soon a run is looked at again if an object changed before the run began to wait for it.
+/// The recheck of a run if an object changed before the run began to wait for it.
 const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// Begins the watches, and returns the wait of the run.

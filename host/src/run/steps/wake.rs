@@ -6,7 +6,7 @@
 //! a checkpoint is not written over that of another process. Only acts of a guest that has no checkpoint yet are not fenced.
 
 use backstay_core::contract::{Condition, Event, Mode, Outcome, Request};
-use backstay_core::steps::{Grants, Next, Pins, Wake, room_for};
+use backstay_core::steps::{Effect, Grants, Next, Pins, Wake, room_for};
 use backstay_engine::Component;
 use jiff::Timestamp;
 use kube::Client;
@@ -14,7 +14,7 @@ use kube::Client;
 use super::observe::Seen;
 use super::retry_budget::RetryBudget;
 use super::scope::StepScope;
-use super::{act, checkpoint, observe, wait};
+use super::{act, checkpoint, observe, pods, wait};
 use crate::context::Context;
 use crate::informers::stores::Stores;
 use crate::records::checkpoints::Checkpoints;
@@ -63,40 +63,50 @@ async fn steps(
         let (told, view) = (request.clone(), wake.view());
         let call = move |component: &Component| component.step(&told, &view);
         let step = ctx.components.call(&pinned.component, "step", call).await?;
-        publish(run, &step.conditions, &step.events, &ctx.state.runs, &ctx.notices, ctx.clock.now()).await?;
-        let next = wake.take(step.checkpoint, step.decision)?;
-        if !matches!(next, Next::Read(_)) {
-            checkpoint::write(run, pinned, &mut wake, &next, cache, records, &ctx.stores).await?;
-        }
-        let descriptor = pinned.component.descriptor();
-        let scope = StepScope {
-            run,
-            pinned,
-            request: &request,
-            pins: &pins,
-            grants: Grants::new(descriptor, &pins),
-            as_component: ctx.cluster.impersonation.client_for(&descriptor.name),
-            cluster: &ctx.cluster,
-            stores: &ctx.stores,
-            registry,
-            runs: &ctx.state.runs,
-            watch_pool: &ctx.state.watch_pool,
-            notices: &ctx.notices,
-            recheck: ctx.settings.recheck,
-            budget: &budget,
-        };
-        match next {
-            Next::Read(queries) => {
-                let answers = observe::answer(queries, &scope, cache, &mut seen).await?;
-                wake.answered(answers);
+        for effect in wake.take_step(step)? {
+            let next = match effect {
+                Effect::Publish(conditions, events) => {
+                    let (runs, now) = (&ctx.state.runs, ctx.clock.now());
+                    publish(run, &conditions, &events, runs, &ctx.notices, now).await?;
+                    continue;
+                }
+                Effect::WriteCheckpoint { pod_runs, .. } => {
+                    let pods = pods::merge(pod_runs, run, cache, &ctx.stores);
+                    checkpoint::write(run, pinned, &mut wake, pods, cache, records).await?;
+                    continue;
+                }
+                Effect::Go(next) => next,
+            };
+            let descriptor = pinned.component.descriptor();
+            let scope = StepScope {
+                run,
+                pinned,
+                request: &request,
+                pins: &pins,
+                grants: Grants::new(descriptor, &pins),
+                as_component: ctx.cluster.impersonation.client_for(&descriptor.name),
+                cluster: &ctx.cluster,
+                stores: &ctx.stores,
+                registry,
+                runs: &ctx.state.runs,
+                watch_pool: &ctx.state.watch_pool,
+                notices: &ctx.notices,
+                recheck: ctx.settings.recheck,
+                budget: &budget,
+            };
+            match next {
+                Next::Read(queries) => {
+                    let answers = observe::answer(queries, &scope, cache, &mut seen).await?;
+                    wake.answered(answers);
+                }
+                Next::Act(actions) => {
+                    let results = act::act(actions, &scope, cache, &seen).await?;
+                    wake.acted(results);
+                }
+                Next::Wait(wait) => return Err(wait::wait(wait, &scope, cache, &seen)?),
+                Next::Done(outcome) => return Ok(outcome),
+                Next::Fail(failure) => return Err(guest_failed(failure)),
             }
-            Next::Act(actions) => {
-                let results = act::act(actions, &scope, cache, &seen).await?;
-                wake.acted(results);
-            }
-            Next::Wait(wait) => return Err(wait::wait(wait, &scope, cache, &seen)?),
-            Next::Done(outcome) => return Ok(outcome),
-            Next::Fail(failure) => return Err(guest_failed(failure)),
         }
     }
 }

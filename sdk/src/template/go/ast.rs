@@ -1,4 +1,4 @@
-//! A template after parsing.
+//! A parsed template.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use super::funcs::Function;
 use super::number::Number;
 use super::value::Text;
 
-/// A template with all that it defines.
+/// A template and the templates that it defines.
 #[derive(Debug)]
 pub(super) struct Tree<'s> {
-    /// By name; the string itself is [`MAIN`].
+    /// The templates by name; [`MAIN`] is the string itself.
     pub(super) templates: BTreeMap<Text, Vec<Node<'s>>>,
-    /// A function in it changes maps in place.
+    /// Whether a function in it changes maps in place.
     pub(super) mutates: bool,
 }
 
-/// The name of the template that is the string itself.
+/// The name of the template that is the whole string.
 pub(super) const MAIN: &[u8] = b"this";
 
 #[derive(Debug)]
@@ -39,14 +39,14 @@ pub(super) struct Branch<'s> {
     pub(super) otherwise: Option<Vec<Node<'s>>>,
 }
 
-/// Commands, each of which hands its value to the next, and the variables that take the last one.
+/// A pipe: commands that each pass their value to the next, and the variables that receive the last value.
 #[derive(Debug)]
 pub(super) struct Pipe<'s> {
     pub(super) at: usize,
-    /// Behind the last byte.
+    /// The offset after the last byte.
     pub(super) end: usize,
     pub(super) variables: Vec<&'s str>,
-    /// The variables are there already.
+    /// Whether it assigns to existing variables.
     pub(super) assigns: bool,
     pub(super) commands: Vec<Command<'s>>,
 }
@@ -63,7 +63,7 @@ pub(super) struct Command<'s> {
 pub(super) struct Operand<'s> {
     pub(super) at: usize,
     pub(super) term: Term<'s>,
-    /// The names that follow: `.a.b` is [`Term::Dot`] with two.
+    /// The names after it: `.a.b` is [`Term::Dot`] with two fields.
     pub(super) fields: Vec<&'s str>,
 }
 

@@ -1,4 +1,4 @@
-//! From words to a tree: pipes, their variables, commands and operands.
+//! Parsing of pipes: variables, commands and operands.
 
 use super::ast::{Command, Operand, Pipe, Term};
 use super::funcs;
@@ -49,7 +49,7 @@ impl<'s> Parser<'s> {
         Ok(pipe)
     }
 
-    /// `$x :=`, `$x =`, and in a range `$i, $x :=`.
+    /// Parses `$x :=`, `$x =`, and in a range `$i, $x :=`.
     fn declarations(&mut self, place: &str, pipe: &mut Pipe<'s>) -> Result<(), Flaw> {
         loop {
             let start = self.next;

@@ -7,7 +7,7 @@ use super::lexer::Flaw;
 use super::number::Ideal;
 use super::value::{Map, Value};
 
-/// What a command is given: its own arguments, and the value that is piped into it as the last one.
+/// The arguments of a command: its own, and the piped value as the last one.
 struct Given<'a, 's> {
     operands: &'a [Operand<'s>],
     piped: Option<Value>,
@@ -26,7 +26,7 @@ impl<'s> Executor<'_, 's, '_> {
         let mut piped = None;
         for command in &pipe.commands {
             piped = match self.command(command, dot, piped)? {
-                // Only inside of lists and maps is a null more than nothing.
+                // A null in a list or map stays a null; elsewhere it is missing.
                 Value::Nil => Some(Value::Missing),
                 value => Some(value),
             };
@@ -63,7 +63,7 @@ impl<'s> Executor<'_, 's, '_> {
         }
     }
 
-    /// The operand without its fields.
+    /// Evaluates an operand without its fields.
     fn base(&mut self, operand: &Operand<'s>, dot: &Value) -> Result<Value, Flaw> {
         Ok(match &operand.term {
             Term::Dot => dot.clone(),
@@ -125,7 +125,7 @@ impl<'s> Executor<'_, 's, '_> {
         self.call_with(at, function, None, given, dot)
     }
 
-    /// Calls `function`; a method has its `receiver` as argument 0.
+    /// Calls `function`. A method gets its `receiver` as argument 0.
     fn call_with(
         &mut self,
         at: usize,
@@ -161,7 +161,7 @@ impl<'s> Executor<'_, 's, '_> {
         run(&arguments, &self.env).map_err(|cause| Flaw { at, cause: format!("{}: {cause}", function.name) })
     }
 
-    /// `and` and `or`: the first operand that decides, or the last; those behind it are not evaluated.
+    /// Evaluates `and` and `or`: the first deciding operand, or the last one. Later operands are not evaluated.
     fn short_circuit(&mut self, given: Given<'_, 's>, dot: &Value, decides: bool) -> Result<Value, Flaw> {
         let mut value = Value::Missing;
         for operand in given.operands {
@@ -173,7 +173,7 @@ impl<'s> Executor<'_, 's, '_> {
         Ok(given.piped.unwrap_or(value))
     }
 
-    /// The value of an argument that must be of type `wanted`; literals take that type.
+    /// Evaluates an argument of the type `wanted`, which literals take.
     fn argument(
         &mut self,
         operand: &Operand<'s>,
@@ -208,7 +208,7 @@ impl<'s> Executor<'_, 's, '_> {
     }
 }
 
-/// `value` as an argument of type `wanted`, or what it is instead.
+/// Converts `value` to the type `wanted`, or returns the name of its own type.
 fn fit(value: Value, wanted: Type) -> Result<Value, String> {
     match (&value, wanted) {
         (Value::Missing, Type::Any) => Ok(Value::Nil),

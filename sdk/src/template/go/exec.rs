@@ -7,14 +7,14 @@ use super::lexer::Flaw;
 use super::printf;
 use super::value::Value;
 
-/// What a template yields.
+/// The output of a template.
 pub(super) struct Output {
     pub(super) bytes: Vec<u8>,
-    /// The actions, as ranges of the source, that printed `<no value>`.
+    /// Ranges of the source: the actions that printed `<no value>`.
     pub(super) without_value: Vec<(usize, usize)>,
 }
 
-/// Runs `tree` on `data`; `now` is when the run began.
+/// Executes `tree` on `data`. `now` is the time at which the run began.
 pub(super) fn execute<'s>(tree: &Tree<'s>, data: Value, now: i64, meter: &Meter) -> Result<Output, Flaw> {
     let mut executor = Executor {
         tree,
@@ -37,7 +37,7 @@ pub(super) struct Executor<'t, 's, 'm> {
     output: Output,
 }
 
-/// Where execution goes on.
+/// Where execution continues.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Next,
@@ -54,7 +54,7 @@ impl<'s> Executor<'_, 's, '_> {
         self.env.meter.spend(1).map_err(|cause| Flaw { at, cause })
     }
 
-    /// One level down: into a block, parentheses or another template.
+    /// Enters a block, parentheses or another template.
     pub(super) fn deeper<T>(
         &mut self,
         at: usize,
@@ -137,7 +137,7 @@ impl<'s> Executor<'_, 's, '_> {
         }
     }
 
-    /// `if` and `with`; only the latter moves the dot.
+    /// Executes `if` and `with`. Only `with` moves the dot.
     fn choose(&mut self, branch: &Branch<'s>, dot: &Value, moves: bool) -> Result<Flow, Flaw> {
         let mark = self.variables.len();
         let flow = self.deeper(branch.at, |executor| {
@@ -160,7 +160,7 @@ impl<'s> Executor<'_, 's, '_> {
     }
 
     fn range_inside(&mut self, branch: &Branch<'s>, dot: &Value) -> Result<Flow, Flaw> {
-        // The pipe puts its own value into the variables first; the items then replace it.
+        // The pipe first assigns its own value to the variables; the items then replace it.
         let value = self.pipe(&branch.pipe, dot)?;
         let some = match &value {
             Value::Missing | Value::Nil => false,
@@ -174,7 +174,7 @@ impl<'s> Executor<'_, 's, '_> {
                 self.items(branch, &mut (0..).map(Value::Int).zip(list.items().iter().cloned()))?
             }
             Value::Map(map) => {
-                // A copy: the body may change the map.
+                // A copy, because the body may change the map.
                 let entries: Vec<_> = map
                     .entries
                     .borrow()
@@ -200,7 +200,7 @@ impl<'s> Executor<'_, 's, '_> {
         }
     }
 
-    /// The body once for each item. True if there was one.
+    /// Executes the body for each item. Returns whether there was one.
     fn items(
         &mut self,
         branch: &Branch<'s>,

@@ -1,19 +1,20 @@
-//! Floats as text, the way Go writes them.
+//! Floats as text, in Go's format.
 
-/// No float has more digits than this; the rest are zeros. The formatter of the standard library takes no more than
-/// 65,535 of them.
+/// The maximum number of digits of a float that are not zero. The formatter of the standard library accepts at most
+/// 65,535 digits.
 const EXACT: usize = 1100;
 
 fn zeros(precision: usize) -> String {
     "0".repeat(precision.saturating_sub(EXACT))
 }
 
-/// The shortest digits that read back as `f`, without sign, and the exponent of the first one: 1.5e6 is ("15", 6).
+/// Returns the shortest digits that read back as `f`, without sign, and the exponent of the first digit: 1.5e6 is
+/// ("15", 6).
 fn shortest(f: f64) -> (String, i32) {
     scientific(&format!("{:e}", f.abs()))
 }
 
-/// `digits` correctly rounded digits, trailing zeros dropped.
+/// Returns `digits` correctly rounded digits, without trailing zeros.
 fn rounded(f: f64, digits: usize) -> (String, i32) {
     let (mut text, exponent) = scientific(&format!("{:.*e}", (digits - 1).min(EXACT), f.abs()));
     text.truncate(text.trim_end_matches('0').len().max(1));
@@ -32,8 +33,8 @@ fn with_exponent(digits: &str, exponent: i32) -> String {
     format!("{first}{point}{rest}e{sign}{:02}", exponent.abs())
 }
 
-/// `f` in Go's format `verb` (`e`, `f` or `g`) with `precision`, or as many digits as it takes. A negative number has
-/// its sign, a positive one none; infinities are `+Inf` and `-Inf`.
+/// Formats `f` with Go's `verb` (`e`, `f` or `g`) and `precision`, or with as many digits as needed. Only negative
+/// numbers have a sign, and infinities: `+Inf` and `-Inf`.
 pub(super) fn format(f: f64, verb: u8, precision: Option<usize>) -> String {
     if f.is_nan() {
         return "NaN".into();
@@ -57,7 +58,7 @@ pub(super) fn format(f: f64, verb: u8, precision: Option<usize>) -> String {
     if f.is_sign_negative() { format!("-{magnitude}") } else { magnitude }
 }
 
-/// `%g`: the exponent decides between the other two.
+/// Formats as `%g`: the exponent selects one of the other two formats.
 fn general(f: f64, precision: Option<usize>) -> String {
     let (digits, exponent, limit) = match precision {
         None => {
@@ -77,7 +78,7 @@ fn general(f: f64, precision: Option<usize>) -> String {
     plain(&digits, exponent)
 }
 
-/// Digits with a decimal point where the exponent puts it.
+/// Writes digits with a decimal point at the place of the exponent.
 fn plain(digits: &str, exponent: i32) -> String {
     match usize::try_from(exponent) {
         Err(_) => format!("0.{}{digits}", "0".repeat(exponent.unsigned_abs() as usize - 1)),
@@ -86,12 +87,12 @@ fn plain(digits: &str, exponent: i32) -> String {
     }
 }
 
-/// As `{{ f }}` prints it.
+/// Formats as `{{ f }}` does.
 pub(super) fn printed(f: f64) -> String {
     format(f, b'g', None)
 }
 
-/// As Go's JSON encoder writes it; `f` is finite.
+/// Formats as Go's JSON encoder does; `f` must be finite.
 pub(super) fn json(f: f64) -> String {
     let magnitude = f.abs();
     if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
@@ -100,7 +101,7 @@ pub(super) fn json(f: f64) -> String {
     format(f, b'f', None)
 }
 
-/// `1e-07` as `1e-7`; only negative exponents are written without the padding.
+/// Changes `1e-07` to `1e-7`: only negative exponents are padded.
 fn unpadded(text: String) -> String {
     match text.rfind("e-0") {
         Some(at) if at + 4 == text.len() => format!("{}e-{}", &text[..at], &text[at + 3..]),
@@ -108,8 +109,8 @@ fn unpadded(text: String) -> String {
     }
 }
 
-/// Text as a float by Go's rules: decimal or hexadecimal, `_` between digits, `inf` and `nan`. None if it is none, or
-/// out of range.
+/// Parses a float by Go's rules: decimal or hexadecimal, `_` between digits, `inf` and `nan`. `None` if the text is no
+/// float or out of range.
 pub(super) fn parse(text: &str) -> Option<f64> {
     if text.contains('_') {
         return if separates(text.as_bytes()) { parse(&text.replace('_', "")) } else { None };
@@ -128,8 +129,8 @@ pub(super) fn parse(text: &str) -> Option<f64> {
     Some(if text.starts_with('-') { -magnitude } else { magnitude })
 }
 
-/// Digits with a point and a decimal exponent, any of which may be missing. They are read as JSON, whose reader is there
-/// anyway and rounds as well as that of the standard library, which has 15 KB of its own.
+/// Parses digits with a point and a decimal exponent, each of which may be missing. It uses the JSON reader, which is
+/// linked anyway and rounds as well as the standard library's, which adds 15 KB.
 fn parse_decimal(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -146,19 +147,19 @@ fn parse_decimal(text: &str) -> Option<f64> {
     serde_json::from_str(&format!("{whole}.{fraction}0e{exponent}")).ok()
 }
 
-/// Whether each underscore stands between digits or after a base prefix.
+/// Whether each underscore is between digits or after a base prefix.
 fn separates(text: &[u8]) -> bool {
     let digit = |at: Option<&u8>| at.is_some_and(|b| b.is_ascii_hexdigit() || matches!(b, b'x' | b'X'));
     (0..text.len())
         .all(|at| text[at] != b'_' || (at > 0 && digit(text.get(at - 1)) && digit(text.get(at + 1))))
 }
 
-/// Hexadecimal digits with a point and a binary exponent, which is required.
+/// Parses hexadecimal digits with a point and a binary exponent, which is required.
 fn parse_hex(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text.split_once('p')?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{fraction}");
-    // More than 13 digits would need rounding by hand; nobody writes them in a template.
+    // More than 13 digits would need rounding by hand, and do not occur in templates.
     if digits.is_empty() || digits.len() > 13 {
         return None;
     }

@@ -1,4 +1,4 @@
-//! JSON as Go's `encoding/json` writes and reads it.
+//! JSON in the format of Go's `encoding/json`.
 
 use std::collections::BTreeMap;
 
@@ -7,30 +7,30 @@ use super::sink::Sink;
 use super::value::{MAX_NESTING, Text, Value};
 use super::{float, layout, quote};
 
-/// How to write.
+/// The format of the output.
 #[derive(Clone, Copy)]
 pub(super) struct Style {
-    /// `<`, `>` and `&` as escapes.
+    /// Whether to escape `<`, `>` and `&`.
     pub(super) html: bool,
-    /// Two spaces a level.
+    /// Whether to indent by two spaces per level.
     pub(super) pretty: bool,
 }
 
-/// Why there is no JSON.
-pub(super) enum Unfit {
-    /// Go cannot encode it either: infinity, not a number. `toJson` yields an empty string then.
+/// The reason why a value has no JSON form.
+pub(super) enum EncodeError {
+    /// Go cannot encode it either: infinity or NaN. `toJson` returns an empty string then.
     Value(String),
-    /// A bound of ours.
+    /// A bound of this implementation.
     Bound(String),
 }
 
-/// `value` as JSON.
-pub(super) fn encode(value: &Value, style: Style, meter: &Meter) -> Result<Vec<u8>, Unfit> {
-    let mut writer = Writer { sink: Sink::new(meter), style, unfit: None };
+/// Writes `value` as JSON.
+pub(super) fn encode(value: &Value, style: Style, meter: &Meter) -> Result<Vec<u8>, EncodeError> {
+    let mut writer = Writer { sink: Sink::new(meter), style, unsupported: None };
     writer.value(value, 0);
-    let bytes = writer.sink.finish(meter).map_err(Unfit::Bound)?;
-    match writer.unfit {
-        Some(cause) => Err(Unfit::Value(cause)),
+    let bytes = writer.sink.finish(meter).map_err(EncodeError::Bound)?;
+    match writer.unsupported {
+        Some(cause) => Err(EncodeError::Value(cause)),
         None => Ok(bytes),
     }
 }
@@ -38,7 +38,7 @@ pub(super) fn encode(value: &Value, style: Style, meter: &Meter) -> Result<Vec<u
 struct Writer {
     sink: Sink,
     style: Style,
-    unfit: Option<String>,
+    unsupported: Option<String>,
 }
 
 impl Writer {
@@ -52,7 +52,7 @@ impl Writer {
             Value::Int(n) | Value::Int64(n) => self.sink.str(&n.to_string()),
             Value::Byte(n) => self.sink.str(&n.to_string()),
             Value::Float(f) if f.is_finite() => self.sink.str(&float::json(*f)),
-            Value::Float(f) => self.unfit = Some(format!("unsupported value: {}", float::printed(*f))),
+            Value::Float(f) => self.unsupported = Some(format!("unsupported value: {}", float::printed(*f))),
             Value::Str(text) => self.text(text),
             Value::Time(time) => {
                 self.text(layout::format(time, "2006-01-02T15:04:05.999999999Z07:00").as_bytes());
@@ -140,16 +140,16 @@ impl Writer {
     }
 }
 
-/// Why JSON cannot be read.
-pub(super) struct Malformed {
+/// The reason why a text cannot be parsed.
+pub(super) struct DecodeError {
     pub(super) message: String,
-    /// It is a bound of ours that stands in the way.
+    /// Whether a bound of this implementation is the reason.
     pub(super) bound: bool,
 }
 
-/// Reads one JSON text. All numbers are floats, as in Go.
-pub(super) fn decode(text: &[u8], meter: &Meter) -> Result<Value, Malformed> {
-    meter.spend(text.len() as u64 / 4 + 1).map_err(|message| Malformed { message, bound: true })?;
+/// Parses one JSON text. All numbers are floats, as in Go.
+pub(super) fn decode(text: &[u8], meter: &Meter) -> Result<Value, DecodeError> {
+    meter.spend(text.len() as u64 / 4 + 1).map_err(|message| DecodeError { message, bound: true })?;
     let mut reader = Reader { text, at: 0 };
     let value = reader.value(0)?;
     reader.spaces();
@@ -175,12 +175,12 @@ impl Reader<'_> {
         }
     }
 
-    fn unexpected(&self, place: &str) -> Malformed {
+    fn unexpected(&self, place: &str) -> DecodeError {
         let message = match self.peek() {
             Some(byte) => format!("unexpected {:?} at byte {} {place}", byte as char, self.at),
             None => format!("the JSON text ends too early {place}"),
         };
-        Malformed { message, bound: false }
+        DecodeError { message, bound: false }
     }
 
     fn take(&mut self, byte: u8) -> bool {
@@ -189,10 +189,10 @@ impl Reader<'_> {
         found
     }
 
-    fn value(&mut self, level: usize) -> Result<Value, Malformed> {
+    fn value(&mut self, level: usize) -> Result<Value, DecodeError> {
         if level > MAX_NESTING {
             let message = format!("the JSON text is nested more than {MAX_NESTING} levels deep");
-            return Err(Malformed { message, bound: true });
+            return Err(DecodeError { message, bound: true });
         }
         self.spaces();
         let rest = &self.text[self.at..];
@@ -213,7 +213,7 @@ impl Reader<'_> {
         }
     }
 
-    fn list(&mut self, level: usize) -> Result<Value, Malformed> {
+    fn list(&mut self, level: usize) -> Result<Value, DecodeError> {
         self.at += 1;
         let mut items = Vec::new();
         self.spaces();
@@ -232,7 +232,7 @@ impl Reader<'_> {
         }
     }
 
-    fn map(&mut self, level: usize) -> Result<Value, Malformed> {
+    fn map(&mut self, level: usize) -> Result<Value, DecodeError> {
         self.at += 1;
         let mut entries = BTreeMap::new();
         self.spaces();
@@ -260,7 +260,7 @@ impl Reader<'_> {
         }
     }
 
-    fn digits(&mut self) -> Result<(), Malformed> {
+    fn digits(&mut self) -> Result<(), DecodeError> {
         let start = self.at;
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
@@ -268,7 +268,7 @@ impl Reader<'_> {
         if self.at == start { Err(self.unexpected("in a number")) } else { Ok(()) }
     }
 
-    fn number(&mut self) -> Result<Value, Malformed> {
+    fn number(&mut self) -> Result<Value, DecodeError> {
         let start = self.at;
         self.take(b'-');
         if !self.take(b'0') {
@@ -284,13 +284,14 @@ impl Reader<'_> {
         let text = String::from_utf8_lossy(&self.text[start..self.at]);
         match float::parse(&text) {
             Some(f) => Ok(Value::Float(f)),
-            None => {
-                Err(Malformed { message: format!("the number {text} does not fit a float64"), bound: false })
-            }
+            None => Err(DecodeError {
+                message: format!("the number {text} does not fit a float64"),
+                bound: false,
+            }),
         }
     }
 
-    fn string(&mut self) -> Result<Text, Malformed> {
+    fn string(&mut self) -> Result<Text, DecodeError> {
         self.at += 1;
         let mut out = Vec::new();
         loop {
@@ -309,7 +310,7 @@ impl Reader<'_> {
         }
     }
 
-    fn escape(&mut self, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    fn escape(&mut self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let c = match self.peek() {
             Some(b'"') => '"',
             Some(b'\\') => '\\',
@@ -342,7 +343,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The four hexadecimal digits after the `u` at `at`.
+    /// Reads the four hexadecimal digits after the `u` at `at`.
     fn code_unit(&self, at: usize) -> Option<u16> {
         let digits = self.text.get(at..at + 5)?.strip_prefix(b"u")?;
         if !digits.iter().all(u8::is_ascii_hexdigit) {

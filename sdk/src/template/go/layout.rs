@@ -1,6 +1,6 @@
-//! Go's date layouts: a moment written or read after the pattern of `Mon Jan 2 15:04:05 2006 MST`.
+//! Go's date layouts: formatting and parsing times after the pattern of `Mon Jan 2 15:04:05 2006 MST`.
 
-use super::time::{Time, days_in, days_to};
+use super::time::{Civil, Time, days_in, days_to};
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -18,7 +18,7 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
-/// A part of a layout that stands for something.
+/// A part of a layout that stands for a part of the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     LongMonth,
@@ -45,14 +45,14 @@ enum Part {
     LowerPm,
     ZoneName,
     Offset(OffsetStyle),
-    /// `.000`: mark, digits, and whether trailing zeros are kept.
+    /// `.000`: the separator, the number of digits, and whether trailing zeros are kept.
     Fraction(u8, usize, bool),
 }
 
-/// How an offset from UTC is written.
+/// The format of an offset from UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct OffsetStyle {
-    /// UTC itself is `Z`.
+    /// Whether UTC is written as `Z`.
     z: bool,
     colons: bool,
     minutes: bool,
@@ -63,7 +63,7 @@ const fn offset(z: bool, colons: bool, minutes: bool, seconds: bool) -> Part {
     Part::Offset(OffsetStyle { z, colons, minutes, seconds })
 }
 
-/// Longest first among those that begin alike.
+/// The parts. Of several with a common prefix, the longest comes first.
 const PARTS: [(&str, Part); 33] = [
     ("January", Part::LongMonth),
     ("Jan", Part::Month),
@@ -100,7 +100,7 @@ const PARTS: [(&str, Part); 33] = [
     ("Z07", offset(true, false, false, false)),
 ];
 
-/// The part at the start of `layout` and its length.
+/// Returns the part at the start of `layout`, and its length.
 fn part_at(layout: &str) -> Option<(Part, usize)> {
     let bytes = layout.as_bytes();
     if let [mark @ (b'.' | b','), digit @ (b'0' | b'9'), ..] = bytes {
@@ -108,7 +108,7 @@ fn part_at(layout: &str) -> Option<(Part, usize)> {
         let ends = !bytes.get(1 + digits).is_some_and(u8::is_ascii_digit);
         return ends.then_some((Part::Fraction(*mark, digits, *digit == b'0'), 1 + digits));
     }
-    // An underscore before a year is just that.
+    // An underscore before a year is plain text.
     if layout.starts_with("_2006") {
         return None;
     }
@@ -120,7 +120,7 @@ fn part_at(layout: &str) -> Option<(Part, usize)> {
     Some((*part, text.len()))
 }
 
-/// The text before the next part, the part, and what follows.
+/// Returns the text before the next part, the part, and the rest.
 fn next_part(layout: &str) -> (&str, Option<Part>, &str) {
     for (at, _) in layout.char_indices() {
         if let Some((part, length)) = part_at(&layout[at..]) {
@@ -130,7 +130,7 @@ fn next_part(layout: &str) -> (&str, Option<Part>, &str) {
     (layout, None, "")
 }
 
-/// `time` after the pattern of `layout`.
+/// Formats `time` by `layout`.
 pub(super) fn format(time: &Time, mut layout: &str) -> String {
     let civil = time.civil();
     let mut out = String::new();
@@ -174,6 +174,27 @@ pub(super) fn format(time: &Time, mut layout: &str) -> String {
     }
 }
 
+/// Formats as `{{ now }}` does.
+pub(super) fn printed(time: &Time) -> String {
+    format(time, "2006-01-02 15:04:05.999999999 -0700 MST")
+}
+
+/// Formats as `printf "%#v"` does: as a Go expression.
+pub(super) fn as_source(time: &Time) -> String {
+    let zone = match time.zone.as_str() {
+        "UTC" => "time.UTC".to_owned(),
+        other => format!("time.Location({other:?})"),
+    };
+    let date = format(time, "2006, time.January, 2, ");
+    let Civil { hour, minute, second, .. } = time.civil();
+    // Unlike a layout, Go source has no leading zeros.
+    format!(
+        "time.Date({}{hour}, {minute}, {second}, {}, {zone})",
+        date.trim_start_matches('0'),
+        time.nanoseconds
+    )
+}
+
 const OFFSET: OffsetStyle = OffsetStyle { z: false, colons: false, minutes: true, seconds: false };
 
 fn format_offset(offset: i32, style: OffsetStyle) -> String {
@@ -200,7 +221,7 @@ fn fraction(nanoseconds: u32, mark: u8, digits: usize, keep: bool) -> String {
     if digits.is_empty() { String::new() } else { format!("{}{digits}", mark as char) }
 }
 
-/// What has been read so far.
+/// The fields read so far.
 #[derive(Default)]
 struct Fields {
     year: i64,
@@ -218,8 +239,8 @@ struct Fields {
     zone_offset: i32,
 }
 
-/// The moment that `value` says after the pattern of `layout`, in UTC unless it says otherwise. None if it does not
-/// follow the pattern, or there is no such date.
+/// Parses `value` by `layout`. Without a zone in the value the time is in UTC. `None` if the value does not match, or
+/// there is no such date.
 pub(super) fn parse(mut layout: &str, mut value: &str) -> Option<Time> {
     let mut fields = Fields::default();
     loop {
@@ -232,7 +253,7 @@ pub(super) fn parse(mut layout: &str, mut value: &str) -> Option<Time> {
     if value.is_empty() { fields.time() } else { None }
 }
 
-/// Past `prefix`, in which a run of spaces stands for any number of them.
+/// Skips `prefix`, in which a run of spaces matches any number of spaces.
 fn skip<'v>(mut value: &'v str, mut prefix: &str) -> Option<&'v str> {
     while let Some(c) = prefix.chars().next() {
         if c == ' ' {
@@ -249,7 +270,7 @@ fn skip<'v>(mut value: &'v str, mut prefix: &str) -> Option<&'v str> {
     Some(value)
 }
 
-/// A number of `least` to `most` digits.
+/// Reads a number of `least` to `most` digits.
 fn number(value: &str, least: usize, most: usize) -> Option<(u32, &str)> {
     let digits = value.bytes().take(most).take_while(u8::is_ascii_digit).count();
     if digits < least {
@@ -258,7 +279,7 @@ fn number(value: &str, least: usize, most: usize) -> Option<(u32, &str)> {
     Some((value[..digits].parse().ok()?, &value[digits..]))
 }
 
-/// The index of the name that `value` begins with, in any case.
+/// Returns the index of the name at the start of `value`, in any case.
 fn name<'v>(value: &'v str, names: &[&str], length: Option<usize>) -> Option<(u32, &'v str)> {
     names.iter().zip(0..).find_map(|(name, index)| {
         let name = &name[..length.unwrap_or(name.len())];
@@ -268,7 +289,7 @@ fn name<'v>(value: &'v str, names: &[&str], length: Option<usize>) -> Option<(u3
 }
 
 impl Fields {
-    /// Reads one part and returns what follows; `layout` is the rest of the layout.
+    /// Reads one part and returns the rest of the value; `layout` is the rest of the layout.
     fn read<'v>(&mut self, part: Part, value: &'v str, layout: &str) -> Option<&'v str> {
         let (number_read, rest) = match part {
             Part::LongMonth | Part::Month => name(value, &MONTHS, (part == Part::Month).then_some(3))?,
@@ -309,13 +330,13 @@ impl Fields {
             Part::UpperPm | Part::LowerPm => self.afternoon = Some(number_read == 1),
             Part::Second | Part::ZeroSecond => {
                 self.second = within(number_read, 0, 59)?;
-                // A fraction in the value is read even if the layout has none.
+                // The value may have a fraction that the layout has not.
                 let has_fraction = matches!(next_part(layout), (_, Some(Part::Fraction(..)), _));
                 if !has_fraction {
                     return self.read_fraction(rest, None).or(Some(rest));
                 }
             }
-            // A weekday is checked for being one, and no more.
+            // A weekday only needs to be a valid name.
             _ => {}
         }
         Some(rest)
@@ -352,14 +373,14 @@ impl Fields {
         Some(rest)
     }
 
-    /// Three to five capitals. There is no zone data, so they are a name without an offset, as in Go without zone data.
+    /// Reads three to five capitals. Without zone data they are a name without an offset, as in Go.
     fn read_zone_name<'v>(&mut self, value: &'v str) -> Option<&'v str> {
         if let Some(rest) = value.strip_prefix("UTC") {
             self.utc = true;
             return Some(rest);
         }
         if let Some(rest) = value.strip_prefix("GMT") {
-            // The one abbreviation that can say its offset.
+            // Only this abbreviation can include an offset.
             let hours = rest
                 .strip_prefix(['+', '-'])
                 .and_then(|rest| number(rest, 1, 2))
@@ -399,11 +420,11 @@ impl Fields {
         let clock = i64::from(hour * 3600 + self.minute * 60 + self.second);
         let local = days_to(self.year, month, day) * 86_400 + clock;
         let offset = if self.utc { 0 } else { self.offset.unwrap_or(0) };
-        // UTC is the local zone, so an offset of nothing is it.
+        // UTC is the local zone, so an offset of zero means UTC.
         let named = !self.utc && !self.zone.is_empty();
         let seconds = local - i64::from(offset);
         let (zone, offset) = match (named, self.offset, offset) {
-            // As in Go, the offset of a name moves the zone, not the moment.
+            // As in Go, the offset of a named zone changes the zone, not the time.
             (true, None, _) => (self.zone, self.zone_offset),
             (true, Some(_), _) => (self.zone, offset),
             (false, _, 0) => ("UTC".into(), 0),

@@ -1,6 +1,6 @@
-//! A template as words: text, and what stands between `{{` and `}}`.
+//! Splitting a template into words: text, and the tokens between `{{` and `}}`.
 
-/// What a word is.
+/// The kind of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
@@ -28,12 +28,12 @@ pub(super) enum Kind {
     OpenParen,
     CloseParen,
     Comma,
-    /// Any other ASCII character, which fits nowhere.
+    /// Any other ASCII character, which is valid nowhere.
     Other,
     End,
 }
 
-/// A word of the template, with its offset in bytes.
+/// A word of the template, and its offset in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word<'s> {
     pub(super) kind: Kind,
@@ -41,7 +41,7 @@ pub(super) struct Word<'s> {
     pub(super) at: usize,
 }
 
-/// What is wrong, and at which byte.
+/// An error message, and the byte at which it occurs.
 #[derive(Debug)]
 pub(super) struct Flaw {
     pub(super) at: usize,
@@ -51,7 +51,8 @@ pub(super) struct Flaw {
 const KEYWORDS: [&str; 10] =
     ["block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"];
 
-/// All words of `source`; the last is [`Kind::End`]. Comments and what trim marks take away are left out.
+/// Returns all words of `source`, the last of them [`Kind::End`]. Comments and spaces removed by trim marks are left
+/// out.
 pub(super) fn words(source: &str) -> Result<Vec<Word<'_>>, Flaw> {
     let mut lexer = Lexer { source, start: 0, at: 0, parens: 0, words: Vec::new() };
     lexer.run()?;
@@ -97,7 +98,7 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    /// Takes the next character if it is one of `any`.
+    /// Takes the next character if it is in `any`.
     fn accept(&mut self, any: &str) -> bool {
         let found = self.peek().is_some_and(|c| any.contains(c));
         if found {
@@ -150,7 +151,7 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    /// The length of the closing braces that begin here, with a trim mark before them if there is one.
+    /// Returns the length of the closing braces at this place, including a trim mark before them.
     fn close(&self) -> Option<usize> {
         let rest = self.rest();
         let trimmed = rest.starts_with(is_space) && rest[1..].starts_with("-}}");
@@ -160,7 +161,7 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    /// Past closing braces of `length` bytes, and past the spaces that their trim mark takes away.
+    /// Skips closing braces of `length` bytes, and the spaces that their trim mark removes.
     fn after_close(&mut self, length: usize) {
         self.at += length;
         if length > 2 {
@@ -234,7 +235,7 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    /// A run of spaces; the last one belongs to a trim mark that follows.
+    /// Reads a run of spaces. The last space belongs to a trim mark after it.
     fn space(&mut self) {
         self.skip_while(is_space);
         if self.rest().starts_with("-}}") {
@@ -245,7 +246,7 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    /// Fails if the word that has just been read goes on with something that cannot follow it.
+    /// Fails if the character after the word cannot follow it.
     fn terminated(&self) -> Result<(), Flaw> {
         match self.peek() {
             None => Ok(()),
@@ -281,7 +282,7 @@ impl<'s> Lexer<'s> {
         Ok(())
     }
 
-    /// A string or character up to `mark`; it ends on its line.
+    /// Reads a string or character up to `mark`, which must be on the same line.
     fn quoted(&mut self, mark: char, what: &str) -> Result<(), Flaw> {
         loop {
             match self.next() {

@@ -1,6 +1,7 @@
-//! Go templates: the language of `text/template` with the functions of slim-sprig, to the type. Written here rather
-//! than taken from a crate, because what decides whether an existing strategy renders the same is below what a crate's
-//! value type can say: `int` and `int64`, maps of string and of any, missing and null, strings that are bytes.
+//! Go templates: the language of `text/template` with the functions of slim-sprig, including Go's types. It is no
+//! dependency, because the value types of the available crates cannot express the differences on which the output of
+//! existing strategies depends: `int` and `int64`, maps of strings and of any values, missing and null, and strings
+//! that are bytes.
 
 use std::collections::BTreeMap;
 
@@ -29,11 +30,11 @@ mod sink;
 mod time;
 mod value;
 
-/// What to write where braces are not meant for the template.
+/// The remedy for braces that are not meant for the template.
 const ESCAPE: &str =
     "; braces that are not a template are written {{ \"{{\" }}, a text with several {{ `...` }}";
 
-/// The context as Go templates see it.
+/// The context as Go values.
 pub(super) struct Data {
     root: Value,
     now: i64,
@@ -76,7 +77,8 @@ impl Data {
     }
 }
 
-/// The reference has no map at all where a backup class entry has no parameters, which only JSON and `eq` can tell.
+/// The Go implementation has no map at all if a backup class entry has no parameters. Only JSON and `eq` show the
+/// difference.
 fn parameters(context: &Context) -> Value {
     if context.parameters.is_empty() && context.mode == Some(Mode::Backup) {
         return Value::Texts(value::Texts { nil: true, entries: BTreeMap::new() }.into());
@@ -85,7 +87,7 @@ fn parameters(context: &Context) -> Value {
     Value::texts(entries.map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())))
 }
 
-/// Parses one string, and does no more.
+/// Parses one string without executing it.
 pub(super) fn check(source: &str, meter: &Meter) -> Result<(), Flawed> {
     parsed(source, meter).map(|_| ())
 }
@@ -98,7 +100,7 @@ fn parsed<'s>(source: &'s str, meter: &Meter) -> Result<ast::Tree<'s>, Flawed> {
     parser::parse(source, meter.bounds().depth).map_err(flawed(ESCAPE))
 }
 
-/// Renders one string with a context of its own.
+/// Renders one string with its own copy of the context.
 pub(super) fn render(source: &str, data: &Data, meter: &Meter) -> Result<Text, Flawed> {
     let tree = parsed(source, meter)?;
     let root = if tree.mutates { data.root.deep_copy() } else { data.root.clone() };

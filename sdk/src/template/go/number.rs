@@ -1,9 +1,9 @@
-//! Numbers as literals: one literal may be used as an integer or as a float.
+//! Number literals: the same literal may be used as an integer or as a float.
 
 use super::float;
 use super::quote;
 
-/// A literal. `ideal` is what it is where anything goes.
+/// A literal. `ideal` is its value where any type is accepted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Number {
     pub(super) int: Option<i64>,
@@ -16,11 +16,11 @@ pub(super) struct Number {
 pub(super) enum Ideal {
     Int(i64),
     Float(f64),
-    /// An integer that only an unsigned type could hold: an error once it is used.
+    /// An integer that fits only an unsigned type: an error once it is used.
     Overflow,
 }
 
-/// Reads a literal; the error says what is wrong with it.
+/// Parses a literal, or returns the error message.
 pub(super) fn parse(text: &str) -> Result<Number, String> {
     if text.starts_with('\'') {
         let Some(code) = quote::unquote_char(text) else {
@@ -51,7 +51,7 @@ pub(super) fn parse(text: &str) -> Result<Number, String> {
     }
 }
 
-/// An integer with a base prefix (`0x`, `0o`, `0b`, or `0` for octal) and `_` between digits.
+/// Parses an integer with a base prefix (`0x`, `0o`, `0b`, or `0` for octal) and `_` between digits.
 fn integer(text: &str) -> Option<i128> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let lower = unsigned.to_ascii_lowercase();
@@ -62,7 +62,7 @@ fn integer(text: &str) -> Option<i128> {
         [b'0', _, ..] => (&lower[1..], 8),
         _ => (&lower[..], 10),
     };
-    // One underscore may follow the prefix; between digits there may be one at a time.
+    // One underscore may follow the prefix, and one may be between two digits.
     let body = if radix == 10 { digits } else { digits.strip_prefix('_').unwrap_or(digits) };
     if body.starts_with(['_', '+', '-']) || body.ends_with('_') || body.contains("__") {
         return None;

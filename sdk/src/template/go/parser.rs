@@ -1,5 +1,5 @@
-//! From words to a tree. What Go refuses here is refused here, whether or not it would ever be executed: unknown
-//! functions and variables, blocks without an end, malformed literals.
+//! Parsing. It refuses every template that Go refuses, even if the faulty part is never executed: unknown functions
+//! and variables, blocks without an end, malformed literals.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::lexer::{self, Flaw, Kind, Word};
 use super::quote::unquote;
 use super::value::Text;
 
-/// Parses `source`; blocks, parentheses and `else if` may nest `depth` deep.
+/// Parses `source`. Blocks, parentheses and `else if` may nest `depth` deep.
 pub(super) fn parse(source: &str, depth: usize) -> Result<Tree<'_>, Flaw> {
     let words = lexer::words(source)?;
     let mut parser = Parser {
@@ -34,14 +34,14 @@ pub(super) struct Parser<'s> {
     pub(super) tree: Tree<'s>,
 }
 
-/// What ends a list of nodes.
+/// The end of a list of nodes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stop {
     End,
     Else,
 }
 
-/// A node, or the end of a list of them.
+/// A node, or the end of a list.
 enum Item<'s> {
     Node(Node<'s>),
     Stop(Stop, usize),
@@ -49,7 +49,7 @@ enum Item<'s> {
 
 impl<'s> Parser<'s> {
     pub(super) fn peek(&self) -> Word<'s> {
-        // The last word is `Kind::End`, which is never passed.
+        // The last word is `Kind::End`, and the parser never goes past it.
         self.words[self.next.min(self.words.len() - 1)]
     }
 
@@ -134,7 +134,7 @@ impl<'s> Parser<'s> {
         self.add(Text::from(MAIN), nodes, end)
     }
 
-    /// Keeps a template. Of two with one name, only one may have content.
+    /// Adds a template. Of two with the same name only one may have content.
     fn add(&mut self, name: Text, nodes: Vec<Node<'s>>, word: Word<'s>) -> Result<(), Flaw> {
         let is_empty = |nodes: &[Node<'_>]| {
             nodes.iter().all(|node| matches!(node, Node::Text(text) if text.trim().is_empty()))
@@ -179,7 +179,7 @@ impl<'s> Parser<'s> {
         self.add(name, nodes, word)
     }
 
-    /// The body of `define` or `block`, which sees no variables of its surroundings.
+    /// Parses the body of `define` or `block`, which cannot use variables from outside.
     fn own_body(&mut self, place: &str) -> Result<Vec<Node<'s>>, Flaw> {
         let variables = std::mem::replace(&mut self.variables, vec!["$"]);
         let ranges = std::mem::take(&mut self.ranges);
@@ -192,7 +192,7 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// Nodes up to an `end` or `else`.
+    /// Parses nodes up to an `end` or `else`.
     fn list(&mut self) -> Result<(Vec<Node<'s>>, Stop, usize), Flaw> {
         let mut nodes = Vec::new();
         loop {
@@ -255,7 +255,7 @@ impl<'s> Parser<'s> {
                 return Ok(Item::Stop(Stop::End, word.at));
             }
             "else" => {
-                // What follows is read by the block that the else belongs to.
+                // The block of this `else` reads the words after it.
                 let next = self.peek_word();
                 if !Self::is_keyword(next, "if") && !Self::is_keyword(next, "with") {
                     self.expect_close("else")?;

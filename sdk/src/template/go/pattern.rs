@@ -1,29 +1,29 @@
-//! Regular expressions from RE2's syntax, which Go has, to that of the engine used here, which has a little more and a
-//! little less. What only the engine has is refused; what only RE2 has is rewritten where it can be.
+//! Translates regular expressions from RE2's syntax, which Go uses, to that of the engine, which differs a little.
+//! Syntax that only the engine knows is refused; syntax that only RE2 knows is rewritten if possible.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// An expression for the engine.
+/// A translated expression.
 pub(super) struct Pattern {
     pub(super) text: String,
-    /// About how many steps it takes for each byte of text.
+    /// Approximate number of steps per byte of text.
     pub(super) weight: u64,
 }
 
-/// RE2 repeats no more often.
+/// RE2's maximum number of repetitions.
 const MAX_REPEAT: u64 = 1000;
 
-/// So deep may groups nest.
+/// Maximum depth of nested groups.
 const MAX_GROUPS: usize = 50;
-/// The heaviest expression that is run.
+/// Weight of the heaviest expression that is run.
 const MAX_WEIGHT: u64 = 100_000;
 
-/// Why there is no expression to run, as a message.
+/// The reason why an expression cannot be run, as a message.
 pub(super) enum Flaw {
-    /// RE2 refuses it too.
+    /// RE2 refuses the expression too.
     Malformed(String),
-    /// Only this implementation refuses it.
+    /// Only this implementation refuses the expression.
     Unsupported(String),
 }
 
@@ -51,16 +51,16 @@ pub(super) fn translate(source: &str) -> Result<Pattern, Flaw> {
 /// A part of an expression.
 #[derive(Clone, Copy, Default)]
 struct Part {
-    /// About how many states it has.
+    /// Approximate number of states.
     size: u64,
-    /// How often the repetitions in it repeat together.
+    /// Product of the repetitions in it.
     repeats: u64,
 }
 
 struct Translator<'s> {
     rest: Peekable<Chars<'s>>,
     out: String,
-    /// What each group that is open takes so far, the whole expression first, and what the last part of it took.
+    /// The size of each open group so far, the whole expression first, and the size of its last part.
     open: Vec<Part>,
     last: Part,
     beyond_ascii: bool,
@@ -69,7 +69,7 @@ struct Translator<'s> {
 
 impl Translator<'_> {
     fn run(&mut self) -> Result<(), String> {
-        // Whether what comes before is a repetition already.
+        // Whether the part before is a repetition already.
         let mut repeated = false;
         while let Some(c) = self.rest.next() {
             let mut repeats = false;
@@ -124,14 +124,14 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// A question mark after a repetition.
+    /// Skips a question mark after a repetition.
     fn lazy(&mut self) {
         if self.rest.next_if_eq(&'?').is_some() {
             self.out.push('?');
         }
     }
 
-    /// `{n}`, `{n,}` or `{n,m}`, if that follows; any other brace is one.
+    /// Reads `{n}`, `{n,}` or `{n,m}`. Any other brace is a plain character.
     fn counted(&mut self) -> Option<String> {
         let text: String = self.rest.clone().take_while(|c| c.is_ascii_digit() || *c == ',').collect();
         let closed = self.rest.clone().nth(text.len()) == Some('}');
@@ -143,7 +143,7 @@ impl Translator<'_> {
         Some(format!("{{{text}}}"))
     }
 
-    /// The last part takes as many times more as it is repeated.
+    /// Multiplies the size of the last part by its repetitions.
     fn count(&mut self, braces: &str) -> Result<(), String> {
         let too_often = || format!("{braces} repeats more than {MAX_REPEAT} times, those within it counted");
         let mut most = 0;
@@ -158,7 +158,7 @@ impl Translator<'_> {
         if part.repeats > MAX_REPEAT && most > 0 {
             return Err(too_often());
         }
-        // Once it has been counted already.
+        // The part is counted once already.
         self.grow(Part { size: part.size - self.last.size, repeats: part.repeats });
         self.last = part;
         Ok(())
@@ -194,12 +194,12 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// Notes that the expression is one of RE2's, but none that is run here.
+    /// Notes that the expression is valid in RE2, but cannot be run here.
     fn refuse(&mut self, cause: &str) {
         self.unsupported.get_or_insert_with(|| cause.to_owned());
     }
 
-    /// What follows a backslash, outside of a class.
+    /// Translates an escape outside of a class.
     fn escape(&mut self) -> Result<(), String> {
         match self.rest.next() {
             None => Err("it ends in a backslash".into()),
@@ -223,7 +223,7 @@ impl Translator<'_> {
         }
     }
 
-    /// An escape that is the same in and out of a class.
+    /// Translates an escape that means the same inside and outside of a class.
     fn common_escape(&mut self, c: char) -> Result<(), String> {
         match c {
             'd' | 'D' | 'w' | 'W' | 's' | 'S' | 'a' | 'f' | 't' | 'n' | 'r' | 'v' | 'x' => {
@@ -241,7 +241,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// `\0`, or up to three octal digits if there is more than one.
+    /// Translates `\0`, or an octal number of two or three digits.
     fn octal(&mut self, first: char) -> Result<(), String> {
         let more: String = self.rest.clone().take(2).take_while(|c| ('0'..='7').contains(c)).collect();
         if first != '0' && more.is_empty() {
@@ -255,7 +255,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// A character that means itself.
+    /// Writes a literal character.
     fn character(&mut self, c: char) {
         if c.is_ascii_punctuation() && !matches!(c, '<' | '>') {
             self.out.push('\\');
@@ -263,7 +263,7 @@ impl Translator<'_> {
         self.out.push(c);
     }
 
-    /// Up to `\E`, everything as it is.
+    /// Writes all characters up to `\E` as literals.
     fn literal(&mut self) {
         while let Some(c) = self.rest.next() {
             if c == '\\' && self.rest.next_if_eq(&'E').is_some() {

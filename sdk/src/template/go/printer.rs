@@ -1,12 +1,12 @@
-//! Values as text, by a verb and its flags: what `printf` does for one operand.
+//! Formats one operand of `printf` by its verb and flags.
 
 use super::super::meter::Meter;
 use super::quote;
 use super::sink::Sink;
 use super::value::Value;
-use super::{float, time};
+use super::{float, layout};
 
-/// What stands between `%` and the verb.
+/// The flags between `%` and the verb.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Flags {
     pub(super) sharp: bool,
@@ -23,13 +23,13 @@ pub(super) struct Flags {
 pub(super) struct Printer {
     pub(super) sink: Sink,
     pub(super) flags: Flags,
-    /// While a misfit is being described no further one is.
-    complaining: bool,
+    /// Whether an error is being formatted, in which further errors are ignored.
+    in_error: bool,
 }
 
 impl Printer {
     pub(super) fn new(meter: &Meter) -> Self {
-        Self { sink: Sink::new(meter), flags: Flags::default(), complaining: false }
+        Self { sink: Sink::new(meter), flags: Flags::default(), in_error: false }
     }
 
     pub(super) fn finish(self, meter: &Meter) -> Result<Vec<u8>, String> {
@@ -53,18 +53,18 @@ impl Printer {
     }
 
     fn bad_verb(&mut self, value: &Value, verb: char) {
-        if self.complaining {
+        if self.in_error {
             self.sink.str("?");
             return;
         }
-        self.complaining = true;
+        self.in_error = true;
         self.complaint(verb, "(");
         self.typed(value);
         self.sink.str(")");
-        self.complaining = false;
+        self.in_error = false;
     }
 
-    /// A value that stands in the argument list.
+    /// Formats a value of the argument list.
     pub(super) fn operand(&mut self, value: &Value, verb: char) {
         match (verb, value) {
             ('T' | 'v', Value::Missing | Value::Nil) => self.pad(b"<nil>"),
@@ -91,9 +91,9 @@ impl Printer {
             Value::Byte(n) => self.integer(value, u64::from(*n), false, verb),
             Value::Float(f) => self.float(value, *f, verb),
             Value::Str(text) => self.text(value, text, verb),
-            Value::Time(time) if self.flags.sharp_v => self.string(time::as_source(time).as_bytes()),
+            Value::Time(time) if self.flags.sharp_v => self.string(layout::as_source(time).as_bytes()),
             Value::Time(time) if matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') => {
-                self.text(value, time::printed(time).as_bytes(), verb);
+                self.text(value, layout::printed(time).as_bytes(), verb);
             }
             Value::List(_) | Value::Map(_) | Value::Texts(_) | Value::Time(_) if verb == 'w' => {
                 self.bad_verb(value, verb);
@@ -165,7 +165,7 @@ impl Printer {
         }
     }
 
-    /// Cut to the precision, which counts characters.
+    /// Cuts text to the precision, which counts characters.
     fn cut<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         let Some(precision) = self.flags.precision else { return text };
         let length = quote::chars(text).take(precision).map(|(_, bytes)| bytes.len()).sum();
@@ -226,7 +226,7 @@ impl Printer {
         }
     }
 
-    /// Digits with zeros to the precision or width, prefix and sign.
+    /// Writes digits with zeros up to the precision or width, a prefix and a sign.
     fn digits(&mut self, digits: String, prefix: &str, negative: bool) {
         let signed = negative || self.flags.plus || self.flags.space;
         let least = match (self.flags.precision, self.flags.width) {
@@ -247,7 +247,7 @@ impl Printer {
             _ => "",
         };
         let zeros = "0".repeat(least.saturating_sub(digits.len()));
-        // A zero that marks an octal number is not added to one that is there.
+        // The zero that marks an octal number is not added if there is one already.
         let prefix = if zeros.is_empty() { prefix } else { prefix.strip_suffix('0').unwrap_or(prefix) };
         let zero = std::mem::take(&mut self.flags.zero);
         self.pad(format!("{sign}{prefix}{zeros}{digits}").as_bytes());
@@ -312,7 +312,7 @@ impl Printer {
         }
     }
 
-    /// `#`: always a decimal point, and for `%g` no zeros dropped.
+    /// Applies the flag `#`: always a decimal point, and for `%g` all trailing zeros.
     fn with_point(&self, magnitude: &str, verb: char) -> String {
         let (mantissa, exponent) = match magnitude.find(['e', 'E']) {
             Some(at) => magnitude.split_at(at),
@@ -329,7 +329,7 @@ impl Printer {
         out + exponent
     }
 
-    /// Infinities and NaN are not padded with zeros.
+    /// Writes infinities and NaN, which are not padded with zeros.
     fn special(&mut self, text: &str) {
         let text = match text.strip_prefix('+') {
             Some(bare) if self.flags.plus => format!("+{bare}"),

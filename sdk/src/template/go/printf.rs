@@ -1,15 +1,15 @@
-//! `print`, `println` and `printf`: values as text by Go's verbs, flags, widths and precisions, with Go's way of
-//! saying that a verb and a value do not fit.
+//! `print`, `println` and `printf` with Go's verbs, flags, widths and precisions, and with Go's error texts for a verb
+//! that does not fit a value.
 
 use super::super::meter::Meter;
 use super::printer::{Flags, Printer};
 use super::quote;
 use super::value::Value;
 
-/// Go refuses wider fields than this.
+/// Go's maximum width of a field.
 const MAX_WIDTH: i64 = 1_000_000;
 
-/// `print`: a space only between two operands that are both not strings.
+/// Formats as `print`: a space only between two operands that are both no strings.
 pub(super) fn print(values: &[Value], meter: &Meter) -> Result<Vec<u8>, String> {
     let mut printer = Printer::new(meter);
     let mut after_string = false;
@@ -24,7 +24,7 @@ pub(super) fn print(values: &[Value], meter: &Meter) -> Result<Vec<u8>, String> 
     printer.finish(meter)
 }
 
-/// `println`: a space between all operands.
+/// Formats as `println`: a space between all operands.
 pub(super) fn println(values: &[Value], meter: &Meter) -> Result<Vec<u8>, String> {
     let mut printer = Printer::new(meter);
     for (index, value) in values.iter().enumerate() {
@@ -37,14 +37,14 @@ pub(super) fn println(values: &[Value], meter: &Meter) -> Result<Vec<u8>, String
     printer.finish(meter)
 }
 
-/// `printf`.
+/// Formats as `printf`.
 pub(super) fn printf(format: &[u8], values: &[Value], meter: &Meter) -> Result<Vec<u8>, String> {
     let mut printer = Printer::new(meter);
     Format { text: format, at: 0, values, next: 0, reordered: false, good: true }.run(&mut printer);
     printer.finish(meter)
 }
 
-/// One value as `%v` prints it.
+/// Formats one value as `%v`.
 pub(super) fn text(value: &Value, meter: &Meter) -> Result<Vec<u8>, String> {
     if let Value::Str(text) = value {
         return Ok(text.to_vec());
@@ -52,7 +52,7 @@ pub(super) fn text(value: &Value, meter: &Meter) -> Result<Vec<u8>, String> {
     print(std::slice::from_ref(value), meter)
 }
 
-/// A format as it is read.
+/// A format that is being read.
 struct Format<'a> {
     text: &'a [u8],
     at: usize,
@@ -91,7 +91,7 @@ impl Format<'_> {
         }
     }
 
-    /// One `%` with all that belongs to it.
+    /// Reads one `%` with its flags and verb.
     fn verb(&mut self, printer: &mut Printer) {
         self.good = true;
         printer.flags = Flags::default();
@@ -167,7 +167,7 @@ impl Format<'_> {
         }
     }
 
-    /// A decimal number, if one stands here. One that is too large swallows the rest of the format, as Go has it.
+    /// Reads a decimal number, if there is one. A number that is too large consumes the rest of the format, as in Go.
     fn number(&mut self) -> Option<usize> {
         let mut number = None;
         while let Some(digit @ b'0'..=b'9') = self.peek() {
@@ -182,7 +182,7 @@ impl Format<'_> {
         number.and_then(|number| usize::try_from(number).ok())
     }
 
-    /// `[n]`: the operand that comes next. True if there was one.
+    /// Reads `[n]`, the number of the next operand. Returns whether there was one.
     fn index(&mut self) -> bool {
         if self.peek() != Some(b'[') {
             return false;
@@ -209,7 +209,7 @@ impl Format<'_> {
         }
     }
 
-    /// A width or precision that is an operand.
+    /// Reads a width or precision from an operand.
     fn star(&mut self) -> Option<i64> {
         let value = self.values.get(self.next)?;
         self.next += 1;

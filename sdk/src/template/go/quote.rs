@@ -1,13 +1,13 @@
-//! Go's quoting of strings and characters, and the reading of its literals.
+//! Go's quoting of strings and characters, and the parsing of its literals.
 
 use super::value::Text;
 
-/// The next character of Go text: None is a byte that is not part of valid UTF-8.
+/// Returns the next character of a Go string. `None` is a byte that is no part of valid UTF-8.
 pub(super) fn next_char(bytes: &[u8]) -> (Option<char>, usize) {
     let head = &bytes[..bytes.len().min(4)];
     let valid = match std::str::from_utf8(head) {
         Ok(text) => text,
-        // The part before `valid_up_to` is valid by definition, so the fallback is never taken.
+        // The bytes before `valid_up_to` are valid, so the fallback is never used.
         Err(error) => std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default(),
     };
     match valid.chars().next() {
@@ -16,7 +16,7 @@ pub(super) fn next_char(bytes: &[u8]) -> (Option<char>, usize) {
     }
 }
 
-/// The characters of Go text.
+/// Returns the characters of a Go string.
 pub(super) fn chars(mut bytes: &[u8]) -> impl Iterator<Item = (Option<char>, &[u8])> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
@@ -29,7 +29,7 @@ pub(super) fn chars(mut bytes: &[u8]) -> impl Iterator<Item = (Option<char>, &[u
     })
 }
 
-/// Text with each byte that is not valid UTF-8 as U+FFFD, one each.
+/// Returns the text with each invalid byte as one U+FFFD.
 pub(super) fn lossy(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
@@ -37,25 +37,26 @@ pub(super) fn lossy(bytes: &[u8]) -> String {
     }
 }
 
-/// [`lossy`] of bytes that are given away: valid ones are not copied.
+/// Returns the text as [`lossy`] does, without copying valid bytes.
 pub(super) fn into_text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|e| lossy(e.as_bytes()))
 }
 
-/// Whether Go prints the character as it is: letters, marks, numbers, punctuation, symbols and the ASCII space.
+/// Whether Go prints the character unescaped: letters, marks, numbers, punctuation, symbols and the ASCII space.
 pub(super) fn printable(c: char) -> bool {
-    // Not the first character, as the standard library escapes a combining mark only there.
+    // The standard library escapes a combining mark only at the start of a string.
     let mut probe = String::from("a");
     probe.push(c);
     matches!(c, '"' | '\'' | '\\') || probe.escape_debug().eq(probe.chars())
 }
 
-/// `text` in double quotes, everything unprintable escaped; `ascii` escapes all that is not ASCII too.
+/// Quotes `text` with double quotes, and escapes characters that are not printable; with `ascii` also those that are
+/// not ASCII.
 pub(super) fn quote(text: &[u8], ascii: bool) -> Vec<u8> {
     quote_with(text, '"', ascii)
 }
 
-/// A character in single quotes.
+/// Quotes a character with single quotes.
 pub(super) fn quote_char(c: char, ascii: bool) -> Vec<u8> {
     quote_with(c.to_string().as_bytes(), '\'', ascii)
 }
@@ -94,7 +95,7 @@ fn quote_with(text: &[u8], mark: char, ascii: bool) -> Vec<u8> {
     out
 }
 
-/// The value of a literal as it stands in the source, with its quotes. None if an escape in it is none of Go's.
+/// Returns the value of a literal with its quotes as in the source. `None` if an escape in it is unknown to Go.
 pub(super) fn unquote(literal: &str) -> Option<Text> {
     let body = literal.get(1..literal.len() - 1)?;
     if literal.starts_with('`') {
@@ -108,7 +109,7 @@ pub(super) fn unquote(literal: &str) -> Option<Text> {
     Some(Text::from(out))
 }
 
-/// The code point of a character literal such as `'a'`. None if it is malformed.
+/// Returns the code point of a character literal such as `'a'`. `None` if it is malformed.
 pub(super) fn unquote_char(literal: &str) -> Option<i64> {
     let body = literal.strip_prefix('\'')?.strip_suffix('\'')?;
     let mut out = Vec::new();
@@ -118,7 +119,7 @@ pub(super) fn unquote_char(literal: &str) -> Option<i64> {
     }
     match next_char(&out) {
         (Some(c), _) => Some(i64::from(c as u32)),
-        // `'\xff'` is the number, not a character.
+        // `'\xff'` is a number, no character.
         (None, _) => out.first().map(|byte| i64::from(*byte)),
     }
 }

@@ -1,5 +1,5 @@
-//! Where text is put together, with a bound: what goes beyond it is dropped and remembered, so that the code that
-//! formats values reads as if there were none.
+//! A bounded buffer for text. It drops text beyond the bound and remembers that it did, so that the formatting code
+//! needs no checks.
 
 use super::super::meter::Meter;
 use super::value::MAX_NESTING;
@@ -12,7 +12,7 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// For one string, bounded by `string_bytes`.
+    /// Makes a buffer for one string, bounded by `string_bytes`.
     pub(super) fn new(meter: &Meter) -> Self {
         Self { bytes: Vec::new(), limit: meter.bounds().string_bytes, trouble: None }
     }
@@ -43,12 +43,12 @@ impl Sink {
         }
     }
 
-    /// Remembers what is wrong; the first cause wins and nothing is written any more.
+    /// Notes an error. The first one wins, and nothing more is written.
     pub(super) fn fail(&mut self, cause: String) {
         self.trouble.get_or_insert(cause);
     }
 
-    /// True if it makes sense to go one level down into a value.
+    /// Whether to enter the next level of a value.
     pub(super) fn enter(&mut self, level: usize) -> bool {
         if level > MAX_NESTING {
             self.fail(format!("the value is nested more than {MAX_NESTING} levels deep, or holds itself"));
@@ -56,7 +56,7 @@ impl Sink {
         self.trouble.is_none()
     }
 
-    /// The text, paid for, or what went wrong.
+    /// Charges the meter and returns the text, or returns the error.
     pub(super) fn finish(self, meter: &Meter) -> Result<Vec<u8>, String> {
         meter.spend(self.bytes.len() as u64 / 16 + 1)?;
         match self.trouble {

@@ -1,19 +1,19 @@
-//! Moments and lengths of time. There is no clock and no zone data here: now is when the run began, and every zone
-//! that has a name is UTC, as in an image without zone data.
+//! Times and durations. There is no clock and no zone data here: `now` is the time at which the run began, and every
+//! named zone is UTC, as in an image without zone data.
 
-use super::{float, layout};
+use super::float;
 use crate::time::date_of;
 pub(super) use crate::time::days_to;
 
-/// A moment, in a zone.
+/// A time in a zone.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Time {
-    /// Since 1970-01-01T00:00:00Z.
+    /// Seconds since 1970-01-01T00:00:00Z.
     pub(super) seconds: i64,
     pub(super) nanoseconds: u32,
     /// Seconds east of UTC.
     pub(super) offset: i32,
-    /// Abbreviation of the zone; empty if it has only an offset.
+    /// Abbreviation of the zone; empty if only the offset is known.
     pub(super) zone: String,
 }
 
@@ -23,9 +23,9 @@ pub(super) struct Civil {
     pub(super) year: i64,
     pub(super) month: u32,
     pub(super) day: u32,
-    /// From 1 on.
+    /// Starts at 1.
     pub(super) day_of_year: u32,
-    /// From Sunday, 0, on.
+    /// Sunday is 0.
     pub(super) weekday: u32,
     pub(super) hour: u32,
     pub(super) minute: u32,
@@ -37,7 +37,7 @@ impl Time {
         Self { seconds, nanoseconds: 0, offset: 0, zone: "UTC".into() }
     }
 
-    /// Go's zero time: the first of January of year 1.
+    /// Returns Go's zero time: the first of January of year 1.
     pub(super) fn zero() -> Self {
         Self::utc(days_to(1, 1, 1) * 86_400)
     }
@@ -53,7 +53,7 @@ impl Time {
         Self { seconds: self.seconds.saturating_add(seconds), nanoseconds, ..self.clone() }
     }
 
-    /// Nanoseconds from `earlier` to here, as far as they fit.
+    /// Returns the nanoseconds from `earlier` to this time, within the range of the type.
     pub(super) fn since(&self, earlier: &Self) -> i64 {
         let seconds = i128::from(self.seconds) - i128::from(earlier.seconds);
         let total = seconds * 1_000_000_000 + i128::from(self.nanoseconds) - i128::from(earlier.nanoseconds);
@@ -77,28 +77,7 @@ impl Time {
     }
 }
 
-/// As `{{ now }}` prints it.
-pub(super) fn printed(time: &Time) -> String {
-    layout::format(time, "2006-01-02 15:04:05.999999999 -0700 MST")
-}
-
-/// As `printf "%#v"` prints it: an expression in Go.
-pub(super) fn as_source(time: &Time) -> String {
-    let zone = match time.zone.as_str() {
-        "UTC" => "time.UTC".to_owned(),
-        other => format!("time.Location({other:?})"),
-    };
-    let date = layout::format(time, "2006, time.January, 2, ");
-    let Civil { hour, minute, second, .. } = time.civil();
-    // Unlike a layout, source has no leading zeros.
-    format!(
-        "time.Date({}{hour}, {minute}, {second}, {}, {zone})",
-        date.trim_start_matches('0'),
-        time.nanoseconds
-    )
-}
-
-/// How many days a month has.
+/// Returns the number of days in a month.
 pub(super) fn days_in(year: i64, month: u32) -> u32 {
     let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
     (days_to(next_year, next_month, 1) - days_to(year, month, 1)) as u32
@@ -115,7 +94,7 @@ const UNITS: [(&str, u64); 8] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// A length of time such as `-1h30m` or `1.5s`, in nanoseconds. None if it is none or does not fit.
+/// Parses a duration such as `-1h30m` or `1.5s` to nanoseconds. `None` if it is no duration or out of range.
 pub(super) fn parse_duration(text: &str) -> Option<i64> {
     let negative = text.starts_with('-');
     let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -148,7 +127,7 @@ pub(super) fn parse_duration(text: &str) -> Option<i64> {
     i64::try_from(signed).ok()
 }
 
-/// A length of time as Go prints it: `1h2m3.5s`, `1.2ms`, `0s`.
+/// Formats a duration as Go does: `1h2m3.5s`, `1.2ms`, `0s`.
 pub(super) fn print_duration(nanoseconds: i64) -> String {
     let sign = if nanoseconds < 0 { "-" } else { "" };
     let total = nanoseconds.unsigned_abs();

@@ -1,6 +1,6 @@
-//! Values as a Go template sees them. The type of a value decides what may be done with it and how it prints, so the
-//! types that Go tells apart are apart here: `int` (literals) and `int64` (fields), maps of any and maps of string,
-//! a key that is missing and a JSON null.
+//! The values of a Go template. The type of a value decides how it prints and which operations are allowed, so the
+//! types that Go distinguishes are distinct here: `int` (literals) and `int64` (fields), maps of any values and of
+//! strings, a missing key and a JSON null.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,15 +11,16 @@ use super::time::Time;
 /// A Go string: bytes, not necessarily UTF-8.
 pub(super) type Text = Rc<[u8]>;
 
-/// How deep a value may nest to be printed, encoded or compared. Deeper ones, and maps that hold themselves, are errors.
+/// Maximum depth of a value to be printed, encoded or compared. Deeper values, and maps that contain themselves, are
+/// errors.
 pub(super) const MAX_NESTING: usize = 128;
 
 /// A value.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    /// What a missing key yields: prints `<no value>`, is false, and a field of it is missing too.
+    /// The value of a missing key. It prints `<no value>`, is false, and its fields are missing too.
     Missing,
-    /// JSON null, or a nil in a list: like [`Value::Missing`], but a field of it is an error.
+    /// JSON null, or a nil in a list: like [`Value::Missing`], but reading a field of it is an error.
     Nil,
     Bool(bool),
     /// `int`: literals, lengths, range counters.
@@ -38,7 +39,7 @@ pub(super) enum Value {
     Time(Time),
 }
 
-/// What a list holds by its Go type.
+/// The Go type of a list's items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Elem {
     /// `interface {}`
@@ -51,7 +52,7 @@ pub(super) enum Elem {
     List,
 }
 
-/// A slice; without items it is Go's nil slice, which only JSON, `eq` and `deepEqual` tell from an empty one.
+/// A slice. Without items it is Go's nil slice, which only JSON, `eq` and `deepEqual` tell from an empty one.
 #[derive(Clone, Debug)]
 pub(super) struct List {
     pub(super) elem: Elem,
@@ -61,7 +62,7 @@ pub(super) struct List {
 #[derive(Debug)]
 struct Items(Vec<Value>);
 
-/// A map of any. `set` changes it for all who hold it.
+/// A map of any values, shared: `set` changes it for all its holders.
 #[derive(Debug, Default)]
 pub(super) struct Map {
     pub(super) nil: bool,
@@ -124,7 +125,7 @@ impl Value {
         Value::Texts(Rc::new(Texts { nil: false, entries: ordered(entries) }))
     }
 
-    /// The Go type, as `%T` prints it.
+    /// Returns the Go type, as `%T` prints it.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Value::Missing | Value::Nil => "<nil>",
@@ -146,7 +147,7 @@ impl Value {
         }
     }
 
-    /// The Go kind, as `kindOf` names it.
+    /// Returns the Go kind, as `kindOf` names it.
     pub(super) fn kind_name(&self) -> &'static str {
         match self {
             Value::Missing | Value::Nil => "invalid",
@@ -161,7 +162,7 @@ impl Value {
         matches!(self, Value::Missing | Value::Nil)
     }
 
-    /// True as `if` and `and` see it.
+    /// Whether `if` and `and` treat the value as true.
     pub(super) fn truth(&self) -> bool {
         match self {
             Value::Missing | Value::Nil => false,
@@ -177,7 +178,7 @@ impl Value {
         }
     }
 
-    /// JSON as a template sees it: a literal that fits is an `int64`, every other number a `float64`.
+    /// Converts JSON: an integer literal in range becomes an `int64`, every other number a `float64`.
     pub(super) fn from_json(json: &serde_json::Value) -> Self {
         match json {
             serde_json::Value::Null => Value::Nil,
@@ -194,7 +195,7 @@ impl Value {
         }
     }
 
-    /// A copy that shares no map with `self`, so that `set` on it stays within one string.
+    /// Copies the value without sharing maps, so that `set` affects one string only.
     pub(super) fn deep_copy(&self) -> Self {
         match self {
             Value::List(list) => match &list.items {
@@ -213,7 +214,7 @@ impl Value {
     }
 }
 
-/// A map, one entry after the other: collecting would sort first, which costs a component more than it gains.
+/// Inserts the entries one by one: collecting sorts them first, which costs a component more than it gains.
 fn ordered<V>(entries: impl IntoIterator<Item = (Text, V)>) -> BTreeMap<Text, V> {
     let mut map = BTreeMap::new();
     for (key, value) in entries {
@@ -222,7 +223,7 @@ fn ordered<V>(entries: impl IntoIterator<Item = (Text, V)>) -> BTreeMap<Text, V>
     map
 }
 
-// A template can nest lists as deep as its steps allow; freeing them level by level must not use the stack for it.
+// A template can nest lists as deep as its steps allow, so they are freed without recursion.
 
 impl Drop for Items {
     fn drop(&mut self) {

@@ -1,5 +1,6 @@
-//! The filters, tests and functions of the dialect: a selection of Jinja's, written here because the engine's own set
-//! makes a component half as large again. None looks outside, and each pays for what it makes before it makes it.
+//! The filters, tests and functions of the dialect: a selection of Jinja's. They are implemented here because the
+//! engine's own set makes a component half as large again. None reads the environment, and each is charged before it
+//! makes anything.
 
 use std::fmt::Write;
 
@@ -8,7 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 type Filter = fn(&State<'_, '_>, &[Value]) -> Result<Value, Error>;
 
-/// Name, how many arguments at least and at most, the piped value among them, and what it does.
+/// Name, minimum and maximum number of arguments including the piped value, and code.
 const FILTERS: [(&str, usize, usize, Filter); 30] = [
     ("default", 1, 3, default),
     ("d", 1, 3, default),
@@ -42,7 +43,7 @@ const FILTERS: [(&str, usize, usize, Filter); 30] = [
     ("tojson", 1, 1, to_json),
 ];
 
-/// Name, whether there is an argument besides the value, and what is asked of it.
+/// Name, whether there is an argument besides the value, and code.
 const TESTS: [(&str, usize, Filter); 7] = [
     ("string", 1, |_, args| Ok((args[0].kind() == ValueKind::String).into())),
     ("number", 1, |_, args| Ok((args[0].kind() == ValueKind::Number).into())),
@@ -53,12 +54,12 @@ const TESTS: [(&str, usize, Filter); 7] = [
     ("endingwith", 2, |_, args| Ok(text(&args[0])?.ends_with(text(&args[1])?).into())),
 ];
 
-/// What one filter may make at once; the fuel bounds all together.
+/// Maximum bytes that one filter may make at once; the fuel bounds the sum.
 const MAX_BYTES: usize = 1 << 20;
 const MAX_ITEMS: usize = 1 << 16;
-/// How much a list or a map may print.
+/// Maximum bytes that a list or a map may print.
 const MAX_PRINTED: usize = 1 << 17;
-/// JSON is not written deeper than this.
+/// Maximum depth of JSON that is written.
 const MAX_NESTING: usize = 128;
 
 /// Adds all of them to an environment.
@@ -93,7 +94,7 @@ fn flaw(cause: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidOperation, cause)
 }
 
-/// Pays for a string of `bytes`.
+/// Charges for a string of `bytes`.
 fn pay_bytes(state: &State<'_, '_>, bytes: usize) -> Result<(), Error> {
     if bytes > MAX_BYTES {
         return Err(flaw(format!("makes a string of more than {MAX_BYTES} bytes")));
@@ -115,9 +116,10 @@ fn defined(value: &Value) -> Result<&Value, Error> {
     }
 }
 
-/// As it prints: the engine writes booleans as Python does, which no shell and no manifest understands. To print a list
-/// costs far more than to copy its text, so that it is paid for item by item, and may not be long.
-pub(super) fn shown(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
+/// Formats a value for output. The engine writes booleans as Python does, which neither shells nor manifests
+/// understand. Printing a list costs far more than copying its text, so it is charged item by item, and its length is
+/// bounded.
+pub(super) fn printed(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
     let most = match value.kind() {
         ValueKind::Bool => return Ok(value.is_true().to_string()),
         ValueKind::String => return Ok(value.as_str().unwrap_or_default().to_owned()),
@@ -136,13 +138,13 @@ pub(super) fn shown(state: &State<'_, '_>, value: &Value) -> Result<String, Erro
 }
 
 fn string(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-    let text = shown(state, defined(&args[0])?)?;
+    let text = printed(state, defined(&args[0])?)?;
     pay_bytes(state, text.len())?;
     Ok(text.into())
 }
 
-/// As it prints, for a message: only its beginning where it is long.
-fn named(value: &Value) -> String {
+/// Formats a value for a message, cut to its beginning.
+fn in_message(value: &Value) -> String {
     let mut text = Capped { text: String::new(), most: 100 };
     match write!(text, "{value}") {
         Ok(()) => text.text,
@@ -150,8 +152,7 @@ fn named(value: &Value) -> String {
     }
 }
 
-/// Text that ends where it is too long: a list that holds another twice, and so on, is short in memory and endless in
-/// print.
+/// A bounded buffer: a list that contains another one twice, and so on, is small in memory and endless in print.
 struct Capped {
     text: String,
     most: usize,
@@ -167,7 +168,7 @@ impl Write for Capped {
     }
 }
 
-/// Values in order; nested ones are refused, as comparing them may take for ever.
+/// Sorts values. Nested values are refused, because comparing them can take for ever.
 fn in_order(mut items: Vec<Value>) -> Result<Vec<Value>, Error> {
     match items
         .iter()
@@ -187,7 +188,7 @@ fn text(value: &Value) -> Result<&str, Error> {
         .ok_or_else(|| flaw(format!("a string is wanted, not a {}; use string", value.kind())))
 }
 
-/// The items of a list, the keys of a map, or the characters of a string.
+/// Returns the items of a list, the keys of a map, or the characters of a string.
 fn items(state: &State<'_, '_>, value: &Value) -> Result<Vec<Value>, Error> {
     let mut items = Vec::new();
     for item in defined(value)?.try_iter()? {
@@ -200,7 +201,7 @@ fn items(state: &State<'_, '_>, value: &Value) -> Result<Vec<Value>, Error> {
     Ok(items)
 }
 
-/// The value, or another one if it is undefined, or with a true third argument if it is empty.
+/// Returns the value, or the default if it is undefined, or if it is empty and the third argument is true.
 fn default(_: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let empty_too = args.get(2).is_some_and(Value::is_true);
     if args[0].is_undefined() || (empty_too && !args[0].is_true()) {
@@ -233,7 +234,7 @@ fn replace(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     Ok(whole.replace(old, new).into())
 }
 
-/// At a separator, or without one at runs of white space.
+/// Splits at a separator, or without one at runs of white space.
 fn split(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let whole = text(&args[0])?;
     let most = MAX_ITEMS + 1;
@@ -251,10 +252,10 @@ fn join(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let mut out = String::new();
     for (index, item) in items(state, &args[0])?.iter().enumerate() {
         let before = if index > 0 { separator } else { "" };
-        let shown = shown(state, defined(item)?)?;
-        pay_bytes(state, before.len() + shown.len())?;
+        let printed = printed(state, defined(item)?)?;
+        pay_bytes(state, before.len() + printed.len())?;
         out.push_str(before);
-        out.push_str(&shown);
+        out.push_str(&printed);
         pay_bytes(state, out.len() / 1024)?;
         if out.len() > MAX_BYTES {
             pay_bytes(state, out.len())?;
@@ -263,7 +264,7 @@ fn join(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     Ok(out.into())
 }
 
-/// All lines but the first further in.
+/// Indents all lines but the first.
 fn indent(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let whole = text(&args[0])?;
     let width = args[1].as_i64().and_then(|width| u64::try_from(width).ok());
@@ -274,7 +275,7 @@ fn indent(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     Ok(whole.replace('\n', &format!("\n{}", " ".repeat(width))).into())
 }
 
-/// Of a string in characters.
+/// Returns the length; of a string in characters.
 fn length(_: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let value = defined(&args[0])?;
     value.len().map(Value::from).ok_or_else(|| flaw(format!("a {} has no length", value.kind())))
@@ -290,7 +291,7 @@ fn sorted(state: &State<'_, '_>, args: &[Value], unique: bool) -> Result<Value, 
     Ok(items.into())
 }
 
-/// Key and value of each entry, by key.
+/// Returns key and value of each entry, sorted by key.
 fn pairs(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     if defined(&args[0])?.kind() != ValueKind::Map {
         return Err(flaw(format!("a map is wanted, not a {}", args[0].kind())));
@@ -307,7 +308,7 @@ fn int(value: &Value) -> Result<i64, Error> {
         None if value.kind() == ValueKind::Bool => Some(i64::from(value.is_true())),
         None => value.as_i64().or_else(|| f64::try_from(value.clone()).ok().and_then(whole)),
     };
-    found.ok_or_else(|| flaw(format!("{} is no whole number", named(value))))
+    found.ok_or_else(|| flaw(format!("{} is no whole number", in_message(value))))
 }
 
 fn float(value: &Value) -> Result<f64, Error> {
@@ -315,7 +316,7 @@ fn float(value: &Value) -> Result<f64, Error> {
         Some(text) => text.trim().parse().ok(),
         None => f64::try_from(value.clone()).ok(),
     };
-    found.ok_or_else(|| flaw(format!("{} is no number", named(value))))
+    found.ok_or_else(|| flaw(format!("{} is no number", in_message(value))))
 }
 
 fn round(_: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
@@ -337,7 +338,7 @@ fn abs(_: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     }
 }
 
-/// `range(end)`, `range(start, end)` or `range(start, end, step)`, without the end.
+/// Evaluates `range(end)`, `range(start, end)` or `range(start, end, step)`, each without the end.
 fn range(state: &State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let numbers = args.iter().map(int).collect::<Result<Vec<_>, _>>()?;
     let (start, end, step) = match numbers[..] {
@@ -371,12 +372,12 @@ fn write_json(state: &State<'_, '_>, value: &Value, out: &mut String, level: usi
     }
     match defined(value)?.kind() {
         ValueKind::None => out.push_str("null"),
-        ValueKind::Bool | ValueKind::Number => out.push_str(&shown(state, value)?),
+        ValueKind::Bool | ValueKind::Number => out.push_str(&printed(state, value)?),
         ValueKind::Map => {
             let keys = in_order(items(state, value)?)?;
             for (index, key) in keys.iter().enumerate() {
                 out.push(if index == 0 { '{' } else { ',' });
-                write_text(state, &shown(state, key)?, out)?;
+                write_text(state, &printed(state, key)?, out)?;
                 out.push(':');
                 write_json(state, &value.get_item(key)?, out, level + 1)?;
             }
@@ -390,7 +391,7 @@ fn write_json(state: &State<'_, '_>, value: &Value, out: &mut String, level: usi
             }
             out.push_str(if items.is_empty() { "[]" } else { "]" });
         }
-        _ => write_text(state, &shown(state, value)?, out)?,
+        _ => write_text(state, &printed(state, value)?, out)?,
     }
     if out.len() > MAX_BYTES { pay_bytes(state, out.len()) } else { Ok(()) }
 }

@@ -1,11 +1,11 @@
-//! How long an expression may be. The engine reads a chain of operators in a loop, but what it makes of it is as deep as
-//! the chain is long, and is then walked by recursion: some thousand would exhaust the stack of a component, which ends the
-//! run without a word on the field. Its own bound on nesting does not count these.
+//! A bound on the length of expressions. The engine parses a chain of operators in a loop, but builds a tree as deep
+//! as the chain is long, and walks it by recursion: some thousand operators would exhaust the stack of a component,
+//! and the run would fail without naming the field. The engine's own bound on nesting does not count them.
 
-/// Operators, accesses, filters and calls in one tag, or `elif`s in one text.
+/// Maximum number of operators, accesses, filters and calls in one tag, or of `elif`s in one text.
 const MOST: usize = 500;
 
-/// Where the first tag begins that is too long, if there is one.
+/// Returns the start of the first tag that is too long, if there is one.
 pub(super) fn too_long(source: &str) -> Option<usize> {
     let (mut at, mut elifs) = (0, 0);
     while let Some(open) = source[at..].find(['{']).map(|found| at + found) {
@@ -30,7 +30,7 @@ pub(super) fn too_long(source: &str) -> Option<usize> {
     None
 }
 
-/// How many operators are in the tag that `text` begins with, and its length up to the braces that close it.
+/// Returns the number of operators in the tag at the start of `text`, and the length up to its closing braces.
 fn tag(text: &str) -> (usize, usize) {
     let bytes = text.as_bytes();
     let close = if bytes[1] == b'{' { b"}}" } else { b"%}" };
@@ -50,7 +50,7 @@ fn tag(text: &str) -> (usize, usize) {
                 b'"' | b'\'' => quote = Some(byte),
                 b'{' => braces += 1,
                 b'}' => braces = braces.saturating_sub(1),
-                // The point of a number, and the second half of an operator.
+                // The point of a number, or the second character of an operator.
                 b'.' if before.is_ascii_digit() => {}
                 b'*' | b'/' | b'=' if before == byte => {}
                 b'+' | b'-' | b'*' | b'/' | b'%' | b'~' | b'.' | b'|' | b'[' | b'(' | b'<' | b'>' | b'='

@@ -1,4 +1,4 @@
-//! What the dialect minijinja makes of texts, beyond the table in `tests/data/minijinja-cases.json`.
+//! Tests of the dialect minijinja beyond the table in `tests/data/minijinja-cases.json`.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Builds a strategy crate and writes its component: what the host loads.
+//! Builds a strategy crate and writes its component, which the host can load.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The file appears whole or not at all: it is renamed into its place.
+/// Writes the component under a temporary name and renames it, so that the file is never half written.
 fn write(dir: &Path, features: &Features, out: &Path) -> Result<usize, Box<dyn std::error::Error>> {
     let component = backstay_testing::build_with(dir, features)?;
     if let Some(parent) = out.parent() {

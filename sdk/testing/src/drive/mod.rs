@@ -1,8 +1,8 @@
-//! The host's loop around a resource strategy, over a [`World`]: what happens in a wake, and from wake to wake.
+//! The host's loop around a resource strategy, over a [`World`]: the steps within a wake, and the wakes of a run.
 //!
-//! It does what `strategy.wit` says that the host does, and checks what a component must keep to: declared accesses,
-//! fields and guards; deletes of what is its own, and purges of what it has read live; bounds. Turns, names and
-//! publishing are not its business.
+//! It implements the host's side of `strategy.wit`, and checks the component's side: declared accesses, fields and
+//! guards, deletes of own objects only, purges only after a live read, and bounds. Locks on applications, names and
+//! the publishing of Backups are out of its scope.
 
 mod rules;
 mod trouble;
@@ -14,26 +14,27 @@ use backstay_core::contract::{
     Descriptor, Event, Failure, GroupKind, Inherited, Json, ObjectRef, Outcome, PodResult, Query, ReadError,
     Request, StepResult, View, Wait, WriteError,
 };
-use backstay_core::steps::{Allowed, ContractViolation, Next, Pins, Wake};
+use backstay_core::steps::{Allowed, Effect, Next, Pins, Wake};
 
 use crate::fixture;
 use crate::world::{Key, World};
+pub use rules::Broken;
 use rules::{Rules, named, seen_live};
 pub use trouble::{Moment, Trouble};
 
-/// How long a run that is out of time or deleted has for its undoing, unless a test says otherwise.
+/// Seconds that a cancelled run has to undo its work.
 const GRACE: i64 = 600;
 
-/// One call of `step`: the component's, or the strategy's own function in this process.
+/// One call of `step`: of the component, or of a function in this process.
 pub type StepFn<'a> = Box<dyn FnMut(&Request, &View) -> Result<StepResult, String> + 'a>;
 
-/// What goes wrong, and who else does something, at a moment of a wake.
+/// Decides at each moment of a wake what goes wrong, and may change the world as others would.
 type Disturb<'a> = Box<dyn FnMut(&mut World, Moment<'_>) -> Trouble + 'a>;
 
-/// One run of a resource strategy in a [`World`]. Begun by [`crate::Case::world`]; moved on by [`Drive::wake`] or to its
-/// end by [`Drive::run`]. What becomes of it is in [`Drive::conditions`] and its sisters, what it did in `world`.
+/// One run of a resource strategy in a [`World`]. [`crate::Case::world`] begins it, [`Drive::wake`] runs one wake, and
+/// [`Drive::run`] runs it to its end. [`Drive::conditions`] and similar methods show its state, `world` its effects.
 pub struct Drive<'a> {
-    /// The cluster. A test changes it between wakes as operators and users would.
+    /// The cluster. Between wakes a test changes it as operators and users would.
     pub world: World,
     descriptor: &'a Descriptor,
     request: Request,
@@ -46,39 +47,28 @@ pub struct Drive<'a> {
     events: Vec<Event>,
     journal: Vec<String>,
     pods: BTreeMap<String, Option<PodResult>>,
-    /// By kind, the revision that cached reads are not behind: that of the run's own latest write, or of what it was
-    /// shown before.
-    floors: BTreeMap<(String, String), u64>,
+    /// By kind, the oldest revision of cached reads: that of the run's own latest write, or of an earlier answer.
+    oldest_reads: BTreeMap<(String, String), u64>,
     calls: u64,
     skew: i64,
     ended: bool,
 }
 
-/// How a wake ended.
+/// The end of a wake.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Turn {
     /// The run waits.
     Waits(Wait),
-    /// The run ended well.
+    /// The run succeeded.
     Done(Option<Outcome>),
-    /// The run ended badly.
+    /// The run failed.
     Failed(Failure),
-    /// The host crashed, as [`Drive::disturb`] wanted.
+    /// The host crashed, as [`Drive::disturb`] decided.
     Crashed,
 }
 
-/// A rule of the contract that the strategy broke, in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken(pub String);
-
-impl From<ContractViolation> for Broken {
-    fn from(breach: ContractViolation) -> Self {
-        Self(format!("{}: {}", breach.reason, breach.message))
-    }
-}
-
 impl<'a> Drive<'a> {
-    /// A run of whatever `step` calls. [`crate::Case::world`] is the way to a component.
+    /// Makes a run that calls `step`. For a component use [`crate::Case::world`].
     #[must_use]
     pub fn new(descriptor: &'a Descriptor, mut request: Request, world: World, step: StepFn<'a>) -> Self {
         request.started_at = world.now();
@@ -96,21 +86,22 @@ impl<'a> Drive<'a> {
             events: Vec::new(),
             journal: Vec::new(),
             pods: BTreeMap::new(),
-            floors: BTreeMap::new(),
+            oldest_reads: BTreeMap::new(),
             calls: 0,
             skew: 0,
             ended: false,
         }
     }
 
-    /// With troubles: asked at every moment of a wake where something can go wrong, or somebody else be faster.
+    /// Sets the source of troubles. It is asked at every moment of a wake at which something can go wrong or change.
     #[must_use]
     pub fn disturb(mut self, disturb: impl FnMut(&mut World, Moment<'_>) -> Trouble + 'a) -> Self {
         self.disturb = Box::new(disturb);
         self
     }
 
-    /// With a clock that is so many seconds ahead of the cluster's; behind, where negative. Before the first wake.
+    /// Sets the host's clock ahead of the cluster's by `seconds`, or behind if negative. Call it before the first
+    /// wake.
     #[must_use]
     pub fn skewed(mut self, seconds: i64) -> Self {
         self.skew = seconds;
@@ -120,28 +111,28 @@ impl<'a> Drive<'a> {
         self
     }
 
-    /// The request as the next wake tells it, but for the time.
+    /// Returns the request of the next wake, without its time.
     #[must_use]
     pub fn request(&self) -> &Request {
         &self.request
     }
 
-    /// Cancels the run, as the host does for one that is deleted: it has ten minutes for its undoing. A run whose
-    /// deadline passes is cancelled without being told to.
+    /// Cancels the run, as the host does when its object is deleted: it has ten minutes to undo its work. A run past
+    /// its deadline is cancelled automatically.
     pub fn cancel(&mut self, cause: CancelCause) {
         let deadline = self.world.now() + self.skew + GRACE;
         self.request.cancelled.get_or_insert(Cancellation { cause, deadline });
     }
 
-    /// The Backup is gone: what a cancelled run is told.
+    /// Removes the Backup from the request, as for a cancelled run whose Backup is gone.
     pub fn forget_backup(&mut self) {
         self.request.backup = None;
     }
 
-    /// A pod run ended so: the contract's `pod-result` in YAML.
+    /// Ends a pod run with this result: the contract's `pod-result` in YAML.
     ///
     /// # Panics
-    /// Where the fixture is none, or no such pod runs.
+    /// The fixture is no pod result, or there is no such pod run.
     #[track_caller]
     pub fn pod_ended(&mut self, name: &str, ended: &str) {
         match self.pods.get_mut(name) {
@@ -150,10 +141,10 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// One wake.
+    /// Runs one wake.
     ///
     /// # Panics
-    /// Where the strategy breaks a rule of the contract; with what it did until then.
+    /// The strategy breaks a rule of the contract; the message has the journal of the run.
     #[track_caller]
     pub fn wake(&mut self) -> Turn {
         match self.try_wake() {
@@ -162,11 +153,11 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// Wakes until the run ends. Between wakes `between` plays everybody else; then the time moves on to when the host
-    /// would look again.
+    /// Runs wakes until the run ends. After each wake, `between` acts for everybody else, and the time advances to the
+    /// host's next check.
     ///
     /// # Panics
-    /// As [`Drive::wake`]; and where the run does not end in a thousand wakes.
+    /// As [`Drive::wake`], and if the run does not end in a thousand wakes.
     #[track_caller]
     pub fn run(&mut self, mut between: impl FnMut(&mut World)) -> Turn {
         for _ in 0..1000 {
@@ -184,13 +175,13 @@ impl<'a> Drive<'a> {
         panic!("the run did not end in a thousand wakes\n{}", self.journal.join("\n"));
     }
 
-    /// One wake, with a broken rule as a value.
+    /// Runs one wake, and returns a broken rule as an error.
     ///
     /// # Errors
     /// [`Broken`]: the run ends with it.
     ///
     /// # Panics
-    /// Where the run has ended already.
+    /// The run has ended already.
     #[track_caller]
     pub fn try_wake(&mut self) -> Result<Turn, Broken> {
         assert!(!self.ended, "the run has ended\n{}", self.journal.join("\n"));
@@ -228,55 +219,62 @@ impl<'a> Drive<'a> {
         loop {
             self.calls += 1;
             let step = (self.step)(&self.request, &wake.view()).map_err(Broken)?;
-            let next = wake.take(step.checkpoint, step.decision)?;
-            if let Next::Read(queries) = next {
-                self.told(step.conditions, step.events);
-                for query in queries {
-                    let answer = self.observe(query)?;
-                    seen_live(&mut live, &answer);
-                    wake.answered([answer]);
+            for effect in wake.take_step(step)? {
+                let next = match effect {
+                    Effect::Publish(conditions, events) => {
+                        self.publish(conditions, events);
+                        continue;
+                    }
+                    Effect::WriteCheckpoint { changed, .. } => {
+                        // The fence of an unchanged checkpoint is for a second host, and there is none.
+                        if changed && self.write_checkpoint(&mut wake) {
+                            return Ok(Turn::Crashed);
+                        }
+                        continue;
+                    }
+                    Effect::Go(next) => next,
+                };
+                match next {
+                    Next::Read(queries) => {
+                        for query in queries {
+                            let answer = self.observe(query)?;
+                            seen_live(&mut live, &answer);
+                            wake.answered([answer]);
+                        }
+                    }
+                    Next::Act(actions) => match self.act(&live, actions)? {
+                        Some(results) => wake.acted(results),
+                        None => return Ok(Turn::Crashed),
+                    },
+                    Next::Wait(wait) => {
+                        let rules = Rules { descriptor: self.descriptor, pins: &self.pins };
+                        wait.watch.iter().try_for_each(|w| rules.watch(w))?;
+                        return Ok(Turn::Waits(wait));
+                    }
+                    Next::Done(outcome) => return Ok(Turn::Done(outcome)),
+                    Next::Fail(failure) => return Ok(Turn::Failed(failure)),
                 }
-                continue;
-            }
-            if let Some((checkpoint, since)) = wake.unwritten() {
-                let trouble = (self.disturb)(&mut self.world, Moment::Checkpoint(checkpoint));
-                if trouble == Trouble::CrashBefore {
-                    return Ok(Turn::Crashed);
-                }
-                self.write_checkpoint(checkpoint.clone(), since);
-                if trouble == Trouble::CrashAfter {
-                    return Ok(Turn::Crashed);
-                }
-                wake.written();
-            }
-            self.told(step.conditions, step.events);
-            match next {
-                Next::Read(_) => {}
-                Next::Act(actions) => match self.act(&live, actions)? {
-                    Some(results) => wake.acted(results),
-                    None => return Ok(Turn::Crashed),
-                },
-                Next::Wait(wait) => {
-                    let rules = Rules { descriptor: self.descriptor, pins: &self.pins };
-                    wait.watch.iter().try_for_each(|w| rules.watch(w))?;
-                    return Ok(Turn::Waits(wait));
-                }
-                Next::Done(outcome) => return Ok(Turn::Done(outcome)),
-                Next::Fail(failure) => return Ok(Turn::Failed(failure)),
             }
         }
     }
 
-    /// Writes a checkpoint to where it survives a crash.
-    fn write_checkpoint(&mut self, checkpoint: Checkpoint, since: i64) {
+    /// Stores the checkpoint of a wake, which survives a crash. Returns whether the host crashes.
+    fn write_checkpoint(&mut self, wake: &mut Wake) -> bool {
+        let Some((checkpoint, since)) = wake.checkpoint() else { return false };
+        let trouble = (self.disturb)(&mut self.world, Moment::Checkpoint(checkpoint));
+        if trouble == Trouble::CrashBefore {
+            return true;
+        }
         if self.checkpoint.as_ref().map(|c| &c.stage) != Some(&checkpoint.stage) {
             self.log(format_args!("stage {}", checkpoint.stage));
         }
         self.stage_since = since;
-        self.checkpoint = Some(checkpoint);
+        self.checkpoint = Some(checkpoint.clone());
+        wake.written();
+        trouble == Trouble::CrashAfter
     }
 
-    fn told(&mut self, conditions: Vec<Condition>, events: Vec<Event>) {
+    fn publish(&mut self, conditions: Vec<Condition>, events: Vec<Event>) {
         for condition in conditions {
             if self.conditions.get(&condition.type_) != Some(&condition) {
                 let status = condition.status.map_or("Unknown", |s| if s { "True" } else { "False" });
@@ -300,7 +298,7 @@ impl<'a> Drive<'a> {
             if live || lag == 0 {
                 return None;
             }
-            let floor = self.floors.entry((api_version.to_owned(), kind.to_owned())).or_default();
+            let floor = self.oldest_reads.entry((api_version.to_owned(), kind.to_owned())).or_default();
             Some(behind(&self.world, floor, api_version, kind, lag))
         };
         let value = match &query {
@@ -322,7 +320,7 @@ impl<'a> Drive<'a> {
         Ok(Answer { query, value })
     }
 
-    /// Carries the actions out; none where the host crashed among them.
+    /// Carries out the actions. Returns `None` if the host crashed among them.
     fn act(
         &mut self,
         live: &BTreeMap<Key, String>,
@@ -398,7 +396,7 @@ impl<'a> Drive<'a> {
         };
         if value.is_ok() && self.world.revision() != before {
             let kind = (object.api_version.clone(), object.kind.clone());
-            self.floors.insert(kind, self.world.revision());
+            self.oldest_reads.insert(kind, self.world.revision());
         }
         value
     }
@@ -427,38 +425,38 @@ impl<'a> Drive<'a> {
         self.journal.push(format!("+{time}s {line}"));
     }
 
-    /// The checkpoint as it is stored.
+    /// Returns the stored checkpoint.
     #[must_use]
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
         self.checkpoint.as_ref()
     }
 
-    /// The conditions of the run, by type.
+    /// Returns the conditions of the run, by type.
     #[must_use]
     pub fn conditions(&self) -> &BTreeMap<String, Condition> {
         &self.conditions
     }
 
-    /// The Events of the run, in order.
+    /// Returns the Events of the run, in order.
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.events
     }
 
-    /// What happened, a line each: actions, stages, conditions, waits, and logs that were read.
+    /// Returns the journal, one line each for actions, stages, conditions, waits and log reads.
     #[must_use]
     pub fn journal(&self) -> &[String] {
         &self.journal
     }
 
-    /// How many calls of `step` there were.
+    /// Returns the number of calls of `step`.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls
     }
 
-    /// What the run leaves to the next one on its target, if it ended otherwise than by `done`: its checkpoint, where
-    /// the stage keeps it.
+    /// Returns the checkpoint that the run leaves to the next one on its target: that of a run that did not end by
+    /// `done`, in a stage that keeps it.
     #[must_use]
     pub fn left(&self) -> Option<Inherited> {
         let checkpoint = self.checkpoint.clone()?;
@@ -473,7 +471,7 @@ impl<'a> Drive<'a> {
         })
     }
 
-    /// The Backup that the host makes of `outcome`, as a restore or a cleanup of it is told.
+    /// Returns the Backup that the host makes of `outcome`, for the request of a restore or cleanup.
     #[must_use]
     pub fn backup(&self, outcome: &Outcome) -> Backup {
         let request = &self.request;
@@ -504,7 +502,7 @@ impl std::fmt::Debug for Drive<'_> {
     }
 }
 
-/// The revision that a cache of a kind is at, `lag` changes behind. It does not go back in time.
+/// Returns the revision of a cache that is `lag` changes behind. It never decreases.
 fn behind(world: &World, floor: &mut u64, api_version: &str, kind: &str, lag: u32) -> u64 {
     let mut revision = world.revision() + 1;
     for _ in 0..=lag {

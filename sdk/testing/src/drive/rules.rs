@@ -1,24 +1,33 @@
-//! What a component may ask and do in a run: the host's own checks of declared accesses, and the rule of purges.
+//! The host's own checks of questions and actions: declared accesses, and the rule of purges.
 //!
-//! A breach of them is a fault of the strategy, whatever the cluster holds. What a guard hides is not: the object is
-//! as good as absent.
+//! A violation is an error of the strategy, whatever the cluster holds. An object that a guard hides is no violation:
+//! the strategy sees it as missing.
 
 use std::collections::BTreeMap;
 
 use backstay_core::contract::{Action, Answer, Content, Delete, Descriptor, Json, ObjectRef, Query, Watch};
-use backstay_core::steps::{Grants, Pins, Reach, Verb};
+use backstay_core::steps::{ContractViolation, Grants, Pins, Reach, Verb};
 
-use super::Broken;
 use crate::world::{Key, uid};
 
-/// What the accesses of a component allow in one run.
+/// A rule of the contract that the strategy broke, as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken(pub String);
+
+impl From<ContractViolation> for Broken {
+    fn from(breach: ContractViolation) -> Self {
+        Self(format!("{}: {}", breach.reason, breach.message))
+    }
+}
+
+/// The accesses of a component in one run.
 pub(super) struct Rules<'r> {
     pub(super) descriptor: &'r Descriptor,
     pub(super) pins: &'r Pins,
 }
 
 impl<'r> Rules<'r> {
-    /// The accesses by whose guards the answer is seen; none where it always is.
+    /// Returns the accesses whose guards decide what the answer shows; `None` if it is always shown.
     pub(super) fn query(&self, query: &Query) -> Result<Option<Reach<'r>>, Broken> {
         let grants = Grants::new(self.descriptor, self.pins);
         let reach = match query {
@@ -35,7 +44,7 @@ impl<'r> Rules<'r> {
         Ok(Some(reach))
     }
 
-    /// Whether this may be watched.
+    /// Checks whether the component may watch this.
     pub(super) fn watch(&self, watch: &Watch) -> Result<(), Broken> {
         let grants = Grants::new(self.descriptor, self.pins);
         match watch {
@@ -49,8 +58,8 @@ impl<'r> Rules<'r> {
         Ok(())
     }
 
-    /// The accesses that allow `action` on `object`, which is `current` now; none for a pod. `live` are the uids that
-    /// were read live in this wake.
+    /// Returns the access that allows `action` on `object`, whose present content is `current`; `None` for a pod.
+    /// `live` holds the uids that were read live in this wake.
     pub(super) fn action(
         &self,
         action: &Action,
@@ -70,7 +79,7 @@ impl<'r> Rules<'r> {
                     read_live(delete, live)?;
                     Verb::Purge
                 }
-                // It is gone: whichever the component has.
+                // The object is gone, so either verb allows the delete.
                 None if self.reach(Verb::Delete, object).is_ok() => Verb::Delete,
                 None => Verb::Purge,
             },
@@ -95,7 +104,7 @@ fn read_live(delete: &Delete, live: &BTreeMap<Key, String>) -> Result<(), Broken
     }
 }
 
-/// Remembers the uids that live reads have shown.
+/// Records the uids in the answer of a live read.
 pub(super) fn seen_live(live: &mut BTreeMap<Key, String>, answer: &Answer) {
     let (objects, api_version, kind) = match (&answer.query, &answer.value) {
         (Query::Get(get), value) if get.live => {

@@ -1,33 +1,33 @@
-//! What can go wrong in a wake.
+//! Faults that a test can inject into a wake.
 
 use backstay_core::contract::{Action, Checkpoint, Query, ReadError, WriteError};
 
-/// Where in a wake something can go wrong.
+/// A moment of a wake at which a fault can happen.
 #[derive(Clone, Copy, Debug)]
 pub enum Moment<'m> {
-    /// A question is about to be answered.
+    /// Before a question is answered.
     Read(&'m Query),
-    /// A checkpoint is about to be written.
+    /// Before a checkpoint is written.
     Checkpoint(&'m Checkpoint),
-    /// An action is about to be carried out.
+    /// Before an action is carried out.
     Write(&'m Action),
 }
 
-/// What goes wrong there.
+/// The fault.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trouble {
-    /// Nothing.
+    /// No fault.
     None,
-    /// A read is answered by this error.
+    /// A read fails with this error.
     ReadFails(ReadError),
-    /// A read from the cache shows what was, so many changes ago; never what was before a write of the run.
+    /// A cached read shows the state of so many changes ago, but never one before a write of the run.
     Stale(u32),
-    /// A write is answered by this error, and is not done.
+    /// A write fails with this error and has no effect.
     WriteFails(WriteError),
-    /// A write is done, and answered by this error.
+    /// A write takes effect, and fails with this error.
     WriteFailsAfter(WriteError),
     /// The host crashes before the write, or before the checkpoint is written.
     CrashBefore,
-    /// The host crashes after it.
+    /// The host crashes after the write, or after the checkpoint is written.
     CrashAfter,
 }

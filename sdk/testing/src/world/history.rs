@@ -1,13 +1,13 @@
-//! What was, so that a cache can be behind.
+//! The history of the world, for caches that are behind.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use backstay_core::contract::Json;
 
-use super::Key;
+use super::key::Key;
 
-/// Every version of every object, in order; none where it was removed.
+/// Every version of every object, in order; `None` where it was removed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History(Vec<(u64, Key, Option<Arc<Json>>)>);
 
@@ -16,7 +16,7 @@ impl History {
         self.0.push((revision, key, object));
     }
 
-    /// The objects of a kind as they were when `revision` was the latest.
+    /// Returns the objects of a kind at `revision`.
     pub(super) fn at(&self, revision: u64, api_version: &str, kind: &str) -> BTreeMap<Key, Arc<Json>> {
         let mut objects = BTreeMap::new();
         for (_, key, object) in self.0.iter().take_while(|(r, ..)| *r <= revision) {
@@ -31,7 +31,7 @@ impl History {
         objects
     }
 
-    /// The latest revision at which an object of the kind changed, before `revision`.
+    /// Returns the last revision before `revision` at which an object of the kind changed.
     pub(super) fn before(&self, revision: u64, api_version: &str, kind: &str) -> Option<u64> {
         let of_kind = |key: &Key| key.api_version == api_version && key.kind == kind;
         self.0.iter().rev().find(|(r, key, _)| *r < revision && of_kind(key)).map(|(r, ..)| *r)

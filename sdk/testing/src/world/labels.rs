@@ -2,7 +2,7 @@
 
 use backstay_core::contract::Json;
 
-/// Whether `object` has labels that `selector` selects; `None` where it is no selector.
+/// Whether `selector` selects `object`; `None` if it is no selector.
 pub(super) fn selects(selector: &str, object: &Json) -> Option<bool> {
     let label = |key: &str| object["metadata"]["labels"][key].as_str();
     for requirement in requirements(selector) {
@@ -28,7 +28,7 @@ pub(super) fn selects(selector: &str, object: &Json) -> Option<bool> {
     Some(true)
 }
 
-/// The parts between commas that are in no brackets.
+/// Splits a selector at the commas outside of brackets.
 fn requirements(selector: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut depth, mut from) = (0, 0);

@@ -1,10 +1,10 @@
-//! Places in a JSON document, as the merge of a server-side apply needs them.
+//! Access to a JSON document by pointers, for the merge of a server-side apply.
 
 use std::collections::BTreeSet;
 
 use backstay_core::contract::Json;
 
-/// Pointers to what `value` sets: everything that is no object with fields, lists as a whole.
+/// Returns the pointers of all values in `value` that are no objects with fields. A list is one value.
 pub(super) fn leaves(value: &Json) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     walk(value, &mut String::new(), &mut found);
@@ -28,7 +28,7 @@ fn walk(value: &Json, at: &mut String, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Sets the value at `pointer`, making objects on the way.
+/// Sets the value at `pointer`, and makes the objects on the way.
 pub(super) fn set(target: &mut Json, pointer: &str, value: Json) {
     let mut at = target;
     for part in pointer.split('/').skip(1) {

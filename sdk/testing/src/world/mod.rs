@@ -1,10 +1,11 @@
-//! A cluster in memory: objects as an API server would keep them, and what a strategy asks and does answered from them.
+//! A cluster in memory: it stores objects as an API server does, and serves a strategy's questions and actions.
 //!
-//! It is as much of an API server as decisions of a strategy depend on: uids, resourceVersions and generations; label
-//! selectors; server-side apply, merge patches and deletes with their preconditions; finalizers and the garbage
-//! collector. It validates nothing unless told to ([`World::serve`]), and nothing in it moves by itself.
+//! It implements the parts of an API server that strategies depend on: uids, resourceVersions and generations, label
+//! selectors, server-side apply, merge patches and deletes with preconditions, finalizers and garbage collection. It
+//! validates nothing unless [`World::serve`] adds a check, and nothing changes by itself.
 
 mod history;
+mod key;
 mod labels;
 mod merge;
 mod read;
@@ -19,15 +20,16 @@ use serde_json::json;
 
 use crate::fixture::{self, NOW};
 use history::History;
+pub(crate) use key::Key;
 
-/// The label that the host sets on what a run makes.
+/// The label that the host sets on the objects of a run.
 pub const RUN_UID_LABEL: &str = backstay_api::labels::RUN_UID;
 
-/// What the API server does with a write of one kind beside storing it: refuse it, change what will be stored, write
-/// other objects. It is told of the object as it is and of the object as it would become.
+/// A hook of the API server on writes of one kind. It may refuse the write, change the object that will be stored, or
+/// write other objects. It receives the present object and the new one.
 pub type Serve = fn(&mut World, Option<&Json>, &mut Json) -> Result<(), WriteError>;
 
-/// A cluster in memory. A clone of it goes its own way.
+/// A cluster in memory. A clone is independent.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     now: i64,
@@ -35,58 +37,27 @@ pub struct World {
     revision: u64,
     objects: BTreeMap<Key, Arc<Json>>,
     history: History,
-    /// Pointers to the fields that each manager applied, by object.
+    /// By object and field manager, the pointers of the applied fields.
     managers: BTreeMap<Key, BTreeMap<String, BTreeSet<String>>>,
-    /// Tails of logs, by namespace, pod, container, and whether they are of the instance before.
+    /// Tails of logs, by namespace, pod, container, and whether the log is of the previous instance.
     logs: BTreeMap<(String, String, String, bool), String>,
     serves: BTreeMap<(String, String), Serve>,
     /// Kinds that the API server does not know.
     unserved: BTreeSet<(String, String)>,
 }
 
-/// Which object: API group and version, kind, namespace (empty for none) and name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key {
-    pub(crate) api_version: String,
-    pub(crate) kind: String,
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-}
-
-impl From<&ObjectRef> for Key {
-    fn from(object: &ObjectRef) -> Self {
-        Self {
-            api_version: object.api_version.clone(),
-            kind: object.kind.clone(),
-            namespace: object.namespace.clone().unwrap_or_default(),
-            name: object.name.clone(),
-        }
-    }
-}
-
-impl From<&Key> for ObjectRef {
-    fn from(key: &Key) -> Self {
-        Self {
-            api_version: key.api_version.clone(),
-            kind: key.kind.clone(),
-            namespace: Some(key.namespace.clone()).filter(|n| !n.is_empty()),
-            name: key.name.clone(),
-        }
-    }
-}
-
 impl World {
-    /// An empty cluster, at [`NOW`].
+    /// Makes an empty cluster, at [`NOW`].
     #[must_use]
     pub fn new() -> Self {
         Self { now: NOW, ..Self::default() }
     }
 
-    /// A cluster of these objects: YAML documents. What the API server sets (uid, resourceVersion, generation,
-    /// creationTimestamp) is set where it is missing.
+    /// Makes a cluster of these objects: YAML documents. Sets uid, resourceVersion, generation and creationTimestamp
+    /// where they are missing.
     ///
     /// # Panics
-    /// Where a document is no object with `apiVersion`, `kind` and `metadata.name`.
+    /// A document is no object with `apiVersion`, `kind` and `metadata.name`.
     #[must_use]
     #[track_caller]
     pub fn of(yaml: &str) -> Self {
@@ -95,7 +66,7 @@ impl World {
         world
     }
 
-    /// The same objects, put into this cluster.
+    /// Adds these objects to the cluster: YAML documents.
     ///
     /// # Panics
     /// As [`World::of`].
@@ -106,10 +77,10 @@ impl World {
         }
     }
 
-    /// Puts an object as somebody else would: makes it, or replaces all of it but uid and creationTimestamp.
+    /// Creates or replaces an object as another client would. Keeps its uid and creationTimestamp.
     ///
     /// # Panics
-    /// Where it has no `apiVersion`, `kind` or `metadata.name`.
+    /// The object has no `apiVersion`, `kind` or `metadata.name`.
     #[track_caller]
     pub fn put(&mut self, object: Json) -> ObjectRef {
         let reference = fixture::reference("world", &object);
@@ -117,20 +88,20 @@ impl World {
         reference
     }
 
-    /// The object as it is now.
+    /// Returns the present object.
     #[must_use]
     pub fn get(&self, object: &ObjectRef) -> Option<&Json> {
         self.objects.get(&Key::from(object)).map(AsRef::as_ref)
     }
 
-    /// Every object of this kind, by namespace and name.
+    /// Returns every object of this kind, by namespace and name.
     pub fn all<'w>(&'w self, api_version: &'w str, kind: &'w str) -> impl Iterator<Item = &'w Json> {
         let of_kind = move |(key, _): &(&Key, &Arc<Json>)| key.api_version == api_version && key.kind == kind;
         self.objects.iter().filter(of_kind).map(|(_, object)| object.as_ref())
     }
 
-    /// Changes an object as somebody else would; false where there is none. One that is being deleted and has no
-    /// finalizer left is gone after it.
+    /// Changes an object as another client would. Returns false if there is none. An object that is being deleted is
+    /// removed once it has no finalizers.
     pub fn edit(&mut self, object: &ObjectRef, change: impl FnOnce(&mut Json)) -> bool {
         let key = Key::from(object);
         let Some(current) = self.objects.get(&key) else { return false };
@@ -140,7 +111,8 @@ impl World {
         true
     }
 
-    /// Deletes an object as somebody else would, in the background; false where there is none. Finalizers keep it.
+    /// Deletes an object in the background, as another client would. Returns false if there is none. Finalizers keep
+    /// it.
     pub fn remove(&mut self, object: &ObjectRef) -> bool {
         let key = Key::from(object);
         let exists = self.objects.contains_key(&key);
@@ -150,10 +122,10 @@ impl World {
         exists
     }
 
-    /// Patches an object (RFC 7386) as somebody else would, by way of [`World::serve`].
+    /// Patches an object (RFC 7386) as another client would, through [`World::serve`].
     ///
     /// # Errors
-    /// As a strategy would be told.
+    /// The errors that a strategy would receive.
     pub fn patch(&mut self, object: &ObjectRef, body: &Json) -> Result<(), WriteError> {
         let key = Key::from(object);
         let Some(current) = self.objects.get(&key).cloned() else { return Err(WriteError::NotFound) };
@@ -162,7 +134,7 @@ impl World {
         self.accept(&key, Some(&current), next).map(drop)
     }
 
-    /// What the garbage collector does: deletes what has owners, none of which is there any more.
+    /// Collects garbage: deletes the objects whose owners are all gone.
     pub fn collect_garbage(&mut self) {
         loop {
             let uids: BTreeSet<&str> = self.objects.values().filter_map(|o| uid(o)).collect();
@@ -183,40 +155,40 @@ impl World {
         }
     }
 
-    /// What a container has logged, as the tail that a query reads; `previous` of the instance before the last restart.
+    /// Sets the log of a container, as a query reads its tail; `previous` for the instance before the last restart.
     pub fn logged(&mut self, namespace: &str, pod: &str, container: &str, previous: bool, text: &str) {
         let key = (namespace.to_owned(), pod.to_owned(), container.to_owned(), previous);
         self.logs.insert(key, text.to_owned());
     }
 
-    /// From here on the API server does not know this kind.
+    /// Removes this kind from the API server.
     pub fn unserved(&mut self, api_version: &str, kind: &str) {
         self.unserved.insert((api_version.to_owned(), kind.to_owned()));
     }
 
-    /// From here on writes of this kind are served so: by admission, or by an API of its own.
+    /// Sets the hook for writes of this kind, for admission or an API server of its own.
     pub fn serve(&mut self, api_version: &str, kind: &str, serve: Serve) {
         self.serves.insert((api_version.to_owned(), kind.to_owned()), serve);
     }
 
-    /// The time, in seconds since the epoch.
+    /// Returns the time, in seconds since the epoch.
     #[must_use]
     pub fn now(&self) -> i64 {
         self.now
     }
 
-    /// Lets time pass.
+    /// Advances the time.
     pub fn advance(&mut self, seconds: i64) {
         self.now += seconds;
     }
 
-    /// The resourceVersion of the latest write: it grows with every change.
+    /// Returns the resourceVersion of the latest write, which increases with every change.
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// Stores `object` as the next version of what is at `key`.
+    /// Stores `object` as the next version at `key`.
     fn store(&mut self, key: &Key, mut object: Json) -> Arc<Json> {
         self.revision += 1;
         let current = self.objects.get(key);
@@ -252,7 +224,7 @@ impl World {
         object
     }
 
-    /// Accepts a delete: finalizers keep the object, marked.
+    /// Deletes an object, or marks it as deleted if it has finalizers.
     fn terminate(&mut self, key: &Key) {
         let Some(object) = self.objects.get(key) else { return };
         if is_terminating(object) {
@@ -275,7 +247,7 @@ impl World {
     }
 }
 
-/// Whether the API server would count this a new generation: anything but metadata and status is another.
+/// Whether a change increases the generation: any change outside of metadata and status.
 fn differs(old: &Json, new: &Json) -> bool {
     let rest = |object: &Json| {
         let fields = object.as_object().cloned().unwrap_or_default().into_iter();
@@ -284,7 +256,7 @@ fn differs(old: &Json, new: &Json) -> bool {
     rest(old) != rest(new)
 }
 
-/// The uid of an object.
+/// Returns the uid of an object.
 #[must_use]
 pub fn uid(object: &Json) -> Option<&str> {
     object["metadata"]["uid"].as_str()
@@ -300,7 +272,7 @@ fn has_finalizers(object: &Json) -> bool {
     object["metadata"]["finalizers"].as_array().is_some_and(|f| !f.is_empty())
 }
 
-/// A time as Kubernetes writes it.
+/// Formats a time as Kubernetes does.
 #[must_use]
 pub fn rfc3339(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| String::new(), |time| time.to_string())

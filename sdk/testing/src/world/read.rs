@@ -1,4 +1,4 @@
-//! Questions answered from the world.
+//! Answers to questions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use backstay_core::steps::projected;
 use super::{Key, World, labels};
 
 impl World {
-    /// The objects of a kind as of `revision`; none means now.
+    /// Returns the objects of a kind at `revision`; `None` means now.
     fn kind_at(&self, revision: Option<u64>, api_version: &str, kind: &str) -> BTreeMap<Key, Arc<Json>> {
         match revision {
             Some(revision) => self.history.at(revision, api_version, kind),
@@ -23,7 +23,7 @@ impl World {
         }
     }
 
-    /// The latest revision at which an object of this kind changed, before `revision`.
+    /// Returns the last revision before `revision` at which an object of this kind changed.
     pub(crate) fn before(&self, revision: u64, api_version: &str, kind: &str) -> Option<u64> {
         self.history.before(revision, api_version, kind)
     }
@@ -32,7 +32,7 @@ impl World {
         !self.unserved.contains(&(api_version.to_owned(), kind.to_owned()))
     }
 
-    /// The object that `query` asks for as of `revision`, none now, if `seen` lets it be seen.
+    /// Answers `query` with the object at `revision` (`None` means now), if `seen` shows it.
     pub(crate) fn answer_get(
         &self,
         query: &GetQuery,

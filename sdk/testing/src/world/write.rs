@@ -1,4 +1,4 @@
-//! Actions carried out in the world.
+//! The effects of actions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl World {
         let mut manifest = create.manifest.clone();
         manifest["metadata"]["labels"][RUN_UID_LABEL] = json!(run_uid);
         if create.dry_run {
-            // In a world that is thrown away: what serves the kind may write more than the object.
+            // In a copy of the world, because the kind's hook may write other objects.
             return self.clone().accept(&key, None, manifest).map(|_| None);
         }
         let owned = merge::leaves(&manifest);
@@ -37,7 +37,7 @@ impl World {
         Ok(Some(Json::clone(&stored)))
     }
 
-    /// Applies the manifest as `manager`.
+    /// Applies the manifest as the field manager `manager`.
     pub(crate) fn do_apply(&mut self, apply: &Apply, manager: &str) -> Result<Option<Json>, WriteError> {
         let key = self.served_key(&apply.manifest)?;
         let current = self.objects.get(&key).cloned();
@@ -75,8 +75,8 @@ impl World {
         Ok(Some(Json::clone(&stored)))
     }
 
-    /// What an apply makes of the object: what it sets, without what this manager alone had set before and does not any
-    /// more. A list is one value.
+    /// Returns the object after an apply: with the fields of the manifest, and without those that only this manager
+    /// applied before and no longer applies. A list is one value.
     fn applied(&self, key: &Key, apply: &Apply, manager: &str) -> Json {
         let mut next = self.objects.get(key).map_or_else(|| json!({}), |o| Json::clone(o));
         let set = merge::leaves(&apply.manifest);
@@ -100,7 +100,7 @@ impl World {
         self.managers.get(key).and_then(|m| m.get(manager)).cloned().unwrap_or_default()
     }
 
-    /// The object that a write would leave, before admission; null for a delete.
+    /// Returns the object after a write, before admission; null for a delete.
     pub(crate) fn after(&self, action: &Action, manager: &str) -> Json {
         match action {
             Action::Create(create) => create.manifest.clone(),
@@ -157,7 +157,7 @@ impl World {
         Ok(None)
     }
 
-    /// Has `object` served as its kind is, and stores it.
+    /// Runs the hook of the object's kind, and stores the object.
     pub(super) fn accept(
         &mut self,
         key: &Key,
@@ -168,7 +168,7 @@ impl World {
             serve(self, current, &mut object)?;
         }
         match self.objects.get(key) {
-            // A write that changes nothing leaves the version as it is.
+            // A write without a change keeps the version.
             Some(stored) if **stored == object => Ok(Arc::clone(stored)),
             _ => Ok(self.store(key, object)),
         }
@@ -203,7 +203,7 @@ impl World {
     }
 }
 
-/// What says which object a manifest means, and is no field of it.
+/// Whether a pointer is part of the identity of a manifest's object.
 fn is_identity(pointer: &str) -> bool {
     let identity = ["name", "namespace", "uid", "resourceVersion"];
     matches!(pointer, "/apiVersion" | "/kind")

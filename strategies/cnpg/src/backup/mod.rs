@@ -1,65 +1,70 @@
-//! Making a backup: attach the archive, ask the operator for one backup of the plugin's, wait for it.
+//! Making a backup: attach the archive, create one Backup of CloudNativePG that uses the plugin, and wait for it.
 
+mod object;
 mod poll;
 
-use backstay_sdk::step::{Action, Create, Found, Look, Query, Stop, Watch};
-use backstay_sdk::{Failure, Value, json};
+use backstay_sdk::step::{Found, Look, Query, Stop, Watch};
+use backstay_sdk::{Failure, Value};
 
+use object::create;
 pub(crate) use poll::poll;
 
 use crate::archiving;
 use crate::cluster::Cluster;
-use crate::memory::{Backing, Memory};
-use crate::names::{CLUSTER_LABEL, CNPG, PLUGIN, backup_name};
+use crate::memory::{BackupInputs, Memory};
+use crate::names::PLUGIN;
 use crate::rendered;
-use crate::run::{Run, Turn, act, wait};
+use crate::run::{Next, RECHECK_SECONDS, Run, act, wait};
 use crate::snapshot::Snapshot;
 use crate::stage::Stage;
 
-/// How long the instances may take to get the plugin. A backup is asked for then all the same: the operator knows better.
+/// Seconds that the instances may take to get the plugin. After that the backup is requested anyway: the operator
+/// decides.
 const PLUGIN_SECONDS: i64 = 5 * 60;
-/// What is waited for is watched too; this is the net under it.
-const RECHECK_SECONDS: u32 = 30;
-
-/// Is there something to back up, and somewhere to put it?
-pub(crate) fn check(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Renders the strategy and waits for the Cluster.
+pub(crate) fn check(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
     look.all([Query::get(&run.request.application), Query::get(&run.names.cluster())])?;
     let archive = rendered::archive(run.request, application(run, &look)?, &run.request.parameters)?;
     let cluster = cluster(run, &look)?;
     let server = archiving::server_name(cluster, run.names, &archive);
-    memory.data.backup =
-        Some(Backing { archive, server, snapshot: Snapshot::default(), plugin_awaited: None, attempt: 1 });
-    Ok(Turn::Go(Stage::Attach))
+    memory.data.backup = Some(BackupInputs {
+        archive,
+        server,
+        snapshot: Snapshot::default(),
+        plugin_awaited: None,
+        attempt: 1,
+    });
+    Ok(Next::Stage(Stage::Attach))
 }
 
-/// The archive, attached; other plugins stay.
-pub(crate) fn attach(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Attaches the archive, and waits until the instances have the plugin. Other plugins stay.
+pub(crate) fn attach(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
     look.all(archiving::questions(run.names))?;
     let cluster = cluster(run, &look)?;
     let now = run.request.now;
-    let backing = memory.backing_mut()?;
-    // The name in force wins: another one would split the archive.
-    backing.server = archiving::server_name(cluster, run.names, &backing.archive);
-    let actions = archiving::attach(&look, run.names, cluster, &backing.archive, &backing.server)?;
+    let inputs = memory.backup_inputs_mut()?;
+    // The present name wins: another name would split the archive.
+    inputs.server = archiving::server_name(cluster, run.names, &inputs.archive);
+    let actions = archiving::attach(&look, run.names, cluster, &inputs.archive, &inputs.server)?;
     if !actions.is_empty() {
-        // A store alone restarts no instance.
-        if cluster.server_name() != Some(backing.server.as_str()) {
-            backing.plugin_awaited = Some(now);
+        // A new store alone restarts no instance.
+        if cluster.server_name() != Some(inputs.server.as_str()) {
+            inputs.plugin_awaited = Some(now);
         }
         return act(actions);
     }
-    // A Cluster that is just getting the plugin restarts its instances one by one.
-    let settled = backing.plugin_awaited.is_none() || cluster.healthy();
+    // A Cluster that gets the plugin restarts its instances one by one.
+    let settled = inputs.plugin_awaited.is_none() || cluster.healthy();
     if archiving::in_place(&look, run.names)? && settled {
-        return Ok(Turn::Go(Stage::Request));
+        return Ok(Next::Stage(Stage::Request));
     }
-    let until = *backing.plugin_awaited.get_or_insert(now) + PLUGIN_SECONDS;
+    let until = *inputs.plugin_awaited.get_or_insert(now) + PLUGIN_SECONDS;
     if now >= until {
-        return Ok(Turn::Go(Stage::Request));
+        return Ok(Next::Stage(Stage::Request));
     }
     let message =
         format!("the instances of Cluster {} do not have the plugin {PLUGIN} yet", run.names.cluster);
@@ -67,47 +72,19 @@ pub(crate) fn attach(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     wait(run.wait("PluginNotReady", message, watch, RECHECK_SECONDS, until))
 }
 
-/// What the application holds now is what the backup is of; then the one backup of this run.
-pub(crate) fn request(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Takes the snapshot of the application, and creates the Backup of this run.
+pub(crate) fn request(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
     let application = application(run, &look)?;
-    let backing = memory.backing_mut()?;
-    backing.snapshot = Snapshot::of(application, &run.request.parameters);
-    let attempt = backing.attempt;
+    let inputs = memory.backup_inputs_mut()?;
+    inputs.snapshot = Snapshot::of(application, &run.request.parameters);
+    let attempt = inputs.attempt;
     memory.stage = Stage::Poll;
     act(vec![create(run, attempt)])
 }
 
-/// The operator's backup: under a name of its own for each run, so that no other run's is taken for it.
-fn create(run: &Run<'_>, attempt: u32) -> Action {
-    let manifest = json!({
-        "apiVersion": CNPG,
-        "kind": "Backup",
-        "metadata": {
-            "namespace": run.names.namespace,
-            "name": backup_name(run.request, attempt),
-            "labels": {
-                CLUSTER_LABEL: run.names.cluster,
-                "backups.cozystack.io/owned-by.BackupJobName": label(&run.request.run.name),
-                "backups.cozystack.io/owned-by.BackupJobNamespace": run.names.namespace,
-            },
-        },
-        "spec": {
-            "method": "plugin",
-            "cluster": {"name": run.names.cluster},
-            "pluginConfiguration": {"name": PLUGIN},
-        },
-    });
-    Action::Create(Create { manifest, dry_run: false })
-}
-
-/// What fits a label's value.
-fn label(text: &str) -> &str {
-    text[..text.floor_char_boundary(63)].trim_end_matches(['-', '.', '_'])
-}
-
-/// The Cluster, or the wait for it.
+/// Returns the Cluster, or a wait for it.
 fn cluster<'a>(run: &Run<'_>, look: &Look<'a>) -> Result<Cluster<'a>, Stop> {
     let name = &run.names.cluster;
     let cause = match look.object(&run.names.cluster())? {
@@ -126,7 +103,7 @@ fn cluster<'a>(run: &Run<'_>, look: &Look<'a>) -> Result<Cluster<'a>, Stop> {
     Err(look.wait_or(pending, || Failure::new("ClusterNotReady", message)))
 }
 
-/// The application. That there is none ends the run, and so is not believed of a cache.
+/// Returns the application. If the cache has none, it is read live, because a missing application fails the run.
 fn application<'a>(run: &Run<'_>, look: &Look<'a>) -> Result<&'a Value, Stop> {
     let application = &run.request.application;
     let cached = look.object(application)?.object();
@@ -138,7 +115,7 @@ fn application<'a>(run: &Run<'_>, look: &Look<'a>) -> Result<&'a Value, Stop> {
     })
 }
 
-/// Before the operator was asked for anything, a run that shall end does.
+/// Fails a cancelled run before the operator was asked for a backup.
 fn not_cancelled(run: &Run<'_>) -> Result<(), Failure> {
     match run.request.cancelled {
         None => Ok(()),
@@ -146,9 +123,4 @@ fn not_cancelled(run: &Run<'_>) -> Result<(), Failure> {
             Err(Failure::new("Cancelled", "the run was ended before the operator was asked for a backup"))
         }
     }
-}
-
-/// Whether an object was made by the run with this uid.
-fn is_of_run(object: &Value, run_uid: &str) -> bool {
-    object["metadata"]["labels"][crate::names::RUN_LABEL] == run_uid
 }

@@ -1,32 +1,32 @@
-//! Waiting for the operator's backup, and what a complete one means.
+//! Waiting for the Backup of CloudNativePG, and the outcome of a complete one.
 
 use std::collections::BTreeMap;
 
-use backstay_sdk::step::{Action, Delete, Found, Propagation, Step, Stop, Watch};
+use backstay_sdk::step::{Found, Step, Stop, Watch};
 use backstay_sdk::{Artifact, CancelCause, Failure, Outcome, Value};
 
-use super::{RECHECK_SECONDS, create, is_of_run};
-use crate::cluster::{deleting, text, uid};
-use crate::memory::{Backing, Memory};
+use super::object::{create, delete, is_of_run};
+use crate::cluster::{deleting, text};
+use crate::memory::{BackupInputs, Memory};
 use crate::names::{backup_name, metadata};
-use crate::run::{Run, Turn, act, wait};
+use crate::run::{Next, RECHECK_SECONDS, Run, act, wait};
 use crate::time::Instant;
 
-/// How long a backup may be in a phase that does not lead anywhere by itself, from the start of the run.
+/// Seconds from the start of the run that a Backup may stay in a phase without progress.
 const STUCK_SECONDS: i64 = 30 * 60;
-/// Phases in which the operator is at work: these may last as long as the run, since databases may be large.
+/// Phases with progress. They may last as long as the run, because databases may be large.
 const AT_WORK: [&str; 3] = ["started", "running", "finalizing"];
-/// What the operator says when the plugin is not in the instance yet. Such a backup is not tried again by the operator.
+/// The operator's error if the instance has no plugin yet. The operator does not retry such a Backup.
 const PLUGIN_NOT_THERE: &str = "requested plugin is not available";
-/// So many backups are asked for at most.
+/// Maximum number of Backups that a run creates.
 const ATTEMPTS: u32 = 2;
 
-/// Is the backup complete?
-pub(crate) fn poll(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Waits until the Backup is complete, and ends the run with its outcome.
+pub(crate) fn poll(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
-    let attempt = memory.backing()?.attempt;
+    let attempt = memory.backup_inputs()?.attempt;
     let object = run.names.backup(&backup_name(run.request, attempt));
-    // What ends the run is not believed of a cache.
+    // An observation that ends the run is read live, because a cache can be behind.
     let found = if run.request.cancelled.is_some() { look.live(&object)? } else { look.object(&object)? };
     let found = match found {
         Found::Object(found) => Some(found),
@@ -46,9 +46,9 @@ pub(crate) fn poll(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     }
     let complete = found.filter(|f| phase(f) == "completed" && !deleting(f));
     match (&run.request.cancelled, complete) {
-        (None, Some(backup)) => return done(run, memory.backing()?, backup),
+        (None, Some(backup)) => return done(run, memory.backup_inputs()?, backup),
         (Some(c), Some(backup)) if c.cause == CancelCause::Deadline => {
-            return done(run, memory.backing()?, backup);
+            return done(run, memory.backup_inputs()?, backup);
         }
         (Some(_), _) => return cancelled(run, found),
         (None, None) => {}
@@ -56,8 +56,8 @@ pub(crate) fn poll(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let Some(backup) = found else { return act(vec![create(run, attempt)]) };
     let (phase, error) = (phase(backup), text(backup, "/status/error"));
     if phase == "failed" && error.contains(PLUGIN_NOT_THERE) && attempt < ATTEMPTS {
-        memory.backing_mut()?.attempt += 1;
-        // First it goes: whoever comes after a crash makes the second, and does not look for the first.
+        memory.backup_inputs_mut()?.attempt += 1;
+        // The old Backup is deleted first: after a crash the run only looks for the second one.
         return act(vec![delete(run, backup), create(run, attempt + 1)]);
     }
     let stuck = run.request.started_at + STUCK_SECONDS;
@@ -102,16 +102,16 @@ fn too_long(name: &str, phase: &str, error: &str) -> Failure {
     Failure::new(reason, format!("after {minutes} minutes, Backup {name} of CloudNativePG {cause}"))
 }
 
-/// What a complete backup means.
-fn done(run: &Run<'_>, backing: &Backing, backup: &Value) -> Result<Turn, Stop> {
+/// Returns the outcome of a complete Backup.
+fn done(run: &Run<'_>, inputs: &BackupInputs, backup: &Value) -> Result<Next, Stop> {
     let name = text(backup, "/metadata/name");
     let at = |pointer: &str| text(backup, pointer).parse::<Instant>().ok();
     let started = at("/status/startedAt").map_or(run.request.now, Instant::seconds);
     let mut entries: BTreeMap<String, String> = [
         (metadata::BACKUP_NAME, name),
-        (metadata::SERVER_NAME, &backing.server),
-        (metadata::DESTINATION_PATH, &backing.archive.destination),
-        (metadata::ENDPOINT_URL, &backing.archive.endpoint),
+        (metadata::SERVER_NAME, &inputs.server),
+        (metadata::DESTINATION_PATH, &inputs.archive.destination),
+        (metadata::ENDPOINT_URL, &inputs.archive.endpoint),
         (metadata::CLUSTER_NAME, &run.names.cluster),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -121,7 +121,7 @@ fn done(run: &Run<'_>, backing: &Backing, backup: &Value) -> Result<Turn, Stop> 
             entries.insert(key.to_owned(), value);
         }
     };
-    add(metadata::S3_SECRET, backing.archive.credentials.as_ref().map(|c| c.name.clone()));
+    add(metadata::S3_SECRET, inputs.archive.credentials.as_ref().map(|c| c.name.clone()));
     add(metadata::BACKUP_ID, Some(text(backup, "/status/backupId").to_owned()));
     add(metadata::STOPPED_AT, at("/status/stoppedAt").map(|i| i.to_string()));
     let major = backup.pointer("/status/majorVersion").and_then(Value::as_u64);
@@ -129,29 +129,20 @@ fn done(run: &Run<'_>, backing: &Backing, backup: &Value) -> Result<Turn, Stop> 
     let outcome = Outcome {
         taken_at: Some(started),
         artifact: Some(Artifact {
-            uri: format!("cnpg://{}/{name}", backing.server),
+            uri: format!("cnpg://{}/{name}", inputs.server),
             size_bytes: None,
             checksum: None,
         }),
         metadata: entries,
-        underlying_resources: Some(backing.snapshot.visible()),
-        private_data: Some(backing.snapshot.private()),
+        underlying_resources: Some(inputs.snapshot.visible()),
+        private_data: Some(inputs.snapshot.private()),
         conditions: Vec::new(),
     };
-    Ok(Turn::End(Step::done(Some(outcome))))
+    Ok(Next::Step(Step::done(Some(outcome))))
 }
 
-fn delete(run: &Run<'_>, backup: &Value) -> Action {
-    Action::Delete(Delete {
-        object: run.names.backup(text(backup, "/metadata/name")),
-        uid: uid(backup).to_owned(),
-        resource_version: None,
-        propagation: Propagation::Background,
-    })
-}
-
-/// No Backup will speak of the operator's backup: it goes.
-fn cancelled(run: &Run<'_>, found: Option<&Value>) -> Result<Turn, Stop> {
+/// Deletes the operator's Backup of a cancelled run, because no Backup of the host will refer to it.
+fn cancelled(run: &Run<'_>, found: Option<&Value>) -> Result<Next, Stop> {
     match found.filter(|f| !deleting(f)) {
         Some(backup) => act(vec![delete(run, backup)]),
         None => {

@@ -1,4 +1,5 @@
-//! Whether a target can be restored to. All that would only show after its database has been deleted is asked before.
+//! Whether a target can be restored. Every problem that would appear only after the deletion of its database is
+//! checked here.
 
 use backstay_sdk::step::{Found, ListQuery, Look, Query, Selection, Stop};
 use backstay_sdk::{Backup, Failure, NamespacedName, Value};
@@ -12,34 +13,34 @@ use crate::run::Run;
 use crate::snapshot::Snapshot;
 use crate::time::Instant;
 
-/// All that a plan is made of.
+/// The inputs of a plan.
 #[derive(Debug)]
 pub(crate) struct Fitness<'a> {
     pub(crate) options: Options,
     pub(crate) application: &'a Value,
     pub(crate) archive: Archive,
     pub(crate) snapshot: Snapshot,
-    /// Where the backup is in the archive.
+    /// The server name of the backup in the archive.
     pub(crate) server: &'a str,
     pub(crate) destination: &'a str,
     pub(crate) endpoint: &'a str,
-    /// Up to where to recover; none is the end of the archive.
+    /// The point in time to recover to; `None` is the end of the archive.
     pub(crate) target: Option<Instant>,
-    /// Whether the archive holds all of the backup.
+    /// Whether the archive holds the whole backup.
     pub(crate) proof: Proof,
-    /// The Cluster of the target, if there is one.
+    /// The Cluster of the target, if it exists.
     pub(crate) cluster: Option<Cluster<'a>>,
-    /// Whether the target is the application that was backed up.
+    /// Whether the target is the backed up application.
     pub(crate) in_place: bool,
-    /// Whether passwords of users are those of the backup.
+    /// Whether the users' passwords are those of the backup.
     pub(crate) passwords: bool,
 }
 
 impl<'a> Fitness<'a> {
-    /// What is known of backup and target.
+    /// Examines backup and target.
     ///
     /// # Errors
-    /// A question; a failure that says why the target or the backup is unfit.
+    /// A question, or the failure that names the problem of the target or the backup.
     pub(crate) fn examine(run: &Run<'a>, look: &Look<'a>) -> Result<Self, Stop> {
         let request = run.request;
         let backup = request.backup.as_ref();
@@ -64,7 +65,7 @@ impl<'a> Fitness<'a> {
         let archive = rendered::archive(request, application, parameters)?;
         secrets(run.names, look, &archive)?;
         if application["spec"]["backup"]["useSystemBucket"] == true && !options.leave_system_bucket {
-            return Err(unfit(
+            return Err(refused(
                 "SystemBucket",
                 format!(
                     "Postgres {} is on the system's bucket (spec.backup.useSystemBucket), from which its chart cannot \
@@ -79,7 +80,7 @@ impl<'a> Fitness<'a> {
             Found::NotServed => {
                 let message = "the API server does not know the kind ObjectStore of barmancloud.cnpg.io; \
                                install the Barman Cloud plugin";
-                return Err(unfit("PluginMissing", message));
+                return Err(refused("PluginMissing", message));
             }
         };
         let cluster = match look.live(&run.names.cluster())? {
@@ -87,7 +88,7 @@ impl<'a> Fitness<'a> {
             Found::Missing => None,
             Found::NotServed => {
                 let message = "the API server does not know the kind Cluster of postgresql.cnpg.io; install CloudNativePG";
-                return Err(unfit("OperatorMissing", message));
+                return Err(refused("OperatorMissing", message));
             }
         };
         let found = look.list(volumes(run.names))?.is_some_and(|l| !l.items.is_empty());
@@ -96,7 +97,7 @@ impl<'a> Fitness<'a> {
             && !options.allow_missing_release
             && look.live(&run.names.release())?.object().is_none()
         {
-            return Err(unfit(
+            return Err(refused(
                 "ReleaseMissing",
                 format!(
                     "there is no HelmRelease {0}, so that nobody would make Cluster {0} anew once it is deleted; deploy \
@@ -113,7 +114,7 @@ impl<'a> Fitness<'a> {
         let stopped = stopped_at(backup, operators);
         let target = target(&options, stopped, backup)?;
         let proof = Proof::of(backup, operators, first, target.or(stopped), options.allow_missing_backup);
-        // Of a backup that is lost that is the better reason.
+        // A lost backup is the better reason to fail.
         if !matches!(proof, Proof::Lost(_)) {
             reachable(&options, target, first, stopped, server)?;
         }
@@ -140,7 +141,7 @@ impl<'a> Fitness<'a> {
     }
 }
 
-/// The volumes of a Cluster.
+/// Asks for the volumes of a Cluster.
 pub(crate) fn volumes(names: &Names) -> ListQuery {
     ListQuery {
         objects: volume_selection(names),
@@ -150,7 +151,7 @@ pub(crate) fn volumes(names: &Names) -> ListQuery {
     }
 }
 
-/// The same, to watch.
+/// Selects the volumes of a Cluster.
 pub(crate) fn volume_selection(names: &Names) -> Selection {
     Selection {
         api_version: "v1".to_owned(),
@@ -160,25 +161,26 @@ pub(crate) fn volume_selection(names: &Names) -> Selection {
     }
 }
 
-/// The target, as it is now.
+/// Returns the target, which must exist.
 fn application<'a>(run: &Run<'a>, look: &Look<'a>) -> Result<&'a Value, Stop> {
     let name = &run.request.application.name;
     match look.live(&run.request.application)?.object() {
-        None => Err(unfit(
+        None => Err(refused(
             "TargetMissing",
             format!("Postgres {name} does not exist; deploy it first, then restore to it"),
         )),
-        Some(application) if deleting(application) => {
-            Err(unfit("TargetDeleting", format!("Postgres {name} is being deleted; restore to another one")))
-        }
+        Some(application) if deleting(application) => Err(refused(
+            "TargetDeleting",
+            format!("Postgres {name} is being deleted; restore to another one"),
+        )),
         Some(application) => Ok(application),
     }
 }
 
-/// That the Secrets of the archive are there, with the keys named: without them nothing can be recovered.
+/// Checks that the Secrets of the archive exist and have the named keys, without which nothing can be recovered.
 fn secrets(names: &Names, look: &Look<'_>, archive: &Archive) -> Result<(), Stop> {
     let Some(keys) = &archive.credentials else {
-        return Err(unfit(
+        return Err(refused(
             "CredentialsMissing",
             "the strategy names no Secret with access keys (spec.template.barmanObjectStore.s3Credentials), without \
              which the chart does not render a recovery",
@@ -193,24 +195,24 @@ fn secrets(names: &Names, look: &Look<'_>, archive: &Archive) -> Result<(), Stop
             let message = format!(
                 "Secret {namespace}/{name} of the archive does not exist; create it with the strategy's keys"
             );
-            return Err(unfit("SecretMissing", message));
+            return Err(refused("SecretMissing", message));
         };
         if let Some(missing) = wanted.into_iter().find(|key| !found.contains(key)) {
             let message = format!("Secret {namespace}/{name} of the archive has no key {missing}; add it");
-            return Err(unfit("SecretKeyMissing", message));
+            return Err(refused("SecretKeyMissing", message));
         }
     }
     Ok(())
 }
 
-/// The point in time to recover up to.
+/// Returns the point in time to recover to.
 fn target(options: &Options, stopped: Option<Instant>, backup: &Backup) -> Result<Option<Instant>, Stop> {
     match (options.target, stopped) {
         (Target::Latest, _) => Ok(None),
         (Target::Time(time), _) => Ok(Some(time)),
-        // The operator cuts the time to seconds, and PostgreSQL would stop before the backup is whole.
+        // The operator cuts the time to seconds, and PostgreSQL would stop before the end of the backup.
         (Target::Backup, Some(stopped)) => Ok(Some(stopped.not_before_its_second())),
-        (Target::Backup, None) => Err(unfit(
+        (Target::Backup, None) => Err(refused(
             "BackupEndUnknown",
             format!(
                 "when Backup {} ended is not known, so neither is its state; set options.recoveryTime, or \
@@ -221,19 +223,19 @@ fn target(options: &Options, stopped: Option<Instant>, backup: &Backup) -> Resul
     }
 }
 
-/// When the backup ended: as it was recorded, else as the operator's backup says.
+/// Returns the end of the backup as it was recorded, or as the operator's Backup says.
 fn stopped_at(backup: &Backup, operators: Option<&Value>) -> Option<Instant> {
     let recorded = backup.metadata.get(metadata::STOPPED_AT).and_then(|t| t.parse().ok());
     recorded.or_else(|| text(operators?, "/status/stoppedAt").parse().ok())
 }
 
-/// The first point in time that the archive can recover, where the plugin has said.
+/// Returns the earliest time that the archive can recover, if the plugin reports it.
 fn first_recoverable(store: &Value, server: &str) -> Option<Instant> {
     store["status"]["serverRecoveryWindow"][server]["firstRecoverabilityPoint"].as_str()?.parse().ok()
 }
 
-/// That nothing shows that the archive cannot recover the target: its window where the plugin tells it, which no consent
-/// outweighs; else that the backup was whole by then.
+/// Checks that nothing rules out the recovery of the target: the recovery window that the plugin reports, which no
+/// option overrides, or else the end of the backup.
 fn reachable(
     options: &Options,
     target: Option<Instant>,
@@ -258,10 +260,10 @@ fn reachable(
         ),
         _ => return Ok(()),
     };
-    Err(unfit("RecoveryTargetTooEarly", cause))
+    Err(refused("RecoveryTargetTooEarly", cause))
 }
 
-/// That the target runs the PostgreSQL of the backup, and has room for it.
+/// Checks that the target runs the PostgreSQL version of the backup and has enough space.
 fn version_and_size(
     backup: &Backup,
     operators: Option<&Value>,
@@ -276,7 +278,7 @@ fn version_and_size(
     if let (Some(of_backup), Some(of_target)) = (of_backup, of_target)
         && of_backup != of_target
     {
-        return Err(unfit(
+        return Err(refused(
             "VersionMismatch",
             format!(
                 "the backup is of PostgreSQL {of_backup} and the target runs {of_target}; set spec.version of the \
@@ -289,7 +291,7 @@ fn version_and_size(
         && let (Some(needed), Some(there)) = (bytes(of_backup), bytes(of_target))
         && there < needed
     {
-        return Err(unfit(
+        return Err(refused(
             "VolumeTooSmall",
             format!(
                 "a volume of the target has {of_target} and the one backed up had {of_backup}; raise spec.size of \
@@ -300,13 +302,13 @@ fn version_and_size(
     Ok(())
 }
 
-/// The number that a version begins with: `v17`, `17.2` and `17` are all 17.
+/// Returns the major version: 17 for `v17`, `17.2` and `17`.
 fn major(version: &str) -> Option<u64> {
     let digits = version.trim_start_matches('v');
     digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse().ok()
 }
 
-/// A Kubernetes quantity in whole bytes; none of one that is no such number.
+/// Parses a Kubernetes quantity in whole bytes. `None` for other forms.
 fn bytes(quantity: &str) -> Option<u128> {
     let split = quantity.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(quantity.len());
     let (number, unit) = quantity.split_at(split);
@@ -326,7 +328,7 @@ fn bytes(quantity: &str) -> Option<u128> {
     };
     let (whole, tenths) = match number.split_once('.') {
         None => (number.parse::<u128>().ok()?, 0),
-        // One digit is as exact as sizes of volumes are told.
+        // One digit is enough for sizes of volumes.
         Some((whole, fraction)) => (whole.parse::<u128>().ok()?, fraction.get(..1)?.parse::<u128>().ok()?),
     };
     Some(whole.checked_mul(factor)? + tenths * factor / 10)
@@ -343,7 +345,7 @@ fn needed<'a>(backup: &'a Backup, key: &str) -> Result<&'a str, Failure> {
     })
 }
 
-fn unfit(reason: &str, message: impl Into<String>) -> Stop {
+fn refused(reason: &str, message: impl Into<String>) -> Stop {
     Failure::new(reason, format!("{}; nothing has been deleted", message.into())).into()
 }
 

@@ -1,4 +1,4 @@
-//! The gate before a restore: a database is not deleted for a backup that is not whole in the archive.
+//! The gate before a restore: a database is deleted only for a backup that the archive holds completely.
 
 use backstay_sdk::{Backup, Value};
 
@@ -6,22 +6,22 @@ use crate::cluster::text;
 use crate::names::metadata;
 use crate::time::Instant;
 
-/// What is known of the backup in the archive.
+/// The state of the backup in the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// The archive holds all of it.
+    /// The archive holds the whole backup.
     Whole,
-    /// Not yet, or not as far as is known: what is seen.
+    /// The archive does not hold all of it yet, or that is unknown; the observation.
     Pending(String),
-    /// Nor will it ever, whoever waits: what is seen.
+    /// The archive will never hold all of it; the observation.
     Never(String),
-    /// The operator's backup is gone, and nothing shows that the archive still holds one.
+    /// The operator's Backup is gone, and nothing shows that the archive still holds a base backup.
     Lost(String),
 }
 
 impl Proof {
-    /// What the operator's backup shows; of one that is gone, whether the archive can recover what is needed. `first` is
-    /// the first time that it can recover, `needed` the time to recover, or that of the backup.
+    /// Judges by the operator's Backup, or if that is gone, by the recovery window of the archive. `first` is the
+    /// earliest time that the archive can recover; `needed` is the time to recover, or the end of the backup.
     pub(crate) fn of(
         backup: &Backup,
         operators: Option<&Value>,

@@ -1,48 +1,51 @@
-//! The release asleep, and the application saying what to recover: both must hold whenever something is deleted.
+//! Holding the release: suspended, with the recovery in its application's values. Both must hold for every delete.
 
 use backstay_sdk::step::{Action, Look, Patch, Query, Step, Stop, Watch};
 use backstay_sdk::{Failure, Value};
 
 use super::prepare::{in_time, planned, still_open, still_whole};
-use super::{RECHECK_SECONDS, not_cancelled, values};
+use super::{not_cancelled, values};
 use crate::cluster::text;
 use crate::memory::Memory;
 use crate::plan::Plan;
 use crate::release::{self, State};
-use crate::run::{Run, Turn, wait};
+use crate::run::{Next, RECHECK_SECONDS, Run, wait};
 use crate::stage::Stage;
 
-/// How long what was deleted may take to be gone.
+/// Seconds until deleted objects must be gone.
 pub(super) const DRAIN_SECONDS: i64 = 15 * 60;
-/// How soon a release is looked at again that has not taken over what the application says.
-const BEHIND_SECONDS: u32 = 5;
+/// Seconds until a release that lags behind its application is checked again.
+const LAGGING_SECONDS: u32 = 5;
 
-/// What has to be done so that deleting is safe.
+/// The work that is left before deleting is safe.
 pub(super) enum Hold {
-    /// Nothing: the release is asleep, and says what the plan says.
-    Fast,
-    /// This.
+    /// None: the release is suspended, and has the plan's values.
+    Held,
+    /// These actions.
     Act(Vec<Action>),
-    /// Somebody else's turn: the release has not taken over what the application says.
-    Behind,
+    /// A wait: the release does not have the application's values yet.
+    Lagging,
     /// The application is gone.
-    Gone,
+    ApplicationMissing,
 }
 
-/// The questions for [`hold`].
+/// Asks for the objects that [`hold`] reads.
 pub(super) fn questions(run: &Run<'_>) -> [Query; 2] {
     [Query::live(&run.request.application), Query::live(&run.names.release())]
 }
 
-/// Whether deleting is safe now, by live reads of this wake. The plan remembers whose suspension a write is about to lift.
+/// Determines from live reads of this wake whether deleting is safe. The plan records whose suspension a write is
+/// about to lift.
 pub(super) fn hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Hold, Stop> {
     look.all(questions(run))?;
-    let Some(application) = look.live(&run.request.application)?.object() else { return Ok(Hold::Gone) };
+    let Some(application) = look.live(&run.request.application)?.object() else {
+        return Ok(Hold::ApplicationMissing);
+    };
     let state = State::of(look.live(&run.names.release())?);
     let uid = run.request.run_uid.as_str();
     if !values::holds(&application["spec"], &plan.wanted) {
-        // To write the application wakes its release, so that it is put to sleep again in the same breath. A suspension
-        // that is not ours stays unmarked.
+        // A write of the application wakes its release, so the same act suspends it again. A suspension of somebody
+        // else stays unmarked.
         plan.theirs |= matches!(state, State::Theirs(_));
         let mut actions = vec![write(run, application, values::patch(application, &plan.wanted))];
         let by = (!plan.theirs).then_some(uid);
@@ -54,13 +57,13 @@ pub(super) fn hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Ho
     Ok(match state {
         State::Awake(release) => Hold::Act(vec![release::suspend(run.names, release, by, true)]),
         State::Ours(release) | State::Theirs(release) if !values::release_holds(release, &plan.wanted) => {
-            Hold::Behind
+            Hold::Lagging
         }
-        State::Absent | State::Ours(_) | State::Theirs(_) => Hold::Fast,
+        State::Absent | State::Ours(_) | State::Theirs(_) => Hold::Held,
     })
 }
 
-/// A patch of the application as it was seen.
+/// Patches the application, if it has not changed since it was read.
 pub(super) fn write(run: &Run<'_>, application: &Value, body: Value) -> Action {
     let version = text(application, "/metadata/resourceVersion");
     Action::Patch(Patch {
@@ -71,20 +74,21 @@ pub(super) fn write(run: &Run<'_>, application: &Value, body: Value) -> Action {
     })
 }
 
-/// The wait for a release that has not taken over what the application says.
-pub(super) fn behind(run: &Run<'_>, look: &Look<'_>) -> Result<Turn, Stop> {
-    let message = format!("HelmRelease {} does not say yet what its application says", run.names.cluster);
+/// Waits for a release that does not have the application's values yet.
+pub(super) fn lagging(run: &Run<'_>, look: &Look<'_>) -> Result<Next, Stop> {
+    let message =
+        format!("HelmRelease {} does not have the values of its application yet", run.names.cluster);
     let watch = vec![Watch::Object(run.names.release())];
-    let pending = run.wait("ReleaseBehind", message.clone(), watch, BEHIND_SECONDS, look.deadline());
+    let pending = run.wait("ReleaseBehind", message.clone(), watch, LAGGING_SECONDS, look.deadline());
     Err(look.wait_or(pending, || Failure::new("ReleaseBehind", message)))
 }
 
-/// The release, put to sleep.
-pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Suspends the release.
+pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
     match State::of(look.live(&run.names.release())?) {
-        State::Absent | State::Ours(_) => Ok(Turn::Go(Stage::Patch)),
+        State::Absent | State::Ours(_) => Ok(Next::Stage(Stage::Patch)),
         State::Theirs(_) => {
             let message = format!(
                 "HelmRelease {} is suspended, and not by a restore: nothing would make the recovered Cluster; resume it",
@@ -98,40 +102,40 @@ pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
         State::Awake(release) => {
             in_time(run, look.deadline())?;
             if !still_open(run, memory)? {
-                return Ok(Turn::Go(Stage::Gate));
+                return Ok(Next::Stage(Stage::Gate));
             }
             let plan = memory.plan_mut()?;
-            // By now it is awake, whatever it was when the plan was made: that is what it goes back to.
+            // The release is awake now, whatever it was at planning, so it must be awake again after the restore.
             plan.release = crate::plan::Release::Awake;
             let action = release::suspend(run.names, release, Some(&run.request.run_uid), true);
-            Ok(Turn::End(planned(plan, Step::act(vec![action]))))
+            Ok(Next::Step(planned(plan, Step::act(vec![action]))))
         }
     }
 }
 
-/// The application, told what to recover.
-pub(crate) fn patch(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Writes the recovery into the application.
+pub(crate) fn patch(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
     look.all(questions(run))?;
     if let State::Theirs(_) = State::of(look.live(&run.names.release())?) {
-        return Ok(Turn::Go(Stage::Suspend));
+        return Ok(Next::Stage(Stage::Suspend));
     }
     still_whole(run, memory)?;
     let plan = memory.plan_mut()?;
     let hold = hold(run, &look, plan)?;
-    // What the release lacks is the better reason.
-    if !matches!(hold, Hold::Behind) {
+    // A lagging release is the better reason to fail.
+    if !matches!(hold, Hold::Lagging) {
         in_time(run, look.deadline())?;
     }
     match hold {
-        Hold::Fast => {
+        Hold::Held => {
             plan.deleting = true;
-            Ok(Turn::Go(Stage::Delete))
+            Ok(Next::Stage(Stage::Delete))
         }
-        Hold::Act(actions) => Ok(Turn::End(planned(plan, Step::act(actions)))),
-        Hold::Behind => behind(run, &look),
-        Hold::Gone => Err(gone(run).into()),
+        Hold::Act(actions) => Ok(Next::Step(planned(plan, Step::act(actions)))),
+        Hold::Lagging => lagging(run, &look),
+        Hold::ApplicationMissing => Err(gone(run).into()),
     }
 }
 
@@ -141,13 +145,13 @@ pub(super) fn gone(run: &Run<'_>) -> Failure {
     Failure::new("TargetMissing", message)
 }
 
-/// What a stage that deletes does where deleting is not safe: make it so, or wait.
-pub(super) fn keep_hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Option<Turn>, Stop> {
+/// Restores the hold in a stage that deletes, or waits for it. Returns `None` if deleting is safe.
+pub(super) fn keep_hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Option<Next>, Stop> {
     match hold(run, look, plan)? {
-        Hold::Fast => Ok(None),
-        Hold::Act(actions) => Ok(Some(Turn::End(Step::act(actions)))),
-        Hold::Behind => behind(run, look).map(Some),
-        Hold::Gone => {
+        Hold::Held => Ok(None),
+        Hold::Act(actions) => Ok(Some(Next::Step(Step::act(actions)))),
+        Hold::Lagging => lagging(run, look).map(Some),
+        Hold::ApplicationMissing => {
             let failure = gone(run);
             let watch = vec![Watch::Object(run.request.application.clone())];
             let pending =
@@ -157,13 +161,13 @@ pub(super) fn keep_hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Resu
     }
 }
 
-/// As [`wait`], for a turn that may be refused.
+/// Waits as [`wait`] does, as the result of a stage.
 pub(super) fn until(
     run: &Run<'_>,
     reason: &str,
     message: String,
     watch: Vec<Watch>,
     deadline: i64,
-) -> Result<Turn, Stop> {
+) -> Result<Next, Stop> {
     wait(run.wait(reason, message, watch, RECHECK_SECONDS, deadline))
 }

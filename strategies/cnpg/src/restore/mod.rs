@@ -1,9 +1,9 @@
-//! Restoring: the operator cannot recover a living Cluster, so its application is told what to recover, the Cluster and
-//! its volumes are deleted, and the chart makes them anew.
+//! Restoring. The operator cannot recover an existing Cluster, so the recovery is written into the application, the
+//! Cluster and its volumes are deleted, and the chart creates them again.
 //!
-//! `prepare` writes nothing; `hold` puts the release to sleep and writes the application; `purge` deletes what the plan
-//! names and waits until it is gone; `recover` waits for the new Cluster; `rearchive` lets it archive again; `undo` puts
-//! back what `hold` wrote, as long as nothing has been deleted.
+//! `prepare` writes nothing; `hold` suspends the release and writes the application; `purge` deletes the objects of
+//! the plan and waits until they are gone; `recover` waits for the new Cluster; `rearchive` lets it archive again;
+//! `undo` reverts the writes of `hold`, as long as nothing has been deleted.
 
 mod fit;
 mod gate;
@@ -26,10 +26,7 @@ use backstay_sdk::{CancelCause, Condition, Failure};
 
 use crate::run::Run;
 
-/// What is waited for is watched too; this is the net under it.
-const RECHECK_SECONDS: u32 = 30;
-
-/// A condition of the run.
+/// Makes a condition of the run.
 fn condition(type_: &str, status: bool, reason: &str, message: impl Into<String>) -> Condition {
     Condition {
         type_: type_.to_owned(),
@@ -39,7 +36,7 @@ fn condition(type_: &str, status: bool, reason: &str, message: impl Into<String>
     }
 }
 
-/// A run that shall end, ends here: nothing has been deleted.
+/// Fails a cancelled run. Nothing has been deleted at this point.
 fn not_cancelled(run: &Run<'_>) -> Result<(), Failure> {
     let Some(cancelled) = &run.request.cancelled else { return Ok(()) };
     let cause = match cancelled.cause {

@@ -1,4 +1,4 @@
-//! Before anything is written: is the target fit, does the archive hold the backup, and what exactly is to be done?
+//! The stages before the first write: they check the target and the backup, and make the plan.
 
 use backstay_sdk::step::{Query, Step, Stop, Watch};
 use backstay_sdk::{Event, Failure};
@@ -6,27 +6,27 @@ use backstay_sdk::{Event, Failure};
 use super::fit::{Fitness, volumes};
 use super::gate::Proof;
 use super::values::{self, Recovery};
-use super::{RECHECK_SECONDS, condition, not_cancelled};
+use super::{condition, not_cancelled};
 use crate::memory::{Memory, inherited};
 use crate::names::metadata;
 use crate::plan::{Archiving, Plan, Release, Volume};
 use crate::release::State;
-use crate::run::{Run, Turn};
+use crate::run::{Next, RECHECK_SECONDS, Run};
 use crate::stage::Stage;
 
-/// No recovery is faster.
+/// The minimum duration of a recovery, in seconds.
 const RECOVERY_SECONDS: i64 = 60;
 
-/// Is the target fit?
-pub(crate) fn fit(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Checks whether the target can be restored.
+pub(crate) fn fit(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let fitness = Fitness::examine(run, &run.look(memory))?;
     in_time(run, limit(run, &fitness))?;
-    Ok(Turn::Go(Stage::Gate))
+    Ok(Next::Stage(Stage::Gate))
 }
 
-/// Does the archive hold the backup? Then the plan is made, to be stored before anything is written.
-pub(crate) fn gate(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Waits until the archive holds the backup, and makes the plan, which is stored before the first write.
+pub(crate) fn gate(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
     let fitness = Fitness::examine(run, &look)?;
@@ -67,7 +67,7 @@ pub(crate) fn gate(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         volumes: found.items.iter().filter_map(|v| Volume::of(v, &run.names.cluster)).collect(),
         release: match release {
             State::Absent => Release::Absent,
-            // One that somebody else has suspended is waited for in the next stage, until it is awake.
+            // The next stage waits until a release suspended by somebody else is awake.
             State::Awake(_) | State::Theirs(_) => Release::Awake,
             State::Ours(_) => Release::LeftAsleep,
         },
@@ -88,11 +88,11 @@ pub(crate) fn gate(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         passwords: fitness.passwords,
         archiving: archiving(run, &fitness, by_chart && !on_bucket, left),
     });
-    Ok(Turn::Go(Stage::Suspend))
+    Ok(Next::Stage(Stage::Suspend))
 }
 
-/// How to archive again: as the Cluster does now, as it did before an earlier restore ended badly, or, in place, under
-/// the name that is recovered from, since that archive was its own.
+/// Returns the archiving after the restore: as the Cluster archives now, as it did before an earlier failed restore,
+/// or in place under the server name of the backup, because that archive was its own.
 fn archiving(run: &Run<'_>, fitness: &Fitness<'_>, by_chart: bool, left: Option<Plan>) -> Option<Archiving> {
     let of_cluster = fitness.cluster.and_then(|c| c.server_name()).map(str::to_owned);
     let of_left = left.and_then(|p| p.archiving).map(|a| a.server);
@@ -102,19 +102,19 @@ fn archiving(run: &Run<'_>, fitness: &Fitness<'_>, by_chart: bool, left: Option<
     Some(Archiving { server, by_chart, archive: fitness.archive.clone() })
 }
 
-/// When the restore is late that is planned now: what came before is not its time.
+/// Returns the deadline of a restore that is planned now. Time spent before does not count.
 fn limit(run: &Run<'_>, fitness: &Fitness<'_>) -> i64 {
     (run.request.now + fitness.options.restore_timeout).min(run.request.deadline)
 }
 
-/// The gate is closed: wait, for as long as the options say, from when it was first seen closed.
+/// Waits at the closed gate, up to the option's limit from the first time it was seen closed.
 fn closed(
     run: &Run<'_>,
     memory: &mut Memory,
     fitness: &Fitness<'_>,
     cause: &str,
     advice: &str,
-) -> Result<Turn, Stop> {
+) -> Result<Next, Stop> {
     let seconds = fitness.options.archive_timeout;
     let since = *memory.data.gate_closed_since.get_or_insert(run.request.now);
     let until = since + seconds;
@@ -132,7 +132,7 @@ fn closed(
     let wait = run.wait("WaitingForArchive", message.clone(), watch, RECHECK_SECONDS, until);
     let step =
         Step::wait(wait).with_condition(condition("WALArchiveReady", false, "WaitingForArchive", message));
-    Ok(Turn::End(step))
+    Ok(Next::Step(step))
 }
 
 fn lost(name: &str) -> Failure {
@@ -145,8 +145,8 @@ fn lost(name: &str) -> Failure {
     )
 }
 
-/// A restore that is late before it has deleted anything must not begin to; nor one whose time will be over before any
-/// database can have recovered. `until` is when its time is over.
+/// Fails a restore that has not enough time left for a recovery before `until`. Nothing has been deleted at this
+/// point.
 pub(super) fn in_time(run: &Run<'_>, until: i64) -> Result<(), Failure> {
     if run.request.now + RECOVERY_SECONDS <= until {
         return Ok(());
@@ -158,7 +158,7 @@ pub(super) fn in_time(run: &Run<'_>, until: i64) -> Result<(), Failure> {
     Err(Failure::new("RestoreTimedOut", message))
 }
 
-/// The gate again, for a plan that was stored and not begun: between two wakes a backup can go.
+/// Checks the gate again for a stored plan, because the backup can disappear between two wakes.
 pub(super) fn still_open(run: &Run<'_>, memory: &mut Memory) -> Result<bool, Stop> {
     let look = run.look(memory);
     if Fitness::examine(run, &look)?.proof == Proof::Whole {
@@ -169,8 +169,8 @@ pub(super) fn still_open(run: &Run<'_>, memory: &mut Memory) -> Result<bool, Sto
     Ok(false)
 }
 
-/// That the backup is still whole in the archive, asked until the first delete: it can go while the release is put to
-/// sleep and the application is written, and what was written is put back then.
+/// Checks that the archive still holds the whole backup, until the first delete. If not, the failure undoes the
+/// writes.
 pub(super) fn still_whole(run: &Run<'_>, memory: &Memory) -> Result<(), Stop> {
     match Fitness::examine(run, &run.look(memory))?.proof {
         Proof::Whole => Ok(()),
@@ -185,7 +185,7 @@ pub(super) fn still_whole(run: &Run<'_>, memory: &Memory) -> Result<(), Stop> {
     }
 }
 
-/// What the stored plan says to the user, beside the decision that comes with it.
+/// Adds the report of the stored plan to a step.
 pub(super) fn planned(plan: &Plan, step: Step) -> Step {
     let up_to = plan.target.map_or_else(|| "the end of the archive".to_owned(), |t| t.to_string());
     let mut step = step
@@ -206,7 +206,7 @@ pub(super) fn planned(plan: &Plan, step: Step) -> Step {
             ),
         });
     if !plan.passwords {
-        let message = "the passwords of the backup's users are lost; those that the target has stay, others are made anew";
+        let message = "the passwords of the backup's users are lost; the target keeps the passwords that it has, and the chart makes new ones for other users";
         step = step.with_condition(condition("PasswordsRestored", false, "PasswordsLost", message));
     }
     if let Some(archiving) = plan.archiving.as_ref().filter(|a| a.by_chart) {

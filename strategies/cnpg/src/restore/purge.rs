@@ -1,4 +1,4 @@
-//! Deleting what the plan names, by uid and only while the release sleeps, until it is gone.
+//! Deleting the objects of the plan, by uid and only while the release is suspended, until they are gone.
 
 use backstay_sdk::step::{Action, Delete, Look, Propagation, Query, Stop, Watch};
 use backstay_sdk::{CancelCause, Failure, ObjectRef, Value};
@@ -12,25 +12,25 @@ use crate::cluster::{deleting, name, uid};
 use crate::memory::Memory;
 use crate::plan::{Plan, Volume};
 use crate::release::{self, State};
-use crate::run::{Run, Turn, act};
+use crate::run::{Next, Run, act};
 use crate::stage::Stage;
 
-/// So many volumes are deleted at once: a wake has 16 actions.
+/// Number of volumes in one act: a wake has 16 actions.
 const AT_ONCE: usize = 8;
-/// A restore that is being deleted wakes the release this long before the host ends it, gone or not.
+/// A deleted restore resumes the release this many seconds before the host ends it, even if objects remain.
 const LAST_CALL_SECONDS: i64 = 30;
 
-/// The Cluster of the plan, if it is still alive.
-pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Deletes the Cluster of the plan, if it is not being deleted yet.
+pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
     look.all(questions(run).into_iter().chain([Query::live(&run.names.cluster())]))?;
     let found = look.live(&run.names.cluster())?.object();
     let plan = memory.plan()?;
     let Some(cluster) = found.filter(|c| plan.has_cluster(c) && !deleting(c)) else {
-        return Ok(Turn::Go(Stage::Volumes));
+        return Ok(Next::Stage(Stage::Volumes));
     };
     if plan.purged && run.request.cancelled.is_some() {
-        return Ok(Turn::Go(Stage::Resume));
+        return Ok(Next::Stage(Stage::Resume));
     }
     not_cancelled(run)?;
     if !plan.purged {
@@ -45,8 +45,8 @@ pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     act(vec![by_uid(run.names.cluster(), cluster)])
 }
 
-/// Its volumes.
-pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Deletes the volumes of the plan.
+pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
     let further = [Query::live(&run.names.cluster()), Query::List(volumes_query(run.names))];
     look.all(questions(run).into_iter().chain(further))?;
@@ -55,7 +55,7 @@ pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
     let plan = memory.plan_mut()?;
     if plan.cluster.is_none() && !plan.has_begun(cluster, found) {
-        // What was asked for has not come to be: a host may have crashed before.
+        // The recorded deletes had no effect: the host may have crashed before them.
         plan.deletes.clear();
     }
     if plan.is_untouched() {
@@ -66,7 +66,7 @@ pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     let plan = memory.plan_mut()?;
     let alive: Vec<&Value> = of_plan(run, plan, cluster, found).filter(|v| !deleting(v)).collect();
     if alive.is_empty() {
-        return Ok(Turn::Go(Stage::Drain));
+        return Ok(Next::Stage(Stage::Drain));
     }
     if let Some(turn) = keep_hold(run, &look, plan)? {
         return Ok(turn);
@@ -87,8 +87,8 @@ pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     act(batch.into_iter().map(|v| by_uid(run.names.volume(name(v)), v)).collect())
 }
 
-/// Until all of it is gone: a release that is woken too early meets what is dying.
-pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Waits until all objects are gone: a release that is resumed too early would find them while they are being deleted.
+pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
     let objects = [run.names.cluster(), run.names.store(), run.names.release()];
     look.all(objects.iter().map(Query::live).chain([Query::List(volumes_query(run.names))]))?;
@@ -96,7 +96,7 @@ pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let mut left = Vec::new();
     let cluster = look.live(&run.names.cluster())?.object();
     match cluster.filter(|c| plan.has_cluster(c)) {
-        Some(cluster) if !deleting(cluster) => return Ok(Turn::Go(Stage::Delete)),
+        Some(cluster) if !deleting(cluster) => return Ok(Next::Stage(Stage::Delete)),
         Some(_) => left.push(format!("Cluster {}", run.names.cluster)),
         None => {}
     }
@@ -104,11 +104,11 @@ pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
     for volume in of_plan(run, plan, cluster, found) {
         if !deleting(volume) {
-            return Ok(Turn::Go(Stage::Volumes));
+            return Ok(Next::Stage(Stage::Volumes));
         }
         left.push(volume_named(volume));
     }
-    // The store goes with its Cluster, and could go after Helm has found it there.
+    // The store is deleted with its Cluster; Helm could find it before and lose it after.
     let store = look.live(&run.names.store())?.object();
     if let Some(planned) = &plan.cluster
         && store.is_some_and(|s| archiving::is_owned_by(s, planned))
@@ -116,14 +116,14 @@ pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         left.push(format!("ObjectStore {}", run.names.cluster));
     }
     if left.is_empty() {
-        return Ok(Turn::Go(Stage::Resume));
+        return Ok(Next::Stage(Stage::Resume));
     }
     let deadline = match &run.request.cancelled {
-        // Nobody will come to wake the release after this run.
+        // No later run would resume the release.
         Some(c) if c.cause == CancelCause::Deleted => {
             let last_call = c.deadline - LAST_CALL_SECONDS;
             if run.request.now >= last_call {
-                return Ok(Turn::Go(Stage::Resume));
+                return Ok(Next::Stage(Stage::Resume));
             }
             last_call
         }
@@ -146,38 +146,38 @@ fn volume_named(volume: &Value) -> String {
 }
 
 fn not_gone(run: &Run<'_>, look: &Look<'_>, left: &[String]) -> Result<Failure, Stop> {
-    let release = State::of(look.live(&run.names.release())?).told(run.names);
+    let release = State::of(look.live(&run.names.release())?).description(run.names);
     let message = format!(
-        "what was deleted is not gone in time: {}; {release}; see its finalizers, then restore again, which takes over \
-         from here",
+        "the deleted objects are not gone in time: {}; {release}; see their finalizers, then restore again: the new \
+         restore goes on from here",
         left.join(", ")
     );
     Ok(Failure::new("DrainTimedOut", message))
 }
 
-/// The release, awake again, if it was a restore that put it to sleep. Helm is told to upgrade whatever it did last: where
-/// the values are those of an earlier restore it sees nothing to do, and would not miss the Cluster.
-pub(crate) fn resume(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Resumes the release, if a restore suspended it, and makes Helm upgrade it. Without that, Helm would see the values
+/// of an earlier restore as unchanged, and not create the Cluster.
+pub(crate) fn resume(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let state = State::of(run.look(memory).live(&run.names.release())?);
     let plan = memory.plan_mut()?;
     plan.purged = true;
-    // Another one for each purge.
+    // A new token for each purge.
     let token = format!("{}/{}", run.request.run_uid, plan.drain_limit.unwrap_or_default());
     let lifted = plan.theirs;
     plan.theirs &= matches!(state, State::Awake(_));
     match state {
-        // A host that crashed between two writes has lifted what is somebody else's.
+        // The host crashed between two writes, and lifted a suspension of somebody else.
         State::Awake(found) if lifted => act(vec![release::suspend(run.names, found, None, true)]),
         State::Ours(found) => act(vec![release::remake(run.names, found, &token, true)]),
-        State::Awake(found) | State::Theirs(found) if !release::is_told(found, &token) => {
+        State::Awake(found) | State::Theirs(found) if !release::has_token(found, &token) => {
             act(vec![release::remake(run.names, found, &token, false)])
         }
-        State::Absent | State::Awake(_) | State::Theirs(_) => Ok(Turn::Go(Stage::Recover)),
+        State::Absent | State::Awake(_) | State::Theirs(_) => Ok(Next::Stage(Stage::Recover)),
     }
 }
 
-/// Of these volumes, those that the plan has deleted. One that a Cluster owns which is there now and is not the plan's is
-/// none of them: Helm may have made it while the plan was made, after the Cluster was looked for and before its volumes.
+/// Returns the volumes that the plan has deleted. A volume owned by a present Cluster that is not the plan's is left
+/// out: Helm may have made it during planning, after the Cluster was read and before its volumes were.
 fn of_plan<'v>(
     run: &Run<'_>,
     plan: &Plan,
@@ -193,7 +193,7 @@ fn of_plan<'v>(
     })
 }
 
-/// The delete of exactly the object seen.
+/// Deletes this object, by its uid.
 fn by_uid(object: ObjectRef, seen: &Value) -> Action {
     Action::Delete(Delete {
         object,

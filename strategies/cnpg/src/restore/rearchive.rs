@@ -1,5 +1,5 @@
-//! Archiving again after a restore. A recovered database begins a new history and must not write where the old one is:
-//! its server gets a new, empty name in the archive.
+//! Archiving after a restore. A recovered database starts a new history and must not write to the old archive, so its
+//! server gets a fresh name.
 
 use backstay_sdk::Condition;
 use backstay_sdk::step::{Look, Query, Step, Stop};
@@ -11,24 +11,21 @@ use crate::cluster::Cluster;
 use crate::memory::Memory;
 use crate::names::fresh_server_name;
 use crate::plan::Plan;
-use crate::run::{Run, Turn, act};
+use crate::run::{Next, Run, act};
 use crate::stage::Stage;
 
-/// How long a restored database is kept from its users' eyes for the sake of its archive.
-pub(super) const ARCHIVE_SECONDS: i64 = 5 * 60;
-
-/// The archive attached under a new name, where there was one; then the end.
-pub(crate) fn archive(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
-    // Without a look at the Cluster there is no good end, however late: until then the run has all its time.
-    let patient = Look::new(run.view, run.request.now, run.last()).patient();
+/// Attaches the archive under a fresh name, if there was one before, and ends the run.
+pub(crate) fn archive(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
+    // The run must see the Cluster to end well, so this read may wait until the run's own deadline.
+    let patient = Look::new(run.view, run.request.now, run.hard_deadline()).patient();
     patient.all([Query::live(&run.names.cluster()), Query::get(&run.names.store())])?;
     let plan = memory.plan()?;
     let found = patient.live(&run.names.cluster())?.object().map(Cluster);
     let Some(cluster) = found.filter(|c| plan.has_made(*c)) else {
-        // It was healthy, and is gone or another one.
+        // The healthy Cluster is gone or was replaced.
         memory.data.archive_until = None;
         memory.data.archive_trouble = None;
-        return Ok(Turn::Go(Stage::Recover));
+        return Ok(Next::Stage(Stage::Recover));
     };
     let look = run.look(memory);
     let Some(archiving) = &plan.archiving else { return Ok(done(plan, None)) };
@@ -61,7 +58,7 @@ fn attached(attached: bool, what: String) -> Condition {
     condition("ArchiveAttached", attached, reason, message)
 }
 
-fn done(plan: &Plan, attached: Option<Condition>) -> Turn {
+fn done(plan: &Plan, attached: Option<Condition>) -> Next {
     let mut step = Step::done(None);
     step.conditions = conditions(plan);
     let up_to = plan.target.map_or_else(|| "the end of the archive".to_owned(), |t| t.to_string());
@@ -69,5 +66,5 @@ fn done(plan: &Plan, attached: Option<Condition>) -> Turn {
         format!("the recovered Cluster is healthy; it was recovered from {} up to {up_to}", plan.server);
     step.conditions.push(condition("RecoveryConverged", true, "RecoveryConverged", message));
     step.conditions.extend(attached);
-    Turn::End(step)
+    Next::Step(step)
 }

@@ -1,12 +1,11 @@
-//! Waiting for the Cluster that this restore caused, and for no other.
+//! Waiting for the Cluster that this restore caused.
 
 use backstay_sdk::step::{Decision, Look, Query, Step, Stop, Watch};
 use backstay_sdk::{Condition, Event, Failure, Value};
 
+use super::condition;
 use super::fit::volumes;
 use super::hold::DRAIN_SECONDS;
-use super::rearchive::ARCHIVE_SECONDS;
-use super::{RECHECK_SECONDS, condition};
 use crate::archiving;
 use crate::cluster::{Cluster, deleting, uid};
 use crate::memory::Memory;
@@ -14,25 +13,28 @@ use crate::names::Names;
 use crate::plan::{Plan, Volume};
 use crate::recovery_log::{self, SIGNATURE, Verdict};
 use crate::release::State;
-use crate::run::{Run, Turn};
+use crate::run::{Next, RECHECK_SECONDS, Run};
 use crate::stage::Stage;
 
-/// Is the recovered Cluster healthy?
-pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Seconds that a restored database waits for its archive before the run ends.
+const ARCHIVE_SECONDS: i64 = 5 * 60;
+
+/// Waits until the recovered Cluster is healthy.
+pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
     look.all([Query::get(&run.names.cluster()), Query::get(&run.names.release())])?;
     let plan = memory.plan()?;
     let is_new = |found: &&Value| !plan.has_cluster(found);
     let mut cluster = look.object(&run.names.cluster())?.object().filter(is_new).map(Cluster);
     if cluster.is_some_and(|c| plan.has_made(c) && c.healthy()) {
-        // What ends the run well is not believed of a cache.
+        // A success is read live, because a cache can be behind.
         cluster = look.live(&run.names.cluster())?.object().filter(is_new).map(Cluster);
     }
     let ours = cluster.filter(|c| plan.has_made(*c));
-    // Late or not: what has converged is restored.
+    // A recovered Cluster counts as restored even after the deadline.
     if ours.is_some_and(Cluster::healthy) {
         memory.data.archive_until = Some(run.request.now + ARCHIVE_SECONDS);
-        return Ok(Turn::Go(Stage::Archive));
+        return Ok(Next::Stage(Stage::Archive));
     }
     if run.request.cancelled.is_some() {
         let message =
@@ -40,7 +42,7 @@ pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
         return Ok(end(plan, Decision::Fail(Failure::new("Cancelled", message))));
     }
     if let Some(judged) = ours.filter(|_| plan.target.is_some() && !plan.target_asked)
-        // A source that lives on may commit any moment: then the operator's own next try reaches the target.
+        // A live source may commit at any time, and then the operator's own next try reaches the target.
         && (source_is_gone(run, &look)? || run.request.now >= plan.limit - plan.timeout / 2)
         && let Verdict::Unreachable(pod) = recovery_log::last_try(&look, run.view, run.names, judged)?
     {
@@ -51,7 +53,7 @@ pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
         return expire(run, &look, plan, ours, &state);
     }
     if let Some(stray) = cluster.filter(|c| !c.deleting() && !c.recovered()) {
-        return if plan.stray { Ok(strayed(run, plan)) } else { take_in(run, memory, stray.uid()) };
+        return if plan.stray { Ok(strayed(run, plan)) } else { adopt_stray(run, memory, stray.uid()) };
     }
     let mut watch = vec![Watch::Object(run.names.cluster()), Watch::Object(run.names.release())];
     if plan.target.is_some() && !plan.target_asked {
@@ -61,7 +63,7 @@ pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> 
     Ok(end(plan, Decision::Wait(wait)))
 }
 
-/// What is waited for, and what keeps it.
+/// Describes the state that the run waits in.
 fn state(
     run: &Run<'_>,
     look: &Look<'_>,
@@ -80,7 +82,7 @@ fn state(
         (None, None) => ("WaitingForCluster", format!("Cluster {name} is not there yet")),
     };
     if ours.is_none() {
-        message.push_str(&format!("; {}", release.told(run.names)));
+        message.push_str(&format!("; {}", release.description(run.names)));
         if let State::Theirs(_) = release {
             message.push_str("; resume it, which makes the Cluster");
         }
@@ -91,18 +93,18 @@ fn state(
     Ok((reason, message))
 }
 
-/// A decision, with what has happened to the target so far.
-fn end(plan: &Plan, decision: Decision) -> Turn {
-    Turn::End(told(plan, decision))
+/// Ends the run with the conditions of the target.
+fn end(plan: &Plan, decision: Decision) -> Next {
+    Next::Step(with_conditions(plan, decision))
 }
 
-fn told(plan: &Plan, decision: Decision) -> Step {
+fn with_conditions(plan: &Plan, decision: Decision) -> Step {
     let mut step = Step::new(decision);
     step.conditions = conditions(plan);
     step
 }
 
-/// What has happened to the target so far.
+/// Returns the conditions that tell what happened to the target.
 pub(super) fn conditions(plan: &Plan) -> Vec<Condition> {
     let purged = match &plan.cluster {
         Some(uid) => format!("Cluster {uid} and its volumes are gone"),
@@ -121,8 +123,8 @@ pub(super) fn conditions(plan: &Plan) -> Vec<Condition> {
     conditions
 }
 
-/// Whether nobody writes to the archive that is recovered from: in place its database has been deleted, and a copy's
-/// source has no archive any more.
+/// Whether nothing writes to the source archive any more: in place its database was deleted, and a copy's source may
+/// have no archive.
 fn source_is_gone(run: &Run<'_>, look: &Look<'_>) -> Result<bool, Stop> {
     let Some(backup) = &run.request.backup else { return Ok(false) };
     if backup.application_name == run.request.application.name {
@@ -132,41 +134,41 @@ fn source_is_gone(run: &Run<'_>, look: &Look<'_>) -> Result<bool, Stop> {
     Ok(look.live(&source.store())?.object().is_none())
 }
 
-/// PostgreSQL refuses a target that no later commit follows. For the backup's own target that proves that the end of the
-/// archive is the same state: so once more, without a target (decisions.md 7).
-fn to_the_end(run: &Run<'_>, memory: &mut Memory, judged: &str, pod: &str) -> Result<Turn, Stop> {
+/// Plans the restore again without a target, because PostgreSQL refuses a target without a later commit. If the target
+/// is the end of the backup, the end of the archive is then the same state.
+fn to_the_end(run: &Run<'_>, memory: &mut Memory, judged: &str, pod: &str) -> Result<Next, Stop> {
     let message = format!(
         "pod {pod} says that nothing was written to the archive after the backup: recovering once more, to its end"
     );
     let in_vain = |c: Cluster<'_>| !c.healthy();
-    again(run, memory, (judged, in_vain), "RecoveryPlannedAgain", message, |plan| {
+    delete_again(run, memory, (judged, in_vain), "RecoveryPlannedAgain", message, |plan| {
         plan.target = None;
         plan.to_the_end = true;
         plan.wanted["bootstrap"]["recoveryTime"] = Value::String(String::new());
     })
 }
 
-/// Somebody made an empty Cluster where the recovered one belongs: it goes into the plan, once.
-fn take_in(run: &Run<'_>, memory: &mut Memory, seen: &str) -> Result<Turn, Stop> {
+/// Adds an empty Cluster that somebody made in place of the recovered one to the plan, once.
+fn adopt_stray(run: &Run<'_>, memory: &mut Memory, seen: &str) -> Result<Next, Stop> {
     let message =
         format!("Cluster {} ({seen}) was made without recovery; it is deleted too", run.names.cluster);
     let empty = |c: Cluster<'_>| !c.recovered();
-    again(run, memory, (seen, empty), "StrayCluster", message, |plan| plan.stray = true)
+    delete_again(run, memory, (seen, empty), "StrayCluster", message, |plan| plan.stray = true)
 }
 
-/// Back to deleting, with the Cluster of this uid in the plan, if it is still there and, read live, still to be deleted.
-fn again(
+/// Goes back to the delete stage with this Cluster in the plan, if a live read confirms that it must be deleted.
+fn delete_again(
     run: &Run<'_>,
     memory: &mut Memory,
     (seen, still): (&str, fn(Cluster<'_>) -> bool),
     reason: &str,
     message: String,
     change: impl FnOnce(&mut Plan),
-) -> Result<Turn, Stop> {
+) -> Result<Next, Stop> {
     let look = run.look(memory);
     look.all([Query::live(&run.names.cluster()), Query::List(volumes(run.names))])?;
     let found = look.live(&run.names.cluster())?.object();
-    // What the cache showed may be gone, or healthy, by now.
+    // The Cluster in the cache may be gone or healthy by now.
     let current = found.is_some_and(|c| uid(c) == seen && !deleting(c) && still(Cluster(c)));
     let list = look.list(volumes(run.names))?;
     let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
@@ -182,10 +184,10 @@ fn again(
     let event = Event { warning: true, reason: reason.to_owned(), message: message.clone() };
     let wait = run.wait(reason, message, Vec::new(), 1, run.request.now + 1);
     let step = Step::wait(wait);
-    Ok(Turn::End(if current { step.with_event(event) } else { step }))
+    Ok(Next::Step(if current { step.with_event(event) } else { step }))
 }
 
-fn strayed(run: &Run<'_>, plan: &Plan) -> Turn {
+fn strayed(run: &Run<'_>, plan: &Plan) -> Next {
     let message = format!(
         "Cluster {} was made without recovery again, after one such was deleted; find out what makes it (the values of \
          its HelmRelease), then restore again",
@@ -194,14 +196,14 @@ fn strayed(run: &Run<'_>, plan: &Plan) -> Turn {
     end(plan, Decision::Fail(Failure::new("StrayCluster", message)))
 }
 
-/// The limit has passed: say why, as far as the logs of the recovery tell.
+/// Fails the restore at its deadline, with the cause from the recovery logs if they show one.
 fn expire(
     run: &Run<'_>,
     look: &Look<'_>,
     plan: &Plan,
     ours: Option<Cluster<'_>>,
     state: &str,
-) -> Result<Turn, Stop> {
+) -> Result<Next, Stop> {
     let mut message = format!(
         "the deadline of the restore has passed ({} seconds, options.restoreTimeoutSeconds), and Cluster {} is not healthy: \
          {state}; recovery may still go on by itself; see its pods",
@@ -225,9 +227,9 @@ fn expire(
                 plan.timeout
             );
             let failure = Failure::new("RecoveryTargetUnreachable", message.clone());
-            let step = told(plan, Decision::Fail(failure));
+            let step = with_conditions(plan, Decision::Fail(failure));
             let converged = condition("RecoveryConverged", false, "RecoveryTargetUnreachable", message);
-            return Ok(Turn::End(step.with_condition(converged)));
+            return Ok(Next::Step(step.with_condition(converged)));
         }
         Verdict::Unknown { forbidden } => forbidden,
     };
@@ -240,7 +242,7 @@ fn expire(
         let reason = "RecoveryClassificationForbidden".to_owned();
         event = Some(Event { warning: true, reason, message: denied.to_owned() });
     }
-    let mut step = told(plan, Decision::Fail(Failure::new("RestoreFailed", message)));
+    let mut step = with_conditions(plan, Decision::Fail(Failure::new("RestoreFailed", message)));
     step.events.extend(event);
-    Ok(Turn::End(step))
+    Ok(Next::Step(step))
 }

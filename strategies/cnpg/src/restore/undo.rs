@@ -1,4 +1,4 @@
-//! Putting back what a restore has written that ends before it has deleted anything.
+//! Undoing the writes of a restore that ends before it has deleted anything.
 
 use backstay_sdk::Failure;
 use backstay_sdk::step::{Decision, Query, Step, Stop};
@@ -9,11 +9,11 @@ use super::values;
 use crate::memory::Memory;
 use crate::plan::Release;
 use crate::release::{self, State};
-use crate::run::{Run, Turn, act};
+use crate::run::{Next, Run, act};
 use crate::stage::Stage;
 
-/// The application as it was, the release as it was; then the end that the run came to.
-pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
+/// Restores the application and the release, and ends the run with its failure.
+pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
     let further = [Query::live(&run.names.cluster()), Query::List(volumes(run.names))];
     look.all(questions(run).into_iter().chain(further))?;
@@ -24,12 +24,12 @@ pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
     let list = look.list(volumes(run.names))?;
     let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
     let state = State::of(look.live(&run.names.release())?);
-    // Of a target without a Cluster nothing is missed that this restore has not deleted.
+    // A target without a Cluster lacks only objects that this restore deleted.
     let was_deleting = plan.deleting && (plan.cluster.is_some() || !plan.deletes.is_empty());
     if was_deleting && plan.has_begun(look.live(&run.names.cluster())?.object(), found) {
-        // A delete went through after all, or somebody else deleted: now only going on brings the database back.
+        // A delete took effect after all, or somebody else deleted: only going on brings the database back.
         memory.data.undo = None;
-        return Ok(Turn::Go(Stage::Volumes));
+        return Ok(Next::Stage(Stage::Volumes));
     }
     let uid = run.request.run_uid.as_str();
     let application = look.live(&run.request.application)?.object();
@@ -37,8 +37,8 @@ pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         application.and_then(|a| values::put_back(a, &plan.wanted, &plan.before).map(|back| (a, back)))
     {
         let mut actions = vec![write(run, application, back)];
-        // To write the application wakes its release: one that was asleep before, or that somebody else has put to
-        // sleep since, sleeps on.
+        // A write of the application wakes its release. A release that was suspended before, or that somebody else has
+        // suspended since, stays suspended.
         let theirs = plan.theirs || matches!(state, State::Theirs(_));
         memory.plan_mut()?.theirs = theirs;
         let by = match (plan.release, state) {
@@ -52,7 +52,7 @@ pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         return act(actions);
     }
     match (plan.release, state) {
-        // A host that crashed between two writes has lifted what is somebody else's.
+        // The host crashed between two writes, and lifted a suspension of somebody else.
         (_, State::Awake(release)) if plan.theirs => {
             act(vec![release::suspend(run.names, release, None, true)])
         }
@@ -61,7 +61,7 @@ pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Turn, Stop> {
         }
         _ => {
             let message = format!("{}; what the restore had written has been put back", why.message);
-            Ok(Turn::End(Step::new(Decision::Fail(Failure::new(why.reason, message)))))
+            Ok(Next::Step(Step::new(Decision::Fail(Failure::new(why.reason, message)))))
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What a restore writes into the application, and how to tell that it is there.
+//! The values that a restore writes into the application, and the check that they are there.
 //!
-//! The application is a view that fills in defaults: a key that is removed comes back with a placeholder, so that what is
-//! to be without is written as empty text.
+//! The application's API fills in defaults: a removed key comes back with a placeholder. So a value that must be empty
+//! is written as empty text.
 
 use backstay_sdk::{Value, json, serde_json};
 
@@ -9,14 +9,14 @@ use crate::rendered::Archive;
 use crate::snapshot::Snapshot;
 use crate::time::Instant;
 
-/// Parts of the application's spec that a restore writes to.
+/// The parts of the application's spec that a restore writes.
 const PARTS: [&str; 4] = ["bootstrap", "backup", "databases", "users"];
-/// Of these, the maps that are replaced whole: what was not recovered must not be there.
+/// The maps of these that are replaced completely, so that they hold recovered entries only.
 const REPLACED: [&str; 2] = ["databases", "users"];
 
 type Entries = serde_json::Map<String, Value>;
 
-/// What to recover, and with what.
+/// The inputs of the values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recovery<'a> {
     pub(crate) server: &'a str,
@@ -25,13 +25,13 @@ pub(crate) struct Recovery<'a> {
     pub(crate) endpoint: &'a str,
     pub(crate) archive: &'a Archive,
     pub(crate) snapshot: &'a Snapshot,
-    /// The chart archives to a place of its own, and must not while it recovers.
+    /// Whether the chart archives by itself, which must stop during the recovery.
     pub(crate) stop_archiving: bool,
-    /// The application is on the system's bucket, and leaves it.
+    /// Whether the application must leave the system's bucket.
     pub(crate) leave_bucket: bool,
 }
 
-/// The parts as they are in the application.
+/// Returns the present parts of the application.
 pub(crate) fn parts(application: &Value) -> Value {
     PARTS
         .iter()
@@ -40,12 +40,12 @@ pub(crate) fn parts(application: &Value) -> Value {
         .into()
 }
 
-/// The parts as they are to be.
+/// Returns the parts that the restore writes.
 pub(crate) fn wanted(recovery: &Recovery<'_>) -> Value {
     let mut backup = json!({
         "destinationPath": recovery.destination,
         "endpointURL": recovery.endpoint,
-        // Keys in clear never appear.
+        // Access keys are never written in clear text.
         "s3AccessKey": "",
         "s3SecretKey": "",
         "s3CredentialsSecret": {"name": ""},
@@ -78,12 +78,12 @@ pub(crate) fn wanted(recovery: &Recovery<'_>) -> Value {
     })
 }
 
-/// Whether `spec` (of an application, or the values of its release) says what is wanted.
+/// Whether `spec` (of an application, or the values of its release) has the wanted values.
 pub(crate) fn holds(spec: &Value, wanted: &Value) -> bool {
     PARTS.iter().all(|part| part_holds(part, &spec[*part], &wanted[*part]))
 }
 
-/// Whether the values of a release say what is to be recovered. Of values that are not there, nothing is known.
+/// Whether the values of a release have the wanted recovery. A release without values passes.
 pub(crate) fn release_holds(release: &Value, wanted: &Value) -> bool {
     match release.pointer("/spec/values") {
         Some(values) if values.is_object() => {
@@ -104,7 +104,7 @@ fn part_holds(part: &str, found: &Value, wanted: &Value) -> bool {
         && wanted.iter().all(|(name, wanted)| covers_whole(found.get(name).unwrap_or(&none), wanted))
 }
 
-/// Whether `found` has all of `wanted`; what it has beside is not the restore's.
+/// Whether `found` has all fields of `wanted`. Other fields are not the restore's.
 fn covers(found: &Value, wanted: &Value) -> bool {
     match wanted {
         Value::Object(wanted) => wanted.iter().all(|(key, wanted)| covers(&found[key.as_str()], wanted)),
@@ -112,7 +112,7 @@ fn covers(found: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// Whether `found` is `wanted`, but for defaults.
+/// Whether `found` equals `wanted`, except for defaults.
 fn covers_whole(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
         (Value::Object(found), Value::Object(wanted)) => {
@@ -125,7 +125,7 @@ fn covers_whole(found: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// What a schema fills in for what is not said.
+/// Whether a value is the default that a schema fills in.
 fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
@@ -136,7 +136,7 @@ fn is_blank(value: &Value) -> bool {
     }
 }
 
-/// The merge patch that makes the application say what is wanted.
+/// Returns the merge patch that writes the wanted values into the application.
 pub(crate) fn patch(application: &Value, wanted: &Value) -> Value {
     let mut spec = Entries::new();
     for part in PARTS {
@@ -150,8 +150,8 @@ pub(crate) fn patch(application: &Value, wanted: &Value) -> Value {
     json!({"spec": spec})
 }
 
-/// The merge patch that makes the application say again what it said before, where it still says what the restore wrote;
-/// none where nothing is to be put back.
+/// Returns the merge patch that reverts the application where it still has the restore's values; `None` if there is
+/// nothing to revert.
 pub(crate) fn put_back(application: &Value, wanted: &Value, before: &Value) -> Option<Value> {
     let mut spec = Entries::new();
     for part in PARTS {
@@ -182,7 +182,7 @@ fn keys_put_back(found: &Value, wanted: &Value, before: &Value) -> Option<Value>
     (!change.is_empty()).then(|| change.into())
 }
 
-/// The merge patch that turns `found` into `wanted`.
+/// Returns the merge patch that turns `found` into `wanted`.
 fn replacing(found: &Value, wanted: &Value) -> Value {
     let (Value::Object(found), Value::Object(wanted)) = (found, wanted) else { return wanted.clone() };
     let mut change = Entries::new();
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
     use crate::rendered::Credentials;
 
-    /// RFC 7386.
+    /// Applies a merge patch (RFC 7386).
     fn merge(target: &mut Value, patch: &Value) {
         let Value::Object(patch) = patch else {
             *target = patch.clone();
@@ -305,7 +305,7 @@ mod tests {
         let mut edited = application.clone();
         let back = put_back(&application, &wanted, &before).unwrap();
         merge(&mut application, &back);
-        // What had no value before has none, or an empty one.
+        // A field that had no value before has none or an empty one.
         assert!(
             PARTS.iter().all(|p| covers_whole(&application["spec"][*p], &original["spec"][*p])),
             "{application:#}"

@@ -4,13 +4,13 @@ use backstay_core::contract as c;
 
 use super::super::bindings::types as w;
 use super::Lift;
-use crate::answer::{Answer, At as _, Broken};
+use crate::lift::{Answer, At as _, ContractViolation};
 use crate::limits::{ACCESSES, JSON_BYTES, KINDS, STAGES};
 
 impl Lift for w::Descriptor {
     type To = c::Descriptor;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Descriptor, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Descriptor, ContractViolation> {
         Ok(c::Descriptor {
             name: answer.name(self.name).at("name")?,
             version: answer.name(self.version).at("version")?,
@@ -47,7 +47,7 @@ fn traits(traits: w::Traits) -> c::Traits {
 impl Lift for w::StrategyKind {
     type To = c::StrategyKind;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::StrategyKind, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::StrategyKind, ContractViolation> {
         Ok(c::StrategyKind {
             group: answer.name(self.group).at("group")?,
             version: answer.name(self.version).at("version")?,
@@ -64,7 +64,7 @@ impl Lift for w::StrategyKind {
 impl Lift for w::GroupKind {
     type To = c::GroupKind;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::GroupKind, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::GroupKind, ContractViolation> {
         Ok(c::GroupKind {
             group: answer.name_or_empty(self.group).at("group")?,
             kind: answer.name(self.kind).at("kind")?,
@@ -75,7 +75,7 @@ impl Lift for w::GroupKind {
 impl Lift for w::Access {
     type To = c::Access;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Access, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Access, ContractViolation> {
         Ok(c::Access {
             group: answer.name_or_empty(self.group).at("group")?,
             version: answer.name(self.version).at("version")?,
@@ -114,7 +114,7 @@ fn verbs(verbs: w::Verbs) -> c::Verbs {
 impl Lift for w::Guard {
     type To = c::Guard;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Guard, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Guard, ContractViolation> {
         Ok(c::Guard { at: answer.pointer(self.at).at("at")?, value: answer.message(self.value).at("value")? })
     }
 }
@@ -122,7 +122,7 @@ impl Lift for w::Guard {
 impl Lift for w::Stage {
     type To = c::Stage;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Stage, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Stage, ContractViolation> {
         Ok(c::Stage {
             mode: match self.mode {
                 w::Mode::Backup => c::Mode::Backup,

@@ -1,9 +1,9 @@
-//! Arguments of calls.
+//! The arguments of calls.
 
 use backstay_core::contract as c;
 
 use super::super::bindings::types as w;
-use crate::fault::CallFault;
+use crate::call_error::CallFault;
 use crate::limits::JSON_BYTES;
 
 /// The arguments of one call; counts their text.
@@ -15,7 +15,7 @@ pub(in super::super) struct Lower {
 type Lowered<T> = Result<T, CallFault>;
 
 impl Lower {
-    /// At most `limit` bytes of text.
+    /// Starts with a budget of `limit` bytes of text.
     pub(in super::super) fn new(limit: usize) -> Self {
         Self { text: 0, limit }
     }
@@ -40,7 +40,7 @@ impl Lower {
         text.map(|t| self.text(t)).transpose()
     }
 
-    /// A JSON text of at most 1 MiB.
+    /// Writes a JSON text of at most 1 MiB.
     pub(in super::super) fn json(&mut self, field: &str, json: &c::Json) -> Lowered<String> {
         // Not `Display`, which writes through a formatter and takes three times as long.
         let text = serde_json::to_string(json).expect("the keys of a JSON value are strings");

@@ -1,10 +1,10 @@
-//! Answers of `step`.
+//! The answers of `step`.
 
 use backstay_core::contract as c;
 
 use super::super::bindings::types as w;
 use super::Lift;
-use crate::answer::{Answer, At as _, Broken, rule};
+use crate::lift::{Answer, At as _, ContractViolation, rule};
 use crate::limits::{
     ACTIONS, CHECKPOINT_BYTES, JSON_BYTES, LISTED_OBJECTS, LOG_TAIL_LINES, STEP_CONDITIONS, STEP_EVENTS,
     WATCHES,
@@ -13,7 +13,7 @@ use crate::limits::{
 impl Lift for w::StepResult {
     type To = c::StepResult;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::StepResult, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::StepResult, ContractViolation> {
         Ok(c::StepResult {
             checkpoint: self.checkpoint.map(|cp| cp.lift(answer)).transpose().at("checkpoint")?,
             conditions: answer
@@ -28,7 +28,7 @@ impl Lift for w::StepResult {
 impl Lift for w::Checkpoint {
     type To = c::Checkpoint;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Checkpoint, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Checkpoint, ContractViolation> {
         Ok(c::Checkpoint {
             stage: answer.name(self.stage).at("stage")?,
             data: answer.json(self.data, CHECKPOINT_BYTES).at("data")?,
@@ -39,7 +39,7 @@ impl Lift for w::Checkpoint {
 impl Lift for w::Event {
     type To = c::Event;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Event, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Event, ContractViolation> {
         Ok(c::Event {
             warning: self.warning,
             reason: answer.reason(self.reason).at("reason")?,
@@ -51,7 +51,7 @@ impl Lift for w::Event {
 impl Lift for w::Decision {
     type To = c::Decision;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Decision, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Decision, ContractViolation> {
         Ok(match self {
             Self::Observe(queries) => {
                 c::Decision::Observe(answer.short_list(queries, |answer, q| q.lift(answer)).at("observe")?)
@@ -69,7 +69,7 @@ impl Lift for w::Decision {
 impl Lift for w::Wait {
     type To = c::Wait;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Wait, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Wait, ContractViolation> {
         Ok(c::Wait {
             reason: answer.reason(self.reason).at("reason")?,
             message: answer.message(self.message).at("message")?,
@@ -83,7 +83,7 @@ impl Lift for w::Wait {
 impl Lift for w::Watch {
     type To = c::Watch;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Watch, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Watch, ContractViolation> {
         Ok(match self {
             Self::Object(object) => c::Watch::Object(object.lift(answer).at("object")?),
             Self::Objects(objects) => c::Watch::Objects(objects.lift(answer).at("objects")?),
@@ -95,7 +95,7 @@ impl Lift for w::Watch {
 impl Lift for w::ObjectRef {
     type To = c::ObjectRef;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::ObjectRef, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::ObjectRef, ContractViolation> {
         Ok(c::ObjectRef {
             api_version: answer.name(self.api_version).at("api-version")?,
             kind: answer.name(self.kind).at("kind")?,
@@ -108,7 +108,7 @@ impl Lift for w::ObjectRef {
 impl Lift for w::NamespacedName {
     type To = c::NamespacedName;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::NamespacedName, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::NamespacedName, ContractViolation> {
         Ok(c::NamespacedName {
             namespace: answer.segment(self.namespace).at("namespace")?,
             name: answer.segment(self.name).at("name")?,
@@ -119,7 +119,7 @@ impl Lift for w::NamespacedName {
 impl Lift for w::Selection {
     type To = c::Selection;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Selection, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Selection, ContractViolation> {
         Ok(c::Selection {
             api_version: answer.name(self.api_version).at("api-version")?,
             kind: answer.name(self.kind).at("kind")?,
@@ -132,7 +132,7 @@ impl Lift for w::Selection {
 impl Lift for w::Query {
     type To = c::Query;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Query, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Query, ContractViolation> {
         Ok(match self {
             Self::Get(get) => c::Query::Get(c::GetQuery {
                 object: get.object.lift(answer).at("object")?,
@@ -172,7 +172,7 @@ impl Lift for w::Query {
 impl Lift for w::Action {
     type To = c::Action;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Action, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Action, ContractViolation> {
         Ok(match self {
             Self::Create(create) => c::Action::Create(c::Create {
                 manifest: answer.manifest(create.manifest).at("manifest").at("create")?,

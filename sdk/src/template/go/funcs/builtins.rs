@@ -1,7 +1,8 @@
-//! The functions that Go's `text/template` has built in, but for `slice`, in whose place is the list-only one.
+//! The built-in functions of Go's `text/template`, except `slice`, which is the list function of slim-sprig.
 
+use super::arguments::with_article;
 use super::compare::{equal, less};
-use super::{Env, Function, Run, Type, fixed, variadic, with_article};
+use super::function::{Env, Function, Run, Type, fixed, variadic};
 use crate::template::go::printf;
 use crate::template::go::quote;
 use crate::template::go::sink::Sink;
@@ -21,7 +22,7 @@ pub(super) const TABLE: &[Function] = &[
     variadic("print", &[], Any, |args, env| printf::print(args, env.meter).map(Value::str)),
     variadic("println", &[], Any, |args, env| printf::println(args, env.meter).map(Value::str)),
     variadic("printf", &[Str], Any, |args, env| {
-        printf::printf(super::bytes(&args[0]), &args[1..], env.meter).map(Value::str)
+        printf::printf(super::arguments::bytes(&args[0]), &args[1..], env.meter).map(Value::str)
     }),
     variadic("html", &[], Any, |args, env| escape(args, env, html)),
     variadic("js", &[], Any, |args, env| escape(args, env, js)),
@@ -100,7 +101,7 @@ fn at_most(left: &Value, right: &Value, env: &Env<'_>) -> Result<bool, String> {
     Ok(less(left, right)? || equal(left, right, env.meter)?)
 }
 
-/// The arguments as one text, escaped.
+/// Joins and escapes the arguments.
 fn escape(args: &[Value], env: &Env<'_>, write: fn(&[u8], &mut Sink)) -> Result<Value, String> {
     let shown: Vec<Value> = args
         .iter()

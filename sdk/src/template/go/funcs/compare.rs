@@ -1,14 +1,14 @@
-//! Equality and order. `eq` and `lt` refuse to compare what is of different kinds; `deepEqual`, `has` and their like
-//! find it different.
+//! Equality and order. `eq` and `lt` refuse values of different kinds; `deepEqual`, `has` and similar functions treat
+//! them as different.
 
-use super::with_article;
+use super::arguments::with_article;
 use crate::template::go::value::{MAX_NESTING, Value};
 use crate::template::meter::Meter;
 
 /// A value that is compared by its content.
 enum Basic<'v> {
     Bool(bool),
-    /// `int`, `int64` and `uint8`, which are compared with each other.
+    /// `int`, `int64` and `uint8`, which can be compared with each other.
     Int(i64),
     Float(f64),
     Str(&'v [u8]),
@@ -33,7 +33,7 @@ fn mixed(left: &Value, right: &Value) -> String {
     )
 }
 
-/// `eq` of two values.
+/// Compares two values as `eq` does.
 pub(super) fn equal(left: &Value, right: &Value, meter: &Meter) -> Result<bool, String> {
     meter.spend(1)?;
     match (basic(left), basic(right)) {
@@ -57,7 +57,7 @@ pub(super) fn equal(left: &Value, right: &Value, meter: &Meter) -> Result<bool, 
     }
 }
 
-/// Nil, or a list or map that is nil.
+/// Whether a value is nil, or a nil list or map.
 fn no_content(value: &Value) -> bool {
     match value {
         Value::Missing | Value::Nil => true,
@@ -68,7 +68,7 @@ fn no_content(value: &Value) -> bool {
     }
 }
 
-/// `lt`.
+/// Compares two values as `lt` does.
 pub(super) fn less(left: &Value, right: &Value) -> Result<bool, String> {
     match (basic(left), basic(right)) {
         (Some(Basic::Int(left)), Some(Basic::Int(right))) => Ok(left < right),
@@ -81,8 +81,8 @@ pub(super) fn less(left: &Value, right: &Value) -> Result<bool, String> {
     }
 }
 
-/// Equality of type and content, all the way down.
-pub(in super::super) fn deep_equal(left: &Value, right: &Value, meter: &Meter) -> Result<bool, String> {
+/// Compares type and content at every level.
+pub(super) fn deep_equal(left: &Value, right: &Value, meter: &Meter) -> Result<bool, String> {
     deep(left, right, meter, 0)
 }
 

@@ -1,9 +1,10 @@
-//! Dates and lengths of time. What Go would ask the clock for is the moment when the run began, so that a preview and
-//! the run render the same; a zone is UTC whatever its name, as where there is no zone data.
+//! Dates and durations. The time at which the run began takes the place of Go's clock, so that a preview and the run
+//! render the same. Every zone is UTC, as in Go without zone data.
 
-use super::{Env, Function, Type, fixed, int, text};
+use super::arguments::{int, text};
+use super::function::{Env, Function, Type, fixed};
 use crate::template::go::layout;
-use crate::template::go::time::{self, Time, parse_duration, print_duration};
+use crate::template::go::time::{Time, parse_duration, print_duration};
 use crate::template::go::value::Value;
 
 use Type::{Any, Str};
@@ -34,7 +35,7 @@ pub(super) const TABLE: &[Function] = &[
     fixed("durationRound", &[Any], |args, env| Ok(Value::str(round_to_unit(length(&args[0], env))))),
 ];
 
-/// The methods of a time that templates use.
+/// The methods of a time that templates can call.
 pub(super) const METHODS: &[Function] = &[
     fixed("Format", &[Str], |args, env| {
         env.meter.string(text(&args[1]).len() * 4)?;
@@ -42,7 +43,7 @@ pub(super) const METHODS: &[Function] = &[
     }),
     fixed("Unix", &[], |args, _| Ok(Value::Int64(moment(&args[0]).seconds))),
     fixed("UTC", &[], |args, _| Ok(Value::Time(moment(&args[0]).in_utc()))),
-    fixed("String", &[], |args, _| Ok(Value::str(time::printed(&moment(&args[0]))))),
+    fixed("String", &[], |args, _| Ok(Value::str(layout::printed(&moment(&args[0]))))),
     fixed("Year", &[], |args, _| Ok(Value::Int(moment(&args[0]).civil().year))),
     fixed("YearDay", &[], |args, _| Ok(Value::Int(moment(&args[0]).civil().day_of_year.into()))),
     fixed("Day", &[], |args, _| Ok(Value::Int(moment(&args[0]).civil().day.into()))),
@@ -58,7 +59,7 @@ fn moment(value: &Value) -> Time {
     }
 }
 
-/// A time, or seconds since 1970; anything else is when the run began.
+/// Reads a time, or seconds since 1970; any other value is the time at which the run began.
 fn moment_or_now(value: &Value, env: &Env<'_>) -> Time {
     match value {
         Value::Time(time) => time.clone(),
@@ -69,7 +70,7 @@ fn moment_or_now(value: &Value, env: &Env<'_>) -> Time {
 }
 
 fn format(pattern: &str, value: &Value, env: &Env<'_>) -> Result<Value, String> {
-    // No part of a layout becomes more than a few times as long.
+    // A part of a layout grows to a few times its length at most.
     env.meter.string(pattern.len() * 4)?;
     Ok(Value::str(layout::format(&moment_or_now(value, env).in_utc(), pattern)))
 }
@@ -117,7 +118,7 @@ fn length(value: &Value, env: &Env<'_>) -> i64 {
     }
 }
 
-/// Whole units of the largest kind that there is more than one of: `2h`, `3mo`.
+/// Rounds to the largest unit that occurs more than once: `2h`, `3mo`.
 fn round_to_unit(nanoseconds: i64) -> String {
     let hour = 3_600_000_000_000;
     let units = [

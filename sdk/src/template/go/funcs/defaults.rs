@@ -1,6 +1,6 @@
-//! Functions about what is empty.
+//! Functions about empty values.
 
-use super::{Function, Type, fixed, variadic};
+use super::function::{Function, Type, fixed, variadic};
 use crate::template::go::value::Value;
 
 use Type::{Any, Bool};
@@ -17,10 +17,10 @@ pub(super) const TABLE: &[Function] = &[
     variadic("all", &[], Any, |args, _| Ok(Value::Bool(!args.iter().any(empty)))),
     variadic("any", &[], Any, |args, _| Ok(Value::Bool(!args.iter().all(empty)))),
     fixed("ternary", &[Any, Any, Bool], |args, _| Ok(args[usize::from(!args[2].truth())].clone())),
-    fixed("fail", &[Type::Str], |args, _| Err(super::text(&args[0]).into_owned())),
+    fixed("fail", &[Type::Str], |args, _| Err(super::arguments::text(&args[0]).into_owned())),
 ];
 
-/// Nothing, false, zero, or without content; the string `false` is not.
+/// Whether a value is missing, false, zero or without content. The string `false` is not empty.
 pub(super) fn empty(value: &Value) -> bool {
     !value.truth()
 }

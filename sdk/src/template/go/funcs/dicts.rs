@@ -1,9 +1,10 @@
-//! Functions on maps of any values, and `dict`, which makes one.
+//! Functions on maps of any values, and `dict`, which makes such a map.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{Env, Function, Type, bytes, fixed, map, text, variadic, with_article};
+use super::arguments::{bytes, map, text, with_article};
+use super::function::{Env, Function, Type, fixed, variadic};
 use crate::template::go::printf;
 use crate::template::go::value::{Map, Text, Value};
 
@@ -78,7 +79,7 @@ fn choose(args: &[Value], env: &Env<'_>, named: bool) -> Result<Value, String> {
     Ok(Value::map(chosen.map(|(key, value)| (key.clone(), value.clone()))))
 }
 
-/// `dig "a" "b" default map`: what `.a.b` of the map is, or the default.
+/// Evaluates `dig "a" "b" default map`: the value at `.a.b` of the map, or the default.
 fn dig(args: &[Value], _: &Env<'_>) -> Result<Value, String> {
     let [path @ .., otherwise, Value::Map(map)] = args else {
         return Err("the last argument is a map of any values, the one before it the default".into());

@@ -2,8 +2,9 @@
 
 use sha1::Digest;
 
-use super::{Env, Function, Type, bytes, fixed};
-use crate::template::go::json::{self, Style, Unfit};
+use super::arguments::bytes;
+use super::function::{Env, Function, Type, fixed};
+use crate::template::go::json::{self, EncodeError, Style};
 use crate::template::go::value::Value;
 
 use Type::{Any, Str};
@@ -30,16 +31,16 @@ pub(super) const TABLE: &[Function] = &[
     fixed("adler32sum", &[Str], |args, env| hash(args, env, adler32)),
 ];
 
-/// JSON; what has none is an empty string, or where `must` an error.
+/// Writes a value as JSON. A value without a JSON form is an empty string, or with `must` an error.
 fn encode(args: &[Value], env: &Env<'_>, style: Style, must: bool) -> Result<Value, String> {
     match json::encode(&args[0], style, env.meter) {
         Ok(text) => Ok(Value::str(text)),
-        Err(Unfit::Value(_)) if !must => Ok(Value::str("")),
-        Err(Unfit::Value(cause) | Unfit::Bound(cause)) => Err(cause),
+        Err(EncodeError::Value(_)) if !must => Ok(Value::str("")),
+        Err(EncodeError::Value(cause) | EncodeError::Bound(cause)) => Err(cause),
     }
 }
 
-/// The value of JSON; what is none is nil, or where `must` an error.
+/// Parses JSON. A text that is no JSON is nil, or with `must` an error.
 fn decode(args: &[Value], env: &Env<'_>, must: bool) -> Result<Value, String> {
     match json::decode(bytes(&args[0]), env.meter) {
         Ok(value) => Ok(value),
@@ -66,7 +67,7 @@ fn adler32(text: &[u8]) -> String {
     (b << 16 | a).to_string()
 }
 
-/// A standard alphabet, and how many characters are a group.
+/// A standard alphabet, and the number of characters in a group.
 struct Base {
     alphabet: &'static [u8],
     bits: u32,
@@ -82,7 +83,7 @@ impl Base {
         self.alphabet.iter().position(|other| *other == byte).and_then(|at| u32::try_from(at).ok())
     }
 
-    /// The whole bytes in some digits.
+    /// Appends the whole bytes in some digits.
     fn bytes(&self, digits: &[u32], out: &mut Vec<u8>) {
         let (mut buffer, mut bits) = (0u32, 0);
         for digit in digits {
@@ -119,7 +120,7 @@ fn to_base(args: &[Value], env: &Env<'_>, base: &Base) -> Result<Value, String> 
     Ok(Value::str(out))
 }
 
-/// The decoded text, or, as in Go, what the decoder says of its flaw at a byte.
+/// Decodes a text. On an error at a byte the result is the decoder's message, as in Go.
 fn from_base(
     args: &[Value],
     env: &Env<'_>,

@@ -1,8 +1,10 @@
-//! Functions on lists. None changes a list: they make new ones.
+//! Functions on lists. They never change a list: they return new ones.
 
+use super::arguments::{int, list};
+use super::compare::deep_equal;
 use super::defaults::empty;
+use super::function::{Env, Function, Type, fixed, variadic};
 use super::numbers::to_int64;
-use super::{Env, Function, Type, deep_equal, fixed, int, list, variadic};
 use crate::template::go::printf;
 use crate::template::go::value::{Elem, List, Text, Value};
 
@@ -67,7 +69,7 @@ fn last(args: &[Value], _: &Env<'_>) -> Result<Value, String> {
     Ok(list(&args[0])?.items().last().cloned().unwrap_or(Value::Nil))
 }
 
-/// All but some items at either end.
+/// Returns a list without `front` items at its start and `back` items at its end.
 fn part(args: &[Value], env: &Env<'_>, front: usize, back: usize) -> Result<Value, String> {
     let items = list(&args[0])?.items();
     if items.is_empty() {
@@ -82,7 +84,7 @@ fn reverse(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     Ok(Value::list(items.iter().rev().cloned().collect()))
 }
 
-/// The items that `wanted` wants, given those before that it wanted.
+/// Returns the items that `wanted` accepts, given the items accepted before.
 fn keep(
     args: &[Value],
     env: &Env<'_>,
@@ -157,7 +159,7 @@ fn sort_alpha(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     Ok(Value::strings(items))
 }
 
-/// The items as strings, without the nils among them; anything but a list is a list of itself.
+/// Returns the items as strings, without nils. Any other value counts as a list of one item.
 pub(super) fn strings(value: &Value, env: &Env<'_>) -> Result<Vec<Text>, String> {
     let items = match value {
         Value::Missing | Value::Nil => &[],

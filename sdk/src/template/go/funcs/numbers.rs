@@ -1,6 +1,7 @@
-//! Arithmetic. It takes anything for a number: text in base 10, fractions cut off, what is no number as 0.
+//! Arithmetic. It converts every value to a number: text in base 10, fractions truncated, and other values to 0.
 
-use super::{Env, Function, Type, bytes, fixed, int, text, variadic};
+use super::arguments::{bytes, int, text};
+use super::function::{Env, Function, Type, fixed, variadic};
 use crate::template::go::float;
 use crate::template::go::printf;
 use crate::template::go::value::{Elem, List, Value};
@@ -41,7 +42,7 @@ pub(super) const TABLE: &[Function] = &[
     }),
 ];
 
-/// Digits with a sign; 0 if they are none or too many.
+/// Parses digits with a sign. Returns 0 if they are no number or too many.
 fn parse(digits: &[u8], radix: u32) -> i64 {
     std::str::from_utf8(digits).ok().and_then(|text| i64::from_str_radix(text, radix).ok()).unwrap_or(0)
 }
@@ -51,7 +52,7 @@ pub(super) fn to_int64(value: &Value) -> i64 {
         Value::Str(text) => parse(text, 10),
         Value::Int(n) | Value::Int64(n) => *n,
         Value::Byte(n) => i64::from(*n),
-        // What does not fit becomes the least integer, as on amd64.
+        // A float out of range becomes the smallest integer, as on amd64.
         Value::Float(f) if f.is_nan() || *f >= 9_223_372_036_854_775_808.0 => i64::MIN,
         Value::Float(f) => *f as i64,
         Value::Bool(b) => i64::from(*b),
@@ -84,7 +85,7 @@ fn divide(args: &[Value], with: fn(i64, i64) -> i64) -> Result<Value, String> {
     }
 }
 
-/// To a number of places, up from `args[2]`, by default a half.
+/// Rounds to a number of places, upwards from `args[2]`, by default from a half.
 fn round(args: &[Value]) -> f64 {
     let up_from = args.get(2).map_or(0.5, to_float64);
     let scale = 10f64.powf(int(&args[1]) as f64);
@@ -100,7 +101,7 @@ fn numbers(env: &Env<'_>, start: i64, stop: i64, step: i64) -> Result<Value, Str
     )))
 }
 
-/// From `start` on, up to but without `stop`; nothing if the step leads away from it.
+/// Returns the numbers from `start` up to, but without, `stop`; none if the step leads away from it.
 fn range(env: &Env<'_>, start: i64, stop: i64, step: i64) -> Result<Vec<i64>, String> {
     let distance = i128::from(stop) - i128::from(start);
     if step == 0 || distance == 0 || (distance < 0) != (step < 0) {
@@ -112,7 +113,7 @@ fn range(env: &Env<'_>, start: i64, stop: i64, step: i64) -> Result<Vec<i64>, St
     Ok((0..count).filter_map(|index| i64::try_from(i128::from(start) + index * step).ok()).collect())
 }
 
-/// Like the command of that name, with spaces: `seq 5`, `seq 2 4`, `seq 0 2 10`.
+/// Evaluates `seq` like the command of this name, with spaces: `seq 5`, `seq 2 4`, `seq 0 2 10`.
 fn seq(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     let numbers: Vec<i64> = args.iter().map(int).collect();
     let (start, step, end) = match numbers[..] {

@@ -1,6 +1,7 @@
-//! Paths with slashes. The `os` forms are the same: containers are Linux.
+//! Paths with slashes. The `os` functions are the same, because containers are Linux.
 
-use super::{Function, Type, bytes, fixed};
+use super::arguments::bytes;
+use super::function::{Function, Type, fixed};
 use crate::template::go::value::Value;
 
 use Type::Str;
@@ -40,7 +41,7 @@ fn ext(path: &[u8]) -> &[u8] {
     name.iter().rposition(|byte| *byte == b'.').map_or(&[], |at| &name[at..])
 }
 
-/// Without empty elements, `.`, and `..` where there is something to go up from.
+/// Removes empty elements, `.`, and each `..` together with the element before it.
 fn clean(path: &[u8]) -> Vec<u8> {
     let rooted = path.starts_with(b"/");
     let mut parts: Vec<&[u8]> = Vec::new();

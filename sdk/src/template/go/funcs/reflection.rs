@@ -1,6 +1,8 @@
 //! Functions about Go types.
 
-use super::{Function, Type, bytes, deep_equal, fixed};
+use super::arguments::bytes;
+use super::compare::deep_equal;
+use super::function::{Function, Type, fixed};
 use crate::template::go::value::Value;
 
 use Type::{Any, Str};

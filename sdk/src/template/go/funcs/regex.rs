@@ -1,9 +1,10 @@
-//! Regular expressions in the syntax of RE2, run by an engine that takes time linear in the text.
+//! Regular expressions in the syntax of RE2, on an engine whose time is linear in the text.
 
 use regex_lite::{Captures, Regex, RegexBuilder};
 
 use super::super::pattern::{self, Flaw};
-use super::{Env, Function, Type, bytes, fixed, int, text};
+use super::arguments::{bytes, int, text};
+use super::function::{Env, Function, Type, fixed};
 use crate::template::go::value::{Elem, List, Value};
 
 use Type::{Int, Str};
@@ -11,7 +12,7 @@ use Type::{Int, Str};
 pub(super) const TABLE: &[Function] = &[
     fixed("regexMatch", &[Str, Str], |args, env| match compile(args, env) {
         Ok(regex) => Ok(Value::Bool(regex.is_match(&text(&args[1])))),
-        // As in Go: what is no expression matches nothing.
+        // As in Go, an invalid expression matches nothing.
         Err(Flaw::Malformed(_)) => Ok(Value::Bool(false)),
         Err(Flaw::Unsupported(cause)) => Err(cause),
     }),
@@ -51,12 +52,12 @@ impl From<Flaw> for String {
     }
 }
 
-/// The expression in argument 0, for the text in argument 1, which is paid for.
+/// Compiles the expression in argument 0, and charges the meter for the text in argument 1.
 fn compile(args: &[Value], env: &Env<'_>) -> Result<Regex, Flaw> {
     let pattern = pattern::translate(&text(&args[0]))?;
     let cost = (bytes(&args[1]).len() as u64 + 64).saturating_mul(pattern.weight) / 32;
     env.meter.spend(cost).map_err(Flaw::Unsupported)?;
-    // Groups are counted already; what is nested here are the levels that they and repetitions make.
+    // The number of nested groups is bounded already; this bounds the levels that groups and repetitions make.
     let built = RegexBuilder::new(&pattern.text).nest_limit(250).build();
     built.map_err(|error| Flaw::Malformed(error.to_string()))
 }
@@ -67,7 +68,7 @@ fn find(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     Ok(Value::str(regex.find(&text).map_or("", |found| found.as_str())))
 }
 
-/// At most `count` of them; all if it is negative.
+/// Returns the number of matches to find: `count`, or all if it is negative.
 fn at_most(count: i64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
@@ -107,7 +108,7 @@ fn replace_all(
     Ok(Value::str(out))
 }
 
-/// `$1`, `${1}`, `$name` and `${name}` in `template` are what the groups matched; `$$` is a dollar.
+/// Replaces `$1`, `${1}`, `$name` and `${name}` in `template` by the matches of the groups; `$$` is a dollar.
 fn expand(captures: &Captures<'_>, template: &str, out: &mut String) {
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('$') {
@@ -126,7 +127,7 @@ fn expand(captures: &Captures<'_>, template: &str, out: &mut String) {
     out.push_str(rest);
 }
 
-/// The name of a group and what follows it; none if the dollar is just one.
+/// Returns the name of a group and the text after it; `None` if the dollar is a plain one.
 fn reference(text: &str) -> Option<(&str, &str)> {
     let body = text.strip_prefix('{').unwrap_or(text);
     let end = body.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(body.len());

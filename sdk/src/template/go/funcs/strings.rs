@@ -1,7 +1,8 @@
-//! Functions on strings, which are bytes: lengths and positions count those.
+//! Functions on strings, which are bytes: lengths and positions count bytes.
 
+use super::arguments::{bytes, int};
+use super::function::{Env, Function, Type, fixed, variadic};
 use super::lists::strings;
-use super::{Env, Function, Type, bytes, fixed, int, variadic};
 use crate::template::go::printf;
 use crate::template::go::quote::{self, chars};
 use crate::template::go::value::{Text, Value};
@@ -80,7 +81,7 @@ fn trim_all(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
     Ok(trim(bytes(&args[1]), |c| set.contains(&c)))
 }
 
-/// Each character replaced by one, which may depend on the one before it.
+/// Replaces each character by one that may depend on the character before it.
 fn map_chars(text: &Value, env: &Env<'_>, map: fn(char, char) -> char) -> Result<Value, String> {
     let text = bytes(text);
     env.meter.string(text.len() * 3)?;
@@ -94,9 +95,9 @@ fn map_chars(text: &Value, env: &Env<'_>, map: fn(char, char) -> char) -> Result
     Ok(Value::str(out))
 }
 
-/// The one capital of a letter; one that only has several, such as the sharp s, stays.
+/// Returns the single capital of a letter. A letter with several capitals, such as the sharp s, stays.
 fn upper(c: char) -> char {
-    // Greek letters with an iota have one capital, but two in full.
+    // Greek letters with an iota have one capital, but two in the full mapping.
     let single = match c as u32 {
         code @ (0x1f80..=0x1f87 | 0x1f90..=0x1f97 | 0x1fa0..=0x1fa7) => code + 8,
         code @ (0x1fb3 | 0x1fc3 | 0x1ff3) => code + 9,
@@ -105,7 +106,8 @@ fn upper(c: char) -> char {
     char::from_u32(single).unwrap_or(c)
 }
 
-/// The capital that begins a word: of the letters that are two in one only the first is one, and Georgian has none.
+/// Returns the capital at the start of a word. A digraph capitalizes only its first letter, and Georgian has no
+/// capitals.
 fn title(c: char) -> char {
     match c {
         'Ǆ'..='ǆ' => 'ǅ',
@@ -126,7 +128,7 @@ fn only(mut chars: impl Iterator<Item = char>) -> Option<char> {
     if chars.next().is_none() { first } else { None }
 }
 
-/// Whether a word can begin after this character.
+/// Whether a word can start after this character.
 fn separates(c: char) -> bool {
     if c.is_ascii() { !(c.is_ascii_alphanumeric() || c == '_') } else { c.is_whitespace() }
 }
@@ -158,8 +160,8 @@ fn repeat(text: &[u8], count: i64, env: &Env<'_>) -> Result<Vec<u8>, String> {
     Ok(text.repeat(count))
 }
 
-/// Where `part` occurs in `text`, without overlaps, the first `most` of them. An empty one is everywhere between
-/// characters.
+/// Returns the positions of the first `most` occurrences of `part` in `text`, without overlaps. An empty `part` occurs
+/// between all characters.
 fn matches(text: &[u8], part: &[u8], most: usize, env: &Env<'_>) -> Result<Vec<usize>, String> {
     env.meter.spend(text.len() as u64 / 16 + 1)?;
     if part.is_empty() {
@@ -213,7 +215,7 @@ fn indent(before: &[u8], args: &[Value], env: &Env<'_>) -> Result<Value, String>
     Ok(Value::str([before, &padding, &lines].concat()))
 }
 
-/// The values that are not nil as text, with spaces between them.
+/// Joins the values that are not nil with spaces.
 fn join_some(
     args: &[Value],
     env: &Env<'_>,
@@ -234,7 +236,7 @@ fn join<T: AsRef<[u8]>>(parts: &[T], separator: &[u8], env: &Env<'_>) -> Result<
     Ok(Value::str(parts.join(separator)))
 }
 
-/// Up to `most` parts; all if it is negative.
+/// Splits into at most `most` parts, or all parts if `most` is negative.
 fn split<'t>(text: &'t [u8], separator: &[u8], most: i64, env: &Env<'_>) -> Result<Vec<&'t [u8]>, String> {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     if most == 0 {
@@ -242,7 +244,7 @@ fn split<'t>(text: &'t [u8], separator: &[u8], most: i64, env: &Env<'_>) -> Resu
     }
     let mut found = matches(text, separator, if separator.is_empty() { usize::MAX } else { most - 1 }, env)?;
     if separator.is_empty() {
-        // Between characters, not before the first or behind the last.
+        // An empty separator splits between characters, not before the first or after the last.
         found.retain(|at| *at > 0 && *at < text.len());
         found.truncate(most - 1);
         if text.is_empty() {
@@ -260,7 +262,7 @@ fn split<'t>(text: &'t [u8], separator: &[u8], most: i64, env: &Env<'_>) -> Resu
     Ok(parts)
 }
 
-/// A map `_0`, `_1`, ...
+/// Makes a map with the keys `_0`, `_1`, ...
 fn numbered(parts: &[&[u8]]) -> Result<Value, String> {
     let entries = parts.iter().enumerate();
     Ok(Value::texts(

@@ -1,8 +1,9 @@
-//! URLs in parts and back.
+//! URLs: parsing and joining their parts.
 
 use std::net::Ipv6Addr;
 
-use super::{Env, Function, Type, bytes, fixed, map, text, with_article};
+use super::arguments::{bytes, map, text, with_article};
+use super::function::{Env, Function, Type, fixed};
 use crate::template::go::value::{Text, Value};
 
 pub(super) const TABLE: &[Function] = &[
@@ -13,7 +14,7 @@ pub(super) const TABLE: &[Function] = &[
     fixed("urlJoin", &[Type::AnyMap], join),
 ];
 
-/// Where a text stands in a URL: other bytes may stand there unescaped.
+/// A part of a URL, which determines the bytes that need no escape.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Host,
@@ -132,7 +133,7 @@ fn parse(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The scheme and what follows its colon, if there is one.
+/// Splits off the scheme and its colon, if there is one.
 fn scheme(text: &str) -> Result<Option<(&str, &str)>, String> {
     let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).unwrap_or(text.len());
     if !text[end..].starts_with(':') || text.starts_with(|c: char| !c.is_ascii_alphabetic() && c != ':') {
@@ -191,7 +192,7 @@ impl Url {
     }
 }
 
-/// Nothing, or a colon and digits.
+/// Whether a text is empty, or a colon and digits.
 fn is_port(text: &str) -> bool {
     text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
 }
@@ -206,7 +207,7 @@ fn user_info(user: &Option<(Vec<u8>, Option<Vec<u8>>)>) -> Vec<u8> {
     }
 }
 
-/// The host without port and brackets.
+/// Returns the host without its port and brackets.
 fn host_name(host: &[u8]) -> &[u8] {
     let colon = host.iter().rposition(|byte| *byte == b':');
     let host = match colon {
@@ -257,7 +258,7 @@ fn join(args: &[Value], env: &Env<'_>) -> Result<Value, String> {
             out.extend([user_info(&user), b"@".to_vec()].concat());
         }
         out.extend(escape(&host, Place::Host));
-        // A lone asterisk is a path that is never escaped.
+        // A path that is only an asterisk is never escaped.
         let escaped = if &path[..] == b"*" { path.to_vec() } else { escape(&path, Place::Path) };
         if !escaped.is_empty() && !escaped.starts_with(b"/") && !host.is_empty() {
             out.push(b'/');

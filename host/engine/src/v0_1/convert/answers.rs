@@ -1,10 +1,10 @@
-//! Answers of `validate`, `render` and `parse`.
+//! The answers of `validate`, `render` and `parse`.
 
 use backstay_core::contract as c;
 
 use super::super::bindings::{log, types as w};
 use super::Lift;
-use crate::answer::{Answer, At as _, Broken, rule};
+use crate::lift::{Answer, At as _, ContractViolation, rule};
 use crate::limits::{
     FAILURE_MESSAGE_BYTES, JSON_BYTES, LOG_TAIL_LINES, POD_DATA_BYTES, PRIVATE_DATA_BYTES,
     UNDERLYING_RESOURCES_BYTES,
@@ -13,7 +13,7 @@ use crate::limits::{
 impl<T: Lift, E: Lift> Lift for Result<T, E> {
     type To = Result<T::To, E::To>;
 
-    fn lift(self, answer: &mut Answer) -> Result<Self::To, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<Self::To, ContractViolation> {
         Ok(match self {
             Ok(value) => Ok(value.lift(answer)?),
             Err(error) => Err(error.lift(answer)?),
@@ -24,7 +24,7 @@ impl<T: Lift, E: Lift> Lift for Result<T, E> {
 impl Lift for w::Diagnostic {
     type To = c::Diagnostic;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Diagnostic, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Diagnostic, ContractViolation> {
         Ok(c::Diagnostic {
             severity: match self.severity {
                 w::Severity::Error => c::Severity::Error,
@@ -39,7 +39,7 @@ impl Lift for w::Diagnostic {
 impl Lift for w::PodRun {
     type To = c::PodRun;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::PodRun, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::PodRun, ContractViolation> {
         rule(self.log_lines <= LOG_TAIL_LINES, || {
             format!("must be 0 to {LOG_TAIL_LINES}, is {}", self.log_lines)
         })
@@ -58,7 +58,7 @@ impl Lift for w::PodRun {
 impl Lift for w::Failure {
     type To = c::Failure;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Failure, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Failure, ContractViolation> {
         Ok(c::Failure {
             reason: answer.reason(self.reason).at("reason")?,
             message: answer.text(self.message, FAILURE_MESSAGE_BYTES).at("message")?,
@@ -70,7 +70,7 @@ impl Lift for w::Failure {
 impl Lift for w::Outcome {
     type To = c::Outcome;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Outcome, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Outcome, ContractViolation> {
         Ok(c::Outcome {
             taken_at: self.taken_at,
             artifact: self.artifact.map(|artifact| artifact.lift(answer)).transpose().at("artifact")?,
@@ -93,7 +93,7 @@ impl Lift for w::Outcome {
 impl Lift for w::Artifact {
     type To = c::Artifact;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Artifact, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Artifact, ContractViolation> {
         rule(!self.uri.is_empty(), || "must not be empty; leave the artifact out if it is unknown".into())
             .at("uri")?;
         Ok(c::Artifact {
@@ -107,7 +107,7 @@ impl Lift for w::Artifact {
 impl Lift for w::Condition {
     type To = c::Condition;
 
-    fn lift(self, answer: &mut Answer) -> Result<c::Condition, Broken> {
+    fn lift(self, answer: &mut Answer) -> Result<c::Condition, ContractViolation> {
         Ok(c::Condition {
             type_: answer.name(self.type_).at("type")?,
             status: self.status,

@@ -1,11 +1,11 @@
-//! Why an engine could not be made, or a component not be loaded.
+//! Why an engine could not be made, or a component could not be loaded.
 
 use std::path::PathBuf;
 
-use crate::fault::{CallError, cut};
+use crate::call_error::{CallError, cut};
 use crate::limits::NAME_BYTES;
 
-/// What the WebAssembly runtime said. Of no type in particular: the runtime stays in this crate.
+/// An error of the WebAssembly runtime. Its type is erased, because the runtime stays in this crate.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why an engine could not be made.
@@ -20,7 +20,7 @@ pub enum EngineError {
     Cache {
         /// The directory.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         cause: CacheError,
     },
@@ -30,7 +30,7 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// Word for conditions, events and metrics.
+    /// Returns the reason for conditions, events and metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -45,13 +45,13 @@ impl EngineError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheError {
-    /// It could not be made or looked at.
+    /// The directory could not be created or inspected.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// It is a file, or a symbolic link.
+    /// The path is a file or a symbolic link.
     #[error("it is not a directory")]
     NotADirectory,
-    /// Whoever owns it could put code there that this process would run.
+    /// The owner could put code there that this process would run.
     #[error("it belongs to user {owner} and this process is user {process}")]
     Foreign {
         /// Owner of the directory.
@@ -67,7 +67,7 @@ pub enum CacheError {
     },
 }
 
-/// Why a component could not be loaded: each says what its author can do about it.
+/// The causes of a failed load. Each message tells the author of the component what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -76,7 +76,7 @@ pub enum LoadError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         cause: std::io::Error,
     },
@@ -90,7 +90,7 @@ pub enum LoadError {
         /// The limit.
         limit: usize,
     },
-    /// Something else altogether.
+    /// The file is no WebAssembly.
     #[error("this is not a WebAssembly file (it does not begin with \\0asm)")]
     NotWasm,
     /// A core module, from which a component can be made.
@@ -98,7 +98,7 @@ pub enum LoadError {
         "this is a core WebAssembly module, not a component; make one of it with `wasm-tools component new MODULE -o COMPONENT`, or with `backstay_testing::build`"
     )]
     CoreModule,
-    /// Neither a core module nor a component of the format that the runtime reads.
+    /// The format is neither that of a core module nor that of the components which the runtime reads.
     #[error(
         "this WebAssembly file is of an unknown format ({version:02x?}); build it with a current component toolchain"
     )]
@@ -106,20 +106,20 @@ pub enum LoadError {
         /// Bytes 4 to 8.
         version: [u8; 4],
     },
-    /// It does not validate, or uses a feature of WebAssembly or more of it than the host gives.
+    /// The component does not validate, or needs a feature of WebAssembly or more resources than the host provides.
     #[error("the component was refused by the WebAssembly runtime")]
     Invalid(#[source] Cause),
-    /// It wants something of the host that no component gets.
+    /// The component imports something that the host does not provide.
     #[error(
         "the component imports {}, and components get no function but `log.write`{}",
         listed(names),
         hint(names)
     )]
     UndeclaredImport {
-        /// The functions and resources, all of them.
+        /// All functions and resources concerned.
         names: Vec<String>,
     },
-    /// It speaks a version of the contract that this host does not.
+    /// The component speaks a version of the contract that this host does not serve.
     #[error(
         "the component speaks {}, and this host serves {served}; build it against a served version",
         cut(name, NAME_BYTES)
@@ -127,23 +127,23 @@ pub enum LoadError {
     UnknownVersion {
         /// The interface.
         name: String,
-        /// What is served.
+        /// The served versions.
         served: &'static str,
     },
-    /// It exports no `about`.
+    /// The component exports no `about`.
     #[error(
         "the component does not export `backstay:strategy/about`; implement one of the worlds pod-strategy and resource-strategy"
     )]
     NoAbout,
-    /// It exports no driver.
+    /// The component exports no driver.
     #[error(
         "the component exports neither `pod-driver` nor `resource-driver`; implement one of the worlds pod-strategy and resource-strategy"
     )]
     NoDriver,
-    /// It exports both drivers.
+    /// The component exports both drivers.
     #[error("the component exports both `pod-driver` and `resource-driver`; make two components of it")]
     TwoDrivers,
-    /// An export has another type than the contract says.
+    /// An export differs in type from the contract.
     #[error(
         "the exports of the component do not match wit/v{version}; generate its bindings from the released contract"
     )]
@@ -160,15 +160,15 @@ pub enum LoadError {
     /// The descriptor breaks a rule of the contract.
     #[error("the descriptor's `{field}` {rule}")]
     Descriptor {
-        /// Where.
+        /// The field.
         field: String,
-        /// The rule, and how it is broken.
+        /// The rule, and how the descriptor breaks it.
         rule: String,
     },
 }
 
 impl LoadError {
-    /// Word for conditions, events and metrics.
+    /// Returns the reason for conditions, events and metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -189,7 +189,7 @@ impl LoadError {
     }
 }
 
-/// Names that a message lists.
+/// Number of names in a message.
 const LISTED: usize = 16;
 
 fn listed(names: &[String]) -> String {

@@ -1,4 +1,4 @@
-//! The clock of running calls: a thread that advances the runtime's epoch, from which guests see that their time is up.
+//! The clock of running calls: a thread that advances the runtime's epoch, which interrupts guests at their deadline.
 
 use std::{io, thread};
 
@@ -6,7 +6,7 @@ use wasmtime::Engine;
 
 use crate::limits::EPOCH_TICK;
 
-/// Starts it. It holds the engine weakly, and ends within a tick of the engine's end.
+/// Starts the thread. It holds the engine weakly, and ends within a tick of the engine's end.
 pub(crate) fn start(engine: &Engine) -> io::Result<()> {
     let engine = engine.weak();
     thread::Builder::new().name("wasm-epoch".into()).spawn(move || {

@@ -1,4 +1,4 @@
-//! Which driver a component exports, and calling it.
+//! The driver of a component: which world it exports, and the calls of that world.
 
 use backstay_core::contract as c;
 use wasmtime::component::{InstancePre, Linker, WasmStr};
@@ -8,14 +8,14 @@ use super::bindings::pod::{PodStrategy, PodStrategyPre};
 use super::bindings::resource::{ResourceStrategy, ResourceStrategyPre};
 use super::bindings::{log, types as w};
 use super::convert::{self, Lift as _};
-use crate::answer::{Answer, Broken};
 use crate::call::{self, CallState, Called, InstanceCost};
-use crate::component::World;
-use crate::fault::{CallError, CallFault};
+use crate::call_error::{CallError, CallFault};
+use crate::lift::{Answer, ContractViolation};
 use crate::limits::{DESCRIPTOR_BYTES, LIST_ENTRIES, Limits};
 use crate::permits::Permits;
+use crate::world::World;
 
-/// Gives components the only function that they may import.
+/// Links the only function that components may import.
 pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     let mut instance = linker.instance("backstay:strategy/log@0.1.0")?;
     instance.func_wrap(
@@ -32,14 +32,14 @@ pub(crate) enum Driver {
     Resource(ResourceStrategyPre<CallState>),
 }
 
-/// What a call needs besides its arguments.
+/// The context of a call: engine, permits and limits.
 pub(crate) struct Call<'a> {
     pub(crate) engine: &'a wasmtime::Engine,
     pub(crate) permits: &'a Permits,
     pub(crate) limits: Limits,
 }
 
-/// What a call came to.
+/// The result of a call.
 type Answered<T> = Result<Called<T>, CallError>;
 
 impl Driver {
@@ -51,14 +51,14 @@ impl Driver {
         })
     }
 
-    pub(crate) fn describe(&self, on: &Call<'_>) -> Answered<Result<c::Descriptor, Broken>> {
+    pub(crate) fn describe(&self, on: &Call<'_>) -> Answered<Result<c::Descriptor, ContractViolation>> {
         on.call(
             "describe",
             |store| match self {
                 Self::Pod(pre) => pod(pre, store)?.backstay_strategy_about().call_describe(store),
                 Self::Resource(pre) => resource(pre, store)?.backstay_strategy_about().call_describe(store),
             },
-            // Broken rules are told apart from a failed call: at load they are the author's to mend.
+            // A broken rule is kept apart from a failed call: at load it is an error of the component's author.
             |raw: w::Descriptor| Ok(raw.lift(&mut Answer::with_text(&on.limits, DESCRIPTOR_BYTES))),
         )
     }
@@ -108,7 +108,7 @@ impl Driver {
         on: &Call<'_>,
         request: &c::Request,
         application: Option<&c::Json>,
-        check: impl FnOnce(&Result<c::PodRun, c::Failure>) -> Result<(), Broken>,
+        check: impl FnOnce(&Result<c::PodRun, c::Failure>) -> Result<(), ContractViolation>,
     ) -> Answered<Result<c::PodRun, c::Failure>> {
         let pre = self.as_pod("render")?;
         let (request, application) = on.lower("render", |lower| {
@@ -132,7 +132,7 @@ impl Driver {
         on: &Call<'_>,
         request: &c::Request,
         ended: &c::PodResult,
-        check: impl FnOnce(&Result<c::Outcome, c::Failure>) -> Result<(), Broken>,
+        check: impl FnOnce(&Result<c::Outcome, c::Failure>) -> Result<(), ContractViolation>,
     ) -> Answered<Result<c::Outcome, c::Failure>> {
         let pre = self.as_pod("parse")?;
         let (request, ended) =
@@ -149,7 +149,7 @@ impl Driver {
         on: &Call<'_>,
         request: &c::Request,
         view: &c::View,
-        check: impl FnOnce(&c::StepResult) -> Result<(), Broken>,
+        check: impl FnOnce(&c::StepResult) -> Result<(), ContractViolation>,
     ) -> Answered<c::StepResult> {
         let Self::Resource(pre) = self else { return Err(wrong_world("step", "resource-driver")) };
         let (request, view) = on.lower("step", |lower| Ok((lower.request(request)?, lower.view(view)?)))?;
@@ -195,7 +195,7 @@ impl Call<'_> {
     fn read<R: convert::Lift>(
         &self,
         raw: R,
-        check: impl FnOnce(&R::To) -> Result<(), Broken>,
+        check: impl FnOnce(&R::To) -> Result<(), ContractViolation>,
     ) -> Result<R::To, CallFault> {
         let answer = raw.lift(&mut self.answer())?;
         check(&answer)?;

@@ -1,4 +1,4 @@
-//! Why a call of a component has no answer.
+//! Why a call of a component returned no answer.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,23 +6,22 @@ use std::time::Duration;
 use backstay_core::contract::LogLine;
 use wasmtime::Trap;
 
-/// A call that failed, with what is known of it. The run it was made for ends with [`CallFault::reason`]; nothing else
-/// is affected.
+/// A failed call. The run it was made for ends with [`CallFault::reason`]; no other run is affected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallError {
-    /// Why.
+    /// The cause.
     pub error: Box<CallFault>,
-    /// Which function of the contract was called, such as `render`.
+    /// The function of the contract that was called, such as `render`.
     pub call: &'static str,
-    /// Fuel used until then.
+    /// Fuel used so far.
     pub fuel: u64,
-    /// Peak linear memory until then, in bytes.
+    /// Peak linear memory so far, in bytes.
     pub memory_bytes: usize,
-    /// Wall-clock time until then, without the wait for a free instance.
+    /// Wall-clock time so far, without the wait for a free instance.
     pub elapsed: Duration,
-    /// What the component had logged until then.
+    /// Log lines of the component so far.
     pub log: Vec<LogLine>,
-    /// Lines that were dropped.
+    /// Number of log lines dropped over the limit.
     pub log_dropped: u64,
 }
 
@@ -39,21 +38,21 @@ impl std::error::Error for CallError {
 }
 
 impl CallError {
-    /// See [`CallFault::reason`].
+    /// Returns [`CallFault::reason`].
     #[must_use]
     pub fn reason(&self) -> &'static str {
         self.error.reason()
     }
 }
 
-/// Why a call has no answer. Each has a reason of its own, and a message for the author of the component.
+/// The causes of a failed call. Each has its own reason, and a message for the author of the component.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallFault {
     /// The guest trapped: it panicked, aborted, or executed something invalid.
     #[error("the component trapped: {trap}{}", At(frames))]
     Trapped {
-        /// What happened.
+        /// The trap, as the runtime describes it.
         trap: String,
         /// Functions on the guest's stack, innermost first, as far as their names are known.
         frames: Vec<String>,
@@ -85,7 +84,7 @@ pub enum CallFault {
     OutOfMemory {
         /// `bytes of linear memory` or `table elements`.
         what: &'static str,
-        /// How much it asked for.
+        /// The amount asked for.
         wanted: usize,
         /// The limit.
         limit: usize,
@@ -96,12 +95,12 @@ pub enum CallFault {
         /// As in [`CallFault::Trapped`].
         frames: Vec<String>,
     },
-    /// The answer is over a bound on its size.
+    /// The answer exceeds a bound on its size.
     #[error("{}has {} bytes where {limit} are allowed", Field(field), size.map_or("too many".into(), |n| n.to_string()))]
     OutputTooLarge {
-        /// Where in the answer; empty: all of it.
+        /// The field of the answer; empty for the whole answer.
         field: String,
-        /// How large it is, if it was read at all.
+        /// The size, if the answer was read at all.
         size: Option<usize>,
         /// The bound.
         limit: usize,
@@ -109,37 +108,37 @@ pub enum CallFault {
     /// The answer breaks a rule of the contract.
     #[error("{}{rule}", Field(field))]
     BadAnswer {
-        /// Where in the answer; empty: all of it.
+        /// The field of the answer; empty for the whole answer.
         field: String,
-        /// The rule, and how it is broken.
+        /// The rule, and how the answer breaks it.
         rule: String,
     },
-    /// The host's arguments are over a bound of the contract: nothing was called.
+    /// The host's arguments exceed a bound of the contract. Nothing was called.
     #[error(
         "the argument {}has {size} bytes where {limit} are allowed; make the object smaller",
         Field(field)
     )]
     InputTooLarge {
-        /// Which argument.
+        /// The argument.
         field: String,
-        /// How large it is.
+        /// Its size.
         size: usize,
         /// The bound.
         limit: usize,
     },
-    /// The component has another driver: nothing was called.
+    /// The component implements the other world. Nothing was called.
     #[error("the component exports no `{driver}`; this call needs one that does")]
     WrongWorld {
-        /// The driver that has this function.
+        /// The driver that has the function.
         driver: &'static str,
     },
-    /// The component could not be instantiated, though it was when it was loaded.
+    /// The component could not be instantiated, although it was when it was loaded.
     #[error("the component could not be instantiated: {0}")]
     NotInstantiated(String),
 }
 
 impl CallFault {
-    /// Reason of the run's condition, of the event and of the metric.
+    /// Returns the reason of the run's condition, the event and the metric.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -157,7 +156,7 @@ impl CallFault {
     }
 }
 
-/// A field path before a message, if there is one.
+/// Displays a field path before a message, or nothing.
 struct Field<'a>(&'a str);
 
 impl fmt::Display for Field<'_> {
@@ -166,7 +165,7 @@ impl fmt::Display for Field<'_> {
     }
 }
 
-/// Where it happened, if that is known.
+/// Displays the stack frames, or nothing.
 struct At<'a>(&'a [String]);
 
 impl fmt::Display for At<'_> {
@@ -175,12 +174,13 @@ impl fmt::Display for At<'_> {
     }
 }
 
-/// Frames that are named in a message.
+/// Number of frames in a message.
 const FRAMES: usize = 5;
-/// Bytes of a function's name that are shown.
+/// Bytes of a function's name in a message.
 const FRAME_BYTES: usize = 120;
 
-/// What an error of the runtime says of the guest. `limits` are those of the call; `instantiated` says how far it came.
+/// Returns the fault that an error of the runtime means. `limits` are the limits of the call; `instantiated` tells
+/// whether the guest was running.
 pub(crate) fn classify(error: &wasmtime::Error, limits: &crate::Limits, instantiated: bool) -> CallFault {
     let frames = frames(error);
     match error.downcast_ref::<Trap>() {
@@ -193,7 +193,7 @@ pub(crate) fn classify(error: &wasmtime::Error, limits: &crate::Limits, instanti
         }
         None => {
             let cause = error.root_cause().to_string();
-            // The runtime's type for this is private; the attack tests pin the words.
+            // The runtime's type for this error is private; the attack tests pin the text.
             if cause.contains("fuel allocated for hostcalls has been exhausted") {
                 CallFault::OutputTooLarge { field: String::new(), size: None, limit: limits.output_bytes }
             } else if !instantiated {
@@ -219,13 +219,13 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
         .collect()
 }
 
-/// Text of a guest as part of a message: quoted, with control characters escaped, and not long.
-pub(crate) fn shown(text: &str) -> String {
+/// Quotes text of a guest for a message: control characters escaped, at most 80 bytes.
+pub(crate) fn quoted(text: &str) -> String {
     const SHOWN: usize = 80;
     if text.len() > SHOWN { format!("{:?}...", cut(text, SHOWN)) } else { format!("{text:?}") }
 }
 
-/// The longest beginning of `text` of at most `bytes` bytes that ends between two characters.
+/// Returns the longest prefix of `text` of at most `bytes` bytes that ends at a character boundary.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }

@@ -147,7 +147,7 @@ pub struct SlotCounts {
     pub fired: i64,
     /// Slots left out on purpose.
     pub skipped: i64,
-    /// Slots that could not be kept.
+    /// Slots that should have fired and did not.
     pub missed: i64,
 }
 

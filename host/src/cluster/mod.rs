@@ -7,6 +7,8 @@ pub mod error;
 pub mod events;
 pub mod impersonation;
 pub mod partial;
+#[cfg(test)]
+pub(crate) mod stand_in;
 pub(crate) mod write;
 
 use std::sync::Arc;

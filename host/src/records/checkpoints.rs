@@ -277,3 +277,240 @@ impl Checkpoints {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use backstay_api::ComponentPin;
+    use backstay_core::backup::run_ref;
+    use backstay_core::contract::{GroupKind, Mode};
+    use backstay_core::steps::HandoverTarget;
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::stand_in::{Fault, StandIn};
+    use crate::state::run::tests::{BACKUP, stored_run};
+
+    pub(crate) const RECORDS: &str = "/api/v1/namespaces/backstay-system/secrets";
+
+    pub(crate) fn records(server: &StandIn) -> Checkpoints {
+        Checkpoints::new(server.client(), "backstay-system")
+    }
+
+    /// The checkpoint of a run, kept for the next restore of `orders` if the run ends badly.
+    pub(crate) fn checkpoint(run_uid: &str) -> StoredCheckpoint {
+        StoredCheckpoint {
+            run: run_ref("RestoreJob", "tenant-a", "nightly"),
+            run_uid: run_uid.to_owned(),
+            component: ComponentPin {
+                name: "copier".into(),
+                version: "1.0.0".into(),
+                digest: "sha256:0".into(),
+            },
+            stage: "purge".into(),
+            stage_since: 7,
+            data: json!({"old": "x"}),
+            pods: [].into(),
+            stranded: Some(HandoverTarget { target: target("orders"), backup_uid: "b1".into() }),
+            writer: String::new(),
+        }
+    }
+
+    pub(crate) fn target(name: &str) -> Target {
+        Target {
+            namespace: "tenant-a".into(),
+            kind: GroupKind { group: "apps.cozystack.io".into(), kind: "Postgres".into() },
+            name: name.into(),
+        }
+    }
+
+    fn path(name: &str) -> String {
+        format!("{RECORDS}/{name}")
+    }
+
+    /// Stores a Secret under another name than its own.
+    fn put_as(name: &str, mut secret: Secret, server: &StandIn) {
+        secret.metadata.name = Some(name.to_owned());
+        server.put(&path(name), serde_json::to_value(secret).unwrap());
+    }
+
+    /// A Backup whose status names its private data.
+    fn backup(private_data: Option<&str>, server: &StandIn) -> Backup {
+        stored_run(Mode::Cleanup, json!({"privateData": private_data}), server);
+        serde_json::from_value(server.get(BACKUP).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_is_created_and_then_written_over_the_known_version() {
+        let server = StandIn::default();
+        let records = records(&server);
+        let (first, version) = records.write(checkpoint("u1"), None).await.unwrap();
+        assert_eq!(records.get("u1").await.unwrap(), Some((first.clone(), version.clone())));
+
+        let next = StoredCheckpoint { stage: "copy".into(), ..first };
+        let (next, newer) = records.write(next, Some(&version)).await.unwrap();
+        assert_ne!(newer, version);
+        assert_eq!(records.get("u1").await.unwrap(), Some((next, newer)));
+        assert_eq!(records.get("u2").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn an_equal_checkpoint_of_another_controller_is_a_conflict() {
+        let server = StandIn::default();
+        let (one, other) = (records(&server), records(&server));
+        let (_, version) = one.write(checkpoint("u1"), None).await.unwrap();
+        let first = other.write(checkpoint("u1"), None).await.unwrap_err();
+        assert_eq!(first.class(), Class::AlreadyExists);
+
+        let (_, theirs) = other.write(checkpoint("u1"), Some(&version)).await.unwrap();
+        let behind = one.write(checkpoint("u1"), Some(&version)).await.unwrap_err();
+        assert_eq!(behind.class(), Class::Conflict);
+        assert_eq!(one.get("u1").await.unwrap().unwrap().1, theirs);
+    }
+
+    #[tokio::test]
+    async fn an_own_write_whose_answer_was_lost_is_found_again() {
+        let server = StandIn::default();
+        let records = records(&server);
+        let mut version = None;
+        for stage in ["purge", "copy"] {
+            let next = || StoredCheckpoint { stage: stage.into(), ..checkpoint("u1") };
+            server.fault(0, Fault::AnswerLost);
+            let lost = records.write(next(), version.as_deref()).await.unwrap_err();
+            assert_eq!(lost.class(), Class::Retry { after: None });
+            let found = records.write(next(), version.as_deref()).await.unwrap();
+            assert_eq!(records.get("u1").await.unwrap(), Some(found.clone()));
+            version = Some(found.1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_of_another_run_or_without_content_is_corrupt() {
+        let server = StandIn::default();
+        let records = records(&server);
+        put_as("checkpoint-u2", checkpoint("u1").to_secret("backstay-system"), &server);
+        put_as("checkpoint-u3", Secret::default(), &server);
+        for (run, why) in [("u2", "is of another run"), ("u3", "has no key \"record.json\"")] {
+            let error = records.get(run).await.unwrap_err();
+            let message = error.to_string();
+            assert_eq!(error.reason(), "CheckpointCorrupt");
+            assert!(message.contains(&format!("checkpoint-{run}")) && message.contains(why), "{message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_is_deleted_and_a_missing_one_is_no_error() {
+        let server = StandIn::default();
+        let records = records(&server);
+        records.write(checkpoint("u1"), None).await.unwrap();
+        records.delete("u1").await.unwrap();
+        assert_eq!(server.get(&path("checkpoint-u1")), None);
+        records.delete("u1").await.unwrap();
+        server.fault(0, Fault::Answer(403, "Forbidden"));
+        let error = records.delete("u1").await.unwrap_err();
+        assert!(error.to_string().contains("Secret \"backstay-system/checkpoint-u1\""), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_next_run_of_a_component_on_a_target_inherits_the_last_handover() {
+        let server = StandIn::default();
+        let records = records(&server);
+        for run in ["u1", "u2"] {
+            let (handover, to) = checkpoint(run).handover().unwrap();
+            records.hand_over(&handover, &to).await.unwrap();
+        }
+        let inherited = records.inherited("copier", &target("orders")).await.unwrap().unwrap();
+        assert_eq!((inherited.run_uid.as_str(), inherited.backup_uid.as_str()), ("u2", "b1"));
+        assert_eq!(records.inherited("copier", &target("other")).await.unwrap(), None);
+        assert_eq!(records.inherited("mover", &target("orders")).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_handover_replaces_no_object_but_a_record_of_its_kind() {
+        let server = StandIn::default();
+        let name = handover_name("copier", &target("orders"));
+        let (handover, to) = checkpoint("u1").handover().unwrap();
+        for foreign in [Secret::default(), checkpoint("u2").to_secret("backstay-system")] {
+            put_as(&name, foreign, &server);
+            let before = server.get(&path(&name));
+            let error = records(&server).hand_over(&handover, &to).await.unwrap_err();
+            let says = format!(
+                "Secret \"backstay-system/{name}\" exists and is not a record of the controller; remove it"
+            );
+            assert_eq!((error.to_string(), error.reason()), (says, "CheckpointCorrupt"));
+            assert_eq!(server.get(&path(&name)), before);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handover_that_another_controller_overtakes_is_a_conflict() {
+        let server = StandIn::default();
+        let (handover, to) = checkpoint("u1").handover().unwrap();
+        records(&server).hand_over(&handover, &to).await.unwrap();
+        let (theirs, _) = checkpoint("u2").handover().unwrap();
+        let mut secret = theirs.to_secret("backstay-system", &to);
+        let name = secret.name_any();
+        secret.metadata.uid = Some("theirs".to_owned());
+        // Behind the create that finds the name taken and the read.
+        server.fault(2, Fault::Overtaken(path(&name), serde_json::to_value(secret).unwrap()));
+        let error = records(&server).hand_over(&handover, &to).await.unwrap_err();
+        assert!(matches!(error, RecordsError::Api(ref e) if e.class() == Class::Conflict), "{error}");
+    }
+
+    #[tokio::test]
+    async fn discarding_what_a_target_inherits_keeps_the_runs_own_checkpoint_and_other_targets() {
+        let server = StandIn::default();
+        let records = records(&server);
+        let elsewhere = HandoverTarget { target: target("other"), backup_uid: "b1".into() };
+        records.write(checkpoint("u1"), None).await.unwrap();
+        records.write(checkpoint("u2"), None).await.unwrap();
+        let other = StoredCheckpoint { stranded: Some(elsewhere), ..checkpoint("u3") };
+        records.write(other, None).await.unwrap();
+        let (handover, to) = checkpoint("u0").handover().unwrap();
+        records.hand_over(&handover, &to).await.unwrap();
+
+        records.discard_inherited("u1", "copier", &target("orders")).await.unwrap();
+
+        let left = records.list(labels::RECORD).await.unwrap();
+        let left: Vec<_> = left.iter().map(ResourceExt::name_any).collect();
+        assert_eq!(left, ["checkpoint-u1", "checkpoint-u3"]);
+    }
+
+    #[tokio::test]
+    async fn exactly_the_listed_record_is_deleted() {
+        let server = StandIn::default();
+        let records = records(&server);
+        records.write(checkpoint("u1"), None).await.unwrap();
+        let listed = records.list(labels::RECORD).await.unwrap();
+        server.remove(&path("checkpoint-u1"));
+        records.write(checkpoint("u1"), None).await.unwrap();
+        assert_eq!(records.delete_exactly(&listed[0]).await.unwrap_err().class(), Class::Conflict);
+        assert!(server.get(&path("checkpoint-u1")).is_some());
+    }
+
+    #[tokio::test]
+    async fn private_data_comes_back_to_the_backup_of_its_namespace_only() {
+        let server = StandIn::default();
+        let records = records(&server);
+        let data = json!({"password": "p"});
+        assert_eq!(records.put_private("tenant-a", "u1", data.clone()).await.unwrap(), "private-u1");
+        assert_eq!(records.private(&backup(Some("private-u1"), &server)).await.unwrap(), Some(data));
+
+        let mut elsewhere = backup(Some("private-u1"), &server);
+        elsewhere.metadata.namespace = Some("tenant-b".to_owned());
+        let error = records.private(&elsewhere).await.unwrap_err();
+        assert!(error.to_string().contains("is of a Backup of another namespace"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn private_data_that_is_missing_is_an_error_and_that_no_status_names_is_not_read() {
+        let server = StandIn::default();
+        let records = records(&server);
+        let error = records.private(&backup(Some("private-u1"), &server)).await.unwrap_err();
+        assert_eq!(error.reason(), "PrivateDataMissing");
+        let message = error.to_string();
+        assert!(message.contains("Backup \"nightly\"") && message.contains("private-u1"), "{message}");
+        server.sent();
+        assert_eq!(records.private(&backup(None, &server)).await.unwrap(), None);
+        assert_eq!(server.calls(), [""; 0]);
+    }
+}

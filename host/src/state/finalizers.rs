@@ -111,3 +111,101 @@ where
     let patched = api.patch(name, &patch_params(), &Patch::Merge(body)).await?;
     Ok(patched.resource_version().unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use backstay_core::retry::Class;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::cluster::stand_in::{Fault, StandIn};
+    use crate::state::run::tests::{BACKUP, BACKUP_JOB, RESTORE_JOB, begun, changed, shown_run, stored_run};
+
+    const OTHER: &str = "example.org/other";
+
+    /// Stores the object of a run with these finalizers, and returns the run.
+    fn given(mode: Mode, path: &str, finalizers: &[&str], server: &StandIn) -> Run {
+        stored_run(mode, begun(100), server);
+        server.put(path, changed(path, &json!({"metadata": {"finalizers": finalizers}}), server));
+        shown_run(mode, server)
+    }
+
+    fn stored(path: &str, server: &StandIn) -> Value {
+        server.get(path).unwrap()["metadata"]["finalizers"].clone()
+    }
+
+    #[tokio::test]
+    async fn the_controllers_finalizers_are_removed_under_each_of_their_names_and_others_stay() {
+        let server = StandIn::default();
+        let all = [OTHER, finalizers::CLEANUP, finalizers::LEGACY_CLEANUP, finalizers::UNDO];
+        let run = given(Mode::Cleanup, BACKUP, &all, &server);
+        remove(&run, &server.client()).await.unwrap();
+        assert_eq!(stored(BACKUP, &server), json!([OTHER]));
+    }
+
+    #[tokio::test]
+    async fn the_finalizer_of_undoing_is_removed_alone() {
+        let server = StandIn::default();
+        let run = given(Mode::Restore, RESTORE_JOB, &[finalizers::CLEANUP, finalizers::UNDO, OTHER], &server);
+        remove_undo(&run, &server.client()).await.unwrap();
+        assert_eq!(stored(RESTORE_JOB, &server), json!([finalizers::CLEANUP, OTHER]));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_removed_where_nothing_is_the_runs() {
+        let server = StandIn::default();
+        let run = given(Mode::Backup, BACKUP_JOB, &[OTHER], &server);
+        remove(&run, &server.client()).await.unwrap();
+
+        let another = json!({"metadata": {"uid": "another", "finalizers": [finalizers::UNDO]}});
+        server.put(BACKUP_JOB, changed(BACKUP_JOB, &another, &server));
+        remove(&run, &server.client()).await.unwrap();
+        assert_eq!(stored(BACKUP_JOB, &server), json!([finalizers::UNDO]), "it is another run's");
+
+        server.remove(BACKUP_JOB);
+        remove(&run, &server.client()).await.unwrap();
+        assert_eq!(server.calls(), ["GET backupjobs/nightly"; 3]);
+    }
+
+    #[tokio::test]
+    async fn finalizers_that_changed_after_they_were_read_are_a_conflict() {
+        let server = StandIn::default();
+        let run = given(Mode::Backup, BACKUP_JOB, &[finalizers::UNDO], &server);
+        let more = json!({"metadata": {"finalizers": [finalizers::UNDO, OTHER]}});
+        server.fault(1, Fault::Overtaken(BACKUP_JOB.to_owned(), changed(BACKUP_JOB, &more, &server)));
+        assert_eq!(remove(&run, &server.client()).await.unwrap_err().class(), Class::Conflict);
+        assert_eq!(stored(BACKUP_JOB, &server), json!([finalizers::UNDO, OTHER]));
+    }
+
+    #[tokio::test]
+    async fn the_finalizer_of_undoing_is_added_once_beside_the_others() {
+        let server = StandIn::default();
+        let run = given(Mode::Restore, RESTORE_JOB, &[OTHER], &server);
+        let version = add_undo(&run, &server.client()).await.unwrap();
+        let held = shown_run(Mode::Restore, &server);
+        assert_eq!(held.finalizers, [OTHER, finalizers::UNDO]);
+        assert_eq!(held.resource_version, version);
+
+        server.sent();
+        assert_eq!(add_undo(&held, &server.client()).await.unwrap(), version);
+        assert_eq!(server.calls(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn no_finalizer_is_added_to_a_run_that_has_changed_since_it_was_seen() {
+        let server = StandIn::default();
+        let run = given(Mode::Backup, BACKUP_JOB, &[], &server);
+        server.put(BACKUP_JOB, changed(BACKUP_JOB, &json!({"status": {"phase": "Failed"}}), &server));
+        assert_eq!(add_undo(&run, &server.client()).await.unwrap_err().class(), Class::Conflict);
+        assert_eq!(stored(BACKUP_JOB, &server), json!([]));
+    }
+
+    #[tokio::test]
+    async fn a_backup_gets_the_controllers_finalizer_beside_the_others() {
+        let server = StandIn::default();
+        given(Mode::Cleanup, BACKUP, &[OTHER], &server);
+        let backup: Backup = serde_json::from_value(server.get(BACKUP).unwrap()).unwrap();
+        add(&backup, &server.client()).await.unwrap();
+        assert_eq!(stored(BACKUP, &server), json!([OTHER, finalizers::CLEANUP]));
+    }
+}

@@ -301,3 +301,160 @@ impl From<&Backup> for Run {
         Self::new(Mode::Cleanup, "Backup", backup, RunSpec::Cleanup(Box::new(backup.clone())), status)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use backstay_core::retry::Class;
+
+    use super::*;
+    use crate::cluster::error::class;
+    use crate::cluster::stand_in::{Fault, StandIn};
+
+    pub(crate) const BACKUP_JOB: &str =
+        "/apis/backups.cozystack.io/v1alpha1/namespaces/tenant-a/backupjobs/nightly";
+    pub(crate) const RESTORE_JOB: &str =
+        "/apis/backups.cozystack.io/v1alpha1/namespaces/tenant-a/restorejobs/nightly";
+    pub(crate) const BACKUP: &str = "/apis/backups.cozystack.io/v1alpha1/namespaces/tenant-a/backups/nightly";
+
+    /// Stores the object of a run with this status, and returns the run. The run has the uid `run-1`.
+    pub(crate) fn stored_run(mode: Mode, status: Value, server: &StandIn) -> Run {
+        let (kind, path) = match mode {
+            Mode::Backup => ("BackupJob", BACKUP_JOB),
+            Mode::Restore => ("RestoreJob", RESTORE_JOB),
+            Mode::Cleanup => ("Backup", BACKUP),
+        };
+        let application = json!({"apiGroup": "apps.cozystack.io", "kind": "Postgres", "name": "orders"});
+        // Each kind ignores the fields of the others.
+        let spec = json!({"applicationRef": application, "backupClassName": "daily", "backupRef": {"name": "b"},
+            "strategyRef": {"kind": "Job", "name": "dump"}, "takenAt": "2026-01-01T00:00:00Z"});
+        server.put(
+            path,
+            json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": kind,
+            "metadata": {"name": "nightly", "namespace": "tenant-a", "uid": "run-1", "generation": 1},
+            "spec": spec, "status": status}),
+        );
+        shown_run(mode, server)
+    }
+
+    /// Returns the run as a watch would show it now.
+    pub(crate) fn shown_run(mode: Mode, server: &StandIn) -> Run {
+        fn decoded<K: serde::de::DeserializeOwned>(server: &StandIn, path: &str) -> K {
+            serde_json::from_value(server.get(path).unwrap()).unwrap()
+        }
+        match mode {
+            Mode::Backup => Run::from(&decoded::<BackupJob>(server, BACKUP_JOB)),
+            Mode::Restore => Run::from(&decoded::<RestoreJob>(server, RESTORE_JOB)),
+            Mode::Cleanup => Run::from(&decoded::<Backup>(server, BACKUP)),
+        }
+    }
+
+    /// Changes the object of a run as another client would.
+    pub(crate) fn changed(path: &str, change: &Value, server: &StandIn) -> Value {
+        let mut object = server.get(path).unwrap();
+        backstay_core::steps::merge_patch(&mut object, change);
+        object
+    }
+
+    /// The status of a run that has begun, with this deadline in seconds.
+    pub(crate) fn begun(deadline: i64) -> Value {
+        let deadline = jiff::Timestamp::from_second(deadline).unwrap();
+        json!({"phase": "Running", "observedGeneration": 1, "startedAt": "1970-01-01T00:00:00Z", "run": {
+            "applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Postgres", "name": "orders"},
+            "strategyRef": {"kind": "Job", "name": "dump"}, "deadline": deadline,
+            "component": {"name": "copier", "version": "1.0.0", "digest": "sha256:0"}}})
+    }
+
+    #[tokio::test]
+    async fn of_a_status_only_the_difference_is_sent_over_the_version_that_was_seen() {
+        let server = StandIn::default();
+        let status = json!({"phase": "Pending", "message": "old", "observedGeneration": 1});
+        let mut run = stored_run(Mode::Backup, status, &server);
+        run.status.phase = Some("Running".to_owned());
+        run.status.message = None;
+
+        assert!(run.write_status(&server.client()).await.unwrap());
+
+        let sent = server.sent();
+        assert_eq!(sent[0].call, "PATCH backupjobs/nightly/status");
+        let difference = json!({"phase": "Running", "message": null});
+        assert_eq!(sent[0].body, json!({"metadata": {"resourceVersion": "1"}, "status": difference}));
+        assert_eq!(run.resource_version, "2");
+        assert_eq!(
+            server.get(BACKUP_JOB).unwrap()["status"],
+            json!({"phase": "Running", "observedGeneration": 1})
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_for_a_status_that_has_not_changed_since_the_last_write() {
+        let server = StandIn::default();
+        let mut run = stored_run(Mode::Restore, begun(100), &server);
+        assert!(!run.write_status(&server.client()).await.unwrap());
+        run.status.message = Some("m".to_owned());
+        assert!(run.write_status(&server.client()).await.unwrap());
+        server.sent();
+        assert!(!run.write_status(&server.client()).await.unwrap());
+        assert_eq!(server.calls(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_status_says_which_generation_it_is_about() {
+        let server = StandIn::default();
+        let mut run = stored_run(Mode::Backup, json!({"phase": "Pending"}), &server);
+        assert!(run.write_status(&server.client()).await.unwrap());
+        assert_eq!(server.get(BACKUP_JOB).unwrap()["status"]["observedGeneration"], json!(1));
+    }
+
+    #[tokio::test]
+    async fn a_clean_up_sends_its_record_and_conditions_and_leaves_the_rest_to_the_backup() {
+        let server = StandIn::default();
+        let mut run = stored_run(Mode::Cleanup, json!({"phase": "Ready"}), &server);
+        run.status.phase = Some("Failed".to_owned());
+        run.status.message = Some("m".to_owned());
+        assert!(!run.write_status(&server.client()).await.unwrap(), "neither is the clean-up's");
+
+        run.status.begin(backstay_api::RunRecord::default(), jiff::Timestamp::UNIX_EPOCH);
+        assert!(run.write_status(&server.client()).await.unwrap());
+
+        let sent = server.sent();
+        let fields: Vec<_> = sent[0].body["status"].as_object().unwrap().keys().collect();
+        assert_eq!(fields, ["conditions", "run"]);
+        assert_eq!(sent.len(), 1);
+        assert_eq!(server.get(BACKUP).unwrap()["status"]["phase"], json!("Ready"));
+    }
+
+    #[tokio::test]
+    async fn a_status_over_the_one_of_another_writer_is_a_conflict_and_is_still_to_be_written() {
+        let server = StandIn::default();
+        let mut run = stored_run(Mode::Backup, begun(100), &server);
+        run.status.message = Some("mine".to_owned());
+        let theirs = changed(BACKUP_JOB, &json!({"status": {"phase": "Failed"}}), &server);
+        server.fault(0, Fault::Overtaken(BACKUP_JOB.to_owned(), theirs.clone()));
+
+        let error = run.write_status(&server.client()).await.unwrap_err();
+
+        assert_eq!(class(&error), Class::Conflict);
+        assert_eq!(server.get(BACKUP_JOB).unwrap()["status"], theirs["status"]);
+        run.resource_version = shown_run(Mode::Backup, &server).resource_version;
+        assert!(run.write_status(&server.client()).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_run_is_read_again_only_as_the_object_that_it_was() {
+        for mode in [Mode::Backup, Mode::Restore, Mode::Cleanup] {
+            let server = StandIn::default();
+            let run = stored_run(mode, begun(100), &server);
+            let read = run.read_again(&server.client()).await.unwrap().unwrap();
+            assert_eq!((read.mode, &read.uid, read.title()), (mode, &run.uid, run.title()));
+            let path = match mode {
+                Mode::Backup => BACKUP_JOB,
+                Mode::Restore => RESTORE_JOB,
+                Mode::Cleanup => BACKUP,
+            };
+            server.put(path, changed(path, &json!({"metadata": {"uid": "another"}}), &server));
+            assert!(run.read_again(&server.client()).await.unwrap().is_none());
+            server.remove(path);
+            assert!(run.read_again(&server.client()).await.unwrap().is_none());
+        }
+    }
+}

@@ -163,3 +163,129 @@ impl RunCache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use backstay_core::contract::Mode;
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::stand_in::{Fault, StandIn};
+    use crate::state::run::tests::{BACKUP_JOB, begun, changed, shown_run, stored_run};
+
+    /// A cache, and a run as the watch shows it.
+    fn given(server: &StandIn) -> (RunCache, Run) {
+        (RunCache::new(server.client()), stored_run(Mode::Backup, begun(100), server))
+    }
+
+    async fn write(message: &str, run: &Run, cache: &RunCache) -> Run {
+        let mut run = run.clone();
+        run.status.message = Some(message.to_owned());
+        assert!(cache.write(&mut run).await.unwrap());
+        run
+    }
+
+    async fn version(cache: &RunCache, seen: &Run) -> String {
+        cache.current(seen.clone()).await.unwrap().unwrap().resource_version
+    }
+
+    #[tokio::test]
+    async fn the_last_own_write_counts_until_the_watch_shows_something_newer() {
+        let server = StandIn::default();
+        let (cache, first) = given(&server);
+        let second = write("one", &first, &cache).await;
+        let third = write("two", &second, &cache).await;
+        server.sent();
+        for behind in [&first, &second, &third] {
+            assert_eq!(version(&cache, behind).await, third.resource_version);
+        }
+
+        server.put(BACKUP_JOB, changed(BACKUP_JOB, &json!({"status": {"message": "theirs"}}), &server));
+        let newer = shown_run(Mode::Backup, &server);
+        assert_eq!(cache.current(newer).await.unwrap().unwrap().status.message.as_deref(), Some("theirs"));
+        assert_eq!(server.calls(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_deletion_that_the_watch_shows_counts_beside_a_newer_own_write() {
+        let server = StandIn::default();
+        let (cache, mut first) = given(&server);
+        let written = write("one", &first, &cache).await;
+        first.deleting = true;
+        let run = cache.current(first).await.unwrap().unwrap();
+        assert_eq!((run.deleting, run.resource_version), (true, written.resource_version));
+    }
+
+    #[tokio::test]
+    async fn an_invalid_run_is_read_once_and_that_state_counts_until_the_watch_shows_it() {
+        let server = StandIn::default();
+        let (cache, first) = given(&server);
+        server.put(BACKUP_JOB, changed(BACKUP_JOB, &json!({"status": {"message": "theirs"}}), &server));
+        cache.invalidate(&first.uid);
+        for _ in 0..2 {
+            let run = cache.current(first.clone()).await.unwrap().unwrap();
+            assert_eq!(run.status.message.as_deref(), Some("theirs"));
+        }
+        assert_eq!(server.calls(), ["GET backupjobs/nightly"]);
+    }
+
+    #[tokio::test]
+    async fn an_invalid_run_stays_invalid_until_a_read_of_it_is_answered() {
+        let server = StandIn::default();
+        let (cache, first) = given(&server);
+        cache.invalidate(&first.uid);
+        server.fault(0, Fault::Answer(503, "ServiceUnavailable"));
+        assert!(cache.current(first.clone()).await.is_err());
+        server.remove(BACKUP_JOB);
+        assert!(cache.current(first).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn failures_count_until_a_write_succeeds() {
+        let server = StandIn::default();
+        let (cache, run) = given(&server);
+        assert_eq!((cache.failed(&run.uid), cache.failed(&run.uid)), (1, 2));
+        assert!(!cache.write(&mut run.clone()).await.unwrap());
+        assert_eq!(cache.failed(&run.uid), 3, "nothing was written");
+        write("one", &run, &cache).await;
+        assert_eq!(cache.failed(&run.uid), 1);
+        cache.ended(&run.uid);
+        assert_eq!(cache.failed(&run.uid), 1);
+    }
+
+    #[tokio::test]
+    async fn the_last_write_of_a_run_that_has_ended_counts_until_the_run_is_forgotten() {
+        let server = StandIn::default();
+        let (cache, first) = given(&server);
+        let written = write("one", &first, &cache).await;
+        cache.ended(&first.uid);
+        assert_eq!(version(&cache, &first).await, written.resource_version);
+        cache.forget(&first.uid);
+        assert_eq!(version(&cache, &first).await, first.resource_version);
+    }
+
+    #[tokio::test]
+    async fn a_run_is_gone_only_if_a_read_says_so() {
+        let server = StandIn::default();
+        let (cache, run) = given(&server);
+        assert!(!cache.is_gone(&run).await, "only the subresource may be missing");
+        server.fault(0, Fault::Answer(403, "Forbidden"));
+        assert!(!cache.is_gone(&run).await);
+        server.put(BACKUP_JOB, changed(BACKUP_JOB, &json!({"metadata": {"uid": "another"}}), &server));
+        assert!(cache.is_gone(&run).await, "another object has the name");
+        server.remove(BACKUP_JOB);
+        assert!(cache.is_gone(&run).await);
+    }
+
+    #[tokio::test]
+    async fn a_run_is_paused_for_the_rest_of_its_pause() {
+        let server = StandIn::default();
+        let (cache, _) = given(&server);
+        assert_eq!(cache.paused_for("u"), None);
+        cache.pause("u", Duration::from_hours(1));
+        let left = cache.paused_for("u").unwrap();
+        assert!(left > Duration::from_mins(59) && left <= Duration::from_hours(1), "{left:?}");
+        cache.pause("u", Duration::ZERO);
+        assert_eq!(cache.paused_for("u"), None, "the pause is over");
+    }
+}

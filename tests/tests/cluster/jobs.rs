@@ -204,7 +204,7 @@ async fn f10_nothing_is_created_for_a_run_that_is_being_deleted() {
     w.until("nightly", "running its Job", has_job).await;
     w.api::<BackupJob>().delete("nightly", &DeleteParams::foreground()).await.expect("deletion is accepted");
     w.until_gone::<Job>("nightly-backup").await;
-    // A later run of the same application gets its turn: the deleted one has let go.
+    // A later run of the application gets the lock, which the deleted run has released.
     w.script("true").await;
     w.backup("next").await;
     w.backup_succeeds("next").await;

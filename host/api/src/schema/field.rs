@@ -19,7 +19,7 @@ pub(crate) fn count(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "integer", "format": "int64", "minimum": 0, "maximum": u32::MAX})
 }
 
-/// An object with any content, kept as it is.
+/// An object with any content, stored unchanged.
 pub(crate) fn any_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
 }

@@ -169,7 +169,8 @@ fn moved<K: Resource>(before: Option<&K>, now: &K) -> bool {
 #[cfg(test)]
 mod tests {
     use futures::stream;
-    use k8s_openapi::api::core::v1::Pod;
+    use k8s_openapi::api::core::v1::{Pod, PodStatus};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use kube::ResourceExt;
     use kube::runtime::reflector::store;
 
@@ -343,10 +344,9 @@ mod tests {
     #[tokio::test]
     async fn a_change_of_the_status_alone_is_not_moved_and_the_begin_of_a_deletion_is() {
         let mut running = pod("a", "1", 1).expect("it decodes");
-        running.status = Some(k8s_openapi::api::core::v1::PodStatus::default());
+        running.status = Some(PodStatus::default());
         let mut deleting = running.clone();
-        deleting.metadata.deletion_timestamp =
-            Some(jiff::Timestamp::UNIX_EPOCH).map(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time);
+        deleting.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
         let seen = followed([
             list(&[&[pod("a", "1", 1)]]),
             vec![Event::Apply(Ok(running)), Event::Apply(Ok(deleting))],

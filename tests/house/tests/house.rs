@@ -13,7 +13,7 @@ fn every_source_folder_obeys_its_floors() {
     let page = std::fs::read_to_string(repo.join(FLOORS_PAGE)).expect("the page can be read");
     let tables = floors::read(&page).unwrap_or_else(|error| panic!("{error}"));
     for name in WITH_FLOORS {
-        assert!(tables.contains_key(name), "{FLOORS_PAGE} has no table of floors for {name}");
+        assert!(tables.contains_key(*name), "{FLOORS_PAGE} has no table of floors for {name}");
     }
     let mut problems = Vec::new();
     for (name, floors) in &tables {

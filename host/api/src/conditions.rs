@@ -145,7 +145,7 @@ reasons! {
     JOB_NAME_CONFLICT = "JobNameConflict";
     /// The Job of an earlier run of the same name is still going away.
     PREVIOUS_JOB_TERMINATING = "PreviousJobTerminating";
-    /// The Job was deleted before it ended.
+    /// The Job on record no longer exists, and its result is not known.
     JOB_LOST = "JobLost";
     /// The Job failed.
     JOB_FAILED = "JobFailed";

@@ -4,7 +4,7 @@
 //! strategies are of one kind. Waiting runs get the lock in order of creation. A clean-up touches the stored data of one
 //! Backup and not the application, so only restores exclude it: a clean-up that waits or fails blocks no backup.
 //!
-//! The shell acquires a lock before a run begins, releases it when the run ends, and restores the table at its start.
+//! The controller acquires a lock before a run begins, releases it when the run ends, and restores the table at its start.
 
 use std::collections::HashMap;
 

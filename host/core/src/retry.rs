@@ -1,6 +1,6 @@
 //! Classifies errors of the API server: one table, docs/rules.md R4.
 //!
-//! A transient error never ends a run; a final one is never retried for ever.
+//! A transient error ends a run only when a deadline of the run passes; a final one is never retried.
 
 use std::time::Duration;
 

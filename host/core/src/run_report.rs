@@ -179,9 +179,9 @@ impl Report {
 }
 
 /// Changes the `status` of a run that stopped because of `not_done`, and returns the next steps. `attempt` counts the
-/// failed calls in a row, this one included.
+/// failed calls since the status was last written, this one included.
 ///
-/// The status of a failed run does not change here: the shell has work to do before it writes the failure.
+/// The status of a failed run does not change here: the controller has work to do before it writes the failure.
 pub fn report(
     not_done: NotDone,
     facts: &RunFacts,

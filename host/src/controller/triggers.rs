@@ -59,7 +59,7 @@ const PLAN: Trigger = Trigger {
 const STRATEGY: Trigger = Trigger {
     when: "a strategy is created, its spec is changed, or its deletion begins",
     reconciled: &["Strategy", "BackupJob", "RestoreJob"],
-    why: "its component validates the strategy, and runs that wait to begin may wait for it",
+    why: "its component validates the strategy, and blocked runs may wait for it",
 };
 const BACKUP: Trigger = Trigger {
     when: "a Backup appears without the controller's finalizer, or is being deleted with it",
@@ -69,7 +69,7 @@ const BACKUP: Trigger = Trigger {
 const BACKUP_AWAITED: Trigger = Trigger {
     when: "a Backup is created, changed or deleted",
     reconciled: &["RestoreJob"],
-    why: "RestoreJobs that name the Backup and have not begun may wait for it",
+    why: "blocked RestoreJobs that name the Backup may wait for it",
 };
 const JOB: Trigger = Trigger {
     when: "a Job of a run ends, is suspended, or is deleted",
@@ -89,7 +89,7 @@ const AWAITED: Trigger = Trigger {
 const LOCK: Trigger = Trigger {
     when: "a run releases its lock on an application",
     reconciled: RUNS,
-    why: "the next runs that wait for the application may begin",
+    why: "all runs that wait for the application are reconciled, and those that no other run excludes begin",
 };
 const TIMER: Trigger = Trigger {
     when: "the time is over after which a reconcile asked to be repeated",
@@ -217,7 +217,7 @@ fn if_moved<K: Resource>(change: &Change<'_, K>, request: impl Fn(&K) -> Request
     }
 }
 
-/// Requests the reconciliation of the RestoreJobs that wait to begin and match.
+/// Requests the reconciliation of the blocked RestoreJobs that match.
 fn waiting_restore_jobs(stores: &Stores, matches: impl Fn(&RestoreJob) -> bool) -> Vec<Request> {
     let waits = |job: &RestoreJob| job.status.as_ref().is_some_and(|s| s.waiting_since.is_some());
     let jobs = stores.restore_jobs.state();

@@ -17,11 +17,10 @@ pub(crate) fn facts(run: &Run, registry: &Registry) -> RunFacts {
     RunFacts::new(run.mode, &run.status, &run.finalizers, run.deleted_at, cancels)
 }
 
-/// Ends a run that has to end now: its deadline has passed and its component undoes nothing, or the component's time for
-/// undoing is over.
+/// Returns what the component is told of the run's end; `None` while the run goes on, or where it is deleted and undoes nothing.
 ///
 /// # Errors
-/// The run has failed.
+/// The run has failed: its deadline has passed and its component undoes nothing, or the component's time for undoing is over.
 pub(crate) fn check_deadlines(
     run: &Run,
     registry: &Registry,

@@ -112,7 +112,7 @@ async fn ensure_backup(
     Err(NotDone::failed(
         reasons::ARTIFACT_NOT_RECORDED,
         format!(
-            "data was written, but Backups named {:?} and by this run's uid exist and are not of this run; rename them",
+            "data was written, but Backups named {:?} and by this run's uid exist and are not of this run; delete them, or create a run of another name",
             run.name()
         ),
     ))
@@ -158,7 +158,7 @@ pub(crate) async fn succeeded(
 ) -> Result<(), NotDone> {
     let message = match run.mode {
         Mode::Backup => "the backup is complete and recorded",
-        Mode::Restore | Mode::Cleanup => "the restore is complete",
+        _ => "the restore is complete",
     };
     let before = run.status.clone();
     run.status.backup_ref = backup;

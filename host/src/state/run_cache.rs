@@ -25,7 +25,7 @@ struct Entry {
     written: Option<(Vec<String>, Run)>,
     /// A conflict has shown that the known state is out of date: the run is read before the next step.
     invalid: bool,
-    /// Failures in a row.
+    /// Failures since the status was last written.
     failures: u32,
     /// Until when the run is not reconciled, although its own writes enqueue it.
     paused_until: Option<Instant>,
@@ -125,7 +125,7 @@ impl RunCache {
         self.entries().entry(uid.to_owned()).or_default().invalid = true;
     }
 
-    /// Counts a failure, and returns the number of failures in a row.
+    /// Counts a failure, and returns the number of failures since the status of the run was last written.
     pub fn failed(&self, uid: &str) -> u32 {
         let mut entries = self.entries();
         let entry = entries.entry(uid.to_owned()).or_default();
@@ -155,7 +155,7 @@ impl RunCache {
         self.entries().remove(uid);
     }
 
-    /// Forgets a run that has ended, except for its last write: a watch may still show an older state.
+    /// Resets the counters of a run that has ended. Its last write still counts: a watch may show an older state.
     pub fn ended(&self, uid: &str) {
         if let Some(entry) = self.entries().get_mut(uid) {
             entry.failures = 0;

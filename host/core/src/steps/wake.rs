@@ -28,7 +28,7 @@ pub struct Wake {
     now: Timestamp,
 }
 
-/// The host's next move. It writes the checkpoint of [`Wake::unwritten`] first, unless it only reads.
+/// The host's next move. [`Wake::take_step`] says what the host writes before.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// Read these, none of which has an answer in this wake yet, and call again.

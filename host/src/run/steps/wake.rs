@@ -2,8 +2,8 @@
 //!
 //! The host writes before it goes on: the conditions, then the checkpoint, then it does what the decision asks for. So a
 //! process that dies anywhere begins the wake anew with the last checkpoint, and the guest looks whether it has acted
-//! already. The same write stops a process that lost its lease and does not know it: no act goes without a checkpoint, and
-//! a checkpoint is not written over that of another process. Only acts of a guest that has no checkpoint yet are not fenced.
+//! already. The same write stops a second controller: a checkpoint is written before every act, and never over that of another
+//! process. Only acts of a guest that has no checkpoint yet are not fenced.
 
 use backstay_core::contract::{Condition, Event, Mode, Outcome, Request};
 use backstay_core::steps::{Effect, Grants, Next, Pins, Wake, room_for};

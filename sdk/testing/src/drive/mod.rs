@@ -117,8 +117,8 @@ impl<'a> Drive<'a> {
         &self.request
     }
 
-    /// Cancels the run, as the host does when its object is deleted: it has ten minutes to undo its work. A run past
-    /// its deadline is cancelled automatically.
+    /// Cancels the run, as the host does when its object is deleted. It has ten minutes to undo its work; the host has a
+    /// setting for that. A run past its deadline is cancelled automatically.
     pub fn cancel(&mut self, cause: CancelCause) {
         let deadline = self.world.now() + self.skew + GRACE;
         self.request.cancelled.get_or_insert(Cancellation { cause, deadline });

@@ -1,6 +1,6 @@
 //! Decides a run's status, and its next reconcile, when a reconcile stops before the run's end.
 //!
-//! [`report`] is pure: the shell collects the facts, calls it, writes the status and obeys the [`Report`].
+//! [`report`] is pure: the controller collects the facts, calls it, writes the status and obeys the [`Report`].
 
 use std::time::Duration;
 

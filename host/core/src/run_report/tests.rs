@@ -96,7 +96,7 @@ fn a_blocked_run_waits_until_its_wait_deadline_and_then_fails() {
     let (reason, message) = failed(&last);
     assert_eq!(reason, "WaitDeadlineExceeded");
     assert!(message.ends_with("; gave up after 30 minutes (BackupClassNotFound)"), "{message}");
-    assert!(!last.write, "the shell writes the end");
+    assert!(!last.write, "the controller writes the end");
 }
 
 #[test]

@@ -87,3 +87,68 @@ impl Discovery {
         Ok(Some(kind))
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::stand_in::{Fault, StandIn};
+
+    /// Has the API server serve kind Postgres of `apps.cozystack.io/v1` and of an older version.
+    pub(crate) fn serve_postgres(server: &StandIn) {
+        let version = |v: &str| json!({"groupVersion": format!("apps.cozystack.io/{v}"), "version": v});
+        let group = json!({"name": "apps.cozystack.io", "versions": [version("v1beta1"), version("v1")],
+            "preferredVersion": version("v1")});
+        server.put("/apis", json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [group]}));
+        for v in ["v1", "v1beta1"] {
+            let resource = json!({"name": "postgreses", "singularName": "postgres", "namespaced": true,
+                "kind": "Postgres", "verbs": ["get"]});
+            let resources = json!({"kind": "APIResourceList", "apiVersion": "v1",
+                "groupVersion": format!("apps.cozystack.io/{v}"), "resources": [resource]});
+            server.put(&format!("/apis/apps.cozystack.io/{v}"), resources);
+        }
+    }
+
+    fn postgres() -> TypedRef {
+        TypedRef {
+            api_group: Some("apps.cozystack.io".to_owned()),
+            kind: "Postgres".to_owned(),
+            name: "orders".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kind_is_found_in_the_preferred_version_of_its_group_and_looked_up_once() {
+        let server = StandIn::default();
+        serve_postgres(&server);
+        let (discovery, client) = (Discovery::default(), server.client());
+        for _ in 0..2 {
+            let kind = discovery.kind(&client, &postgres()).await.unwrap().unwrap();
+            let found = (kind.resource.api_version.as_str(), kind.resource.plural.as_str(), kind.namespaced);
+            assert_eq!(found, ("apps.cozystack.io/v1", "postgreses", true));
+        }
+        let lists = server.calls().iter().filter(|call| *call == "GET /apis").count();
+        assert_eq!(lists, 1);
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_is_not_served_is_looked_up_again_each_time() {
+        let server = StandIn::default();
+        let (discovery, client) = (Discovery::default(), server.client());
+        server.put("/apis", json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": []}));
+        assert!(discovery.kind(&client, &postgres()).await.unwrap().is_none());
+        serve_postgres(&server);
+        let other = TypedRef { kind: "MySQL".to_owned(), ..postgres() };
+        assert!(discovery.kind(&client, &other).await.unwrap().is_none(), "its group is served");
+        assert!(discovery.kind(&client, &postgres()).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_lookup_that_fails_is_no_answer() {
+        let server = StandIn::default();
+        let discovery = Discovery::default();
+        server.fault(0, Fault::Answer(503, "ServiceUnavailable"));
+        assert!(discovery.kind(&server.client(), &postgres()).await.is_err());
+    }
+}

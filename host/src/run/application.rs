@@ -4,7 +4,6 @@ use backstay_api::TypedRef;
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{Access, GroupKind, Json, Mode, ObjectRef, Scope, Verbs};
 use backstay_engine::Component;
-use kube::ResourceExt;
 
 use super::not_done::NotDone;
 use crate::cluster::Cluster;
@@ -39,7 +38,7 @@ pub(crate) async fn read(run: &Run, application: &TypedRef, cluster: &Cluster) -
     let Some(mut object) = found.map_err(|e| ApiError::new(doing(), e))? else {
         return Err(not_found(run, application));
     };
-    object.managed_fields_mut().clear();
+    object.metadata.managed_fields = None;
     object.types.get_or_insert(kube::core::TypeMeta {
         api_version: kind.resource.api_version.clone(),
         kind: kind.resource.kind.clone(),
@@ -126,4 +125,98 @@ fn not_found(run: &Run, application: &TypedRef) -> NotDone {
         application.kind
     );
     NotDone::failed(reasons::APPLICATION_NOT_FOUND, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::discovery::Discovery;
+    use crate::cluster::discovery::tests::serve_postgres;
+    use crate::cluster::events::events;
+    use crate::cluster::impersonation::Impersonation;
+    use crate::cluster::stand_in::{Fault, StandIn};
+    use crate::state::run::tests::{begun, stored_run};
+
+    const ORDERS: &str = "/apis/apps.cozystack.io/v1/namespaces/tenant-a/postgreses/orders";
+
+    fn cluster(server: &StandIn) -> Cluster {
+        let client = server.client();
+        Cluster {
+            discovery: Discovery::default(),
+            impersonation: Impersonation::new(client.clone(), "backstay-system").into(),
+            events: events(client.clone()).0,
+            client,
+        }
+    }
+
+    fn orders() -> TypedRef {
+        serde_json::from_value(json!({"apiGroup": "apps.cozystack.io", "kind": "Postgres", "name": "orders"}))
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_application_is_read_with_its_kind_and_without_managed_fields() {
+        let server = StandIn::default();
+        serve_postgres(&server);
+        let managed = json!([{"manager": "kubectl"}]);
+        server.put(
+            ORDERS,
+            json!({"metadata": {"name": "orders", "namespace": "tenant-a", "managedFields": managed},
+            "spec": {"size": 3}}),
+        );
+        let run = stored_run(Mode::Backup, begun(100), &server);
+        let object = read(&run, &orders(), &cluster(&server)).await.unwrap();
+        assert_eq!(
+            (&object["kind"], &object["apiVersion"]),
+            (&json!("Postgres"), &json!("apps.cozystack.io/v1"))
+        );
+        assert_eq!(object["spec"], json!({"size": 3}));
+        assert_eq!(object["metadata"].get("managedFields"), None);
+    }
+
+    #[tokio::test]
+    async fn an_application_that_is_missing_or_of_an_unserved_kind_fails_the_run_with_what_to_do() {
+        for (mode, remedy) in
+            [(Mode::Backup, "of a new BackupJob"), (Mode::Restore, "before requesting a restore)")]
+        {
+            for served in [true, false] {
+                let server = StandIn::default();
+                server.put("/apis", json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": []}));
+                if served {
+                    serve_postgres(&server);
+                }
+                let run = stored_run(mode, begun(100), &server);
+                let Err(NotDone::Failed { reason, message }) = read(&run, &orders(), &cluster(&server)).await
+                else {
+                    panic!("it is found")
+                };
+                assert_eq!(reason, "ApplicationNotFound");
+                assert!(message.contains("tenant-a/orders") && message.ends_with(remedy), "{message}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_application_that_cannot_be_looked_up_is_not_taken_for_missing() {
+        let server = StandIn::default();
+        serve_postgres(&server);
+        let run = stored_run(Mode::Backup, begun(100), &server);
+        for call in [0, 3] {
+            server.fault(call, Fault::Answer(503, "ServiceUnavailable"));
+            let read = read(&run, &orders(), &cluster(&server)).await;
+            assert!(matches!(read, Err(NotDone::Api(_))), "call {call}: {read:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_component_may_get_the_application_of_its_run_and_nothing_else() {
+        let server = StandIn::default();
+        serve_postgres(&server);
+        let run = stored_run(Mode::Backup, begun(100), &server);
+        let access = access(&run, &orders(), &cluster(&server)).await.unwrap();
+        assert_eq!((access.plural.as_str(), &access.scope), ("postgreses", &Scope::Run));
+        assert_eq!(access.verbs, Verbs { get: true, ..Verbs::default() });
+    }
 }

@@ -72,3 +72,75 @@ pub(crate) fn is_pod(run: &Run, registry: &Registry) -> bool {
 pub(crate) fn may_have_pods(run: &Run, registry: &Registry, caches: &StepCaches) -> bool {
     run.status.run.is_some() && !is_pod(run, registry) && caches.has_pods(&run.uid).unwrap_or(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use backstay_core::contract::Mode;
+
+    use super::*;
+    use crate::cluster::stand_in::StandIn;
+    use crate::records::checkpoints::tests::checkpoint;
+    use crate::state::run::tests::{begun, stored_run};
+    use crate::state::step_cache::{Cached, StepCache};
+
+    /// How long a component may undo.
+    const UNDO: SignedDuration = SignedDuration::from_secs(60);
+
+    /// A run with a deadline at second 100, whose component is not loaded. `held`: its object has the finalizer of undoing.
+    fn given(held: bool) -> Run {
+        let server = StandIn::default();
+        let mut run = stored_run(Mode::Backup, begun(100), &server);
+        run.finalizers = if held { vec![backstay_api::finalizers::UNDO.to_owned()] } else { Vec::new() };
+        run.status.running("pod \"p\" cannot be scheduled", at(50));
+        run
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn checked(run: &Run, second: i64) -> Result<Option<Cancellation>, NotDone> {
+        check_deadlines(run, &Registry::default(), at(second), UNDO)
+    }
+
+    #[test]
+    fn a_run_past_its_deadline_with_nothing_to_undo_fails_and_says_what_was_said_last() {
+        let run = given(false);
+        assert_eq!(checked(&run, 99), Ok(None));
+        let message = "the run's deadline has passed; the last that was said: pod \"p\" cannot be scheduled";
+        assert_eq!(checked(&run, 100), Err(NotDone::failed("RunDeadlineExceeded", message)));
+    }
+
+    #[test]
+    fn a_held_run_past_its_deadline_is_undone_until_the_time_for_that_is_over() {
+        let run = given(true);
+        let cancellation = Cancellation { cause: CancelCause::Deadline, deadline: 160 };
+        assert_eq!(checked(&run, 100), Ok(Some(cancellation)));
+        let Err(NotDone::Failed { reason, message }) = checked(&run, 160) else { panic!("it goes on") };
+        assert_eq!(reason, "UndoDeadlineExceeded");
+        assert!(message.contains("by 1970-01-01T00:02:40Z; look at the application;"), "{message}");
+    }
+
+    #[test]
+    fn a_deleted_run_that_is_not_held_goes_on_to_its_end_here() {
+        let (mut run, mut held) = (given(false), given(true));
+        run.deleted_at = Some(at(10));
+        held.deleted_at = Some(at(10));
+        assert_eq!(checked(&run, 20), Ok(None), "the deletion itself is no failure");
+        let cancellation = Cancellation { cause: CancelCause::Deleted, deadline: 70 };
+        assert_eq!(checked(&held, 20), Ok(Some(cancellation)));
+    }
+
+    #[test]
+    fn a_run_may_have_pods_unless_it_has_not_begun_or_its_checkpoint_notes_none() {
+        let (caches, mut run) = (StepCaches::default(), given(false));
+        let may = |run: &Run| may_have_pods(run, &Registry::default(), &caches);
+        assert!(may(&run), "its checkpoint is not known");
+        let known = Cached::Present((checkpoint(&run.uid), "1".to_owned()));
+        caches.put(&run.uid, StepCache { checkpoint: known, ..StepCache::default() });
+        assert!(!may(&run));
+        caches.forget(&run.uid);
+        run.status.run = None;
+        assert!(!may(&run), "it has not begun");
+    }
+}

@@ -146,3 +146,139 @@ pub(crate) async fn stop(run: &Run, job: &Job, client: &Client) -> Result<(), Ap
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use backstay_core::contract::Mode;
+    use kube::runtime::watcher::Event;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::cluster::stand_in::{Fault, StandIn};
+    use crate::informers::stores::Writers;
+    use crate::state::run::tests::{begun, stored_run};
+
+    pub(crate) const JOBS: &str = "/apis/batch/v1/namespaces/tenant-a/jobs";
+
+    /// A Job of the run `nightly` with uid `owner`. `condition` is the one that is true; none while it is empty.
+    pub(crate) fn job(name: &str, owner: &str, condition: &str) -> Value {
+        let conditions = json!([{"type": condition, "status": "True", "reason": "r", "message": "m"}]);
+        json!({"apiVersion": "batch/v1", "kind": "Job",
+            "metadata": {"name": name, "namespace": "tenant-a", "uid": format!("uid-of-{name}"),
+                "labels": {(labels::RUN_UID): "run-1"},
+                "ownerReferences": [{"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupJob",
+                    "name": "nightly", "uid": owner, "controller": true}]},
+            "spec": {"template": {}},
+            "status": if condition.is_empty() { json!({}) } else { json!({"conditions": conditions}) }})
+    }
+
+    pub(crate) fn show(job: &Value, writers: &mut Writers) {
+        let job: Job = serde_json::from_value(job.clone()).unwrap();
+        writers.jobs.apply_watcher_event(&Event::Apply(job));
+    }
+
+    fn put(job: &Value, server: &StandIn) {
+        server.put(&format!("{JOBS}/{}", job["metadata"]["name"].as_str().unwrap()), job.clone());
+    }
+
+    /// Names of the Jobs that exist, among those that [`given`] stores.
+    fn left(server: &StandIn) -> Vec<&'static str> {
+        let all = ["runs", "failed", "complete", "foreign"];
+        all.into_iter().filter(|name| server.get(&format!("{JOBS}/{name}")).is_some()).collect()
+    }
+
+    /// A run of steps, with Jobs of it in each state, and a Job of somebody else that has the run's label.
+    fn given(server: &StandIn) -> (Run, State) {
+        for (name, owner, condition) in [
+            ("runs", "run-1", ""),
+            ("failed", "run-1", "Failed"),
+            ("complete", "run-1", "Complete"),
+            ("foreign", "x", ""),
+        ] {
+            put(&job(name, owner, condition), server);
+        }
+        (stored_run(Mode::Backup, begun(100), server), State::empty(server.client()))
+    }
+
+    #[tokio::test]
+    async fn of_a_runs_jobs_those_that_have_not_ended_are_stopped() {
+        let server = StandIn::default();
+        let (run, state) = given(&server);
+        stop_unfinished(&run, &Registry::default(), &state).await.unwrap();
+        assert_eq!(left(&server), ["failed", "complete", "foreign"]);
+    }
+
+    #[tokio::test]
+    async fn before_another_attempt_the_failed_jobs_are_deleted_too() {
+        let server = StandIn::default();
+        let (run, state) = given(&server);
+        clear_failed(&run, &Registry::default(), &state).await.unwrap();
+        assert_eq!(left(&server), ["complete", "foreign"]);
+    }
+
+    #[tokio::test]
+    async fn jobs_that_cannot_be_listed_or_stopped_are_an_error() {
+        let server = StandIn::default();
+        let (run, state) = given(&server);
+        for (call, doing) in
+            [(0, "listing the Jobs of BackupJob \"tenant-a/nightly\""), (1, "stopping Job \"tenant-a/runs\"")]
+        {
+            server.fault(call, Fault::Answer(503, "ServiceUnavailable"));
+            let error = stop_unfinished(&run, &Registry::default(), &state).await.unwrap_err();
+            assert!(error.to_string().starts_with(doing), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn exactly_the_job_that_was_seen_is_stopped() {
+        let server = StandIn::default();
+        let run = stored_run(Mode::Backup, begun(100), &server);
+        let mut newer = job("runs", "run-1", "");
+        newer["metadata"]["uid"] = json!("newer");
+        put(&newer, &server);
+        let seen: Job = serde_json::from_value(job("runs", "run-1", "")).unwrap();
+        stop(&run, &seen, &server.client()).await.unwrap();
+        assert!(server.get(&format!("{JOBS}/runs")).is_some(), "another Job has the name");
+        server.remove(&format!("{JOBS}/runs"));
+        stop(&run, &seen, &server.client()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_time_to_live_is_set_on_the_runs_jobs_that_have_none() {
+        let server = StandIn::default();
+        let (run, _) = given(&server);
+        let (stores, mut writers) = Stores::new(&Registry::default());
+        let mut expiring = job("failed", "run-1", "Failed");
+        expiring["spec"]["ttlSecondsAfterFinished"] = json!(7);
+        put(&expiring, &server);
+        // The watch still shows a Job that no longer exists.
+        for shown in [
+            &job("complete", "run-1", "Complete"),
+            &expiring,
+            &job("foreign", "x", ""),
+            &job("gone", "run-1", ""),
+        ] {
+            show(shown, &mut writers);
+        }
+        expire(&run, SignedDuration::from_secs(60), &stores, &server.client()).await.unwrap();
+        let ttl = |name: &str| {
+            server.get(&format!("{JOBS}/{name}")).unwrap()["spec"]["ttlSecondsAfterFinished"].clone()
+        };
+        assert_eq!([ttl("complete"), ttl("failed"), ttl("foreign")], [json!(60), json!(7), Value::Null]);
+    }
+
+    #[tokio::test]
+    async fn of_a_pod_strategy_the_job_of_the_runs_name_expires_alone() {
+        let server = StandIn::default();
+        let run = stored_run(Mode::Backup, begun(100), &server);
+        let (stores, mut writers) = Stores::new(&Registry::default());
+        for name in [run.job_name().as_str(), "other"] {
+            let job = job(name, "run-1", "Complete");
+            put(&job, &server);
+            show(&job, &mut writers);
+        }
+        server.sent();
+        expire(&run, SignedDuration::from_secs(60), &stores, &server.client()).await.unwrap();
+        assert_eq!(server.calls(), [format!("PATCH jobs/{}", run.job_name())]);
+    }
+}

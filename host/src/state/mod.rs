@@ -53,3 +53,12 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+impl State {
+    /// The state of a process without components that has just started.
+    pub(crate) fn empty(client: Client) -> Self {
+        let queues = Queues::new(&crate::components::registry::Registry::default(), 1);
+        Self::new(Arc::new(queues), client.clone(), Arc::new(Impersonation::new(client, "backstay-system")))
+    }
+}

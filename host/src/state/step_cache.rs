@@ -158,3 +158,83 @@ impl StepCaches {
         self.0.lock().remove(run_uid);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use backstay_core::contract::Mode;
+    use backstay_core::retry::Class;
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::stand_in::{Fault, StandIn};
+    use crate::records::checkpoints::tests::{checkpoint, records};
+    use crate::state::run::tests::{BACKUP, changed, stored_run};
+
+    #[tokio::test]
+    async fn a_checkpoint_is_written_over_the_known_one_and_unknown_after_an_error() {
+        let server = StandIn::default();
+        let records = records(&server);
+        let mut cache = StepCache { checkpoint: Cached::Absent, ..StepCache::default() };
+        for stage in ["purge", "copy"] {
+            let next = StoredCheckpoint { stage: stage.into(), ..checkpoint("run-1") };
+            cache.write(next, &records).await.unwrap();
+            assert_eq!(records.get("run-1").await.unwrap().as_ref(), cache.checkpoint.present());
+        }
+        server.fault(0, Fault::Answer(503, "ServiceUnavailable"));
+        assert!(cache.write(checkpoint("run-1"), &records).await.is_err());
+        assert!(cache.checkpoint.is_unread() && cache.stored().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_over_that_of_another_controller_is_a_conflict() {
+        let server = StandIn::default();
+        let mut cache = StepCache { checkpoint: Cached::Absent, ..StepCache::default() };
+        let own = records(&server);
+        cache.write(checkpoint("run-1"), &own).await.unwrap();
+        let known = cache.checkpoint.present().map(|(_, version)| version.clone());
+        records(&server).write(checkpoint("run-1"), known.as_deref()).await.unwrap();
+        assert_eq!(cache.write(checkpoint("run-1"), &own).await.unwrap_err().class(), Class::Conflict);
+    }
+
+    #[test]
+    fn a_run_has_pods_if_its_checkpoint_notes_one_and_that_is_unknown_without_a_checkpoint() {
+        let caches = StepCaches::default();
+        let note = PodRunNote { data: Some(json!("d")), log_lines: 3 };
+        let with = |pods| StepCache {
+            checkpoint: Cached::Present((StoredCheckpoint { pods, ..checkpoint("u") }, "1".into())),
+            ..StepCache::default()
+        };
+        caches.put("none", with([].into()));
+        caches.put("one", with([("copy".to_owned(), note.clone())].into()));
+        caches.put("absent", StepCache { checkpoint: Cached::Absent, ..StepCache::default() });
+        for (run, has) in [("none", Some(false)), ("one", Some(true)), ("absent", None), ("other", None)] {
+            assert_eq!(caches.has_pods(run), has, "{run}");
+        }
+        let one = caches.take("one");
+        assert_eq!(one.pod("copy"), Some(note));
+        assert_eq!(one.pod("other"), Some(PodRunNote::default()), "the checkpoint notes none");
+        assert_eq!(StepCache::default().pod("copy"), None, "there is no checkpoint to note it");
+        assert_eq!(caches.has_pods("one"), None, "the cache was taken out");
+    }
+
+    #[tokio::test]
+    async fn the_private_data_of_a_backup_is_read_once_and_the_backup_is_known_at_its_version() {
+        let server = StandIn::default();
+        let records = records(&server);
+        records.put_private("tenant-a", "run-1", json!({"p": "s"})).await.unwrap();
+        let backup = || -> Backup { serde_json::from_value(server.get(BACKUP).unwrap()).unwrap() };
+        stored_run(Mode::Cleanup, json!({"privateData": "private-run-1"}), &server);
+        let (mut cache, first) = (BackupCache::default(), backup());
+        server.sent();
+        let told = cache.with_private(&first, &records).await.unwrap();
+        assert_eq!(told.private_data, Some(json!({"p": "s"})));
+        assert_eq!(cache.at(first.metadata.resource_version.as_ref()), Some(&told));
+
+        server.put(BACKUP, changed(BACKUP, &json!({"status": {"phase": "Ready"}}), &server));
+        let second = backup();
+        assert_eq!(cache.at(second.metadata.resource_version.as_ref()), None);
+        assert_eq!(cache.at(None), None);
+        assert_eq!(cache.with_private(&second, &records).await.unwrap(), told);
+        assert_eq!(server.calls(), ["GET secrets/private-run-1"]);
+    }
+}

@@ -248,3 +248,216 @@ pub(crate) fn last_trouble(run: &Run) -> Option<String> {
     let job = &run.status.run.as_ref()?.job.as_ref()?.name;
     (said.message != going_well(job)).then(|| said.message.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+    use kube::runtime::watcher::Event;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cluster::events::events;
+    use crate::cluster::stand_in::{Fault, StandIn};
+    use crate::components::registry::Registry;
+    use crate::informers::stores::Writers;
+    use crate::records::credentials::ProjectedCredentials;
+    use crate::run::jobs::tests::{JOBS, job as job_of, show};
+    use crate::state::run::tests::{begun, stored_run};
+
+    const RECHECK: Duration = Duration::from_secs(120);
+
+    /// A run with a deadline at second 100, and empty stores.
+    fn given(server: &StandIn) -> (Run, Stores, Writers) {
+        let (stores, writers) = Stores::new(&Registry::default());
+        (stored_run(Mode::Backup, begun(100), server), stores, writers)
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn decoded(job: Value) -> Job {
+        serde_json::from_value(job).unwrap()
+    }
+
+    fn failed(error: NotDone) -> (String, String) {
+        match error {
+            NotDone::Failed { reason, message } => (reason, message),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Shows a pod of the Job `j` in this phase.
+    fn show_pod(phase: &str, stores: &Stores, writers: &mut Writers) {
+        let owner = json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "uid-of-j", "controller": true}]);
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "tenant-a",
+            "ownerReferences": owner, "creationTimestamp": at(0)}, "status": {"phase": phase}}))
+        .unwrap();
+        stores.job_pods.shown(&pod);
+        writers.pods.apply_watcher_event(&Event::Apply(pod));
+    }
+
+    /// Creates the Job `j` of the run.
+    async fn created(run: &Run, server: &StandIn) -> Result<Job, NotDone> {
+        let strategy = backstay_core::contract::GroupKind::default();
+        let spec = JobSpec {
+            name: "j",
+            run: &run.object,
+            run_uid: &run.uid,
+            mode: run.mode,
+            strategy: &strategy,
+            seconds_left: 100,
+        };
+        let pod_run = PodRun {
+            template: json!({"spec": {"containers": [{"name": "c", "unknownToUs": 1}]}}),
+            backoff_limit: 0,
+            active_deadline: None,
+            log_lines: 0,
+            data: None,
+            findings: Vec::new(),
+        };
+        let client = server.client();
+        let credentials = ProjectedCredentials::new(client.clone(), None);
+        let notices = Notices::new(events(client.clone()).0, credentials.into());
+        create(run, &spec, &pod_run, &client, &notices).await
+    }
+
+    #[tokio::test]
+    async fn a_job_is_created_with_the_fields_that_this_program_does_not_know() {
+        let server = StandIn::default();
+        let (run, ..) = given(&server);
+        let job = created(&run, &server).await.unwrap();
+        let stored = server.get(&format!("{JOBS}/j")).unwrap();
+        assert_eq!(stored["spec"]["template"]["spec"]["containers"][0]["unknownToUs"], json!(1));
+        assert_eq!(json!(job.metadata.uid), stored["metadata"]["uid"]);
+    }
+
+    #[tokio::test]
+    async fn a_job_whose_creation_was_not_answered_is_adopted() {
+        let server = StandIn::default();
+        let (run, ..) = given(&server);
+        server.fault(0, Fault::AnswerLost);
+        assert!(matches!(created(&run, &server).await, Err(NotDone::Api(_))));
+        let job = created(&run, &server).await.unwrap();
+        assert_eq!(json!(job.metadata.uid), server.get(&format!("{JOBS}/j")).unwrap()["metadata"]["uid"]);
+        assert_eq!(server.calls(), ["POST jobs", "POST jobs", "GET jobs/j"]);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_the_api_server_refuses_is_an_invalid_job() {
+        let server = StandIn::default();
+        let (run, ..) = given(&server);
+        server.fault(0, Fault::Answer(422, "Invalid"));
+        let Err(NotDone::Api(failure)) = created(&run, &server).await else { panic!("it is created") };
+        assert_eq!(failure.refusal, "InvalidJob");
+    }
+
+    #[tokio::test]
+    async fn a_job_of_an_earlier_run_blocks_and_a_foreign_one_fails_the_run() {
+        let server = StandIn::default();
+        let (run, ..) = given(&server);
+        server.put(&format!("{JOBS}/j"), job_of("j", "an-earlier-run", ""));
+        let message =
+            "Job \"j\" of an earlier BackupJob of this name is still going away; delete it if it does not";
+        assert_eq!(created(&run, &server).await, Err(NotDone::blocked("PreviousJobTerminating", message)));
+
+        let mut foreign = job_of("j", "x", "");
+        foreign["metadata"]["ownerReferences"][0]["kind"] = json!("CronJob");
+        server.put(&format!("{JOBS}/j"), foreign);
+        let (reason, message) = failed(created(&run, &server).await.unwrap_err());
+        assert_eq!(reason, "JobNameConflict");
+        assert!(
+            message.contains("\"tenant-a/j\" exists and is controlled by CronJob \"nightly\""),
+            "{message}"
+        );
+
+        let mut deleting = job_of("j", "run-1", "");
+        deleting["metadata"]["deletionTimestamp"] = json!(at(1));
+        server.put(&format!("{JOBS}/j"), deleting);
+        assert_eq!(failed(created(&run, &server).await.unwrap_err()).0, "JobLost");
+    }
+
+    async fn read(run: &Run, uid: &str, stores: &Stores, server: &StandIn, now: i64) -> Result<Job, NotDone> {
+        let record = JobRecord { name: "j".into(), uid: uid.into(), ..JobRecord::default() };
+        let runs = RunCache::new(server.client());
+        recorded(run, &record, stores, &runs, at(now), RECHECK).await
+    }
+
+    #[tokio::test]
+    async fn the_recorded_job_is_the_watched_one_until_the_run_is_late() {
+        let server = StandIn::default();
+        let (run, stores, mut writers) = given(&server);
+        show(&job_of("j", "run-1", ""), &mut writers);
+        server.put(&format!("{JOBS}/j"), job_of("j", "run-1", "Complete"));
+        assert_eq!(end(&read(&run, "uid-of-j", &stores, &server, 99).await.unwrap()), None);
+        assert_eq!(server.calls(), [""; 0]);
+        assert!(end(&read(&run, "uid-of-j", &stores, &server, 100).await.unwrap()).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_recorded_job_that_is_gone_or_replaced_is_lost_and_an_unread_one_is_not() {
+        let server = StandIn::default();
+        let (run, stores, mut writers) = given(&server);
+        let lost = "Job \"j\" was deleted before it ended, and is not run a second time; create a new run";
+        let lost = || Err(NotDone::failed("JobLost", lost));
+        assert_eq!(read(&run, "uid-of-j", &stores, &server, 1).await, lost());
+        show(&job_of("j", "run-1", ""), &mut writers);
+        server.put(&format!("{JOBS}/j"), job_of("j", "run-1", ""));
+        assert_eq!(read(&run, "an-earlier-uid", &stores, &server, 1).await, lost());
+        server.fault(0, Fault::Answer(503, "ServiceUnavailable"));
+        assert!(matches!(read(&run, "an-earlier-uid", &stores, &server, 1).await, Err(NotDone::Api(_))));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_runs_is_looked_at_sooner_while_no_pod_has_started_and_once_the_run_is_late() {
+        let server = StandIn::default();
+        let (run, stores, mut writers) = given(&server);
+        let (job, client) = (decoded(job_of("j", "run-1", "")), server.client());
+        let mut cases = vec![("no pod", 1, UNSTARTED), ("Pending", 1, UNSTARTED), ("Running", 1, RECHECK)];
+        cases.push(("Running", 100, LATE));
+        for (phase, now, recheck) in cases {
+            if phase != "no pod" {
+                show_pod(phase, &stores, &mut writers);
+            }
+            let running = NotDone::InProgress { message: "Job \"j\" is running".into(), recheck };
+            let ended = ended(&run, &job, &stores, &client, at(now), RECHECK).await;
+            assert_eq!(ended, Err(running), "{phase} at {now}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_job_counts_and_a_job_that_is_deleted_before_it_is_lost() {
+        let server = StandIn::default();
+        let (run, stores, _writers) = given(&server);
+        for (condition, succeeded) in [("Complete", true), ("Failed", false)] {
+            let mut job = decoded(job_of("j", "run-1", condition));
+            job.metadata.deletion_timestamp = Some(backstay_core::status::seconds(at(1)));
+            let end = ended(&run, &job, &stores, &server.client(), at(1), RECHECK).await.unwrap();
+            assert_eq!(end.succeeded, succeeded);
+            job.status = None;
+            let lost = ended(&run, &job, &stores, &server.client(), at(1), RECHECK).await;
+            assert_eq!(failed(lost.unwrap_err()).0, "JobLost");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_that_goes_on_past_its_grace_is_stopped_and_the_run_says_its_last_trouble() {
+        let server = StandIn::default();
+        let (mut run, stores, _writers) = given(&server);
+        let record = JobRecord { name: "j".into(), ..JobRecord::default() };
+        run.status.run.as_mut().unwrap().job = Some(record);
+        run.status.running("pod \"p\" cannot be scheduled", at(50));
+        server.put(&format!("{JOBS}/j"), job_of("j", "run-1", ""));
+        let (job, client) = (decoded(job_of("j", "run-1", "")), server.client());
+
+        let before = ended(&run, &job, &stores, &client, at(129), RECHECK).await;
+        let message = "pod \"p\" cannot be scheduled".to_owned();
+        assert_eq!(before, Err(NotDone::InProgress { message, recheck: LATE }));
+
+        let stopped = ended(&run, &job, &stores, &client, at(130), RECHECK).await;
+        let message = "the run's deadline has passed and its Job was stopped; pod \"p\" cannot be scheduled";
+        assert_eq!(stopped, Err(NotDone::failed("RunDeadlineExceeded", message)));
+        let sent = server.sent();
+        assert_eq!(sent.last().map(|sent| &sent.body["preconditions"]["uid"]), Some(&json!("uid-of-j")));
+    }
+}

@@ -81,3 +81,47 @@ fn plain_failure(mode: Mode) -> &'static str {
         Mode::Cleanup => reasons::CLEANUP_FAILED,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(reason: &str) -> End {
+        End { succeeded: false, reason: reason.to_owned(), message: "m".to_owned(), at: None }
+    }
+
+    #[test]
+    fn a_failed_job_is_told_by_its_component_unless_only_the_trouble_before_it_is_known() {
+        let stuck = Some("pod \"p\" cannot be scheduled".to_owned());
+        for (before, late, reason, says) in [
+            (None, false, "BackoffLimitExceeded", "exit code 1"),
+            (None, true, "DeadlineExceeded", "the run's deadline has passed: exit code 1"),
+            (
+                stuck.clone(),
+                false,
+                "BackoffLimitExceeded",
+                "exit code 1; before that: pod \"p\" cannot be scheduled",
+            ),
+            (
+                stuck.clone(),
+                true,
+                "DeadlineExceeded",
+                "pod \"p\" cannot be scheduled; the run's deadline has passed and its Job was stopped",
+            ),
+            (
+                stuck,
+                false,
+                "DeadlineExceeded",
+                "pod \"p\" cannot be scheduled; the Job was stopped when the strategy's activeDeadlineSeconds were over",
+            ),
+        ] {
+            assert_eq!(cause("exit code 1".to_owned(), before, late, &end(reason)), says);
+        }
+    }
+
+    #[test]
+    fn a_failed_job_has_the_reason_of_its_mode() {
+        let reasons = [Mode::Backup, Mode::Restore, Mode::Cleanup].map(plain_failure);
+        assert_eq!(reasons, ["BackupFailed", "RestoreFailed", "CleanupFailed"]);
+    }
+}

@@ -401,3 +401,72 @@ async fn check_purge_granted(
         object.namespace.as_deref().unwrap_or_default()
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_leaves_its_version_a_deletion_or_something_unknown() {
+        let written = || Ok(Some(json!({"metadata": {"resourceVersion": "7"}})));
+        assert!(matches!(left(&written(), None), Some(Written::At(version)) if version == "7"));
+        let deleted = left(&Ok(None), Some("u".into()));
+        assert!(matches!(deleted, Some(Written::Deleted(uid)) if uid == "u"));
+        let unavailable = || Err(WriteError::Unavailable("cut".into()));
+        for deleting in [None, Some("u".to_owned())] {
+            assert!(matches!(left(&unavailable(), deleting.clone()), Some(Written::Unknown)));
+            assert!(left(&Err(WriteError::NotFound), deleting).is_none(), "it has left nothing");
+        }
+        assert!(left(&Ok(None), None).is_none(), "a dry run leaves nothing");
+    }
+
+    #[test]
+    fn objects_that_do_not_fit_into_the_next_call_are_reduced_to_their_identity() {
+        let object = |name: &str, bytes: usize| {
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "uid": "u"},
+                "data": {"text": "x".repeat(bytes)}})
+        };
+        let result = |object: Json, new: bool| ActionResult {
+            object: named_in(&object).unwrap(),
+            value: if new { Ok(Some(object)) } else { Err(WriteError::AlreadyExists(object)) },
+        };
+        let mut results = [
+            result(object("a", RESULTS / 2), true),
+            result(object("b", RESULTS / 2), true),
+            result(object("c", RESULTS), false),
+            result(object("d", 10), true),
+        ];
+        fit(&mut results);
+        let whole = |result: &ActionResult| match &result.value {
+            Ok(Some(object)) | Err(WriteError::AlreadyExists(object)) => {
+                assert_eq!(object["metadata"]["uid"], json!("u"));
+                !object["data"].is_null()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(results.each_ref().map(whole), [true, false, false, true]);
+        assert!(
+            results.iter().filter_map(|r| r.value.as_ref().ok()?.as_ref()).map(size).sum::<usize>()
+                <= RESULTS
+        );
+    }
+
+    #[test]
+    fn a_write_insists_on_the_version_of_the_guest_or_else_on_the_one_that_was_judged() {
+        let version = |set: Json, judged: Option<&str>| {
+            insisting(set, judged.map(str::to_owned))["metadata"]["resourceVersion"].clone()
+        };
+        assert_eq!(version(json!({}), Some("7")), json!("7"));
+        assert_eq!(version(json!({"metadata": {"resourceVersion": null}}), Some("7")), json!("7"));
+        assert_eq!(version(json!({"metadata": {"resourceVersion": "5"}}), Some("7")), json!("5"));
+        assert_eq!(version(json!({"metadata": {}}), None), Json::Null);
+    }
+
+    #[test]
+    fn a_key_is_an_object_or_becomes_one_where_it_is_missing() {
+        assert_eq!(object_at(&mut json!({}), "metadata"), Some(&mut json!({})));
+        assert_eq!(object_at(&mut json!({"metadata": {"a": 1}}), "metadata"), Some(&mut json!({"a": 1})));
+        assert_eq!(object_at(&mut json!({"metadata": "text"}), "metadata"), None);
+        assert_eq!(object_at(&mut json!("text"), "metadata"), None);
+    }
+}

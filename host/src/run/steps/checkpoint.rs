@@ -91,3 +91,48 @@ fn handover_target(run: &Run, pinned: &Pinned, stage: &str) -> Option<HandoverTa
     let backup_uid = pinned.record.backup_uid.clone().unwrap_or_default();
     Some(HandoverTarget { target: run.target_of(&pinned.record.application_ref), backup_uid })
 }
+
+#[cfg(test)]
+mod tests {
+    use backstay_core::retry::Class;
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::stand_in::StandIn;
+    use crate::records::checkpoints::tests::{checkpoint, records};
+    use crate::state::run::tests::{RESTORE_JOB, begun, changed, stored_run};
+
+    #[tokio::test]
+    async fn a_checkpoint_is_read_once_and_so_is_its_absence() {
+        for exists in [true, false] {
+            let server = StandIn::default();
+            let (records, client) = (records(&server), server.client());
+            let run = stored_run(Mode::Restore, begun(100), &server);
+            if exists {
+                records.write(checkpoint(&run.uid), None).await.unwrap();
+            }
+            server.sent();
+            let mut cache = StepCache::default();
+            for _ in 0..2 {
+                let stored = stored(&run, &mut cache, &records, &client).await.unwrap();
+                assert_eq!(stored.map(|s| s.stage), exists.then(|| "purge".to_owned()));
+            }
+            assert_eq!(server.calls(), ["GET secrets/checkpoint-run-1", "GET restorejobs/nightly"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_that_has_changed_or_gone_since_it_was_seen_has_no_checkpoint_to_go_on_from() {
+        let server = StandIn::default();
+        let (records, client) = (records(&server), server.client());
+        let run = stored_run(Mode::Restore, begun(100), &server);
+        let mut cache = StepCache::default();
+        server.put(RESTORE_JOB, changed(RESTORE_JOB, &json!({"status": {"phase": "Failed"}}), &server));
+        for _ in 0..2 {
+            let error = stored(&run, &mut cache, &records, &client).await.unwrap_err();
+            assert!(matches!(error, RecordsError::Api(ref e) if e.class() == Class::Conflict), "{error}");
+            assert!(cache.checkpoint.is_unread());
+            server.remove(RESTORE_JOB);
+        }
+    }
+}

@@ -358,3 +358,51 @@ async fn keys(secret: &NamespacedName, scope: &StepScope<'_>) -> Result<Vec<Stri
     }
     Ok(found.data.unwrap_or_default().into_keys().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: usize) -> Json {
+        // With its quotes it has so many bytes as JSON.
+        "x".repeat(bytes - 2).into()
+    }
+
+    fn fits(content: Content, seen: &mut Seen) -> bool {
+        match fitting(content, seen) {
+            Ok(_) => true,
+            Err(ReadError::TooLarge) => false,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_object_of_more_than_a_mebibyte_is_too_large_alone_or_in_a_list() {
+        let list = |items| Content::Objects(ObjectList { items, complete: true });
+        let seen = || Seen::new(false);
+        assert!(fits(Content::Object(text(OBJECT)), &mut seen()));
+        assert!(!fits(Content::Object(text(OBJECT + 1)), &mut seen()));
+        assert!(fits(list(vec![text(OBJECT), text(OBJECT)]), &mut seen()));
+        assert!(!fits(list(vec![text(9), text(OBJECT + 1)]), &mut seen()));
+    }
+
+    #[test]
+    fn the_answers_of_a_wake_share_one_bound_and_one_that_is_too_large_takes_nothing_of_it() {
+        let mut seen = Seen::new(false);
+        for _ in 0..4 {
+            assert!(fits(Content::Object(text(OBJECT)), &mut seen));
+        }
+        assert!(!fits(Content::Log("x".repeat(OBJECT + 1)), &mut seen));
+        assert!(fits(Content::Log("x".repeat(OBJECT - 3)), &mut seen));
+        let of_pod = |log: &str| {
+            let container = Container { log: log.to_owned(), ..Container::default() };
+            let pod = backstay_core::contract::Pod { containers: vec![container], ..Default::default() };
+            let (reason, message) = (String::new(), String::new());
+            Content::Pod(Some(PodResult { succeeded: true, reason, message, pods: vec![pod], data: None }))
+        };
+        assert!(!fits(of_pod("four"), &mut seen));
+        assert!(!fits(Content::SecretKeys(vec!["ab".into(), "cd".into()]), &mut seen));
+        assert!(fits(of_pod("log"), &mut seen));
+        assert!(!fits(Content::SecretKeys(vec!["a".into()]), &mut seen));
+    }
+}

@@ -135,3 +135,69 @@ fn last_seen(object: &ObjectRef, cache: &StepCache, seen: &Seen) -> Option<LastS
         (read, _) => read,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(name: &str) -> ObjectRef {
+        ObjectRef {
+            api_version: "v1".into(),
+            kind: "ConfigMap".into(),
+            namespace: Some("a".into()),
+            name: name.into(),
+        }
+    }
+
+    /// The version of `c` that the guest has seen last; `None` for a missing object.
+    fn seen_last(seen: &Seen, written: Option<Written>) -> Option<Option<String>> {
+        let written = written.map(|written| (object("c"), written));
+        let cache = StepCache { written: written.into_iter().collect(), ..StepCache::default() };
+        last_seen(&object("c"), &cache, seen).map(LastSeen::into_version)
+    }
+
+    /// The guest has read `c` at this version, in a list or alone.
+    fn read(version: &str, listed: bool) -> Seen {
+        let mut seen = Seen::new(false);
+        if listed {
+            let selection = Selection {
+                api_version: "v1".into(),
+                kind: "ConfigMap".into(),
+                namespace: Some("a".into()),
+                labels: String::new(),
+            };
+            seen.lists.push((selection, [("c".to_owned(), version.to_owned())].into()));
+        } else {
+            seen.objects.insert(object("c"), Some(version.to_owned()));
+        }
+        seen
+    }
+
+    #[test]
+    fn a_guest_has_seen_the_newer_of_what_it_read_and_what_it_wrote() {
+        let at = |version: &str| Some(Some(version.to_owned()));
+        for listed in [true, false] {
+            let seen = read("7", listed);
+            assert_eq!(seen_last(&seen, None), at("7"));
+            assert_eq!(
+                seen_last(&seen, Some(Written::At("9".into()))),
+                at("9"),
+                "the read was before the write"
+            );
+            assert_eq!(seen_last(&seen, Some(Written::At("5".into()))), at("7"));
+            assert_eq!(seen_last(&seen, Some(Written::Unknown)), at("7"));
+        }
+        assert_eq!(seen_last(&Seen::new(false), Some(Written::At("9".into()))), at("9"));
+        assert_eq!(seen_last(&Seen::new(false), Some(Written::Unknown)), None);
+    }
+
+    #[test]
+    fn a_missing_object_has_been_seen_and_an_object_of_another_list_has_not() {
+        let mut seen = Seen::new(false);
+        seen.objects.insert(object("c"), None);
+        assert_eq!(seen_last(&seen, None), Some(None));
+        let mut elsewhere = read("7", true);
+        elsewhere.lists[0].0.namespace = Some("b".into());
+        assert_eq!(seen_last(&elsewhere, None), None);
+    }
+}

@@ -151,4 +151,25 @@ pub(crate) mod tests {
         server.fault(0, Fault::Answer(503, "ServiceUnavailable"));
         assert!(discovery.kind(&server.client(), &postgres()).await.is_err());
     }
+
+    #[tokio::test]
+    async fn a_version_is_aggregated_if_its_api_service_names_a_service_and_that_is_looked_up_once() {
+        let server = StandIn::default();
+        let (discovery, client) = (Discovery::default(), server.client());
+        let service = |version: &str, service: Option<&str>| {
+            let spec = json!({"groupPriorityMinimum": 1, "versionPriority": 1, "service": service.map(|name| json!({"name": name}))});
+            let path = format!("/apis/apiregistration.k8s.io/v1/apiservices/{version}");
+            server.put(&path, json!({"metadata": {"name": version}, "spec": spec}));
+        };
+        service("v1.apps", None);
+        service("v1.metrics.example.org", Some("metrics"));
+        for _ in 0..2 {
+            for (version, aggregated) in
+                [("apps/v1", false), ("metrics.example.org/v1", true), ("gone/v1", false)]
+            {
+                assert_eq!(discovery.is_aggregated(&client, version).await.unwrap(), aggregated, "{version}");
+            }
+        }
+        assert_eq!(server.calls().len(), 3);
+    }
 }

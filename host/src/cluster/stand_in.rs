@@ -280,3 +280,13 @@ fn decoded(parameter: &str) -> String {
         text + &char::from(character).to_string() + rest
     })
 }
+
+#[tokio::test]
+#[should_panic(
+    expected = "requests that the stand-in does not model: [\"GET /api/v1/namespaces/a/secrets?&limit=1\"]"
+)]
+async fn a_request_that_is_not_modelled_fails_its_test() {
+    let server = StandIn::default();
+    let secrets = kube::Api::<k8s_openapi::api::core::v1::Secret>::namespaced(server.client(), "a");
+    let _ = secrets.list(&kube::api::ListParams::default().limit(1)).await;
+}

@@ -28,7 +28,7 @@ pub(crate) struct RunArgs {
     /// Folder for compiled code, readable by this user only; without it components are compiled at every start
     #[arg(long, env = "BACKSTAY_CODE_CACHE")]
     code_cache: Option<PathBuf>,
-    /// The controller's own namespace, where strategy revisions are kept
+    /// The controller's own namespace, which holds strategy revisions and checkpoints
     #[arg(long, env = "BACKSTAY_NAMESPACE", default_value = "backstay-system")]
     namespace: String,
     /// Address of /livez, /readyz and /metrics
@@ -40,16 +40,16 @@ pub(crate) struct RunArgs {
     /// How long a run may take at most, such as 6h
     #[arg(long, env = "BACKSTAY_RUN_DEADLINE", default_value = "6h")]
     run_deadline: SignedDuration,
-    /// How long a strategy has to undo what it has begun when its run is deleted or out of time, such as 15m
+    /// How long a strategy may take to undo what a deleted or late run began, such as 15m
     #[arg(long, env = "BACKSTAY_UNDO_DEADLINE", default_value = "15m")]
     undo_deadline: SignedDuration,
     /// How long a finished Job stays once its result is recorded; without it, until its run is deleted
     #[arg(long, env = "BACKSTAY_JOB_TTL")]
     job_ttl: Option<SignedDuration>,
-    /// How often a running run is looked at without any event, as a net under the watches, such as 2m
+    /// How often a running run is reconciled without any event, as a net under the watches, such as 2m
     #[arg(long, env = "BACKSTAY_RECHECK", default_value = "2m")]
     recheck: SignedDuration,
-    /// How many runs are looked at, and how many components called, at once
+    /// How many objects of one kind are reconciled, and how many components called, at once
     #[arg(long, env = "BACKSTAY_CONCURRENCY", default_value_t = 16)]
     concurrency: u16,
     #[command(flatten)]
@@ -145,7 +145,7 @@ impl RunArgs {
             let mut interrupt = signal(SignalKind::interrupt())?;
             let shutdown = async move {
                 tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-                tracing::info!("told to stop, finishing what is under way");
+                tracing::info!("stopping, finishing reconciles that have begun");
             };
             Ok(controller::run(client, registry, settings, shutdown).await?)
         })

@@ -26,7 +26,7 @@ pub enum RevisionsError {
     Api(#[from] ApiError),
     /// The revision no longer exists.
     #[error(
-        "the pinned strategy revision (ControllerRevision {0:?}) no longer exists; restore a different Backup, or recover it from a cluster backup"
+        "the pinned strategy revision (ControllerRevision {0:?}) no longer exists; restore another Backup, or recover it from a cluster backup"
     )]
     Missing(String),
     /// The object of that name holds something else.

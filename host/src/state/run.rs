@@ -7,16 +7,16 @@ use backstay_api::{
 };
 use backstay_core::application_locks::Target;
 use backstay_core::contract::{GroupKind, Mode, ObjectRef};
-use backstay_core::status::{RunStatus, merge_diff};
+use backstay_core::status::RunStatus;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{PartialObjectMeta, Patch};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::reflector::ObjectRef as StoreRef;
 use kube::{Api, Client, Resource, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cluster::partial::Partial;
-use crate::cluster::write::patch_params;
+use crate::cluster::write::{patch_params, status_patch};
 use crate::informers::stores::Stores;
 
 /// The spec of a run.
@@ -205,11 +205,9 @@ impl Run {
             return Ok(false);
         }
         let (stored, wanted) = (self.on_the_wire(&self.stored), self.on_the_wire(&self.status));
-        let Some(difference) = merge_diff(&stored, &wanted) else { return Ok(false) };
-        let patch = Patch::Merge(json!({
-            "metadata": {"resourceVersion": self.resource_version},
-            "status": difference,
-        }));
+        let Some(patch) = status_patch(Some(&self.resource_version), &stored, &wanted) else {
+            return Ok(false);
+        };
         self.resource_version = match self.mode {
             Mode::Backup => self.patch_status::<BackupJob>(client, &patch).await?,
             Mode::Restore => self.patch_status::<RestoreJob>(client, &patch).await?,
@@ -305,6 +303,7 @@ impl From<&Backup> for Run {
 #[cfg(test)]
 pub(crate) mod tests {
     use backstay_core::retry::Class;
+    use serde_json::json;
 
     use super::*;
     use crate::cluster::error::class;

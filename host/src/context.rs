@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use backstay_api::TypedRef;
+use backstay_core::application_locks::Claim;
+use backstay_core::contract::GroupKind;
+
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::components::Components;
@@ -11,6 +15,7 @@ use crate::records::Records;
 use crate::settings::Settings;
 use crate::state::State;
 use crate::state::notices::Notices;
+use crate::state::queues::Request;
 use crate::state::run::Run;
 
 /// The parts of the controller. There is one in a process.
@@ -50,11 +55,23 @@ impl Context {
         self.release_lock(run_uid);
     }
 
-    /// Releases the lock of a run on its application, or its place in the queue for it, and enqueues the runs that wait for
-    /// it.
+    /// Acquires the lock on `application` for a run that is about to begin.
+    ///
+    /// # Errors
+    /// The claim of the run to wait for.
+    pub fn try_lock(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) -> Result<(), Claim> {
+        // Whoever waits for an application that the run named before does not wait for this run.
+        self.let_go(self.state.locks.leave_others(run, application));
+        self.state.locks.try_acquire(run, application, strategy)
+    }
+
+    /// Releases the lock of a run on its application, or its place in the queue for it, and enqueues the runs that may go
+    /// now.
     pub fn release_lock(&self, run_uid: &str) {
-        for claim in self.state.locks.release(run_uid) {
-            self.state.queues.add_run(&claim.run_uid, &self.stores);
-        }
+        self.let_go(self.state.locks.release(run_uid));
+    }
+
+    fn let_go(&self, free: Vec<Claim>) {
+        free.iter().for_each(|claim| self.state.queues.add(Request::free(claim)));
     }
 }

@@ -89,7 +89,7 @@ const AWAITED: Trigger = Trigger {
 const LOCK: Trigger = Trigger {
     when: "a run releases its lock on an application",
     reconciled: RUNS,
-    why: "all runs that wait for the application are reconciled, and those that no other run excludes begin",
+    why: "of the runs that wait for the application, those begin that no other run excludes now",
 };
 const TIMER: Trigger = Trigger {
     when: "the time is over after which a reconcile asked to be repeated",
@@ -228,6 +228,8 @@ fn waiting_restore_jobs(stores: &Stores, matches: impl Fn(&RestoreJob) -> bool) 
 mod tests {
     use std::collections::BTreeSet;
 
+    use backstay_core::application_locks::Claim;
+    use backstay_core::contract::Mode;
     use kube::core::GroupVersionKind;
     use kube::runtime::reflector::store::Writer;
     use kube::runtime::watcher::Event;
@@ -237,8 +239,6 @@ mod tests {
     use super::*;
     use crate::components::registry::Registry;
     use crate::informers::stores::Writers;
-    use crate::state::queues::Queues;
-    use crate::state::work_queue::Priority;
 
     fn object<K: DeserializeOwned>(name: &str, metadata: Value, rest: Value) -> K {
         let mut object = json!({"metadata": {"name": name, "namespace": "n", "uid": name, "generation": 1}});
@@ -368,11 +368,10 @@ mod tests {
             fill(&mut writers.jobs, [a_job((kind, "run"), json!({}))]);
             super::pod(&created(&pod), &stores)
         };
-        let queues = Queues::new(&Registry::default(), 1);
-        let released = |uid: &str, kind: &Kind| {
-            queues.add_run(uid, &stores);
-            let key = queues.of(kind).and_then(|queue| queue.next(|_| Priority::Begin));
-            key.map(|key| Request { kind: kind.clone(), key, priority: Priority::Begin })
+        let freed = |mode| {
+            let strategy = group_kind(&strategy_kind());
+            let (uid, namespace, name) = ("u".to_owned(), "n".to_owned(), "run".to_owned());
+            Request::free(&Claim { run_uid: uid, mode, namespace, name, strategy, created: 1 })
         };
 
         let rows: [(&Trigger, BTreeSet<&str>); 12] = [
@@ -399,18 +398,7 @@ mod tests {
             (&JOB, kinds(RUNS.iter().filter_map(|kind| job_of(kind)))),
             (&POD, kinds(RUNS.iter().filter_map(|kind| pod_of(kind)))),
             (&AWAITED, kinds(RUNS.iter().filter_map(|kind| news(kind)))),
-            (
-                &LOCK,
-                kinds(
-                    [
-                        ("waiting", Kind::BackupJob),
-                        ("waiting-restore", Kind::RestoreJob),
-                        ("deleting", Kind::Backup),
-                    ]
-                    .iter()
-                    .filter_map(|(uid, kind)| released(uid, kind)),
-                ),
-            ),
+            (&LOCK, kinds([Mode::Backup, Mode::Restore, Mode::Cleanup].map(freed))),
         ];
         for (row, kinds) in rows {
             assert_eq!(kinds, row.reconciled.iter().copied().collect(), "when {}", row.when);

@@ -18,6 +18,11 @@ impl ApplicationLocks {
         self.0.lock()
     }
 
+    /// Releases what the run has of other applications than this one, and returns the runs that may go now.
+    pub fn leave_others(&self, run: &Run, application: &TypedRef) -> Vec<Claim> {
+        self.table().leave_others(&run.target_of(application), &run.uid)
+    }
+
     /// Acquires the lock on `application` for a run that is about to begin.
     ///
     /// # Errors
@@ -33,16 +38,16 @@ impl ApplicationLocks {
             return;
         };
         if let Some(kind) = strategy_kind(strategy) {
-            self.table().restore(&run.target_of(application_ref), claim(run, &kind));
+            self.table().restore(&run.target_of(application_ref), &claim(run, &kind));
         }
     }
 
     /// Restores the place of a run that waited for the lock on `application` before this process started.
     pub fn enqueue(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) {
-        self.table().enqueue(&run.target_of(application), claim(run, strategy));
+        self.table().enqueue(&run.target_of(application), &claim(run, strategy));
     }
 
-    /// Releases the locks of a run and its places in queues, and returns the runs to reconcile now.
+    /// Releases the lock of a run or its place in the queue, and returns the runs that may go now, in order.
     pub fn release(&self, uid: &str) -> Vec<Claim> {
         self.table().release(uid)
     }
@@ -51,8 +56,9 @@ impl ApplicationLocks {
 fn claim(run: &Run, strategy: &GroupKind) -> Claim {
     Claim {
         run_uid: run.uid.clone(),
-        run: run.title(),
         mode: run.mode,
+        namespace: run.namespace().to_owned(),
+        name: run.name().to_owned(),
         strategy: strategy.clone(),
         created: match (run.mode, run.deleted_at) {
             (Mode::Cleanup, Some(deleted)) => deleted.as_second(),

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 
 use backstay_api::{BackupJob, RestoreJob, phase};
-use backstay_core::contract::GroupKind;
+use backstay_core::application_locks::Claim;
+use backstay_core::contract::{GroupKind, Mode};
 use kube::runtime::reflector::{Lookup, ObjectRef};
 use kube::{Resource, ResourceExt};
 
 use super::work_queue::{Priority, WorkQueue};
 use crate::components::registry::Registry;
-use crate::informers::stores::Stores;
 
 /// A kind of object that is reconciled.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -106,6 +106,18 @@ impl Request {
         Self { priority: restore_job_priority(job), ..Self::new(Kind::RestoreJob, job) }
     }
 
+    /// Requests the reconciliation of a run that waited for the lock on its application, and may go now.
+    #[must_use]
+    pub fn free(claim: &Claim) -> Self {
+        let (kind, priority) = match claim.mode {
+            Mode::Backup => (Kind::BackupJob, Priority::Begin),
+            Mode::Restore => (Kind::RestoreJob, Priority::Begin),
+            Mode::Cleanup => (Kind::Backup, Priority::Continue),
+        };
+        let key = Key { namespace: Some(claim.namespace.clone()), name: claim.name.clone() };
+        Self { kind, key, priority }
+    }
+
     /// Requests the reconciliation of a run for which there is news, ahead of other runs. `None` if the kind is that of no
     /// run.
     #[must_use]
@@ -169,20 +181,6 @@ impl Queues {
     pub fn add(&self, request: Request) {
         if let Some(queue) = self.of(&request.kind) {
             queue.add(request.key, request.priority);
-        }
-    }
-
-    /// Enqueues the run with this uid, if a store has it.
-    pub fn add_run(&self, uid: &str, stores: &Stores) {
-        let is = |meta: &kube::core::ObjectMeta| meta.uid.as_deref() == Some(uid);
-        let backup_job =
-            || stores.backup_jobs.find(|job| is(&job.metadata)).map(|job| Request::backup_job(&job));
-        let restore_job =
-            || stores.restore_jobs.find(|job| is(&job.metadata)).map(|job| Request::restore_job(&job));
-        let backup =
-            || stores.backups.find(|b| is(&b.metadata)).map(|b| Request::new(Kind::Backup, b.as_ref()));
-        if let Some(request) = backup_job().or_else(restore_job).or_else(backup) {
-            self.add(request);
         }
     }
 }

@@ -80,10 +80,14 @@ pub(crate) async fn resolve(run: &Run, ctx: &Context) -> Result<Inputs, NotDone>
             of_backup(run, backup, backup.spec.application_ref.clone(), None, ctx).await?
         }
     };
-    if let Err(before) = ctx.state.locks.try_acquire(run, &inputs.application, &inputs.kind) {
+    if let Err(before) = ctx.try_lock(run, &inputs.application, &inputs.kind) {
         let application = &inputs.application_ref;
-        let message =
-            format!("waiting for {} to finish with {} {:?}", before.run, application.kind, application.name);
+        let message = format!(
+            "waiting for {} to finish with {} {:?}",
+            before.title(),
+            application.kind,
+            application.name
+        );
         return Err(NotDone::Blocked {
             reason: reasons::TARGET_BUSY,
             message,

@@ -55,14 +55,29 @@ impl Context {
         self.release_lock(run_uid);
     }
 
-    /// Acquires the lock on `application` for a run that is about to begin.
+    /// Acquires the lock on `application` for a run that is about to begin, or its place in the queue for it.
     ///
     /// # Errors
     /// The claim of the run to wait for.
     pub fn try_lock(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) -> Result<(), Claim> {
-        // Whoever waits for an application that the run named before does not wait for this run.
-        self.let_go(self.state.locks.leave_others(run, application));
-        self.state.locks.try_acquire(run, application, strategy)
+        let (acquired, free) = self.state.locks.try_acquire(run, application, strategy);
+        self.let_go(free);
+        acquired
+    }
+
+    /// Restores the lock of a run that has begun.
+    pub fn restore_lock(&self, run: &Run) {
+        self.let_go(self.state.locks.restore(run));
+    }
+
+    /// Restores the place of a run that waited for the lock on `application` before this process started.
+    pub fn enqueue_for_lock(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) {
+        self.let_go(self.state.locks.enqueue(run, application, strategy));
+    }
+
+    /// Notes that a run needs no place in a queue, and enqueues the runs that waited until that was known.
+    pub fn needs_no_place(&self, run_uid: &str) {
+        self.let_go(self.state.locks.placed(run_uid));
     }
 
     /// Releases the lock of a run on its application, or its place in the queue for it, and enqueues the runs that may go

@@ -18,8 +18,12 @@ pub mod types {
     /// On a Backup: whether the strategy reported where the data is.
     pub const ARTIFACT_REPORTED: &str = "ArtifactReported";
 
+    /// On a run: whether it is slowed because it spends more than its budget.
+    pub const THROTTLED: &str = "Throttled";
+
     /// Every type above.
-    pub const ALL: &[&str] = &[READY, RECONCILING, STALLED, ERROR, STRATEGY_PINNED, ARTIFACT_REPORTED];
+    pub const ALL: &[&str] =
+        &[READY, RECONCILING, STALLED, ERROR, STRATEGY_PINNED, ARTIFACT_REPORTED, THROTTLED];
 }
 
 /// Declares the reasons together with the list of all, so that the list is complete.
@@ -73,6 +77,8 @@ reasons! {
     APPLICATION_NOT_FOUND = "ApplicationNotFound";
     /// The strategy cannot back up this kind of application, or the Backup is of another one.
     APPLICATION_MISMATCH = "ApplicationMismatch";
+    /// A reference holds what is not the name of an object.
+    INVALID_REFERENCE = "InvalidReference";
     /// The platform's credentials have not been projected yet.
     CREDENTIALS_PROJECTION_PENDING = "CredentialsProjectionPending";
     /// The Secret with the platform's credentials does not exist.
@@ -127,6 +133,8 @@ reasons! {
     STRATEGY_OUTPUT_TOO_LARGE = "StrategyOutputTooLarge";
     /// The arguments of a call are larger than they may be.
     STRATEGY_INPUT_TOO_LARGE = "StrategyInputTooLarge";
+    /// The run spends more than its budget of a minute; it is slowed, and has failed if it did so for too long.
+    STRATEGY_EXCEEDS_BUDGET = "StrategyExceedsBudget";
     /// The component's answer breaks a rule of the contract.
     STRATEGY_BAD_ANSWER = "StrategyBadAnswer";
     /// The component asked for an access that it does not declare.

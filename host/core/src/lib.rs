@@ -3,20 +3,26 @@
 //! No client, clock, environment, randomness or WebAssembly engine; `Cargo.toml` and `clippy.toml` of this crate
 //! enforce it.
 
+pub mod allowance;
 pub mod application_locks;
 pub mod backup;
+pub mod call_slots;
 pub mod cancel;
 pub mod component;
 pub mod contract;
 pub mod credentials;
+pub mod fair;
 pub mod job;
+pub mod object_name;
 pub mod owner;
 pub mod plan;
 pub mod pod_policy;
 pub mod retry;
 pub mod revision;
+pub mod run_budget;
 pub mod run_report;
 pub mod schedule;
 pub mod status;
 pub mod steps;
 pub mod strategy_kind;
+pub mod unplaced;

@@ -16,6 +16,9 @@ use crate::steps::ContractViolation;
 
 /// How often a blocked run is reconciled without an event.
 const BLOCKED_RECHECK: Duration = Duration::from_secs(60);
+/// How often a run that waits for its turn is reconciled without an event: the end of another run is one, and ten thousand may
+/// wait.
+const TURN_RECHECK: Duration = Duration::from_mins(5);
 /// Number of failures in a row from which on the run's status shows a transient error of the API server.
 const VISIBLE: u32 = 4;
 /// The shortest pause after a conflict.
@@ -40,6 +43,8 @@ pub enum NotDone {
         /// When the run is reconciled without an event.
         recheck: Duration,
     },
+    /// The run spends more than its budget, and goes on after this time. Its status says so already.
+    Slowed(Duration),
     /// The run lacks something that may appear.
     Blocked {
         /// Reason of `Ready=False`.
@@ -106,7 +111,7 @@ impl NotDone {
                     *message = redact(message);
                 }
             }
-            Self::NotOurs | Self::Gone => {}
+            Self::NotOurs | Self::Gone | Self::Slowed(_) => {}
         }
         self
     }
@@ -212,6 +217,7 @@ pub fn report(
             status.paused(&reason, &message, now);
             Report { event, ..Report::new(Next::Requeue(recheck.min(until_deadline()))) }
         }
+        NotDone::Slowed(pause) => Report::new(Next::Requeue(pause.min(until_deadline()))),
         NotDone::Blocked { message, .. } if must_end => {
             Report::fail(reasons::RUN_DEADLINE_EXCEEDED, format!("the run's deadline has passed: {message}"))
         }
@@ -227,10 +233,9 @@ pub fn report(
                 let event = is_new(status, reason).then(|| (reason.to_owned(), message.clone()));
                 status.wait(reason, &message, now);
                 let limit = Duration::try_from(limit).unwrap_or_default().max(Duration::from_secs(1));
-                Report {
-                    event,
-                    ..Report::new(Next::Requeue(BLOCKED_RECHECK.min(limit).min(until_deadline())))
-                }
+                let recheck =
+                    if reason == reasons::TARGET_BUSY { TURN_RECHECK } else { BLOCKED_RECHECK.min(limit) };
+                Report { event, ..Report::new(Next::Requeue(recheck.min(until_deadline()))) }
             }
         }
         NotDone::Failed { reason, message } => Report::fail(reason, message),

@@ -165,7 +165,17 @@ impl RunStatus {
         self.message = None;
         self.waiting_since = None;
         self.set(types::READY, Some(true), reason, message, now);
-        self.unset(&[types::RECONCILING, types::STALLED]);
+        self.unset(&[types::RECONCILING, types::STALLED, types::THROTTLED]);
+    }
+
+    /// Says that the run is slowed, or no longer.
+    pub fn throttled(&mut self, message: Option<&str>, now: Timestamp) {
+        match message {
+            Some(message) => {
+                self.set(types::THROTTLED, Some(true), reasons::STRATEGY_EXCEEDS_BUDGET, message, now);
+            }
+            None => self.unset(&[types::THROTTLED]),
+        }
     }
 
     /// Marks the run as failed. `startedAt` may stay empty: a run can fail before it begins.

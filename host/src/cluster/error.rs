@@ -54,6 +54,11 @@ impl ApiError {
         if let Some(reason) = self.refused {
             return reason;
         }
+        match &self.source {
+            kube::Error::SerdeError(_) => return reasons::UNREADABLE_OBJECT,
+            error if is_unbuilt(error) => return reasons::INVALID_REFERENCE,
+            _ => {}
+        }
         match code(&self.source) {
             Some(405) => reasons::METHOD_NOT_ALLOWED,
             Some(413) => reasons::OBJECT_TOO_LARGE,
@@ -95,9 +100,18 @@ impl ApiError {
     }
 }
 
-/// Classifies an error of the client.
+/// Returns whether the client could not build the request, because of a name in it.
+fn is_unbuilt(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::BuildRequest(_) | kube::Error::HttpError(_))
+}
+
+/// Classifies an error of the client. A request that cannot be built, and an answer that does not decode, are final: the same
+/// call ends the same way.
 #[must_use]
 pub fn class(error: &kube::Error) -> Class {
+    if is_unbuilt(error) || matches!(error, kube::Error::SerdeError(_)) {
+        return Class::Refused;
+    }
     let fault = match error {
         kube::Error::Api(status) => ApiFault {
             code: Some(status.code),
@@ -191,6 +205,24 @@ mod tests {
         }
         let invalid = api(422, "Invalid", "x").refused_as(reasons::INVALID_JOB).user_message();
         assert!(invalid.ends_with("correct the strategy, then create the run anew"), "{invalid}");
+    }
+
+    #[tokio::test]
+    async fn r4_a_request_that_cannot_be_built_and_an_answer_that_does_not_decode_are_final() {
+        use k8s_openapi::api::core::v1::Namespace;
+
+        use crate::cluster::stand_in::StandIn;
+
+        let server = StandIn::default();
+        server.put("/api/v1/namespaces/x", serde_json::json!({"metadata": {"name": "x", "labels": 7}}));
+        let api = kube::Api::<Namespace>::all(server.client());
+        for (name, reason) in
+            [("", "InvalidReference"), ("a b", "InvalidReference"), ("x", "UnreadableObject")]
+        {
+            let error = api.get_opt(name).await.expect_err("it cannot be read");
+            let error = ApiError::new("reading Namespace", error);
+            assert_eq!((error.class(), error.refusal()), (Class::Refused, reason), "{name:?}: {error:?}");
+        }
     }
 
     #[test]

@@ -1,63 +1,166 @@
 //! Restores the locks of runs on their applications when the controller starts.
+//!
+//! Nothing that a run names is asked for here: the controller would be ready only once each of these calls is answered. A run
+//! whose place is not known waits in [`backstay_core::unplaced`] until it is reconciled, and holds up later runs of its namespace.
 
-use backstay_api::{Backup, finalizers};
-use backstay_core::retry;
-use kube::{Api, ResourceExt};
+use backstay_api::finalizers;
+use kube::ResourceExt;
 
-use crate::cluster::error::{ApiError, chain};
 use crate::context::Context;
-use crate::run::resolve;
+use crate::run::resolve::{AwaitedLock, awaited_lock};
 use crate::state::run::Run;
+
+/// Runs that are restored before other tasks get the thread.
+const AT_ONCE: usize = 100;
 
 /// Restores the locks of runs that have begun, and the places of runs that wait for a lock, before any run is reconciled.
 pub(super) async fn resume(ctx: &Context) {
     let backup_jobs = ctx.stores.backup_jobs.state().into_iter().map(|job| Run::from(job.as_ref()));
     let restore_jobs = ctx.stores.restore_jobs.state().into_iter().map(|job| Run::from(job.as_ref()));
     // One run at a time: the memory that thousands of runs take together would stay with the process.
-    for run in backup_jobs.chain(restore_jobs) {
+    for (done, run) in backup_jobs.chain(restore_jobs).enumerate() {
         if !run.status.is_terminal() && (!run.deleting || run.is_held()) {
-            restore_lock(&run, ctx).await;
+            restore_lock(&run, ctx);
+        }
+        if done % AT_ONCE == AT_ONCE - 1 {
+            tokio::task::yield_now().await;
         }
     }
     // The store has only the metadata of Backups.
     for shown in ctx.stores.backups.state() {
         let finalized = shown.finalizers().iter().any(|f| finalizers::is_ours(f));
         if finalized && shown.metadata.deletion_timestamp.is_some() {
-            let client = ctx.cluster.client.clone();
-            let api = Api::<Backup>::namespaced(client, &shown.namespace().unwrap_or_default());
-            let name = shown.name_any();
-            let doing = || format!("reading Backup {name:?}");
-            let read = || async { api.get_opt(&name).await.map_err(|e| ApiError::new(doing(), e)) };
-            if let Some(backup) = retried(read).await {
-                restore_lock(&Run::from(&backup), ctx).await;
-            }
+            ctx.state.locks.unplaced_cleanup(&shown.metadata);
         }
     }
 }
 
 /// Restores the lock of a run that has begun, or the place of a run that waits for one.
-async fn restore_lock(run: &Run, ctx: &Context) {
+fn restore_lock(run: &Run, ctx: &Context) {
     if run.status.run.is_some() {
-        ctx.state.locks.restore(run);
-    } else if let Some((application, strategy)) = retried(|| resolve::awaited_lock(run, ctx)).await {
-        ctx.state.locks.enqueue(run, &application, &strategy);
+        ctx.restore_lock(run);
+        return;
+    }
+    match awaited_lock(run, ctx) {
+        AwaitedLock::None => {}
+        AwaitedLock::On(application, strategy) => ctx.enqueue_for_lock(run, &application, &strategy),
+        AwaitedLock::OfBackup => ctx.state.locks.unplaced(run),
     }
 }
 
-/// Repeats a call of the API server until it succeeds. Without its answer, two runs could hold one lock.
-async fn retried<T, F>(call: impl Fn() -> F) -> T
-where
-    F: Future<Output = Result<T, ApiError>>,
-{
-    let mut attempt = 0;
-    loop {
-        match call().await {
-            Ok(answer) => return answer,
-            Err(error) => {
-                attempt += 1;
-                tracing::warn!(attempt, error = %chain(&error), "could not restore the locks on applications, will try again");
-                tokio::time::sleep(retry::backoff(attempt)).await;
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use backstay_api::{Backup, BackupJob, RestoreJob, TypedRef};
+    use backstay_core::contract::GroupKind;
+    use kube::api::PartialObjectMeta;
+    use kube::runtime::watcher::Event;
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cluster::stand_in::StandIn;
+    use crate::components::registry::Registry;
+    use crate::controller::start::context;
+    use crate::informers::stores::Writers;
+    use crate::settings::Settings;
+    use crate::state::queues::Kind;
+    use crate::state::work_queue::Priority;
+
+    fn object<K: DeserializeOwned>(name: &str, second: u32, rest: &Value) -> K {
+        let mut object = json!({"metadata": {"name": name, "namespace": "n", "uid": name, "generation": 1,
+            "creationTimestamp": format!("2026-07-01T00:00:{second:02}Z")}});
+        backstay_core::steps::merge_patch(&mut object, rest);
+        serde_json::from_value(object).expect("it decodes")
+    }
+
+    fn busy() -> Value {
+        json!({"phase": "Pending", "waitingSince": "2026-07-01T00:00:00Z", "conditions": [{"type": "Ready",
+            "status": "False", "reason": "TargetBusy", "message": "m", "lastTransitionTime": "2026-07-01T00:00:00Z"}]})
+    }
+
+    fn waiting_restore(name: &str, second: u32, backup: &str) -> RestoreJob {
+        object(name, second, &json!({"spec": {"backupRef": {"name": backup}}, "status": busy()}))
+    }
+
+    fn a_backup_job(name: &str, second: u32) -> BackupJob {
+        let spec = json!({"backupClassName": "c", "applicationRef": {"kind": "App", "name": "app"}});
+        object(name, second, &json!({"spec": spec}))
+    }
+
+    fn deleted_backup(name: &str) -> PartialObjectMeta<Backup> {
+        let meta = json!({"deletionTimestamp": "2026-07-01T00:00:00Z", "finalizers": [finalizers::CLEANUP]});
+        object(name, 0, &json!({ "metadata": meta }))
+    }
+
+    /// A controller whose stores have these RestoreJobs, these BackupJobs and these deleted Backups.
+    fn given(
+        server: &StandIn,
+        restores: Vec<RestoreJob>,
+        backup_jobs: Vec<BackupJob>,
+        backups: &[&str],
+    ) -> (Arc<Context>, Writers) {
+        let (ctx, mut writers, _) = context(server.client(), Registry::default(), Settings::default());
+        restores.into_iter().for_each(|job| writers.restore_jobs.apply_watcher_event(&Event::Apply(job)));
+        backup_jobs.into_iter().for_each(|job| writers.backup_jobs.apply_watcher_event(&Event::Apply(job)));
+        let backups = backups.iter().map(|name| deleted_backup(name));
+        backups.for_each(|backup| writers.backups.apply_watcher_event(&Event::Apply(backup)));
+        (ctx, writers)
+    }
+
+    async fn resumed(ctx: &Context) {
+        let resumed = tokio::time::timeout(Duration::from_secs(5), resume(ctx)).await;
+        resumed.expect("the controller is ready, whatever its runs name");
+    }
+
+    fn application(name: &str) -> TypedRef {
+        TypedRef { api_group: None, kind: "App".to_owned(), name: name.to_owned() }
+    }
+
+    /// Whether a run gets the lock on an application.
+    fn acquires(run: impl Into<Run>, name: &str, ctx: &Context) -> bool {
+        ctx.try_lock(&run.into(), &application(name), &GroupKind::default()).is_ok()
+    }
+
+    #[tokio::test]
+    async fn nothing_that_a_run_names_is_asked_for_before_the_controller_is_ready() {
+        let server = StandIn::default();
+        let names = ["", "a b", "%", "../secrets/x", "missing"];
+        let restores = names.iter().enumerate();
+        let restores = restores.map(|(n, name)| waiting_restore(&format!("r{n}"), 1, name)).collect();
+        let (ctx, _writers) = given(&server, restores, Vec::new(), &["b1", "b2"]);
+        resumed(&ctx).await;
+        assert_eq!(server.calls(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn f20_a_restore_that_waited_before_a_restart_keeps_its_place_though_its_target_is_not_known() {
+        let server = StandIn::default();
+        let restore = waiting_restore("r", 1, "backup");
+        let (earlier, later) = (a_backup_job("earlier", 0), a_backup_job("later", 2));
+        let (ctx, _writers) =
+            given(&server, vec![restore.clone()], vec![earlier.clone(), later.clone()], &[]);
+        resumed(&ctx).await;
+        assert!(acquires(&earlier, "app", &ctx), "it was created before the restore");
+        assert!(!acquires(&later, "other", &ctx), "the target of the restore may be this one");
+        assert!(!acquires(&restore, "app", &ctx), "the earlier backup goes on");
+        let queue = ctx.state.queues.of(&Kind::BackupJob).expect("there is a queue");
+        assert_eq!(queue.next(|_| Priority::Begin).map(|key| key.name).as_deref(), Some("later"));
+        assert!(acquires(&later, "other", &ctx), "the target of the restore is another one");
+    }
+
+    #[tokio::test]
+    async fn f20_a_restore_waits_until_it_is_known_which_clean_ups_have_begun() {
+        let server = StandIn::default();
+        let restore = waiting_restore("r", 1, "backup");
+        let (ctx, _writers) = given(&server, vec![restore.clone()], Vec::new(), &["b1", "b2"]);
+        resumed(&ctx).await;
+        assert!(!acquires(&restore, "app", &ctx));
+        ctx.needs_no_place("b1");
+        assert!(!acquires(&restore, "app", &ctx));
+        ctx.needs_no_place("b2");
+        assert!(acquires(&restore, "app", &ctx));
     }
 }

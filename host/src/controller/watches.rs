@@ -243,8 +243,8 @@ mod tests {
         let [holder, waiter] = [holder(), waiter()].map(|job| Run::from(&job.decoded().expect("it decodes")));
         let record = holder.status.run.clone().expect("it has begun");
         let strategy = record.strategy_ref.as_ref().and_then(strategy_kind).expect("it has a kind");
-        ctx.state.locks.restore(&holder);
-        let busy = ctx.state.locks.try_acquire(&waiter, &record.application_ref, &strategy);
+        ctx.restore_lock(&holder);
+        let busy = ctx.try_lock(&waiter, &record.application_ref, &strategy);
         assert_eq!(busy.expect_err("it is locked").run_uid, "holder");
     }
 

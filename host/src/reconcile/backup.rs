@@ -7,7 +7,7 @@ use backstay_api::conditions::{reasons, types};
 use backstay_api::{Backup, phase};
 use backstay_core::component::Served;
 use backstay_core::contract::Mode;
-use backstay_core::retry;
+use backstay_core::retry::{self, Class};
 use backstay_core::strategy_kind::strategy_kind;
 use kube::api::PartialObjectMeta;
 use kube::{Api, ResourceExt};
@@ -15,6 +15,7 @@ use kube::{Api, ResourceExt};
 use crate::cluster::error::{ApiError, chain};
 use crate::context::Context;
 use crate::reconcile::run;
+use crate::run::resolve::{AwaitedLock, awaited_lock};
 use crate::state::finalizers;
 use crate::state::run::Run;
 use crate::state::work_queue::Action;
@@ -25,9 +26,13 @@ const RECHECK: Duration = Duration::from_secs(60);
 /// Reconciles a Backup once: adds the finalizer if a component may serve its strategy, and cleans up after a deleted Backup.
 pub async fn reconcile(seen: Arc<PartialObjectMeta<Backup>>, ctx: Arc<Context>) -> Action {
     let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
-    match handle(&namespace, &name, &ctx).await {
+    match handle(&seen, &namespace, &name, &ctx).await {
         Ok(action) => action,
         Err(error) => {
+            if error.class() == Class::Refused {
+                // It does not decode, or cannot be asked for: others do not wait until it does.
+                ctx.needs_no_place(seen.metadata.uid.as_deref().unwrap_or_default());
+            }
             let attempt = ctx.state.runs.failed(seen.metadata.uid.as_deref().unwrap_or_default());
             tracing::warn!(backup = %format!("{namespace}/{name}"), attempt, error = %chain(&error), "backup not handled, will try again");
             Action::requeue(retry::backoff(attempt))
@@ -35,16 +40,25 @@ pub async fn reconcile(seen: Arc<PartialObjectMeta<Backup>>, ctx: Arc<Context>) 
     }
 }
 
-async fn handle(namespace: &str, name: &str, ctx: &Arc<Context>) -> Result<Action, ApiError> {
+async fn handle(
+    seen: &PartialObjectMeta<Backup>,
+    namespace: &str,
+    name: &str,
+    ctx: &Arc<Context>,
+) -> Result<Action, ApiError> {
     let title = format!("Backup \"{namespace}/{name}\"");
     let api = Api::<Backup>::namespaced(ctx.cluster.client.clone(), namespace);
     let found = api.get_opt(name).await.map_err(|e| ApiError::new(format!("reading {title}"), e))?;
-    let Some(backup) = found else { return Ok(Action::await_change()) };
+    let Some(backup) = found.filter(|found| found.metadata.uid == seen.metadata.uid) else {
+        ctx.needs_no_place(seen.metadata.uid.as_deref().unwrap_or_default());
+        return Ok(Action::await_change());
+    };
     let served = match strategy_kind(&backup.spec.strategy_ref) {
         Some(kind) => ctx.components.registry.serving(&kind),
         None => Served::Foreign,
     };
     let mut run = Run::from(&backup);
+    place(&run, ctx);
     match (run.deleting, run.is_finalized()) {
         (false, false) if !matches!(served, Served::Foreign) => {
             finalizers::add(&backup, &ctx.cluster.client)
@@ -75,6 +89,20 @@ async fn handle(namespace: &str, name: &str, ctx: &Arc<Context>) -> Result<Actio
             }
         }
         _ => Ok(Action::await_change()),
+    }
+}
+
+/// Restores the place of a clean-up that was there when the controller started, now that its Backup is read.
+fn place(run: &Run, ctx: &Context) {
+    if !ctx.state.locks.is_unplaced(&run.uid) {
+        return;
+    }
+    if run.status.run.is_some() {
+        return ctx.restore_lock(run);
+    }
+    match awaited_lock(run, ctx) {
+        AwaitedLock::On(application, strategy) => ctx.enqueue_for_lock(run, &application, &strategy),
+        AwaitedLock::None | AwaitedLock::OfBackup => ctx.needs_no_place(&run.uid),
     }
 }
 

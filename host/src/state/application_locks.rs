@@ -6,50 +6,105 @@ use backstay_api::{RunRecord, TypedRef};
 use backstay_core::application_locks::{Claim, LockTable};
 use backstay_core::contract::{GroupKind, Mode};
 use backstay_core::strategy_kind::strategy_kind;
+use backstay_core::unplaced::Unplaced;
+use kube::core::ObjectMeta;
 
 use crate::state::run::Run;
 
-/// [`LockTable`] behind a mutex.
+/// [`LockTable`] behind a mutex, with the runs whose place in it is not known yet.
 #[derive(Default)]
-pub struct ApplicationLocks(Mutex<LockTable>);
+pub struct ApplicationLocks(Mutex<Locks>);
+
+#[derive(Default)]
+struct Locks {
+    table: LockTable,
+    unplaced: Unplaced,
+}
 
 impl ApplicationLocks {
-    fn table(&self) -> MutexGuard<'_, LockTable> {
+    fn locks(&self) -> MutexGuard<'_, Locks> {
         self.0.lock()
     }
 
-    /// Releases what the run has of other applications than this one, and returns the runs that may go now.
-    pub fn leave_others(&self, run: &Run, application: &TypedRef) -> Vec<Claim> {
-        self.table().leave_others(&run.target_of(application), &run.uid)
-    }
-
-    /// Acquires the lock on `application` for a run that is about to begin.
+    /// Acquires the lock on `application` for a run that is about to begin, or its place in the queue for it. Returns also the
+    /// runs that may go now: who waits for an application that the run named before does not wait for this run.
     ///
     /// # Errors
-    /// The run to wait for.
-    pub fn try_acquire(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) -> Result<(), Claim> {
-        self.table().try_acquire(&run.target_of(application), &claim(run, strategy))
-    }
-
-    /// Restores the lock of a run that has begun.
-    pub fn restore(&self, run: &Run) {
-        let Some(RunRecord { application_ref, strategy_ref: Some(strategy), .. }) = run.status.run.as_deref()
-        else {
-            return;
+    /// The claim of the run to wait for.
+    pub fn try_acquire(
+        &self,
+        run: &Run,
+        application: &TypedRef,
+        strategy: &GroupKind,
+    ) -> (Result<(), Claim>, Vec<Claim>) {
+        let Locks { table, unplaced } = &mut *self.locks();
+        let (target, claim) = (run.target_of(application), claim(run, strategy));
+        let mut free = table.leave_others(&target, &run.uid);
+        free.extend(unplaced.placed(&run.uid));
+        let acquired = match unplaced.before(&claim) {
+            Some(before) => {
+                table.enqueue(&target, &claim);
+                Err(before)
+            }
+            None => table.try_acquire(&target, &claim),
         };
-        if let Some(kind) = strategy_kind(strategy) {
-            self.table().restore(&run.target_of(application_ref), &claim(run, &kind));
-        }
+        (acquired, free)
     }
 
-    /// Restores the place of a run that waited for the lock on `application` before this process started.
-    pub fn enqueue(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) {
-        self.table().enqueue(&run.target_of(application), &claim(run, strategy));
+    /// Restores the lock of a run that has begun, and returns the runs that waited until its place was known.
+    pub fn restore(&self, run: &Run) -> Vec<Claim> {
+        let Locks { table, unplaced } = &mut *self.locks();
+        if let Some(RunRecord { application_ref, strategy_ref: Some(strategy), .. }) =
+            run.status.run.as_deref()
+            && let Some(kind) = strategy_kind(strategy)
+        {
+            table.restore(&run.target_of(application_ref), &claim(run, &kind));
+        }
+        unplaced.placed(&run.uid)
+    }
+
+    /// Restores the place of a run that waited for the lock on `application` before this process started, and returns the runs
+    /// that waited until its place was known.
+    pub fn enqueue(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) -> Vec<Claim> {
+        let Locks { table, unplaced } = &mut *self.locks();
+        table.enqueue(&run.target_of(application), &claim(run, strategy));
+        unplaced.placed(&run.uid)
+    }
+
+    /// Notes a RestoreJob that waited for its turn before this process started, on an application that its Backup names.
+    pub fn unplaced(&self, run: &Run) {
+        self.locks().unplaced.add(claim(run, &GroupKind::default()));
+    }
+
+    /// Notes a Backup that is being deleted, and whose clean-up may have begun before this process started.
+    pub fn unplaced_cleanup(&self, backup: &ObjectMeta) {
+        self.locks().unplaced.add(Claim {
+            run_uid: backup.uid.clone().unwrap_or_default(),
+            mode: Mode::Cleanup,
+            namespace: backup.namespace.clone().unwrap_or_default(),
+            name: backup.name.clone().unwrap_or_default(),
+            strategy: GroupKind::default(),
+            created: backup.deletion_timestamp.as_ref().map_or(0, |t| t.0.as_second()),
+        });
+    }
+
+    /// Returns whether the place of a run that was there when this process started is not known.
+    #[must_use]
+    pub fn is_unplaced(&self, uid: &str) -> bool {
+        self.locks().unplaced.contains(uid)
+    }
+
+    /// Notes that a run needs no place, and returns the runs that waited until that was known.
+    pub fn placed(&self, uid: &str) -> Vec<Claim> {
+        self.locks().unplaced.placed(uid)
     }
 
     /// Releases the lock of a run or its place in the queue, and returns the runs that may go now, in order.
     pub fn release(&self, uid: &str) -> Vec<Claim> {
-        self.table().release(uid)
+        let Locks { table, unplaced } = &mut *self.locks();
+        let mut free = table.release(uid);
+        free.extend(unplaced.placed(uid));
+        free
     }
 }
 

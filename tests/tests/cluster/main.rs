@@ -5,6 +5,7 @@ mod altinity;
 mod backups;
 mod bad_inputs;
 mod endings;
+mod fairness;
 mod inputs;
 mod jobs;
 mod plans;

@@ -180,7 +180,7 @@ async fn f20_two_backups_of_one_application_take_turns_in_order_of_creation() {
         .await;
     w.backup("second").await;
     let message = w.backup_waits("second", "TargetBusy").await;
-    assert!(message.contains("first"), "{message}");
+    assert!(message.contains("earlier runs"), "{message}");
     let first = w.backup_succeeds("first").await.status.and_then(|s| s.completed_at).expect("a time");
     let second = w.backup_succeeds("second").await.status.and_then(|s| s.started_at).expect("a time");
     assert!(second.0 >= first.0, "{second:?} {first:?}");

@@ -109,7 +109,7 @@ fn a_blocked_run_gives_up_with_its_own_words_or_never() {
         report(wait(true, Some(("StrategyNotReady", "n".into()))), &facts, &mut status, at(9999), 0, &LIMITS);
     assert_eq!(failed(&own), ("StrategyNotReady", "n"));
     let unbounded = report(wait(false, None), &facts, &mut status, at(9999), 0, &LIMITS);
-    assert_eq!(requeue(&unbounded), 60);
+    assert_eq!(requeue(&unbounded), 300);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use backstay_api::{Backup, ComponentPin, LocalRef, TypedRef, phase};
 use backstay_core::backup::{parameters, restore_target};
 use backstay_core::component::{Pin, Served, Unfit, may_restore};
 use backstay_core::contract::{GroupKind, Json, Mode, ObjectRef};
+use backstay_core::object_name;
 use backstay_core::revision::Revision;
 use backstay_core::strategy_kind::strategy_kind;
 use backstay_engine::Component;
@@ -52,8 +53,11 @@ pub(crate) async fn resolve(run: &Run, ctx: &Context) -> Result<Inputs, NotDone>
     let inputs = match &run.spec {
         RunSpec::Backup(spec) => {
             let (class, application) = (&spec.backup_class_name, &spec.application_ref);
+            named("spec.backupClassName", class)?;
+            named("spec.applicationRef.name", &application.name)?;
             let (strategy_ref, parameters) = class::current_entry(class, application, ctx).await?;
             let source = format!("BackupClass {class:?}");
+            named(&format!("strategyRef.name in {source}"), &strategy_ref.name)?;
             let Some(kind) = strategy_kind(&strategy_ref) else { return Err(nobodys(run, &source, ctx)) };
             let component = component(&kind, ctx)?;
             let revision =
@@ -72,6 +76,10 @@ pub(crate) async fn resolve(run: &Run, ctx: &Context) -> Result<Inputs, NotDone>
             }
         }
         RunSpec::Restore(spec) => {
+            named("spec.backupRef.name", &spec.backup_ref.name)?;
+            if let Some(target) = spec.target_application_ref.as_ref().filter(|t| !t.name.is_empty()) {
+                named("spec.targetApplicationRef.name", &target.name)?;
+            }
             let backup = backup(run, &spec.backup_ref.name, ctx).await?;
             let target = restore_target(&backup.spec.application_ref, spec.target_application_ref.as_ref());
             of_backup(run, &backup, target, spec.options.clone(), ctx).await?
@@ -80,14 +88,11 @@ pub(crate) async fn resolve(run: &Run, ctx: &Context) -> Result<Inputs, NotDone>
             of_backup(run, backup, backup.spec.application_ref.clone(), None, ctx).await?
         }
     };
-    if let Err(before) = ctx.try_lock(run, &inputs.application, &inputs.kind) {
+    if ctx.try_lock(run, &inputs.application, &inputs.kind).is_err() {
         let application = &inputs.application_ref;
-        let message = format!(
-            "waiting for {} to finish with {} {:?}",
-            before.title(),
-            application.kind,
-            application.name
-        );
+        // Not which run: the message would change, and be written, for every waiting run with every run that ends.
+        let message =
+            format!("waiting for earlier runs to finish with {} {:?}", application.kind, application.name);
         return Err(NotDone::Blocked {
             reason: reasons::TARGET_BUSY,
             message,
@@ -98,34 +103,41 @@ pub(crate) async fn resolve(run: &Run, ctx: &Context) -> Result<Inputs, NotDone>
     Ok(inputs)
 }
 
-/// Returns the application whose lock a run waits for, and the run's strategy kind, as far as they are known now; `None` for a
-/// run that does not wait for a lock.
+/// Checks a name before it becomes a part of a URL.
 ///
 /// # Errors
-/// The API server's.
-pub(crate) async fn awaited_lock(
-    run: &Run,
-    ctx: &Context,
-) -> Result<Option<(TypedRef, GroupKind)>, ApiError> {
+/// The run fails.
+fn named(field: &str, name: &str) -> Result<(), NotDone> {
+    object_name::check(field, name).map_err(|message| {
+        NotDone::failed(reasons::INVALID_REFERENCE, format!("{message}; correct it in a new run"))
+    })
+}
+
+/// What a run that has not begun waits for, as far as the watches show it.
+pub(crate) enum AwaitedLock {
+    /// The run does not wait for a lock.
+    None,
+    /// The lock on this application, for a strategy of this kind.
+    On(TypedRef, GroupKind),
+    /// A lock on an application that its Backup names.
+    OfBackup,
+}
+
+/// Returns which lock a run waits for. Asks the API server for nothing.
+pub(crate) fn awaited_lock(run: &Run, ctx: &Context) -> AwaitedLock {
     let waits = |c: &backstay_api::Condition| c.reason == reasons::TARGET_BUSY;
     if run.status.run.is_some() || !run.status.ready().is_some_and(waits) {
-        return Ok(None);
+        return AwaitedLock::None;
     }
     let (application, strategy) = match &run.spec {
-        RunSpec::Backup(spec) => {
-            let Ok((strategy, _)) = class::entry(&spec.backup_class_name, &spec.application_ref, ctx) else {
-                return Ok(None);
-            };
-            (spec.application_ref.clone(), strategy)
-        }
-        RunSpec::Restore(spec) => {
-            let Some(backup) = find_backup(run, &spec.backup_ref.name, ctx).await? else { return Ok(None) };
-            let target = restore_target(&backup.spec.application_ref, spec.target_application_ref.as_ref());
-            (target, backup.spec.strategy_ref)
-        }
+        RunSpec::Backup(spec) => match class::entry(&spec.backup_class_name, &spec.application_ref, ctx) {
+            Ok((strategy, _)) => (spec.application_ref.clone(), strategy),
+            Err(_) => return AwaitedLock::None,
+        },
+        RunSpec::Restore(_) => return AwaitedLock::OfBackup,
         RunSpec::Cleanup(backup) => (backup.spec.application_ref.clone(), backup.spec.strategy_ref.clone()),
     };
-    Ok(strategy_kind(&strategy).map(|kind| (application, kind)))
+    strategy_kind(&strategy).map_or(AwaitedLock::None, |kind| AwaitedLock::On(application, kind))
 }
 
 /// A reference to a strategy without a group belongs to no controller: the run is left alone, as by the Go implementation, with
@@ -218,6 +230,9 @@ async fn of_backup(
     options: Option<Json>,
     ctx: &Context,
 ) -> Result<Inputs, NotDone> {
+    let title = backup.metadata.name.as_deref().unwrap_or_default();
+    named(&format!("spec.applicationRef.name of Backup {title:?}"), &application.name)?;
+    named(&format!("spec.strategyRef.name of Backup {title:?}"), &backup.spec.strategy_ref.name)?;
     let kind = strategy_kind(&backup.spec.strategy_ref).ok_or(NotDone::NotOurs)?;
     let component = component(&kind, ctx)?;
     let descriptor = component.descriptor();
@@ -243,6 +258,7 @@ async fn of_backup(
     }
     let (revision, pinned) = match &status.strategy_revision {
         Some(name) => {
+            named(&format!("status.strategyRevision of Backup {title:?}"), name)?;
             let revision = ctx.records.revisions.get(name).await?;
             (revision, true)
         }

@@ -11,11 +11,11 @@ use std::hash::Hash;
 use futures::{Stream, StreamExt};
 use kube::Resource;
 use kube::api::ObjectMeta;
-use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 
+use super::interruptions::Interruptions;
 use crate::cluster::error::chain;
 use crate::cluster::partial::Invalid;
 
@@ -59,9 +59,15 @@ pub async fn follow<O, K>(
     K::DynamicType: Eq + Hash + Clone,
 {
     let mut informer = Informer { resource, store: writer.as_reader(), writer };
-    let events = events.default_backoff();
+    let mut interruptions = Interruptions::default();
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
+        // A try begins with `Init`, whether or not it succeeds.
+        if matches!(event, Ok(Event::Apply(_) | Event::Delete(_) | Event::InitApply(_) | Event::InitDone))
+            && interruptions.went_on()
+        {
+            tracing::info!(resource = %K::plural(resource), "watch goes on");
+        }
         match event {
             Ok(Event::Apply(object)) => match decode(object) {
                 Ok(object) => informer.apply(object, &mut changed),
@@ -78,11 +84,16 @@ pub async fn follow<O, K>(
             }
             Ok(Event::InitDone) => informer.listed(&mut changed),
             Err(error) => {
-                tracing::warn!(
-                    resource = %K::plural(resource),
-                    error = %chain(&error),
-                    "watch interrupted, will resume; a missing CRD is installed with: backstay crds | kubectl apply --server-side -f -"
-                );
+                let cause = chain(&error);
+                let (pause, told) = interruptions.failed(&cause);
+                if told {
+                    tracing::warn!(
+                        resource = %K::plural(resource),
+                        error = %cause,
+                        "watch interrupted, is tried again at growing intervals; a missing CRD is installed with: backstay crds | kubectl apply --server-side -f -"
+                    );
+                }
+                tokio::time::sleep(pause).await;
             }
         }
     }

@@ -20,6 +20,7 @@ use super::queues::{Queues, Request};
 use crate::cluster::dynamic;
 use crate::cluster::error::chain;
 use crate::cluster::impersonation::Impersonation;
+use crate::informers::interruptions::Interruptions;
 
 /// The watched objects, and the component as which they are watched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -140,12 +141,16 @@ impl WatchPool {
             Selector::Name(name) => Config::default().fields(&format!("metadata.name={name}")),
             Selector::Labels(labels) => Config::default().labels(labels),
         };
-        let stream = watcher(api, config).default_backoff().modify(|object| {
+        let stream = watcher(api, config).modify(|object| {
             object.metadata.managed_fields = None;
         });
         let stream = reflector(writer, stream);
+        let mut interruptions = Interruptions::default();
         futures::pin_mut!(stream);
         while let Some(event) = stream.next().await {
+            if !matches!(event, Ok(Event::Init) | Err(_)) {
+                interruptions.went_on();
+            }
             match event {
                 Ok(Event::Apply(object)) => self.on_event(&key, number, Some((&object, false))),
                 Ok(Event::Delete(object)) => self.on_event(&key, number, Some((&object, true))),
@@ -153,8 +158,13 @@ impl WatchPool {
                 Ok(Event::Init | Event::InitApply(_)) => {}
                 Err(error) => {
                     self.0.watches.lock().interrupted(&key, number);
-                    tracing::warn!(component = %key.component, resource = %key.resource.plural, error = %chain(&error),
-                        "watch of a waiting run interrupted, will resume");
+                    let cause = chain(&error);
+                    let (pause, told) = interruptions.failed(&cause);
+                    if told {
+                        tracing::warn!(component = %key.component, resource = %key.resource.plural, error = %cause,
+                            "watch of a waiting run interrupted, will resume");
+                    }
+                    tokio::time::sleep(pause).await;
                 }
             }
         }

@@ -9,7 +9,7 @@ use backstay_core::contract::{GroupKind, Mode};
 use kube::runtime::reflector::{Lookup, ObjectRef};
 use kube::{Resource, ResourceExt};
 
-use super::work_queue::{Priority, WorkQueue};
+use super::work_queue::{Priority, Queued, WorkQueue};
 use crate::components::registry::Registry;
 
 /// A kind of object that is reconciled.
@@ -64,6 +64,15 @@ impl Key {
         let mut reference = ObjectRef::new_with(&self.name, resource.clone());
         reference.namespace.clone_from(&self.namespace);
         reference
+    }
+}
+
+/// Namespaces share a queue. Objects outside of namespaces are all of one party.
+impl Queued for Key {
+    type Party = Option<String>;
+
+    fn party(&self) -> Option<String> {
+        self.namespace.clone()
     }
 }
 

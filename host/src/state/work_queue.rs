@@ -1,12 +1,15 @@
 //! A work queue: which object is reconciled next, and which objects are being reconciled.
 //!
 //! An object is in the queue once, however often it is added, and is never reconciled twice at once. Results go first: a
-//! Job that has ended does not wait behind a thousand runs that have not begun.
+//! Job that has ended does not wait behind a thousand runs that have not begun. Within a priority, namespaces take turns, and no
+//! namespace has all places: a tenant with ten thousand runs does not hold up another one.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
 
+use backstay_core::fair::FairQueue;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -16,7 +19,17 @@ const LONGEST_SLEEP: Duration = Duration::from_hours(24);
 /// Every so many times the object that was added first is next, whatever its priority: none waits without end.
 const FAIR_TURN: u64 = 4;
 
-/// The order in which objects are reconciled; objects of one priority in the order in which they were added.
+/// What a queue holds.
+pub trait Queued: Clone + Eq + Hash {
+    /// Who shares the queue.
+    type Party: Clone + Eq + Hash;
+
+    /// Returns whose object it is: the namespace.
+    fn party(&self) -> Self::Party;
+}
+
+/// The order in which objects are reconciled. Within a priority parties take turns, and the objects of a party keep the order in
+/// which they were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
     /// A run has a result, or an object that it waits for changed.
@@ -47,12 +60,12 @@ impl Action {
 }
 
 /// A work queue with one consumer.
-pub struct WorkQueue<T> {
+pub struct WorkQueue<T: Queued> {
     schedule: Mutex<Schedule<T>>,
     added: Notify,
 }
 
-impl<T: Clone + Eq + Hash> WorkQueue<T> {
+impl<T: Queued> WorkQueue<T> {
     /// An empty queue, of which at most `concurrency` objects are reconciled at once.
     #[must_use]
     pub fn new(concurrency: usize) -> Self {
@@ -88,17 +101,20 @@ impl<T: Clone + Eq + Hash> WorkQueue<T> {
 }
 
 /// The state of a queue. Takes the time from its callers.
-struct Schedule<T> {
+struct Schedule<T: Queued> {
     concurrency: usize,
     /// Numbers objects and requeues in the order in which they come.
     added: u64,
     taken: u64,
-    ready: BTreeMap<(Priority, u64), T>,
+    ready: [FairQueue<T::Party, T>; PRIORITIES.len()],
     requeues: BTreeMap<(Instant, u64), T>,
     /// Where each object is that is ready or requeued.
     places: HashMap<T, Place>,
     running: HashMap<T, Running>,
+    running_of: HashMap<T::Party, RunningOf>,
 }
+
+const PRIORITIES: [Priority; 3] = [Priority::Result, Priority::Continue, Priority::Begin];
 
 enum Place {
     Ready((Priority, u64)),
@@ -111,17 +127,29 @@ struct Running {
     again: Option<Priority>,
 }
 
-impl<T: Clone + Eq + Hash> Schedule<T> {
+/// How many objects of a party are being reconciled, and how many of them begin.
+#[derive(Clone, Copy, Default)]
+struct RunningOf {
+    all: usize,
+    beginning: usize,
+}
+
+impl<T: Queued> Schedule<T> {
     fn new(concurrency: usize) -> Self {
         Self {
             concurrency,
             added: 0,
             taken: 0,
-            ready: BTreeMap::new(),
+            ready: std::array::from_fn(|_| FairQueue::default()),
             requeues: BTreeMap::new(),
             places: HashMap::new(),
             running: HashMap::new(),
+            running_of: HashMap::new(),
         }
+    }
+
+    fn ready(&mut self, priority: Priority) -> &mut FairQueue<T::Party, T> {
+        &mut self.ready[priority as usize]
     }
 
     fn add(&mut self, object: T, priority: Priority) {
@@ -131,13 +159,16 @@ impl<T: Clone + Eq + Hash> Schedule<T> {
         }
         match self.places.get(&object) {
             Some(Place::Ready((before, _))) if *before <= priority => return,
-            Some(Place::Ready(place)) => drop(self.ready.remove(place)),
+            Some(Place::Ready((before, number))) => {
+                let (before, number) = (*before, *number);
+                self.ready(before).remove(&object.party(), number);
+            }
             Some(Place::Requeued(place)) => drop(self.requeues.remove(place)),
             None => {}
         }
-        let place = (priority, self.number());
-        self.ready.insert(place, object.clone());
-        self.places.insert(object, Place::Ready(place));
+        let number = self.number();
+        self.ready(priority).push(object.party(), number, object.clone());
+        self.places.insert(object, Place::Ready((priority, number)));
     }
 
     fn next(&mut self, now: Instant, priority: impl Fn(&T) -> Priority) -> Option<T> {
@@ -150,36 +181,68 @@ impl<T: Clone + Eq + Hash> Schedule<T> {
         if self.running.len() >= self.concurrency {
             return None;
         }
-        let place = self.first_place()?;
-        let object = self.ready.remove(&place)?;
+        let (priority, party, number) = self.first()?;
+        let object = self.ready(priority).take(&party, number)?;
         self.taken += 1;
         self.places.remove(&object);
-        self.running.insert(object.clone(), Running { priority: place.0, again: None });
+        let of_party = self.running_of.entry(party).or_default();
+        of_party.all += 1;
+        of_party.beginning += usize::from(priority == Priority::Begin);
+        self.running.insert(object.clone(), Running { priority, again: None });
         Some(object)
     }
 
-    fn first_place(&self) -> Option<(Priority, u64)> {
-        let may_begin = self.beginning() < self.may_begin();
-        let priorities = [Priority::Result, Priority::Continue, Priority::Begin].into_iter();
-        let mut first = priorities
-            .filter(|priority| may_begin || *priority != Priority::Begin)
-            .filter_map(|priority| self.ready.range((priority, 0)..=(priority, u64::MAX)).next())
-            .map(|(place, _)| *place);
-        if (self.taken + 1).is_multiple_of(FAIR_TURN) {
-            first.min_by_key(|(_, added)| *added)
-        } else {
-            first.next()
-        }
+    /// Returns the next object: its priority, its party and its number.
+    fn first(&self) -> Option<(Priority, T::Party, u64)> {
+        let fair_turn = (self.taken + 1).is_multiple_of(FAIR_TURN);
+        let mut first = PRIORITIES.into_iter().filter_map(|priority| {
+            let queue = &self.ready[priority as usize];
+            let may = |party: &T::Party| self.may_run(priority, party);
+            let (party, number) = if fair_turn { queue.oldest(may)? } else { queue.peek(may)? };
+            Some((priority, party, number))
+        });
+        if fair_turn { first.min_by_key(|(_, _, number)| *number) } else { first.next() }
+    }
+
+    fn may_run(&self, priority: Priority, party: &T::Party) -> bool {
+        let of_party = self.running_of.get(party).copied().unwrap_or_default();
+        of_party.all < self.most_of_party()
+            && (priority != Priority::Begin
+                || self.beginning() < self.may_begin() && of_party.beginning < self.most_beginning_of_party())
+    }
+
+    /// Returns how many objects of one party are reconciled at once: a quarter of the places is left to the others.
+    fn most_of_party(&self) -> usize {
+        self.concurrency - self.concurrency / 4
+    }
+
+    /// Returns how many runs of one party begin at once: the other half of the places is left to its own results, and to others.
+    fn most_beginning_of_party(&self) -> usize {
+        (self.concurrency / 2).max(1)
     }
 
     fn done(&mut self, object: &T, requeue: Option<Instant>) {
-        let again = self.running.remove(object).and_then(|running| running.again);
+        let ended = self.running.remove(object);
+        if let Some(ended) = &ended {
+            self.party_ended(object.party(), ended.priority);
+        }
+        let again = ended.and_then(|running| running.again);
         if let Some(priority) = again {
             self.add(object.clone(), priority);
         } else if let Some(due) = requeue {
             let place = (due, self.number());
             self.requeues.insert(place, object.clone());
             self.places.insert(object.clone(), Place::Requeued(place));
+        }
+    }
+
+    fn party_ended(&mut self, party: T::Party, priority: Priority) {
+        let Entry::Occupied(mut running) = self.running_of.entry(party) else { return };
+        let of_party = running.get_mut();
+        of_party.all -= 1;
+        of_party.beginning -= usize::from(priority == Priority::Begin);
+        if of_party.all == 0 {
+            running.remove();
         }
     }
 
@@ -208,6 +271,24 @@ impl<T: Clone + Eq + Hash> Schedule<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each object is that of another party.
+    impl Queued for u32 {
+        type Party = u32;
+
+        fn party(&self) -> u32 {
+            *self
+        }
+    }
+
+    /// A namespace and an object in it.
+    impl Queued for (&'static str, u32) {
+        type Party = &'static str;
+
+        fn party(&self) -> &'static str {
+            self.0
+        }
+    }
 
     /// A schedule of which four are reconciled at once: three that begin, or one beside results.
     struct Given {
@@ -327,6 +408,64 @@ mod tests {
         assert_eq!(schedule.next(now, |_| Priority::Begin), Some(2));
         schedule.done(&2, None);
         assert_eq!(schedule.next(now, |_| Priority::Begin), Some(1));
+    }
+
+    fn of(
+        namespace: &'static str,
+        objects: std::ops::Range<u32>,
+    ) -> impl Iterator<Item = (&'static str, u32)> {
+        objects.map(move |object| (namespace, object))
+    }
+
+    /// Takes objects, and ends the reconcile of each before the next is taken.
+    fn one_by_one<T: Queued>(schedule: &mut Schedule<T>, objects: usize) -> Vec<T> {
+        let now = Instant::now();
+        let next = || {
+            let object = schedule.next(now, |_| Priority::Begin)?;
+            schedule.done(&object, None);
+            Some(object)
+        };
+        std::iter::from_fn(next).take(objects).collect()
+    }
+
+    #[test]
+    fn t6_ten_thousand_runs_of_one_namespace_hold_up_no_run_of_another() {
+        let mut schedule = Schedule::new(16);
+        of("hostile", 0..10_000).for_each(|run| schedule.add(run, Priority::Begin));
+        of("other", 0..3).for_each(|run| schedule.add(run, Priority::Begin));
+        let taken = one_by_one(&mut schedule, 10);
+        let places: Vec<_> = (0..taken.len()).filter(|i| taken[*i].0 == "other").collect();
+        assert_eq!(places.len(), 3, "{taken:?}");
+        assert!(places[2] <= 7, "every fourth is the oldest: {taken:?}");
+    }
+
+    #[test]
+    fn t6_reconciles_of_one_namespace_that_do_not_end_leave_places_for_the_others() {
+        for (concurrency, of_hostile) in [(1, 1), (2, 2), (4, 3), (16, 12)] {
+            let mut schedule = Schedule::new(concurrency);
+            of("hostile", 0..100).for_each(|run| schedule.add(run, Priority::Result));
+            let now = Instant::now();
+            let taken = |schedule: &mut Schedule<_>| {
+                std::iter::from_fn(|| schedule.next(now, |_| Priority::Result)).collect::<Vec<_>>()
+            };
+            assert_eq!(taken(&mut schedule).len(), of_hostile, "{concurrency}");
+            of("other", 0..100).for_each(|run| schedule.add(run, Priority::Begin));
+            let others = taken(&mut schedule);
+            assert_eq!(others.is_empty(), concurrency < 4, "{concurrency}: {others:?}");
+        }
+    }
+
+    #[test]
+    fn t6_runs_of_one_namespace_that_begin_leave_places_for_its_results() {
+        let mut schedule = Schedule::new(16);
+        of("a", 0..100).for_each(|run| schedule.add(run, Priority::Begin));
+        let now = Instant::now();
+        let taken = std::iter::from_fn(|| schedule.next(now, |_| Priority::Begin)).count();
+        assert_eq!(taken, 8);
+        schedule.add(("a", 1000), Priority::Result);
+        assert_eq!(schedule.next(now, |_| Priority::Begin), Some(("a", 1000)));
+        schedule.done(&("a", 1000), None);
+        assert!(schedule.running_of.values().all(|of_party| (of_party.all, of_party.beginning) == (8, 8)));
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use backstay_core::credentials::Projection;
+use backstay_core::run_budget::BudgetLimits;
 use jiff::SignedDuration;
 
 /// Settings of a controller. [`Settings::default`] is what the command line has as defaults.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub recheck: Duration,
     /// How many objects of a kind are reconciled, and how many components called, at once.
     pub concurrency: u16,
+    /// What one run may spend in a minute.
+    pub budget: BudgetLimits,
 }
 
 impl Default for Settings {
@@ -41,6 +44,7 @@ impl Default for Settings {
             credentials: None,
             recheck: Duration::from_mins(2),
             concurrency: 16,
+            budget: BudgetLimits::default(),
         }
     }
 }

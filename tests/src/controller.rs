@@ -7,6 +7,7 @@ use backstay::components::registry::Registry;
 use backstay::controller;
 use backstay::settings::Settings;
 use backstay_core::credentials::Projection;
+use backstay_core::run_budget::BudgetLimits;
 use backstay_core::steps::rbac;
 use backstay_engine::{Engine, EngineConfig};
 use backstay_testing::Features;
@@ -33,6 +34,13 @@ pub const RUN_DEADLINE: SignedDuration = SignedDuration::from_secs(75);
 pub const UNDO_DEADLINE: SignedDuration = SignedDuration::from_secs(10);
 /// How long a finished Job of a test is kept.
 pub const JOB_TTL: SignedDuration = SignedDuration::from_hours(1);
+/// What a run of a test may spend in a minute.
+const BUDGET: BudgetLimits = BudgetLimits {
+    guest_time: Duration::from_secs(30),
+    writes: 60,
+    checkpoint_bytes: 8 << 20,
+    patience: Duration::from_secs(15),
+};
 /// Components of tests that list Nodes, which no guard ties to a tenant.
 pub const UNGUARDED: [&str; 2] = ["keeper", "steps"];
 /// The controller's own namespace.
@@ -175,6 +183,7 @@ async fn set_up(client: Client) {
         run_deadline: RUN_DEADLINE,
         undo_deadline: UNDO_DEADLINE,
         job_ttl: Some(JOB_TTL),
+        budget: BUDGET,
         credentials: Some(Projection {
             source_namespace: NAMESPACE.to_owned(),
             source_name: "platform-store".to_owned(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use backstay_core::credentials::Projection;
+use backstay_core::run_budget::BudgetLimits;
 use backstay_engine::{Engine, EngineConfig};
 use clap::Args;
 use jiff::SignedDuration;
@@ -53,6 +54,8 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "BACKSTAY_CONCURRENCY", default_value_t = 16)]
     concurrency: u16,
     #[command(flatten)]
+    budget: BudgetArgs,
+    #[command(flatten)]
     credentials: CredentialsArgs,
     /// What is logged, in the syntax of RUST_LOG
     #[arg(long, env = "RUST_LOG", default_value = "info")]
@@ -60,6 +63,34 @@ pub(crate) struct RunArgs {
     /// How log lines look
     #[arg(long, env = "BACKSTAY_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
+}
+
+/// What one run in steps may spend. A run that spends more is slowed, and then fails.
+#[derive(Debug, Args)]
+struct BudgetArgs {
+    /// How long the component of one run may compute in a minute, such as 20s
+    #[arg(long, env = "BACKSTAY_RUN_GUEST_TIME", default_value = "20s")]
+    run_guest_time: SignedDuration,
+    /// How many writes of the API server one run may cause in a minute
+    #[arg(long, env = "BACKSTAY_RUN_WRITES", default_value_t = 240)]
+    run_writes: u32,
+    /// How many bytes of checkpoints one run may write in a minute
+    #[arg(long, env = "BACKSTAY_RUN_CHECKPOINT_BYTES", default_value_t = 8_388_608)]
+    run_checkpoint_bytes: u64,
+    /// How long a run may spend more than that before it fails, such as 10m
+    #[arg(long, env = "BACKSTAY_RUN_OVER_BUDGET", default_value = "10m")]
+    run_over_budget: SignedDuration,
+}
+
+impl BudgetArgs {
+    fn limits(&self) -> BudgetLimits {
+        BudgetLimits {
+            guest_time: self.run_guest_time.unsigned_abs(),
+            writes: self.run_writes,
+            checkpoint_bytes: self.run_checkpoint_bytes,
+            patience: self.run_over_budget.unsigned_abs(),
+        }
+    }
 }
 
 /// How the platform's object-store credentials get into the namespaces of runs.
@@ -124,6 +155,7 @@ impl RunArgs {
             credentials: self.credentials.projection(),
             recheck: self.recheck.unsigned_abs().max(Duration::from_secs(1)),
             concurrency: self.concurrency.max(1),
+            budget: self.budget.limits(),
         };
         // One thread: all that it does is to pass on; what computes, the components, has threads of its own. With more of them
         // a fifth of the time went to waking one another.

@@ -1,11 +1,13 @@
 //! Calls of components: off the async threads, bounded in number, counted and logged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use backstay_core::call_slots::Call;
 use backstay_engine::{CallError, Called, Component};
-use tokio::sync::Semaphore;
 
 use super::registry::Registry;
+use super::slots::Slots;
 use crate::cluster::error::chain;
 use crate::metrics::Metrics;
 
@@ -13,8 +15,20 @@ use crate::metrics::Metrics;
 pub struct Components {
     /// The components that are loaded.
     pub registry: Registry,
-    permits: Semaphore,
+    slots: Slots,
     metrics: Arc<Metrics>,
+}
+
+/// Two slots at least: a component has half of them.
+const FEWEST_SLOTS: usize = 2;
+
+/// For whom a component is called. Callers share the slots for calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// Namespace of the run; empty for an object outside of namespaces.
+    pub namespace: &'a str,
+    /// Whether the run is a restore: somebody waits for it.
+    pub restore: bool,
 }
 
 /// A call that failed, in words for the status of a run.
@@ -28,19 +42,23 @@ pub struct CallFailed {
 }
 
 impl Components {
-    /// The components of `registry`, of which at most `concurrency` calls run at once; `metrics` counts them.
+    /// The components of `registry`, of which at most `concurrency` calls run at once, and no more than there are cores: they
+    /// compute and wait for nothing. `metrics` counts them.
     #[must_use]
     pub fn new(registry: Registry, concurrency: u16, metrics: Arc<Metrics>) -> Self {
-        Self { registry, permits: Semaphore::new(usize::from(concurrency)), metrics }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let slots = usize::from(concurrency).min(cores.max(FEWEST_SLOTS));
+        Self { registry, slots: Slots::new(slots), metrics }
     }
 
-    /// Calls `function` of a component on a thread for blocking work.
+    /// Calls `function` of a component for `caller` on a thread for blocking work, when it is the caller's turn.
     ///
     /// # Errors
-    /// The component trapped, exceeded a limit or broke the contract.
+    /// See [`Components::timed_call`].
     pub async fn call<T, F>(
         &self,
         component: &Component,
+        caller: Caller<'_>,
         function: &'static str,
         call: F,
     ) -> Result<T, CallFailed>
@@ -48,9 +66,28 @@ impl Components {
         T: Send + 'static,
         F: FnOnce(&Component) -> Result<Called<T>, CallError> + Send + 'static,
     {
-        // Acquiring fails only after close(), which nobody calls.
-        let _permit = self.permits.acquire().await;
+        self.timed_call(component, caller, function, call).await.0
+    }
+
+    /// As [`Components::call`]; returns also how long the call took, without the wait for its turn.
+    ///
+    /// # Errors
+    /// The component trapped, exceeded a limit or broke the contract.
+    pub async fn timed_call<T, F>(
+        &self,
+        component: &Component,
+        caller: Caller<'_>,
+        function: &'static str,
+        call: F,
+    ) -> (Result<T, CallFailed>, Duration)
+    where
+        T: Send + 'static,
+        F: FnOnce(&Component) -> Result<Called<T>, CallError> + Send + 'static,
+    {
         let name = component.descriptor().name.clone();
+        let asked =
+            Call { component: name.clone(), namespace: caller.namespace.to_owned(), restore: caller.restore };
+        let _slot = self.slots.take(asked).await;
         let began = std::time::Instant::now();
         let component = component.clone();
         let result = match tokio::task::spawn_blocking(move || call(&component)).await {
@@ -58,8 +95,9 @@ impl Components {
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
         let outcome = result.as_ref().map_or_else(|e| e.reason(), |_| "ok");
-        self.metrics.called(&name, function, outcome, began.elapsed().as_secs_f64());
-        match result {
+        let took = began.elapsed();
+        self.metrics.called(&name, function, outcome, took.as_secs_f64());
+        let result = match result {
             Ok(called) => {
                 for line in &called.log {
                     tracing::debug!(component = %name, function, level = ?line.level, line = %line.message, "component log");
@@ -73,7 +111,8 @@ impl Components {
                 }
                 Err(CallFailed { reason: error.reason(), message: message(&name, &error) })
             }
-        }
+        };
+        (result, took)
     }
 }
 

@@ -4,5 +4,6 @@ pub mod caller;
 pub mod limits;
 pub mod pod_bounds;
 pub mod registry;
+mod slots;
 
-pub use caller::{CallFailed, Components};
+pub use caller::{CallFailed, Caller, Components};

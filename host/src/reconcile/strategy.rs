@@ -17,8 +17,12 @@ use serde_json::json;
 use crate::cluster::dynamic::group_kind;
 use crate::cluster::error::chain;
 use crate::cluster::write::patch_status;
+use crate::components::Caller;
 use crate::context::Context;
 use crate::state::work_queue::Action;
+
+/// Strategies are in no namespace.
+const CHECKED: Caller<'_> = Caller { namespace: "", restore: false };
 
 /// Checks a strategy once, and writes the component's findings into the strategy's conditions.
 pub async fn reconcile(resource: ApiResource, strategy: Arc<DynamicObject>, ctx: Arc<Context>) -> Action {
@@ -26,7 +30,7 @@ pub async fn reconcile(resource: ApiResource, strategy: Arc<DynamicObject>, ctx:
     let Served::By(component) = ctx.components.registry.serving(&kind) else { return Action::await_change() };
     let spec = strategy.data.get("spec").cloned().unwrap_or_else(|| json!({}));
     let validate = move |component: &Component| component.validate(&kind, &spec, None, None);
-    let (valid, reason, message) = match ctx.components.call(component, "validate", validate).await {
+    let (valid, reason, message) = match ctx.components.call(component, CHECKED, "validate", validate).await {
         Ok(findings) => verdict(&findings),
         Err(error) => (false, error.reason, error.message),
     };

@@ -8,6 +8,7 @@ pub mod period;
 pub mod queues;
 pub mod run;
 pub mod run_cache;
+pub mod spending;
 pub mod step_cache;
 pub mod watch_pool;
 pub mod work_queue;

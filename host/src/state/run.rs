@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::cluster::partial::Partial;
 use crate::cluster::write::{patch_params, status_patch};
+use crate::components::Caller;
 use crate::informers::stores::Stores;
 
 /// The spec of a run.
@@ -98,6 +99,12 @@ impl Run {
     #[must_use]
     pub fn title(&self) -> String {
         format!("{} \"{}/{}\"", self.object.kind, self.namespace(), self.name())
+    }
+
+    /// Returns for whom components are called in the run.
+    #[must_use]
+    pub fn caller(&self) -> Caller<'_> {
+        Caller { namespace: self.namespace(), restore: self.mode == Mode::Restore }
     }
 
     /// Returns the name of its Job.

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use backstay_api::Backup;
 use backstay_core::contract::{self, Inherited, Json, ObjectRef};
 use backstay_core::job::PodRunNote;
+use backstay_core::run_budget::BudgetLimits;
 use backstay_core::steps::StoredCheckpoint;
 use parking_lot::Mutex;
 
 use super::period::Period;
+use super::spending::Spending;
 use crate::cluster::error::ApiError;
 use crate::records::checkpoints::{Checkpoints, RecordsError};
 
@@ -90,6 +92,8 @@ pub struct StepCache {
     pub backup: BackupCache,
     /// Once in a period, a wake reads everything from the API server, as a net under the watches.
     pub bypass_watches: Period,
+    /// What the run has spent; `None` before its first wake.
+    pub spending: Option<Spending>,
     /// What this run's writes have left, by object. A watch that is behind one of them is not read.
     pub written: HashMap<ObjectRef, Written>,
 }
@@ -105,6 +109,11 @@ pub enum Written {
 }
 
 impl StepCache {
+    /// Returns what the run has spent, of a budget that begins with the first call.
+    pub fn spending(&mut self, limits: BudgetLimits) -> &mut Spending {
+        self.spending.get_or_insert_with(|| Spending::new(limits))
+    }
+
     /// Returns the stored checkpoint, if it is known.
     #[must_use]
     pub fn stored(&self) -> Option<&StoredCheckpoint> {

@@ -69,6 +69,8 @@ pub struct Given {
     pub broken: Option<Value>,
     /// Use a strategy of kind Scrub with this command instead.
     pub scrub: Option<String>,
+    /// Use a strategy of kind Steps with this program of mode backup instead.
+    pub steps: Option<Value>,
     /// Create no strategy.
     #[serde(default)]
     pub no_strategy: bool,

@@ -146,7 +146,7 @@ async fn render(
         }
     };
     let render = move |component: &Component| component.render(&request, application.as_ref());
-    let rendered = components.call(&pinned.component, "render", render).await?;
+    let rendered = components.call(&pinned.component, run.caller(), "render", render).await?;
     let pod_run = rendered.map_err(guest_failed)?;
     let allowed = components.registry.pods(&pinned.component.descriptor().name);
     let violations = pod_policy::check(&pod_run.template, allowed);

@@ -31,7 +31,7 @@ pub(crate) async fn verdict(
     // A pod that is gone is known only by its last trouble on the run.
     let before = if result.pods.is_empty() { job::last_trouble(run) } else { None };
     let parse = move |component: &Component| component.parse(&request, &result);
-    let verdict = match components.call(&pinned.component, "parse", parse).await {
+    let verdict = match components.call(&pinned.component, run.caller(), "parse", parse).await {
         Ok(verdict) => verdict,
         Err(error) => {
             let mut message = error.message;

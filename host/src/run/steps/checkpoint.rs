@@ -9,6 +9,7 @@ use backstay_core::steps::{HandoverTarget, StoredCheckpoint, Wake};
 use kube::Client;
 use kube::core::Status;
 
+use super::calls::size;
 use crate::cluster::error::ApiError;
 use crate::records::checkpoints::{Checkpoints, RecordsError};
 use crate::run::pinned::{Pinned, pin_of};
@@ -51,7 +52,7 @@ pub(crate) fn changed(doing: String) -> ApiError {
     ApiError::new(doing, kube::Error::Api(changed.boxed()))
 }
 
-/// Writes the checkpoint of the wake, with the notes of the run's pod runs.
+/// Writes the checkpoint of the wake, with the notes of the run's pod runs. Returns the bytes of its data.
 ///
 /// # Errors
 /// The API server's; a conflict if another controller has written the checkpoint since.
@@ -62,8 +63,9 @@ pub(crate) async fn write(
     pods: BTreeMap<String, PodRunNote>,
     cache: &mut StepCache,
     records: &Checkpoints,
-) -> Result<(), ApiError> {
-    let Some((checkpoint, since)) = wake.checkpoint() else { return Ok(()) };
+) -> Result<usize, ApiError> {
+    let Some((checkpoint, since)) = wake.checkpoint() else { return Ok(0) };
+    let bytes = size(&checkpoint.data);
     let stored = StoredCheckpoint {
         run: run.object.clone(),
         run_uid: run.uid.clone(),
@@ -78,7 +80,7 @@ pub(crate) async fn write(
     cache.write(stored, records).await.map_err(|e| e.late_as(reasons::RUN_DEADLINE_EXCEEDED))?;
     tracing::debug!(run = %run.title(), stage = %checkpoint.stage, "checkpoint written");
     wake.written();
-    Ok(())
+    Ok(bytes)
 }
 
 /// Returns for whom the checkpoint is kept if the run ends badly in this stage.

@@ -1,6 +1,7 @@
 //! A run whose strategy takes steps on resources. [`wake`] is one round of it.
 
 pub(crate) mod act;
+pub(crate) mod budget;
 pub(crate) mod calls;
 pub(crate) mod checkpoint;
 pub(crate) mod handover;

@@ -5,7 +5,7 @@
 //! already. The same write stops a second controller: a checkpoint is written before every act, and never over that of another
 //! process. Only acts of a guest that has no checkpoint yet are not fenced.
 
-use backstay_core::contract::{Condition, Event, Mode, Outcome, Request};
+use backstay_core::contract::{Condition, Event, Mode, Outcome, Request, WriteError};
 use backstay_core::steps::{Effect, Grants, Next, Pins, Wake, room_for};
 use backstay_engine::Component;
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use kube::Client;
 use super::observe::Seen;
 use super::retry_budget::RetryBudget;
 use super::scope::StepScope;
-use super::{act, checkpoint, observe, pods, wait};
+use super::{act, budget, checkpoint, observe, pods, wait};
 use crate::context::Context;
 use crate::informers::stores::Stores;
 use crate::records::checkpoints::Checkpoints;
@@ -35,6 +35,10 @@ use crate::state::step_cache::StepCache;
 pub(crate) async fn wake(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Result<Option<Outcome>, NotDone> {
     let mut cache = ctx.state.step_caches.take(&run.uid);
     let done = steps(run, pinned, &mut cache, ctx).await;
+    if matches!(done, Err(NotDone::StrategyWaits { .. })) {
+        // The status and an Event say for what it waits, at most.
+        cache.spending(ctx.settings.budget).wrote(1);
+    }
     ctx.state.step_caches.put(&run.uid, cache);
     done
 }
@@ -48,31 +52,37 @@ async fn steps(
     let (records, registry, undo_deadline) =
         (&ctx.records.checkpoints, &ctx.components.registry, ctx.settings.undo_deadline);
     check_deadlines(run, registry, ctx.clock.now(), undo_deadline)?;
+    let limits = ctx.settings.budget;
+    budget::check(run, cache, limits, ctx.clock.now())?;
     let mut request =
         build_request(run, pinned, cache, &ctx.cluster.client, &ctx.stores, records, ctx.clock.now()).await?;
     let stored = checkpoint::stored(run, cache, records, &ctx.cluster.client).await?;
     let since = stored.as_ref().map_or(request.started_at, |s| s.stage_since);
     let mut wake = Wake::new(stored.map(|s| s.checkpoint()), since, request.now);
     let pins = Pins::of(&request);
-    let budget = RetryBudget::new();
+    let retries = RetryBudget::new();
     let mut seen = Seen::new(cache.bypass_watches.elapsed(ctx.settings.recheck));
     loop {
         // Retries can make a wake take minutes: the run may have to end meanwhile.
         check_not_deleted(run, &ctx.stores)?;
         request.cancelled = check_deadlines(run, registry, ctx.clock.now(), undo_deadline)?;
+        budget::check(run, cache, limits, ctx.clock.now())?;
         let (told, view) = (request.clone(), wake.view());
         let call = move |component: &Component| component.step(&told, &view);
-        let step = ctx.components.call(&pinned.component, "step", call).await?;
-        for effect in wake.take_step(step)? {
+        let (step, took) = ctx.components.timed_call(&pinned.component, run.caller(), "step", call).await;
+        cache.spending(limits).called(took);
+        for effect in wake.take_step(step?)? {
             let next = match effect {
                 Effect::Publish(conditions, events) => {
                     let (runs, now) = (&ctx.state.runs, ctx.clock.now());
-                    publish(run, &conditions, &events, runs, &ctx.notices, now).await?;
+                    let writes = publish(run, &conditions, &events, runs, &ctx.notices, now).await?;
+                    cache.spending(limits).wrote(writes);
                     continue;
                 }
                 Effect::WriteCheckpoint { pod_runs, .. } => {
                     let pods = pods::merge(pod_runs, run, cache, &ctx.stores);
-                    checkpoint::write(run, pinned, &mut wake, pods, cache, records).await?;
+                    let bytes = checkpoint::write(run, pinned, &mut wake, pods, cache, records).await?;
+                    cache.spending(limits).wrote_checkpoint(bytes);
                     continue;
                 }
                 Effect::Go(next) => next,
@@ -92,7 +102,7 @@ async fn steps(
                 watch_pool: &ctx.state.watch_pool,
                 notices: &ctx.notices,
                 recheck: ctx.settings.recheck,
-                budget: &budget,
+                budget: &retries,
             };
             match next {
                 Next::Read(queries) => {
@@ -101,6 +111,8 @@ async fn steps(
                 }
                 Next::Act(actions) => {
                     let results = act::act(actions, &scope, cache, &seen).await?;
+                    let tried = results.iter().filter(|r| r.value != Err(WriteError::NotTried));
+                    cache.spending(limits).wrote(tried.count());
                     wake.acted(results);
                 }
                 Next::Wait(wait) => return Err(wait::wait(wait, &scope, cache, &seen)?),
@@ -142,7 +154,7 @@ fn check_not_deleted(run: &Run, stores: &Stores) -> Result<(), NotDone> {
     }
 }
 
-/// Writes the guest's conditions on the run if they change anything, and posts its Events.
+/// Writes the guest's conditions on the run if they change anything, and posts its Events. Returns the number of writes.
 async fn publish(
     run: &mut Run,
     conditions: &[Condition],
@@ -150,13 +162,14 @@ async fn publish(
     runs: &RunCache,
     notices: &Notices,
     now: Timestamp,
-) -> Result<(), NotDone> {
+) -> Result<usize, NotDone> {
+    let mut writes = events.len();
     room_for(conditions, &run.status.conditions, run.mode)?;
     for c in conditions {
         run.status.set(&c.type_, c.status, &c.reason, &notices.redact(&c.message), now);
     }
-    if !conditions.is_empty() {
-        save(run, "writing the conditions", runs).await?;
+    if !conditions.is_empty() && save(run, "writing the conditions", runs).await? {
+        writes += 1;
     }
     for event in events {
         match event.warning {
@@ -164,5 +177,5 @@ async fn publish(
             false => notices.note(run, &event.reason, &event.message),
         }
     }
-    Ok(())
+    Ok(writes)
 }

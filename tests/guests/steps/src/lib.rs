@@ -33,6 +33,9 @@ struct Memory {
     /// Whether the action of the instruction has been sent, so that a result is its own.
     acting: bool,
     stage: String,
+    /// Of a flood: the number of its writes, and what makes the checkpoint large.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    flood: Option<(u32, String)>,
 }
 
 impl Strategy for Steps {
@@ -77,6 +80,7 @@ impl ResourceStrategy for Steps {
             && memory.acting
         {
             memory.acting = false;
+            let flooding = matches!(program.get(memory.at), Some(Instruction::Flood { .. }));
             let again = matches!(
                 (&result.value, program.get(memory.at)),
                 (
@@ -90,7 +94,7 @@ impl ResourceStrategy for Steps {
                 return Err(Failure::new("PodRefused", format!("pod run {name}: {error:?}")).into());
             }
             // The object has changed since it was read: read it again.
-            if !again {
+            if !again && !flooding {
                 for result in &view.results {
                     memory.saw(match &result.value {
                         Ok(object) => json!({"done": object}),
@@ -202,6 +206,9 @@ fn run(
                     }))
                 }
             }
+            Instruction::Flood { object, bytes, spin } => {
+                Some(flood(object, *bytes, *spin, &mut memory, request))
+            }
             asking if asking.query(request).is_some() => {
                 match ask(view, asking.query(request).unwrap_or(NEVER)) {
                     Err(observe) => Some(*observe),
@@ -258,6 +265,35 @@ fn run(
         }
     }
     Ok(step(end(request, spec, &memory, &mut conditions), &memory, conditions, events))
+}
+
+/// Sixteen writes, each with a checkpoint of its own, then the shortest wait.
+fn flood(
+    object: &Object,
+    bytes: usize,
+    spin: u64,
+    memory: &mut Memory,
+    request: &Request<StepsSpec>,
+) -> Decision {
+    const WRITES: u32 = 16;
+    (0..spin).for_each(|n| drop(std::hint::black_box(n)));
+    let number = memory.flood.take().map_or(0, |(number, _)| number + 1);
+    memory.flood = Some((number, format!("{number:08}").repeat(bytes / 8)));
+    if number % (WRITES + 1) == WRITES {
+        return Decision::Wait(Wait {
+            reason: "ToldToFlood".to_owned(),
+            message: "for a second".to_owned(),
+            watch: Vec::new(),
+            recheck_after: 1,
+            deadline: request.now + 3600,
+        });
+    }
+    let apply = Instruction::Apply {
+        object: object.clone(),
+        with: json!({"data": {"number": number.to_string()}}),
+        force: true,
+    };
+    Decision::Act(vec![action(&apply, request)])
 }
 
 const NEVER: Query = Query::Pod(String::new());

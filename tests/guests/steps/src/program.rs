@@ -131,6 +131,13 @@ pub enum Instruction {
     Sleep {
         seconds: u32,
     },
+    /// Does as much as the contract allows, without end: computes, remembers much, and writes one object again and again.
+    Flood {
+        object: Object,
+        bytes: usize,
+        #[serde(default)]
+        spin: u64,
+    },
     Stage(String),
     Condition {
         #[serde(rename = "type")]
@@ -170,7 +177,7 @@ pub enum Watched {
 }
 
 /// An object. An absent namespace is the run's, an empty one is none; kind `$application` is the run's application.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 #[allow(missing_docs)]
 pub struct Object {

@@ -39,6 +39,7 @@ const KINDS: [Kind; 23] = [
     Kind { kind: "Job", ..kind("JobStrategy", "strategy.backups.cozystack.io", "v1alpha1", "jobs", true) },
     kind("Broken", "test.backstay.dev", "v1", "brokens", true),
     kind("Scrub", "test.backstay.dev", "v1", "scrubs", true),
+    kind("Steps", "test.backstay.dev", "v1", "steps", true),
     kind("Altinity", "strategy.backups.cozystack.io", "v1alpha1", "altinities", true),
     kind("ClickHouse", "apps.cozystack.io", "v1alpha1", "clickhouses", false),
     kind("Event", "events.k8s.io", "v1", "events", false),

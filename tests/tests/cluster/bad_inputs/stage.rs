@@ -50,6 +50,9 @@ impl<'a> Stage<'a> {
             strategy = json!({"apiGroup": "test.backstay.dev", "kind": "Scrub", "name": namespace});
             self.create(&odd("Scrub", json!({"image": "localhost/backstay-tools:1", "command": command})))
                 .await?;
+        } else if let Some(program) = &given.steps {
+            strategy = json!({"apiGroup": "test.backstay.dev", "kind": "Steps", "name": namespace});
+            self.create(&odd("Steps", json!({ "backup": program }))).await?;
         } else if !given.no_strategy {
             self.create(&odd("JobStrategy", spec_of(given))).await?;
         }
@@ -212,7 +215,7 @@ impl<'a> Stage<'a> {
             let disturbs = kind.cluster
                 && !matches!(
                     target.kind.as_str(),
-                    "BackupClass" | "Altinity" | "JobStrategy" | "Broken" | "Scrub"
+                    "BackupClass" | "Altinity" | "JobStrategy" | "Broken" | "Scrub" | "Steps"
                 );
             if disturbs {
                 let api = kind.api(&self.world.client, self.namespace());

@@ -58,7 +58,13 @@ generate: components ## Write the generated files: deploy/crds, deploy/strategie
 
 .PHONY: bench
 bench: toolchain ## Every figure, side by side in one run: rendering beside Go's, runs beside bare Jobs [cache]
-	@tests/bench/run
+	@tests/bench/run $(filter fairness,$(MAKECMDGOALS))
+
+.PHONY: fairness
+fairness: toolchain ## `make bench fairness`: what one tenant costs another, beside the build before [cache]
+ifeq ($(filter bench,$(MAKECMDGOALS)),)
+	@tests/bench/run fairness
+endif
 
 .PHONY: faults
 faults: build ## Play every fault plan; BACKSTAY_FAULT_PLAN='…' replays one [cache]

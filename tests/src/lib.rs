@@ -8,6 +8,7 @@ pub mod chart;
 mod client;
 pub mod controller;
 pub mod faults;
+pub mod load;
 pub mod node;
 pub mod sidecar;
 pub mod webhook;

@@ -3,32 +3,27 @@
 //! Started by `tests/bench/run`, within the network of a test cluster that writes an audit log.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use backstay_api::BackupJob;
 use backstay_engine::{Engine, EngineConfig};
+use backstay_tests::load::{
+    AT_ONCE, Program, Result, Seen, all, as_account, at, complete, create, in_time, ms, object, succeeded,
+    tempdir,
+};
 use backstay_tests::{controller, node};
 use clap::Parser;
 use futures::{TryStreamExt, stream};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::config::Kubeconfig;
 use kube::core::{GroupVersionKind, NamespaceResourceScope};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use kube::{Api, Client, Resource};
 use serde_json::{Value, json};
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// The simulated node.
 const NODE: &str = "bench";
-/// Most requests of the bench itself at a time.
-const AT_ONCE: usize = 32;
 /// Number of finished runs that must cost no memory.
 const FINISHED: usize = 5000;
 /// Number of sequential runs.
@@ -37,10 +32,7 @@ const ALONE: usize = 20;
 const IDLE: Duration = Duration::from_secs(30);
 /// A cluster with fewer writes a second is quiet; leases are always written.
 const QUIET: u64 = 5;
-/// How long a wave may take.
-const WAVE_TIMEOUT: Duration = Duration::from_secs(900);
 const GROUP: &str = "strategy.backups.cozystack.io";
-const CLOCK_TICKS: f64 = 100.0;
 
 /// Measures the controller at scale.
 #[derive(Debug, Parser)]
@@ -112,47 +104,9 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-fn tempdir() -> Result<PathBuf> {
-    let path = std::env::temp_dir().join(format!("backstay-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&path)?;
-    // The controller uses a cache directory only if no other user can write there.
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-    Ok(path)
-}
-
 #[allow(clippy::cast_precision_loss)]
 fn mb(bytes: u64) -> f64 {
     bytes as f64 / 1e6
-}
-
-fn ms(duration: Duration) -> String {
-    format!("{:.1} ms", duration.as_secs_f64() * 1e3)
-}
-
-fn at(durations: &[Duration], percent: usize) -> Duration {
-    let mut sorted = durations.to_vec();
-    sorted.sort_unstable();
-    sorted
-        .get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)))
-        .copied()
-        .unwrap_or_default()
-}
-
-fn object<T: DeserializeOwned>(value: Value) -> Result<T> {
-    Ok(serde_json::from_value(value)?)
-}
-
-/// Writes a kubeconfig with a token of the controller's ServiceAccount, as in a pod. The API server would verify a client
-/// certificate with each request.
-async fn as_account(client: &Client, state: &Path, folder: &Path) -> Result<PathBuf> {
-    let mut kubeconfig = Kubeconfig::read_from(state.join("kubeconfig"))?;
-    let info = controller::of_service_account(client, "backstay").await.auth_info;
-    for user in &mut kubeconfig.auth_infos {
-        user.auth_info = Some(info.clone());
-    }
-    let path = folder.join("kubeconfig");
-    std::fs::write(&path, serde_saphyr::to_string(&kubeconfig)?)?;
-    Ok(path)
 }
 
 struct Bench {
@@ -164,112 +118,10 @@ struct Bench {
     code: PathBuf,
 }
 
-/// A running controller; dropping it stops it.
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// CPU time and memory of a process.
-#[derive(Clone, Copy)]
-struct Usage {
-    cpu: f64,
-    resident: u64,
-    peak: u64,
-}
-
-impl Program {
-    fn usage(&self) -> Result<Usage> {
-        let folder = Path::new("/proc").join(self.0.id().to_string());
-        let status = std::fs::read_to_string(folder.join("status"))?;
-        let kb = |key: &str| {
-            let line = status.lines().find_map(|l| l.strip_prefix(key));
-            line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() * 1024
-        };
-        let stat = std::fs::read_to_string(folder.join("stat"))?;
-        // utime and stime are the 12th and 13th field after the name in parentheses.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or_default();
-        Ok(Usage { cpu: (ticks(11) + ticks(12)) / CLOCK_TICKS, resident: kb("VmRSS:"), peak: kb("VmHWM:") })
-    }
-
-    /// Returns the resident memory once it has not changed for two seconds.
-    async fn settled_memory(&self) -> Result<u64> {
-        let mut every = tokio::time::interval(Duration::from_secs(1));
-        let (mut last, mut same) = (0, 0);
-        while same < 2 {
-            every.tick().await;
-            let now = self.usage()?.resident;
-            same = if now.abs_diff(last) < 200_000 { same + 1 } else { 0 };
-            last = now;
-        }
-        Ok(last)
-    }
-}
-
-/// When each object first satisfied the condition.
-struct Seen(HashMap<String, Instant>);
-
-/// Watches a kind in a namespace until `number` objects satisfy a condition.
-async fn all<K>(api: Api<K>, number: usize, wanted: impl Fn(&K) -> bool) -> Result<Seen>
-where
-    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
-{
-    let mut seen = HashMap::new();
-    let objects = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
-    futures::pin_mut!(objects);
-    while seen.len() < number {
-        let Some(object) = objects.try_next().await? else { return Err("the watch ended".into()) };
-        if wanted(&object) {
-            seen.entry(object.name_any()).or_insert_with(Instant::now);
-        }
-    }
-    Ok(Seen(seen))
-}
-
-async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(WAVE_TIMEOUT, work).await.map_err(|_| "the wave did not end in time")?
-}
-
-fn succeeded(job: &BackupJob) -> bool {
-    job.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Succeeded"))
-}
-
-fn complete(job: &Job) -> bool {
-    backstay_core::job::end(job).is_some_and(|end| end.succeeded)
-}
-
 impl Bench {
     /// Starts a controller, and returns it with the time until it was ready.
     async fn controller(&self) -> Result<(Program, Duration)> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let began = Instant::now();
-        let program = Command::new(&self.args.program)
-            .args(["run", "--http-bind", &format!("127.0.0.1:{port}"), "--log", "warn"])
-            .args(controller::UNGUARDED.iter().flat_map(|name| ["--allow-unguarded", name]))
-            .arg("--components")
-            .arg(&self.args.components)
-            .arg("--code-cache")
-            .arg(&self.code)
-            .env("KUBECONFIG", &self.kubeconfig)
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .spawn()?;
-        let program = Program(program);
-        let mut every = tokio::time::interval(Duration::from_millis(2));
-        loop {
-            every.tick().await;
-            if ready(port).await {
-                return Ok((program, began.elapsed()));
-            }
-            if began.elapsed() > Duration::from_secs(60) {
-                return Err("the controller is not ready in time".into());
-            }
-        }
+        Program::start(&self.args.program, &self.args.components, &self.code, &self.kubeconfig).await
     }
 
     async fn strategy(&self) -> Result<()> {
@@ -501,33 +353,6 @@ struct Traffic {
     events: usize,
     other: usize,
     most: Vec<(String, usize)>,
-}
-
-async fn create<K>(api: Api<K>, objects: impl Iterator<Item = Value>) -> Result<()>
-where
-    K: Clone + std::fmt::Debug + DeserializeOwned + Serialize,
-{
-    stream::iter(objects.map(Ok))
-        .try_for_each_concurrent(AT_ONCE, |value| {
-            let api = api.clone();
-            async move {
-                api.create(&PostParams::default(), &object(value)?).await?;
-                Ok(())
-            }
-        })
-        .await
-}
-
-async fn ready(port: u16) -> bool {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let ask = async {
-        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        std::io::Result::Ok(answer)
-    };
-    ask.await.is_ok_and(|answer| answer.contains(" 200 "))
 }
 
 /// Returns the time between the end of a Job and the end of its run, as one watcher saw them.

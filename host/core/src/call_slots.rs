@@ -3,6 +3,9 @@
 //! A component has at most half of the slots, so that one that computes for as long as it may leaves room for the others.
 //! Calls that wait are taken in turn, first by component, then by namespace. Within a component, restores go first: somebody
 //! waits for them. Every so many calls it is another one's turn nevertheless.
+//!
+//! A call that waits holds a place in a queue of reconciles, so the line of a component has an end as well: who comes then is
+//! turned away and comes again.
 
 use std::collections::HashMap;
 
@@ -26,6 +29,8 @@ pub struct Call {
 #[derive(Debug)]
 pub struct CallSlots {
     slots: usize,
+    /// Calls of one component that may wait.
+    longest_line: usize,
     last_number: u64,
     /// Calls that run, by component.
     running: HashMap<String, usize>,
@@ -42,6 +47,7 @@ struct Line {
     taken: u64,
     /// The number of the component's item among the turns.
     turn: u64,
+    length: usize,
 }
 
 impl Line {
@@ -60,11 +66,12 @@ impl Line {
 }
 
 impl CallSlots {
-    /// So many slots, at least one, all of them free.
+    /// So many slots, at least one, all of them free, with a line of so many for each component.
     #[must_use]
-    pub fn new(slots: usize) -> Self {
+    pub fn new(slots: usize, longest_line: usize) -> Self {
         Self {
             slots: slots.max(1),
+            longest_line: longest_line.max(1),
             last_number: 0,
             running: HashMap::new(),
             turns: FairQueue::default(),
@@ -78,18 +85,22 @@ impl CallSlots {
         (self.slots / 2).max(1)
     }
 
-    /// Has a call wait for a slot, and returns its number.
-    pub fn ask(&mut self, call: &Call) -> u64 {
+    /// Has a call wait for a slot, and returns its number; `None` if too many of its component wait.
+    pub fn ask(&mut self, call: &Call) -> Option<u64> {
+        if self.lines.get(&call.component).is_some_and(|line| line.length >= self.longest_line) {
+            return None;
+        }
         self.last_number += 1;
         let number = self.last_number;
         let line = self.lines.entry(call.component.clone()).or_default();
+        line.length += 1;
         if line.is_empty() {
             line.turn = number;
             self.turns.push(call.component.clone(), number, ());
         }
         let queue = if call.restore { &mut line.restores } else { &mut line.others };
         queue.push(call.namespace.clone(), number, number);
-        number
+        Some(number)
     }
 
     /// Gives a free slot to the call whose turn it is, and returns its number.
@@ -103,6 +114,7 @@ impl CallSlots {
         self.turns.take(&component, turn);
         let line = self.lines.get_mut(&component)?;
         let number = line.next()?;
+        line.length -= 1;
         if line.is_empty() {
             self.lines.remove(&component);
         } else {
@@ -119,6 +131,7 @@ impl CallSlots {
         let Some(line) = self.lines.get_mut(&call.component) else { return false };
         let queue = if call.restore { &mut line.restores } else { &mut line.others };
         let waited = queue.remove(&call.namespace, number).is_some();
+        line.length -= usize::from(waited);
         if line.is_empty() {
             self.turns.remove(&call.component, line.turn);
             self.lines.remove(&call.component);
@@ -156,12 +169,12 @@ mod tests {
 
     impl Given {
         fn new(slots: usize) -> Self {
-            Self { slots: CallSlots::new(slots), calls: HashMap::new() }
+            Self { slots: CallSlots::new(slots, 1000), calls: HashMap::new() }
         }
 
         fn asked(mut self, calls: impl IntoIterator<Item = Call>) -> Self {
             for call in calls {
-                self.calls.insert(self.slots.ask(&call), call);
+                self.calls.insert(self.slots.ask(&call).expect("the line is not full"), call);
             }
             self
         }
@@ -226,10 +239,24 @@ mod tests {
     }
 
     #[test]
+    fn t6_the_line_of_a_component_has_an_end_and_the_others_have_theirs() {
+        let mut slots = CallSlots::new(2, 3);
+        let (hostile, job) = (call("hostile", "a"), call("job", "b"));
+        let asked: Vec<_> = (0..5).map(|_| slots.ask(&hostile)).collect();
+        assert_eq!(asked.iter().flatten().count(), 3);
+        assert!(slots.ask(&job).is_some());
+        assert!(slots.grant().is_some());
+        let again = slots.ask(&hostile).expect("one has gone");
+        assert!(slots.withdraw(&hostile, again));
+        assert!(slots.ask(&hostile).is_some());
+        assert!(slots.ask(&hostile).is_none());
+    }
+
+    #[test]
     fn a_call_that_is_given_up_frees_its_place_or_its_slot() {
-        let mut slots = CallSlots::new(2);
+        let mut slots = CallSlots::new(2, 3);
         let (a, b) = (call("job", "a"), call("job", "b"));
-        let (first, second, third) = (slots.ask(&a), slots.ask(&a), slots.ask(&b));
+        let [first, second, third] = [&a, &a, &b].map(|call| slots.ask(call).expect("the line is not full"));
         assert_eq!(slots.grant(), Some(first));
         assert!(!slots.withdraw(&a, first), "it runs");
         assert!(slots.withdraw(&a, second));

@@ -43,7 +43,8 @@ pub enum NotDone {
         /// When the run is reconciled without an event.
         recheck: Duration,
     },
-    /// The run spends more than its budget, and goes on after this time. Its status says so already.
+    /// The run goes on after this time: it spends more than its budget, and its status says so already; or too many wait for its
+    /// component.
     Slowed(Duration),
     /// The run lacks something that may appear.
     Blocked {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backstay_api::conditions::reasons;
 use backstay_core::call_slots::Call;
 use backstay_engine::{CallError, Called, Component};
 
@@ -35,6 +36,8 @@ pub struct Caller<'a> {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct CallFailed {
+    /// No call was made: too many wait for this component. It is tried again soon, and no failure of the run.
+    pub busy: bool,
     /// Reason of the condition, the Event and the metric.
     pub reason: &'static str,
     /// Names the component, the cause and the remedy.
@@ -48,7 +51,7 @@ impl Components {
     pub fn new(registry: Registry, concurrency: u16, metrics: Arc<Metrics>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let slots = usize::from(concurrency).min(cores.max(FEWEST_SLOTS));
-        Self { registry, slots: Slots::new(slots), metrics }
+        Self { registry, slots: Slots::new(slots, usize::from(concurrency) / 2), metrics }
     }
 
     /// Calls `function` of a component for `caller` on a thread for blocking work, when it is the caller's turn.
@@ -87,7 +90,11 @@ impl Components {
         let name = component.descriptor().name.clone();
         let asked =
             Call { component: name.clone(), namespace: caller.namespace.to_owned(), restore: caller.restore };
-        let _slot = self.slots.take(asked).await;
+        let Some(_slot) = self.slots.take(asked).await else {
+            let message = format!("too many calls wait for component {name:?}");
+            let busy = CallFailed { busy: true, reason: reasons::RUNNING, message };
+            return (Err(busy), Duration::ZERO);
+        };
         let began = std::time::Instant::now();
         let component = component.clone();
         let result = match tokio::task::spawn_blocking(move || call(&component)).await {
@@ -109,7 +116,7 @@ impl Components {
                 for line in &error.log {
                     tracing::warn!(component = %name, function, level = ?line.level, line = %line.message, "component log");
                 }
-                Err(CallFailed { reason: error.reason(), message: message(&name, &error) })
+                Err(CallFailed { busy: false, reason: error.reason(), message: message(&name, &error) })
             }
         };
         (result, took)

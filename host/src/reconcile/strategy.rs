@@ -1,6 +1,7 @@
 //! The reconciler of strategies: the component checks a strategy when it is written, not when the first backup needs it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use backstay_api::Condition;
 use backstay_api::conditions::{reasons, types};
@@ -21,6 +22,8 @@ use crate::components::Caller;
 use crate::context::Context;
 use crate::state::work_queue::Action;
 
+/// How soon a strategy is checked again whose component too many others wait for.
+const BUSY: Duration = Duration::from_secs(1);
 /// Strategies are in no namespace.
 const CHECKED: Caller<'_> = Caller { namespace: "", restore: false };
 
@@ -32,6 +35,7 @@ pub async fn reconcile(resource: ApiResource, strategy: Arc<DynamicObject>, ctx:
     let validate = move |component: &Component| component.validate(&kind, &spec, None, None);
     let (valid, reason, message) = match ctx.components.call(component, CHECKED, "validate", validate).await {
         Ok(findings) => verdict(&findings),
+        Err(error) if error.busy => return Action::requeue(BUSY),
         Err(error) => (false, error.reason, error.message),
     };
     match write(&resource, &strategy, valid, reason, &message, &ctx).await {

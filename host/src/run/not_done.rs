@@ -1,5 +1,7 @@
 //! [`NotDone`], made from the errors of the floors below.
 
+use std::time::Duration;
+
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{Diagnostic, Failure};
 
@@ -22,8 +24,14 @@ impl From<ApiError> for NotDone {
     }
 }
 
+/// How soon a run comes again whose component too many others wait for.
+const BUSY: Duration = Duration::from_millis(250);
+
 impl From<CallFailed> for NotDone {
     fn from(error: CallFailed) -> Self {
+        if error.busy {
+            return Self::Slowed(BUSY);
+        }
         Self::failed(error.reason, error.message)
     }
 }

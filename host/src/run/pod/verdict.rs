@@ -33,6 +33,7 @@ pub(crate) async fn verdict(
     let parse = move |component: &Component| component.parse(&request, &result);
     let verdict = match components.call(&pinned.component, run.caller(), "parse", parse).await {
         Ok(verdict) => verdict,
+        Err(error) if error.busy => return Err(error.into()),
         Err(error) => {
             let mut message = error.message;
             if end.succeeded {

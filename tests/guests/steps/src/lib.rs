@@ -276,7 +276,9 @@ fn flood(
     request: &Request<StepsSpec>,
 ) -> Decision {
     const WRITES: u32 = 16;
-    (0..spin).for_each(|n| drop(std::hint::black_box(n)));
+    for n in 0..spin {
+        std::hint::black_box(n);
+    }
     let number = memory.flood.take().map_or(0, |(number, _)| number + 1);
     memory.flood = Some((number, format!("{number:08}").repeat(bytes / 8)));
     if number % (WRITES + 1) == WRITES {

@@ -30,7 +30,7 @@ const fn kind(
 const BACKUPS: &str = "backups.cozystack.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 
-const KINDS: [Kind; 23] = [
+const KINDS: [Kind; 24] = [
     kind("BackupJob", BACKUPS, "v1alpha1", "backupjobs", false),
     kind("RestoreJob", BACKUPS, "v1alpha1", "restorejobs", false),
     kind("Backup", BACKUPS, "v1alpha1", "backups", false),

@@ -59,7 +59,12 @@ impl Context {
     ///
     /// # Errors
     /// The claim of the run to wait for.
-    pub fn try_lock(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) -> Result<(), Claim> {
+    pub fn try_lock(
+        &self,
+        run: &Run,
+        application: &TypedRef,
+        strategy: &GroupKind,
+    ) -> Result<(), Box<Claim>> {
         let (acquired, free) = self.state.locks.try_acquire(run, application, strategy);
         self.let_go(free);
         acquired

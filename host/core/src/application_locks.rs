@@ -173,14 +173,14 @@ impl LockTable {
     ///
     /// # Errors
     /// The claim of a run that holds the lock, or of the first one in the queue.
-    pub fn try_acquire(&mut self, target: &Target, claim: &Claim) -> Result<(), Claim> {
+    pub fn try_acquire(&mut self, target: &Target, claim: &Claim) -> Result<(), Box<Claim>> {
         if self.places.get(&claim.run_uid).is_some_and(|place| place.holds) {
             return Ok(());
         }
         self.remove(&claim.run_uid);
         let before = self.queues.get(target).and_then(|q| q.before(&claim.class(), &claim.order())).cloned();
         self.put(target, claim, before.is_none());
-        before.map_or(Ok(()), Err)
+        before.map_or(Ok(()), |before| Err(Box::new(before)))
     }
 
     /// Gives the lock to a run that had begun before the controller started, whoever else holds it.

@@ -20,6 +20,8 @@ pub struct Components {
     metrics: Arc<Metrics>,
 }
 
+/// Niceness of a thread that calls a component.
+const NICE: i32 = 10;
 /// Two slots at least: a component has half of them.
 const FEWEST_SLOTS: usize = 2;
 
@@ -97,7 +99,7 @@ impl Components {
         };
         let began = std::time::Instant::now();
         let component = component.clone();
-        let result = match tokio::task::spawn_blocking(move || call(&component)).await {
+        let result = match tokio::task::spawn_blocking(move || behind_others(|| call(&component))).await {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
@@ -121,6 +123,13 @@ impl Components {
         };
         (result, took)
     }
+}
+
+/// Calls a function on a thread that gets the processor after the others: the one that serves everybody comes first.
+fn behind_others<T>(call: impl FnOnce() -> T) -> T {
+    // On Linux this is the priority of the calling thread. A thread that has it already, or may not set it, goes on as it is.
+    let _ = rustix::process::setpriority_process(None, NICE);
+    call()
 }
 
 fn message(component: &str, error: &CallError) -> String {

@@ -36,7 +36,7 @@ impl ApplicationLocks {
         run: &Run,
         application: &TypedRef,
         strategy: &GroupKind,
-    ) -> (Result<(), Claim>, Vec<Claim>) {
+    ) -> (Result<(), Box<Claim>>, Vec<Claim>) {
         let Locks { table, unplaced } = &mut *self.locks();
         let (target, claim) = (run.target_of(application), claim(run, strategy));
         let mut free = table.leave_others(&target, &run.uid);
@@ -44,7 +44,7 @@ impl ApplicationLocks {
         let acquired = match unplaced.before(&claim) {
             Some(before) => {
                 table.enqueue(&target, &claim);
-                Err(before)
+                Err(Box::new(before))
             }
             None => table.try_acquire(&target, &claim),
         };

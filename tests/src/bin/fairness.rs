@@ -78,6 +78,9 @@ struct Latencies {
     ended: Vec<Duration>,
 }
 
+/// One of the two latencies.
+type Part = fn(&Latencies) -> &Vec<Duration>;
+
 /// A case, measured.
 struct Measured {
     case: &'static str,
@@ -122,10 +125,10 @@ async fn main() -> Result<()> {
 
 #[allow(clippy::print_stdout)]
 fn table(ours: &[Measured], theirs: &[Measured]) {
-    let idle = |cases: &[Measured], of: fn(&Latencies) -> &Vec<Duration>| {
+    let idle = |cases: &[Measured], of: Part| {
         cases.first().map(|first| at(of(&first.latencies), 50)).unwrap_or_default()
     };
-    let parts: [(&str, fn(&Latencies) -> &Vec<Duration>); 2] =
+    let parts: [(&str, Part); 2] =
         [("creation to Job", |l| &l.begun), ("Job complete to Succeeded", |l| &l.ended)];
     for (part, of) in parts {
         println!("\n## The neighbour: {part}\n");

@@ -87,7 +87,7 @@ const AWAITED: Trigger = Trigger {
     why: "the run takes its next step, ahead of runs that have not begun",
 };
 const LOCK: Trigger = Trigger {
-    when: "a run releases its lock on an application",
+    when: "a run releases its lock on an application, or it becomes known after a start on which application a run waits",
     reconciled: RUNS,
     why: "of the runs that wait for the application, those begin that no other run excludes now",
 };

@@ -195,7 +195,9 @@ impl<T: Queued> Schedule<T> {
     /// Returns the next object: its priority, its party and its number.
     fn first(&self) -> Option<(Priority, T::Party, u64)> {
         let fair_turn = (self.taken + 1).is_multiple_of(FAIR_TURN);
-        let mut first = PRIORITIES.into_iter().filter_map(|priority| {
+        let may_begin = self.beginning() < self.may_begin();
+        let priorities = PRIORITIES.into_iter().filter(|priority| may_begin || *priority != Priority::Begin);
+        let mut first = priorities.filter_map(|priority| {
             let queue = &self.ready[priority as usize];
             let may = |party: &T::Party| self.may_run(priority, party);
             let (party, number) = if fair_turn { queue.oldest(may)? } else { queue.peek(may)? };
@@ -207,8 +209,7 @@ impl<T: Queued> Schedule<T> {
     fn may_run(&self, priority: Priority, party: &T::Party) -> bool {
         let of_party = self.running_of.get(party).copied().unwrap_or_default();
         of_party.all < self.most_of_party()
-            && (priority != Priority::Begin
-                || self.beginning() < self.may_begin() && of_party.beginning < self.most_beginning_of_party())
+            && (priority != Priority::Begin || of_party.beginning < self.most_beginning_of_party())
     }
 
     /// Returns how many objects of one party are reconciled at once: a quarter of the places is left to the others.

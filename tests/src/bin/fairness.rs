@@ -185,8 +185,18 @@ impl Bench {
             let namespace = format!("{build}-{case}");
             let (controller, _) =
                 Program::start(program, &self.components, &self.code, &self.kubeconfig).await?;
-            eprintln!("{build}: {case}");
-            measured.push(self.case(case, &namespace).await?);
+            let case = self.case(case, &namespace).await?;
+            let shown = |of: Part| {
+                let of = of(&case.latencies);
+                format!("p50 {}, most {}", ms(at(of, 50)), ms(at(of, 100)))
+            };
+            eprintln!(
+                "{build}: {}: to the Job {}; to the end {}",
+                case.case,
+                shown(|l| &l.begun),
+                shown(|l| &l.ended)
+            );
+            measured.push(case);
             drop(controller);
             self.clear(&namespace).await?;
         }

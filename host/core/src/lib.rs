@@ -4,6 +4,7 @@
 //! enforce it.
 
 pub mod allowance;
+pub mod application_kind;
 pub mod application_locks;
 pub mod backup;
 pub mod call_slots;

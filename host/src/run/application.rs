@@ -2,6 +2,7 @@
 
 use backstay_api::TypedRef;
 use backstay_api::conditions::reasons;
+use backstay_core::application_kind::{can_restore_into, is_application};
 use backstay_core::contract::{Access, GroupKind, Json, Mode, ObjectRef, Scope, Verbs};
 use backstay_engine::Component;
 
@@ -19,11 +20,52 @@ async fn find(application: &TypedRef, cluster: &Cluster) -> Result<Option<Kind>,
     })
 }
 
+/// Checks that a kind is one of applications.
+///
+/// # Errors
+/// The run fails.
+pub(crate) fn check_application(run: &Run, application: &TypedRef) -> Result<(), NotDone> {
+    let kind = GroupKind::from(application);
+    if is_application(&kind) {
+        return Ok(());
+    }
+    let field = match run.mode {
+        Mode::Restore => "spec.targetApplicationRef of a new RestoreJob",
+        _ => "spec.applicationRef of a new BackupJob",
+    };
+    let message = format!(
+        "{kind} is no kind of applications: the controller reads objects of that group for its own work only; name an application in {field}"
+    );
+    Err(NotDone::failed(reasons::APPLICATION_MISMATCH, message))
+}
+
+/// Checks that a Backup of `source` can be restored into `target`.
+///
+/// # Errors
+/// The run fails.
+pub(crate) fn check_target(
+    target: &TypedRef,
+    source: &TypedRef,
+    kind: &GroupKind,
+    component: &Component,
+) -> Result<(), NotDone> {
+    let able = component.descriptor().serves(kind).map(|k| k.applications.as_slice()).unwrap_or_default();
+    let (target, source) = (GroupKind::from(target), GroupKind::from(source));
+    if can_restore_into(&target, &source, able) {
+        return Ok(());
+    }
+    let message = format!(
+        "a Backup of an application of kind {source} cannot be restored into one of kind {target}; name an application of kind {source} in spec.targetApplicationRef of a new RestoreJob"
+    );
+    Err(NotDone::failed(reasons::APPLICATION_MISMATCH, message))
+}
+
 /// Returns how the API server serves the kind of the run's application.
 ///
 /// # Errors
-/// The API server's; the run fails if the kind is not served.
+/// The API server's; the run fails if the kind is not served, or is none of applications.
 async fn served(run: &Run, application: &TypedRef, cluster: &Cluster) -> Result<Kind, NotDone> {
+    check_application(run, application)?;
     find(application, cluster).await?.ok_or_else(|| not_found(run, application))
 }
 
@@ -75,6 +117,9 @@ pub(crate) async fn reference(
     component: &Component,
     cluster: &Cluster,
 ) -> Result<ObjectRef, NotDone> {
+    if run.mode != Mode::Cleanup {
+        check_application(run, application)?;
+    }
     check_kind(application, kind, component)?;
     let reference = |api_version: &str, namespaced: bool| ObjectRef {
         api_version: api_version.to_owned(),
@@ -195,6 +240,21 @@ mod tests {
                 assert_eq!(reason, "ApplicationNotFound");
                 assert!(message.contains("tenant-a/orders") && message.ends_with(remedy), "{message}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_object_that_the_controller_reads_for_its_own_work_is_never_read_as_an_application() {
+        for (group, kind) in [("strategy.backups.cozystack.io", "Job"), ("batch", "Job")] {
+            let server = StandIn::default();
+            let run = stored_run(Mode::Restore, begun(100), &server);
+            let named = TypedRef { api_group: Some(group.into()), kind: kind.into(), name: "x".into() };
+            let Err(NotDone::Failed { reason, message }) = read(&run, &named, &cluster(&server)).await else {
+                panic!("it is read")
+            };
+            assert_eq!(reason, "ApplicationMismatch");
+            assert!(message.contains("name an application in spec.targetApplicationRef"), "{message}");
+            assert_eq!(server.calls(), [""; 0]);
         }
     }
 

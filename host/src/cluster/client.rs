@@ -1,11 +1,13 @@
 //! The client of the API server. It never retries: callers decide that where the outcome matters (docs/rules.md R4), and
-//! show it to users. Every call has a timeout.
+//! show it to users. Every call has a timeout, and none is sent whose URL a name has changed.
 
 use std::time::Duration;
 
 use kube::client::ClientBuilder;
 use kube::{Client, Config};
 use tower::timeout::TimeoutLayer;
+
+use super::checked_names::CheckedNames;
 
 /// How long a call may take to be answered. The API server answers after 60 seconds at the latest, so only a connection
 /// that is dead in silence reaches this limit.
@@ -23,7 +25,10 @@ pub fn client(mut config: Config, timeout: Duration) -> Result<Client, kube::Err
     config.default_retry = false;
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
-    Ok(ClientBuilder::try_from(config)?.with_layer(&TimeoutLayer::new(timeout)).build())
+    Ok(ClientBuilder::try_from(config)?
+        .with_layer(&TimeoutLayer::new(timeout))
+        .with_layer(&CheckedNames)
+        .build())
 }
 
 #[cfg(test)]

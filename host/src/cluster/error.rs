@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use backstay_api::conditions::reasons;
 use backstay_core::retry::{ApiFault, Class, classify, denied_by_admission};
 
+use super::checked_names::NotAName;
+
 /// A call to the API server that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{doing} failed")]
@@ -102,7 +104,11 @@ impl ApiError {
 
 /// Returns whether the client could not build the request, because of a name in it.
 fn is_unbuilt(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::BuildRequest(_) | kube::Error::HttpError(_))
+    match error {
+        kube::Error::BuildRequest(_) | kube::Error::HttpError(_) => true,
+        kube::Error::Service(error) => error.is::<NotAName>(),
+        _ => false,
+    }
 }
 
 /// Classifies an error of the client. A request that cannot be built, and an answer that does not decode, are final: the same

@@ -1,5 +1,6 @@
 //! The API server: how it is called, what its errors mean, and as whom.
 
+pub mod checked_names;
 pub mod client;
 pub mod discovery;
 pub mod dynamic;

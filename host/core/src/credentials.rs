@@ -246,6 +246,33 @@ impl Credentials {
         Ok((!same).then_some(wanted))
     }
 
+    /// Returns earlier credentials, of which only the secret key is known: enough to keep it from tenants.
+    #[must_use]
+    pub fn earlier(secret_key: String) -> Self {
+        let empty = String::new;
+        Self {
+            access_key: empty(),
+            secret_key,
+            endpoint: empty(),
+            bucket: empty(),
+            region: empty(),
+            force_path_style: None,
+        }
+    }
+
+    /// Returns the secret key that a target Secret has now, if it has one.
+    #[must_use]
+    pub fn secret_key_of(target: &Secret) -> Option<String> {
+        let key = &target.data.as_ref()?.get("secretKey")?.0;
+        Some(String::from_utf8_lossy(key).into_owned()).filter(|key| !key.is_empty())
+    }
+
+    /// Returns the secret key.
+    #[must_use]
+    pub fn secret_key(&self) -> &str {
+        &self.secret_key
+    }
+
     /// Replaces the secret key in a text.
     pub fn redact(&self, text: &mut String) {
         if text.contains(&self.secret_key) {

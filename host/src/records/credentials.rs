@@ -1,13 +1,16 @@
 //! Projection of the platform's object-store credentials into the namespaces of runs.
 
 use backstay_api::conditions::reasons;
+use backstay_core::contract::Outcome;
 use backstay_core::credentials::{Credentials, CredentialsError, Projection};
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client};
 use parking_lot::Mutex;
 
 use crate::cluster::error::ApiError;
-use crate::cluster::write::post_params;
+use crate::cluster::write::{Created, create_or_get, post_params};
 
 /// Why credentials are not projected.
 #[derive(Debug, thiserror::Error)]
@@ -31,24 +34,118 @@ impl ProjectionError {
     }
 }
 
+/// Secret of the controller's namespace with the secret keys that pods may have got.
+const WITHHELD: &str = "backstay-withheld-keys";
+/// Keys that are withheld: the current one and earlier ones.
+const KEYS: usize = 8;
+
 /// The credentials and where they go.
 pub struct ProjectedCredentials {
     client: Client,
+    namespace: String,
     projection: Option<Projection>,
-    last: Mutex<Option<Credentials>>,
+    withheld: Mutex<Withheld>,
+}
+
+/// The keys that pods may have got, the newest first.
+#[derive(Default)]
+struct Withheld {
+    keys: Vec<Credentials>,
+    /// The source was read, and the keys that earlier processes knew.
+    read: bool,
+    /// The keys differ from those that are stored.
+    unsaved: bool,
+}
+
+impl Withheld {
+    fn add(&mut self, key: Credentials) {
+        if self.keys.iter().all(|known| known.secret_key() != key.secret_key()) {
+            self.keys.insert(0, key);
+            self.keys.truncate(KEYS);
+            self.unsaved = true;
+        }
+    }
 }
 
 impl ProjectedCredentials {
-    /// Projects by `projection`; without one, nothing is projected.
+    /// Projects by `projection`; without one, nothing is projected. The controller's `namespace` has what it must remember.
     #[must_use]
-    pub fn new(client: Client, projection: Option<Projection>) -> Self {
-        Self { client, projection, last: Mutex::default() }
+    pub fn new(client: Client, namespace: &str, projection: Option<Projection>) -> Self {
+        Self { client, namespace: namespace.to_owned(), projection, withheld: Mutex::default() }
     }
 
-    /// Returns the credentials that were read last, and so may be known to pods.
-    #[must_use]
-    pub fn last(&self) -> Option<Credentials> {
-        self.last.lock().clone()
+    /// Removes the secret keys that pods may have got from a text.
+    pub fn redact(&self, text: &mut String) {
+        self.withheld.lock().keys.iter().for_each(|key| key.redact(text));
+    }
+
+    /// Removes the secret keys that pods may have got from an outcome.
+    pub fn withhold(&self, outcome: &mut Outcome) {
+        self.withheld.lock().keys.iter().for_each(|key| key.withhold(outcome));
+    }
+
+    /// Reads what must be known before anything is shown that a pod said: the source, and the keys that earlier processes knew.
+    /// Both are read once; a source that is missing or malformed holds nothing back.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn ready(&self) -> Result<(), ApiError> {
+        let Some(projection) = &self.projection else { return Ok(()) };
+        if self.withheld.lock().read {
+            return Ok(());
+        }
+        let doing = || format!("reading Secret \"{}/{WITHHELD}\"", self.namespace);
+        let saved = self.secrets(&self.namespace).get_opt(WITHHELD).await;
+        let saved = saved.map_err(|e| ApiError::new(doing(), e))?;
+        match self.source(projection).await {
+            Err(ProjectionError::Api(error)) => return Err(error),
+            Ok(_) | Err(ProjectionError::Content(_)) => {}
+        }
+        let mut withheld = self.withheld.lock();
+        for key in saved.and_then(|saved| saved.data).into_iter().flatten() {
+            let key = String::from_utf8_lossy(&key.1.0).into_owned();
+            if !key.is_empty() && withheld.keys.iter().all(|known| known.secret_key() != key) {
+                withheld.keys.push(Credentials::earlier(key));
+            }
+        }
+        withheld.read = true;
+        Ok(())
+    }
+
+    /// Stores the keys that must be known after a restart, if they have changed.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn save(&self) -> Result<(), ApiError> {
+        self.ready().await?;
+        let keys: Vec<Vec<u8>> = {
+            let withheld = self.withheld.lock();
+            if !withheld.unsaved {
+                return Ok(());
+            }
+            withheld.keys.iter().map(|key| key.secret_key().as_bytes().to_vec()).collect()
+        };
+        let data = keys.iter().enumerate().map(|(n, key)| (n.to_string(), ByteString(key.clone()))).collect();
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(WITHHELD.to_owned()),
+                namespace: Some(self.namespace.clone()),
+                ..ObjectMeta::default()
+            },
+            data: Some(data),
+            ..Secret::default()
+        };
+        let doing = |e| ApiError::new(format!("writing Secret \"{}/{WITHHELD}\"", self.namespace), e);
+        let (api, params) = (self.secrets(&self.namespace), post_params());
+        let created = create_or_get(api.create(&params, &secret), || api.get_opt(WITHHELD)).await;
+        if let Created::Existing(_) = created.map_err(doing)? {
+            api.replace(WITHHELD, &params, &secret).await.map_err(doing)?;
+        }
+        let mut withheld = self.withheld.lock();
+        let same =
+            withheld.keys.iter().map(|key| key.secret_key().as_bytes()).eq(keys.iter().map(Vec::as_slice));
+        withheld.unsaved = !same;
+        Ok(())
     }
 
     /// Returns the namespaces that always have the Secret; `None` if nothing is projected.
@@ -57,7 +154,7 @@ impl ProjectedCredentials {
         self.projection.as_ref().map(|projection| projection.namespaces.as_slice())
     }
 
-    /// Reads the source, so that [`Self::last`] knows it.
+    /// Reads the source, so that its key is withheld.
     ///
     /// # Errors
     /// See [`ProjectionError`].
@@ -80,6 +177,10 @@ impl ProjectedCredentials {
         let there = api.get_opt(target).await;
         let there = there.map_err(|e| ApiError::new(format!("reading {title}"), e))?;
         let Some(wanted) = credentials.target(there.as_ref(), namespace, projection)? else { return Ok(()) };
+        // Pods that run know the key that is replaced.
+        if let Some(key) = there.as_ref().and_then(Credentials::secret_key_of) {
+            self.withheld.lock().add(Credentials::earlier(key));
+        }
         // The replacement has the resource version that was read: a change by somebody else is a conflict.
         let written = match there {
             Some(_) => api.replace(target, &post_params(), &wanted).await,
@@ -100,7 +201,7 @@ impl ProjectedCredentials {
         let source = source.map_err(|e| ApiError::new(format!("reading Secret \"{from}/{name}\""), e))?;
         let missing = || CredentialsError::SourceMissing { namespace: from.clone(), name: name.clone() };
         let credentials = Credentials::read(&source.ok_or_else(missing)?, projection)?;
-        *self.last.lock() = Some(credentials.clone());
+        self.withheld.lock().add(credentials.clone());
         Ok(credentials)
     }
 }
@@ -124,7 +225,7 @@ mod tests {
             endpoint: Some("s3.example.org".into()),
             ..Projection::default()
         };
-        ProjectedCredentials::new(server.client(), Some(projection))
+        ProjectedCredentials::new(server.client(), "backstay-system", Some(projection))
     }
 
     fn put_source(secret_key: &str, server: &StandIn) {
@@ -194,24 +295,71 @@ mod tests {
         assert!(unread.to_string().contains("Secret \"platform/bucket\""), "{unread}");
     }
 
+    fn shown(text: &str, credentials: &ProjectedCredentials) -> String {
+        let mut text = text.to_owned();
+        credentials.redact(&mut text);
+        text
+    }
+
     #[tokio::test]
-    async fn the_credentials_that_pods_may_know_are_those_read_last() {
+    async fn r10_keys_that_pods_may_have_got_are_withheld_after_a_rotation_and_after_a_restart() {
         let server = StandIn::default();
         let credentials = projected(&server);
         put_source("hush", &server);
-        assert!(credentials.last().is_none());
+        credentials.ready().await.unwrap();
+        credentials.save().await.unwrap();
+        put_source("quiet", &server);
         credentials.refresh().await.unwrap();
         server.remove(SOURCE);
         assert!(credentials.refresh().await.is_err());
-        let mut text = "the key is hush".to_owned();
-        credentials.last().unwrap().redact(&mut text);
-        assert!(!text.contains("hush"), "{text}");
+        let withheld = "a [credential withheld] b [credential withheld]";
+        assert_eq!(shown("a hush b quiet", &credentials), withheld);
+
+        // The key was rotated while no controller ran.
+        put_source("third", &server);
+        let restarted = projected(&server);
+        restarted.ready().await.unwrap();
+        assert_eq!(shown("hush third", &restarted), "[credential withheld] [credential withheld]");
+        restarted.save().await.unwrap();
+        server.sent();
+        restarted.save().await.unwrap();
+        assert_eq!(server.calls(), [""; 0], "what is stored is not stored again");
+        let third = projected(&server);
+        put_source("fourth", &server);
+        third.ready().await.unwrap();
+        let one = "[credential withheld]";
+        assert_eq!(shown("hush third fourth", &third), format!("{one} {one} {one}"), "none is forgotten");
+    }
+
+    #[tokio::test]
+    async fn r10_a_key_that_a_namespace_had_is_withheld_when_it_is_replaced() {
+        let server = StandIn::default();
+        put_source("one", &server);
+        projected(&server).project("tenant-a").await.unwrap();
+        put_source("two", &server);
+        let credentials = projected(&server);
+        credentials.project("tenant-a").await.unwrap();
+        assert_eq!(shown("one two", &credentials), "[credential withheld] [credential withheld]");
+    }
+
+    #[tokio::test]
+    async fn r10_nothing_that_a_pod_said_may_be_shown_until_the_source_was_read_once() {
+        let server = StandIn::default();
+        let credentials = projected(&server);
+        for call in [0, 1] {
+            server.fault(call, Fault::Answer(503, "ServiceUnavailable"));
+            assert!(credentials.ready().await.is_err(), "call {call}");
+        }
+        credentials.ready().await.unwrap();
+        server.sent();
+        credentials.ready().await.unwrap();
+        assert_eq!(server.calls(), [""; 0], "a source that is missing holds nothing back");
     }
 
     #[tokio::test]
     async fn nothing_is_sent_without_a_projection() {
         let server = StandIn::default();
-        let credentials = ProjectedCredentials::new(server.client(), None);
+        let credentials = ProjectedCredentials::new(server.client(), "backstay-system", None);
         credentials.refresh().await.unwrap();
         credentials.project("tenant-a").await.unwrap();
         assert_eq!(server.calls(), [""; 0]);

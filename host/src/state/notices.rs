@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::cluster::error::ApiError;
 use crate::cluster::events::Events;
 use crate::records::credentials::ProjectedCredentials;
 use crate::state::run::Run;
@@ -24,10 +25,16 @@ impl Notices {
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        if let Some(credentials) = self.credentials.last() {
-            credentials.redact(&mut text);
-        }
+        self.credentials.redact(&mut text);
         text
+    }
+
+    /// Waits until the keys are known that must not be shown. Callers do this before they take what a pod said.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn ready(&self) -> Result<(), ApiError> {
+        self.credentials.ready().await
     }
 
     /// Posts a normal Event on a run.

@@ -340,6 +340,7 @@ async fn log(query: &LogQuery, scope: &StepScope<'_>) -> Result<String, StepErro
         tail_lines: Some(i64::from(query.lines.clamp(1, 200))),
         ..LogParams::default()
     };
+    scope.notices.ready().await.map_err(NotDone::from)?;
     match with_retries(scope.budget, || pod_result::tail(&api, &query.pod.name, &params)).await {
         Ok(text) => Ok(text),
         // The pod exists, and its container has not written a log yet.

@@ -17,13 +17,15 @@ pub mod types {
     pub const STRATEGY_PINNED: &str = "StrategyPinned";
     /// On a Backup: whether the strategy reported where the data is.
     pub const ARTIFACT_REPORTED: &str = "ArtifactReported";
+    /// On a Backup, once something was missing that a restore needs: whether that is there.
+    pub const RESTORABLE: &str = "Restorable";
 
     /// On a run: whether it is slowed because it spends more than its budget.
     pub const THROTTLED: &str = "Throttled";
 
     /// Every type above.
     pub const ALL: &[&str] =
-        &[READY, RECONCILING, STALLED, ERROR, STRATEGY_PINNED, ARTIFACT_REPORTED, THROTTLED];
+        &[READY, RECONCILING, STALLED, ERROR, STRATEGY_PINNED, ARTIFACT_REPORTED, RESTORABLE, THROTTLED];
 }
 
 /// Declares the reasons together with the list of all, so that the list is complete.

@@ -8,10 +8,12 @@ use backstay_core::retry::Class;
 use backstay_core::revision::{self, Revision, RevisionError as ContentError};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::ControllerRevision;
-use kube::api::ListParams;
+use kube::api::{ListParams, PartialObjectMeta};
+use kube::core::Status;
 use kube::{Api, Client, ResourceExt};
 use parking_lot::Mutex;
 
+use super::unused::{Unused, at_most};
 use crate::cluster::error::{ApiError, class};
 use crate::cluster::write::{Created, create_or_get, delete_params, post_params};
 
@@ -53,13 +55,19 @@ impl RevisionsError {
 pub struct Revisions {
     api: Api<ControllerRevision>,
     namespace: String,
-    known: Mutex<HashMap<String, Known>>,
+    known: Mutex<HashMap<String, Revision>>,
+    unused: Unused,
+    /// Revisions that are being deleted now.
+    going: Mutex<BTreeSet<String>>,
 }
 
-struct Known {
-    revision: Revision,
-    /// A run has asked for the revision since the last collection, and may not name it yet.
-    wanted: bool,
+/// What a collection has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Objects that were deleted.
+    pub deleted: usize,
+    /// Unused objects that stay until the next pass, since too many seem unused at once.
+    pub held_back: usize,
 }
 
 impl Revisions {
@@ -70,28 +78,44 @@ impl Revisions {
             api: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
             known: Mutex::default(),
+            unused: Unused::default(),
+            going: Mutex::default(),
         }
     }
 
-    /// Stores a revision unless an equal one is stored, and returns its name. An existing object is believed only once it has
-    /// been read.
+    /// Stores a revision unless an equal one is stored, and returns its name. That it was stored once proves nothing: an existing
+    /// object is read each time, and one that was deleted is made anew.
     ///
     /// # Errors
     /// See [`RevisionsError`].
     pub async fn put(&self, revision: &Revision) -> Result<String, RevisionsError> {
         let name = revision.object_name();
-        if let Some(known) = self.known.lock().get_mut(&name) {
-            known.wanted = true;
-            return Ok(name);
-        }
-        let object = revision.to_object(&self.namespace);
-        let created =
-            create_or_get(self.api.create(&post_params(), &object), || self.api.get_opt(&name)).await;
+        self.unused.asked_for(&name);
         let doing = || format!("storing strategy revision \"{}/{name}\"", self.namespace);
-        if let Created::Existing(found) = created.map_err(|e| ApiError::new(doing(), e))? {
+        if self.going.lock().contains(&name) {
+            let going = Status::failure("it is being deleted", "Conflict").with_code(409);
+            return Err(ApiError::new(doing(), kube::Error::Api(going.boxed())).into());
+        }
+        let known = self.known.lock().contains_key(&name);
+        let found =
+            if known { self.api.get_opt(&name).await.map_err(|e| ApiError::new(doing(), e))? } else { None };
+        let existing = match found {
+            Some(found) => Some(found),
+            None => {
+                let object = revision.to_object(&self.namespace);
+                let params = post_params();
+                let created = self.api.create(&params, &object);
+                let created = create_or_get(created, || self.api.get_opt(&name)).await;
+                match created.map_err(|e| ApiError::new(doing(), e))? {
+                    Created::New(_) => None,
+                    Created::Existing(found) => Some(found),
+                }
+            }
+        };
+        if let Some(found) = existing {
             Revision::from_object(&found).map_err(RevisionsError::NameTaken)?;
         }
-        self.known.lock().insert(name.clone(), Known { revision: revision.clone(), wanted: true });
+        self.known.lock().insert(name.clone(), revision.clone());
         Ok(name)
     }
 
@@ -100,47 +124,72 @@ impl Revisions {
     /// # Errors
     /// See [`RevisionsError`].
     pub async fn get(&self, name: &str) -> Result<Revision, RevisionsError> {
+        self.unused.asked_for(name);
         if let Some(known) = self.known.lock().get(name) {
-            return Ok(known.revision.clone());
+            return Ok(known.clone());
         }
         let title = format!("{}/{name}", self.namespace);
         let found = self.api.get_opt(name).await;
         let found = found.map_err(|e| ApiError::new(format!("reading strategy revision {title:?}"), e))?;
         let object = found.ok_or(RevisionsError::Missing(title))?;
         let revision = Revision::from_object(&object).map_err(RevisionsError::Corrupt)?;
-        self.known.lock().insert(name.to_owned(), Known { revision: revision.clone(), wanted: false });
+        self.known.lock().insert(name.to_owned(), revision.clone());
         Ok(revision)
     }
 
-    /// Deletes the revisions that `used` does not name, and returns how many. Young ones stay, and those that a run has asked
-    /// for since the last collection.
+    /// Returns the revisions that exist.
     ///
     /// # Errors
     /// The API server's.
-    pub async fn collect(&self, used: &BTreeSet<String>, now: Timestamp) -> Result<usize, ApiError> {
-        let all = self.api.list(&ListParams::default().labels(revision::LABEL)).await;
-        let all = all.map_err(|e| ApiError::new("listing strategy revisions", e))?;
-        let mut collected = 0;
-        for object in all.items {
+    pub async fn list(&self) -> Result<Vec<PartialObjectMeta<ControllerRevision>>, ApiError> {
+        let all = self.api.list_metadata(&ListParams::default().labels(revision::LABEL)).await;
+        Ok(all.map_err(|e| ApiError::new("listing strategy revisions", e))?.items)
+    }
+
+    /// Deletes those of `all` revisions that `used` does not name and did not name a day ago, a tenth at a time. Young ones stay,
+    /// and those that a run has asked for meanwhile.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn collect(
+        &self,
+        all: &[PartialObjectMeta<ControllerRevision>],
+        used: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> Result<Collected, ApiError> {
+        let unused = |object: &&PartialObjectMeta<ControllerRevision>| {
             let name = object.name_any();
             let created = object.metadata.creation_timestamp.as_ref().map_or(now, |t| t.0);
-            let young = now.duration_since(created) < YOUNG;
             // A label holds a shortened form of a long name.
-            if young || used.contains(&name) || used.contains(&names::label_value(&name)) {
-                continue;
-            }
-            if self.known.lock().remove(&name).is_some_and(|known| known.wanted) {
-                continue;
-            }
-            match self.api.delete(&name, &delete_params(object.metadata.uid.clone())).await {
-                Ok(_) => collected += 1,
-                Err(error) if matches!(class(&error), Class::NotFound | Class::Conflict) => {}
-                Err(error) => {
-                    return Err(ApiError::new(format!("deleting strategy revision {name:?}"), error));
-                }
-            }
+            now.duration_since(created) >= YOUNG
+                && !used.contains(&name)
+                && !used.contains(&names::label_value(&name))
+        };
+        let uids: HashMap<_, _> =
+            all.iter().filter(unused).map(|o| (o.name_any(), o.metadata.uid.clone())).collect();
+        let long = self.unused.look(&uids.keys().cloned().collect(), now);
+        let mut collected =
+            Collected { deleted: 0, held_back: long.len().saturating_sub(at_most(all.len())) };
+        for name in long.iter().take(at_most(all.len())) {
+            self.going.lock().insert(name.clone());
+            let deleted = self.delete(name, uids.get(name).cloned().flatten()).await;
+            self.going.lock().remove(name);
+            collected.deleted += usize::from(deleted?);
         }
         Ok(collected)
+    }
+
+    /// Deletes a revision unless a run has asked for it meanwhile, and returns whether it did.
+    async fn delete(&self, name: &str, uid: Option<String>) -> Result<bool, ApiError> {
+        if !self.unused.is_unused(name) {
+            return Ok(false);
+        }
+        self.known.lock().remove(name);
+        match self.api.delete(name, &delete_params(uid)).await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(class(&error), Class::NotFound | Class::Conflict) => Ok(false),
+            Err(error) => Err(ApiError::new(format!("deleting strategy revision {name:?}"), error)),
+        }
     }
 }
 
@@ -178,13 +227,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_revision_is_stored_once_and_then_known() {
+    async fn a_revision_is_stored_once_and_looked_at_whenever_a_run_pins_it() {
         let server = StandIn::default();
         let revisions = revisions(&server);
         let name = revisions.put(&revision("a")).await.unwrap();
         assert_eq!(revisions.put(&revision("a")).await.unwrap(), name);
         assert_eq!(revisions.get(&name).await.unwrap(), revision("a"));
-        assert_eq!(server.calls(), ["POST controllerrevisions"]);
+        assert_eq!(
+            server.calls(),
+            ["POST controllerrevisions".to_owned(), format!("GET controllerrevisions/{name}")]
+        );
+        server.remove(&path(&name));
+        revisions.put(&revision("a")).await.unwrap();
+        assert!(server.get(&path(&name)).is_some(), "it is made anew");
+        alter(&revision("a"), &server);
+        assert!(matches!(revisions.put(&revision("a")).await, Err(RevisionsError::NameTaken(_))));
         assert_ne!(revisions.put(&revision("b")).await.unwrap(), name);
     }
 
@@ -227,8 +284,19 @@ mod tests {
         assert!(matches!(altered, RevisionsError::Corrupt(_)), "{message}");
     }
 
+    async fn collected(revisions: &Revisions, used: &[&str], now: Timestamp) -> Result<Collected, ApiError> {
+        let used = used.iter().map(ToString::to_string).collect();
+        revisions.collect(&revisions.list().await?, &used, now).await
+    }
+
+    fn deleted(deleted: usize) -> Collected {
+        Collected { deleted, held_back: 0 }
+    }
+
+    const DAY: SignedDuration = crate::records::unused::UNUSED_FOR;
+
     #[tokio::test]
-    async fn only_revisions_that_are_old_and_unused_are_collected() {
+    async fn only_revisions_that_are_old_and_unused_for_a_day_are_collected() {
         let server = StandIn::default();
         let earlier = revisions(&server);
         let mut names = Vec::new();
@@ -240,14 +308,16 @@ mod tests {
         let unmarked = json!({"metadata": {"name": "x", "creationTimestamp": "2026-01-01T00:00:00Z"}});
         server.put(&path("x"), unmarked);
         // A label holds a long name in its shortened form.
-        let used = [names[1].clone(), names::label_value(&names[2])].into();
+        let shortened = names::label_value(&names[2]);
+        let used = [names[1].as_str(), shortened.as_str()];
         let created: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let revisions = revisions(&server);
-        revisions.get(&names[0]).await.unwrap();
 
         let young = created + SignedDuration::from_mins(59);
-        assert_eq!(revisions.collect(&used, young).await.unwrap(), 0);
-        assert_eq!(revisions.collect(&used, created + YOUNG).await.unwrap(), 1);
+        assert_eq!(collected(&revisions, &used, young).await.unwrap(), deleted(0));
+        assert_eq!(collected(&revisions, &used, created + YOUNG).await.unwrap(), deleted(0));
+        assert_eq!(collected(&revisions, &used, young + DAY).await.unwrap(), deleted(0));
+        assert_eq!(collected(&revisions, &used, created + YOUNG + DAY).await.unwrap(), deleted(1));
 
         assert!(server.get(&path(&names[0])).is_none());
         for kept in [names[1].as_str(), names[2].as_str(), "x"] {
@@ -258,29 +328,45 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_old_revision_that_a_run_has_just_asked_for_outlives_the_next_collection() {
+    async fn an_old_revision_that_a_run_has_just_asked_for_stays_for_another_day() {
         let server = StandIn::default();
-        let name = revisions(&server).put(&revision("a")).await.unwrap();
         let later: Timestamp = "2026-02-01T00:00:00Z".parse().unwrap();
         let revisions = revisions(&server);
-        revisions.get(&name).await.unwrap();
+        let name = revisions.put(&revision("a")).await.unwrap();
+        assert_eq!(collected(&revisions, &[], later).await.unwrap(), deleted(0));
         revisions.put(&revision("a")).await.unwrap();
         // The run's status does not name it yet.
-        assert_eq!(revisions.collect(&BTreeSet::new(), later).await.unwrap(), 0);
-        assert_eq!(revisions.collect(&BTreeSet::new(), later).await.unwrap(), 1);
+        assert_eq!(collected(&revisions, &[], later + DAY).await.unwrap(), deleted(0));
+        revisions.get(&name).await.unwrap();
+        assert_eq!(collected(&revisions, &[], later + DAY * 2).await.unwrap(), deleted(0));
+        assert_eq!(collected(&revisions, &[], later + DAY * 3).await.unwrap(), deleted(1));
+    }
+
+    #[tokio::test]
+    async fn of_many_revisions_that_seem_unused_at_once_a_tenth_is_deleted_in_a_pass() {
+        let server = StandIn::default();
+        let revisions = revisions(&server);
+        for image in 0..200 {
+            revisions.put(&revision(&image.to_string())).await.unwrap();
+        }
+        let later: Timestamp = "2026-02-01T00:00:00Z".parse().unwrap();
+        collected(&revisions, &[], later).await.unwrap();
+        let pass = collected(&revisions, &[], later + DAY).await.unwrap();
+        assert_eq!(pass, Collected { deleted: 20, held_back: 180 });
     }
 
     #[tokio::test]
     async fn a_revision_that_is_replaced_or_deleted_meanwhile_is_not_counted() {
         let server = StandIn::default();
-        revisions(&server).put(&revision("a")).await.unwrap();
         let revisions = revisions(&server);
+        revisions.put(&revision("a")).await.unwrap();
         let later: Timestamp = "2026-02-01T00:00:00Z".parse().unwrap();
+        collected(&revisions, &[], later).await.unwrap();
         for (code, reason) in [(409, "Conflict"), (404, "NotFound")] {
             server.fault(1, Fault::Answer(code, reason));
-            assert_eq!(revisions.collect(&BTreeSet::new(), later).await.unwrap(), 0);
+            assert_eq!(collected(&revisions, &[], later + DAY).await.unwrap(), deleted(0));
         }
         server.fault(1, Fault::Answer(403, "Forbidden"));
-        assert!(revisions.collect(&BTreeSet::new(), later).await.is_err());
+        assert!(collected(&revisions, &[], later + DAY).await.is_err());
     }
 }

@@ -153,10 +153,14 @@ fn check(artifact: &contract::Artifact) -> Result<Artifact, String> {
     Ok(Artifact { uri: uri.clone(), size_bytes, checksum: artifact.checksum.clone() })
 }
 
-/// Returns whether the run with this uid made the Backup (docs/rules.md R3).
+/// Returns whether an existing Backup is the one that the run with this uid is about to create (docs/rules.md R3): it has the
+/// run's uid on its label, and says what the run says. The label alone proves nothing to somebody who may write Backups. The
+/// time may differ where the outcome names none.
 #[must_use]
-pub fn made_by(backup: &Backup, run_uid: &str) -> bool {
-    backup.metadata.labels.as_ref().and_then(|l| l.get(labels::RUN_UID)).is_some_and(|uid| uid == run_uid)
+pub fn made_by(existing: &Backup, built: &Backup, run_uid: &str) -> bool {
+    let marks = existing.metadata.labels.as_ref();
+    let spec = BackupSpec { taken_at: built.spec.taken_at.clone(), ..existing.spec.clone() };
+    marks.and_then(|l| l.get(labels::RUN_UID)).is_some_and(|uid| uid == run_uid) && spec == built.spec
 }
 
 /// Reads the parameters back from `spec.driverMetadata`: the keys with the strategy's prefix, without it. The bare prefix
@@ -308,8 +312,23 @@ mod tests {
     #[test]
     fn r3_the_run_is_known_by_the_uid_on_the_label() {
         let backup = made(&Outcome::default());
-        assert!(made_by(&backup, "uid-1"));
-        assert!(!made_by(&backup, "uid-2"));
+        assert!(made_by(&backup, &backup, "uid-1"));
+        assert!(!made_by(&backup, &backup, "uid-2"));
+        let mut later = backup.clone();
+        later.spec.taken_at = seconds(Timestamp::UNIX_EPOCH);
+        assert!(made_by(&later, &backup, "uid-1"), "a run that was cut off takes the time anew");
+    }
+
+    #[test]
+    fn r3_a_backup_with_the_uid_of_the_run_that_says_something_else_is_not_the_runs() {
+        let backup = made(&Outcome::default());
+        let mut forged = backup.clone();
+        let elsewhere = ("job.strategy.backups.cozystack.io/parameter/bucket".to_owned(), "mine".to_owned());
+        forged.spec.driver_metadata = Some([elsewhere].into());
+        assert!(!made_by(&forged, &backup, "uid-1"));
+        let mut other = backup.clone();
+        other.spec.application_ref.name = "another".to_owned();
+        assert!(!made_by(&other, &backup, "uid-1"));
     }
 
     #[test]

@@ -7,21 +7,30 @@ use backstay_core::owner::controller;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::ObjectRef;
 
-/// Names of the pods that a watch shows, by the uid of the Job that controls them. A name may outlive its pod.
+/// A Job, by namespace and uid: an owner reference may hold the uid of an object of another namespace.
+type JobKey = (String, String);
+
+/// Names of the pods that a watch shows, by the Job of their namespace that controls them. A name may outlive its pod.
 #[derive(Default)]
-pub struct JobPods(Mutex<HashMap<String, Vec<ObjectRef<Pod>>>>);
+pub struct JobPods(Mutex<HashMap<JobKey, Vec<ObjectRef<Pod>>>>);
+
+/// Returns the Job that a pod's controller reference names.
+fn job_of(pod: &Pod) -> Option<JobKey> {
+    let owner = controller(&pod.metadata).filter(|owner| owner.kind == "Job")?;
+    Some((pod.metadata.namespace.clone().unwrap_or_default(), owner.uid.clone()))
+}
 
 impl JobPods {
-    fn jobs(&self) -> MutexGuard<'_, HashMap<String, Vec<ObjectRef<Pod>>>> {
+    fn jobs(&self) -> MutexGuard<'_, HashMap<JobKey, Vec<ObjectRef<Pod>>>> {
         // A panic while this lock was held leaves at worst a name too many.
         self.0.lock()
     }
 
     /// A pod is there.
     pub fn shown(&self, pod: &Pod) {
-        let Some(job) = controller(&pod.metadata) else { return };
+        let Some(job) = job_of(pod) else { return };
         let mut jobs = self.jobs();
-        let pods = jobs.entry(job.uid.clone()).or_default();
+        let pods = jobs.entry(job).or_default();
         let name = ObjectRef::from_obj(pod);
         if !pods.contains(&name) {
             pods.push(name);
@@ -30,26 +39,26 @@ impl JobPods {
 
     /// A pod is gone.
     pub fn gone(&self, pod: &Pod) {
-        let Some(job) = controller(&pod.metadata) else { return };
+        let Some(job) = job_of(pod) else { return };
         let mut jobs = self.jobs();
         let name = ObjectRef::from_obj(pod);
-        if let Some(pods) = jobs.get_mut(&job.uid) {
+        if let Some(pods) = jobs.get_mut(&job) {
             pods.retain(|other| *other != name);
             if pods.is_empty() {
-                jobs.remove(&job.uid);
+                jobs.remove(&job);
             }
         }
     }
 
     /// A Job is gone, and its pods with it or soon after.
-    pub fn forget(&self, job_uid: &str) {
-        self.jobs().remove(job_uid);
+    pub fn forget(&self, namespace: &str, job_uid: &str) {
+        self.jobs().remove(&(namespace.to_owned(), job_uid.to_owned()));
     }
 
     /// The pods of a Job.
     #[must_use]
-    pub fn of(&self, job_uid: &str) -> Vec<ObjectRef<Pod>> {
-        self.jobs().get(job_uid).cloned().unwrap_or_default()
+    pub fn of(&self, namespace: &str, job_uid: &str) -> Vec<ObjectRef<Pod>> {
+        self.jobs().get(&(namespace.to_owned(), job_uid.to_owned())).cloned().unwrap_or_default()
     }
 }
 
@@ -70,7 +79,20 @@ mod tests {
     }
 
     fn names(pods: &JobPods, job: &str) -> Vec<String> {
-        pods.of(job).into_iter().map(|pod| pod.name).collect()
+        pods.of("n", job).into_iter().map(|pod| pod.name).collect()
+    }
+
+    #[test]
+    fn a_pod_of_another_namespace_is_not_that_of_a_job_whose_uid_it_names_as_its_owner() {
+        let pods = JobPods::default();
+        let mut neighbour = pod("a", "one", "1");
+        neighbour.metadata.namespace = Some("other".to_owned());
+        pods.shown(&neighbour);
+        assert_eq!(names(&pods, "one"), [""; 0]);
+        pods.shown(&pod("b", "one", "2"));
+        assert_eq!(names(&pods, "one"), ["b"]);
+        pods.gone(&neighbour);
+        assert_eq!(names(&pods, "one"), ["b"]);
     }
 
     #[test]
@@ -86,7 +108,7 @@ mod tests {
         pods.gone(&pod("a", "one", "5"));
         assert_eq!(names(&pods, "one"), ["b"]);
         pods.gone(&pod("b", "one", "6"));
-        pods.forget("two");
+        pods.forget("n", "two");
         assert!(pods.jobs().is_empty());
     }
 }

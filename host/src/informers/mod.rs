@@ -3,4 +3,5 @@
 pub mod interruptions;
 pub mod job_pods;
 pub mod stores;
+pub mod unfinished;
 pub mod watcher;

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::job_pods::JobPods;
+use super::unfinished::Unfinished;
 use crate::cluster::dynamic::strategy_resource;
 use crate::components::registry::Registry;
 
@@ -39,6 +40,8 @@ pub struct Stores {
     pub pods: Store<Pod>,
     /// The pods of each Job.
     pub job_pods: JobPods,
+    /// Jobs and pods that may run, by run.
+    pub unfinished: Unfinished,
     /// Strategies, by kind.
     pub strategies: HashMap<GroupKind, Store<DynamicObject>>,
     /// Told when a pod changes.
@@ -96,6 +99,7 @@ impl Stores {
                 pods,
                 strategies,
                 job_pods: JobPods::default(),
+                unfinished: Unfinished::default(),
                 pods_changed: Notify::new(),
             },
             Writers {
@@ -152,12 +156,6 @@ impl Stores {
             || self.backups.find(|b| is(&b.metadata)).is_some()
     }
 
-    /// Whether there is a RestoreJob of this uid, whatever became of it.
-    #[must_use]
-    pub fn has_restore(&self, uid: &str) -> bool {
-        self.restore_jobs.find(|j| j.metadata.uid.as_deref() == Some(uid)).is_some()
-    }
-
     /// Whether there is a Backup that the run of this uid made, beside the one of a uid.
     #[must_use]
     pub fn has_backup_of(&self, run_uid: &str, beside: Option<&str>) -> bool {
@@ -178,8 +176,11 @@ impl Stores {
     /// The pods that a Job controls.
     #[must_use]
     pub fn pods_of(&self, job: &Job) -> Vec<Arc<Pod>> {
-        let Some(uid) = job.metadata.uid.as_deref() else { return Vec::new() };
-        let shown = self.job_pods.of(uid).into_iter().filter_map(|pod| self.pods.get(&pod));
+        let (Some(namespace), Some(uid)) = (job.metadata.namespace.as_deref(), job.metadata.uid.as_deref())
+        else {
+            return Vec::new();
+        };
+        let shown = self.job_pods.of(namespace, uid).into_iter().filter_map(|pod| self.pods.get(&pod));
         // Another one may have the name by now.
         shown.filter(|pod| controller(&pod.metadata).is_some_and(|owner| owner.uid == uid)).collect()
     }

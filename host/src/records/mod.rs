@@ -3,7 +3,10 @@
 
 pub mod checkpoints;
 pub mod credentials;
+pub mod pins;
+pub mod proof_key;
 pub mod revisions;
+pub mod unused;
 
 use std::sync::Arc;
 
@@ -12,6 +15,7 @@ use kube::Client;
 
 use checkpoints::Checkpoints;
 use credentials::ProjectedCredentials;
+use proof_key::StoredKey;
 use revisions::Revisions;
 
 /// The records.
@@ -22,6 +26,8 @@ pub struct Records {
     pub revisions: Revisions,
     /// Credentials of the platform's object store.
     pub credentials: Arc<ProjectedCredentials>,
+    /// The key by which the controller recognises what it has made.
+    pub key: StoredKey,
 }
 
 impl Records {
@@ -31,7 +37,8 @@ impl Records {
         Self {
             checkpoints: Checkpoints::new(client.clone(), namespace),
             revisions: Revisions::new(client.clone(), namespace),
-            credentials: Arc::new(ProjectedCredentials::new(client.clone(), projection)),
+            credentials: Arc::new(ProjectedCredentials::new(client.clone(), namespace, projection)),
+            key: StoredKey::new(client.clone(), namespace),
         }
     }
 }

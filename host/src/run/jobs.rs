@@ -1,13 +1,13 @@
 //! The Jobs of a run: created, stopped, and given a time to live.
 //!
-//! Jobs that have not ended are stopped before their run ends, so that no pod of the run works beside the run that gets
-//! the lock next. The time to live is set after the run's end: a Job that expired before its result was on record would
+//! Jobs of steps that have not ended are stopped before their run ends; `draining.rs` then waits for the pods, so that none
+//! works beside the run that gets the lock next. The time to live is set after the run's end: a Job that expired before its result was on record would
 //! be lost. A reconcile of a finished run sets it where it is missing.
 
 use backstay_api::conditions::reasons;
 use backstay_api::labels;
 use backstay_core::contract::PodRun;
-use backstay_core::job::{Ownership, end, ownership};
+use backstay_core::job::{ProofKey, end, is_owned};
 use backstay_core::retry::Class;
 use jiff::SignedDuration;
 use k8s_openapi::api::batch::v1::Job;
@@ -26,8 +26,11 @@ use crate::state::State;
 use crate::state::notices::Notices;
 use crate::state::run::Run;
 
+/// Returns whether a Job names the run as its owner, and is not being deleted.
 fn is_own(job: &Job, run: &Run) -> bool {
-    matches!(ownership(job, &run.object, &run.uid), Ownership::Ours { .. })
+    job.metadata.namespace.as_deref() == Some(run.namespace())
+        && job.metadata.deletion_timestamp.is_none()
+        && is_owned(job, &run.uid)
 }
 
 /// Stops the Jobs of the run's steps that have not ended. The one Job of a pod strategy has ended before, or ends at the
@@ -64,26 +67,30 @@ async fn stop_where(
     let doing = || format!("listing the Jobs of {}", run.title());
     let list = api.list(&params).await.map_err(|e| ApiError::new(doing(), e))?;
     for found in list.items.iter().filter(|job| is_own(job, run) && which(job)) {
+        // Its pods may go on for a while, and the watches may not show them.
+        state.draining.suspect(&run.uid);
         stop(run, found, client).await?;
         tracing::info!(run = %run.title(), job = %found.name_any(), "job of an ended run removed");
     }
     Ok(())
 }
 
-/// Sets the time to live of the run's Jobs that have none.
+/// Sets the time to live of the run's Jobs that have none. A Job that the controller did not make is left as it is.
 ///
 /// # Errors
 /// The API server's.
 pub(crate) async fn expire(
     run: &Run,
     time_to_live: SignedDuration,
+    key: &ProofKey,
     stores: &Stores,
     client: &Client,
 ) -> Result<(), ApiError> {
+    let made = |job: &Job| is_own(job, run) && key.proves(job, &run.uid);
     // The Job of a pod strategy has a name of its own; the Jobs of steps are found by their owner.
-    let jobs = match stores.job(run.namespace(), &run.job_name()).filter(|job| is_own(job, run)) {
+    let jobs = match stores.job(run.namespace(), &run.job_name()).filter(|job| made(job)) {
         Some(job) => vec![job],
-        None => stores.jobs.state_filter(|job| is_own(job, run)),
+        None => stores.jobs.state_filter(made),
     };
     let endless = |job: &Job| job.spec.as_ref().is_none_or(|s| s.ttl_seconds_after_finished.is_none());
     let api = Api::<Job>::namespaced(client.clone(), run.namespace());
@@ -172,6 +179,14 @@ pub(crate) mod tests {
             "status": if condition.is_empty() { json!({}) } else { json!({"conditions": conditions}) }})
     }
 
+    /// A Job with the proof that the controller made it for the run `run-1`.
+    pub(crate) fn proven(mut job: Value) -> Value {
+        let name = job["metadata"]["name"].as_str().unwrap();
+        let proof = ProofKey::new([7; 32]).of_job("tenant-a", name, "run-1");
+        job["metadata"]["annotations"] = json!({backstay_core::job::PROOF_ANNOTATION: proof});
+        job
+    }
+
     pub(crate) fn show(job: &Value, writers: &mut Writers) {
         let job: Job = serde_json::from_value(job.clone()).unwrap();
         writers.jobs.apply_watcher_event(&Event::Apply(job));
@@ -253,18 +268,21 @@ pub(crate) mod tests {
         put(&expiring, &server);
         // The watch still shows a Job that no longer exists.
         for shown in [
-            &job("complete", "run-1", "Complete"),
-            &expiring,
+            &proven(job("complete", "run-1", "Complete")),
+            &proven(expiring.clone()),
             &job("foreign", "x", ""),
-            &job("gone", "run-1", ""),
+            &job("runs", "run-1", "Complete"),
+            &proven(job("gone", "run-1", "")),
         ] {
             show(shown, &mut writers);
         }
-        expire(&run, SignedDuration::from_secs(60), &stores, &server.client()).await.unwrap();
+        let key = ProofKey::new([7; 32]);
+        expire(&run, SignedDuration::from_secs(60), &key, &stores, &server.client()).await.unwrap();
         let ttl = |name: &str| {
             server.get(&format!("{JOBS}/{name}")).unwrap()["spec"]["ttlSecondsAfterFinished"].clone()
         };
         assert_eq!([ttl("complete"), ttl("failed"), ttl("foreign")], [json!(60), json!(7), Value::Null]);
+        assert_eq!(ttl("runs"), Value::Null, "the controller did not make it");
     }
 
     #[tokio::test]
@@ -273,12 +291,13 @@ pub(crate) mod tests {
         let run = stored_run(Mode::Backup, begun(100), &server);
         let (stores, mut writers) = Stores::new(&Registry::default());
         for name in [run.job_name().as_str(), "other"] {
-            let job = job(name, "run-1", "Complete");
+            let job = proven(job(name, "run-1", "Complete"));
             put(&job, &server);
             show(&job, &mut writers);
         }
         server.sent();
-        expire(&run, SignedDuration::from_secs(60), &stores, &server.client()).await.unwrap();
+        let key = ProofKey::new([7; 32]);
+        expire(&run, SignedDuration::from_secs(60), &key, &stores, &server.client()).await.unwrap();
         assert_eq!(server.calls(), [format!("PATCH jobs/{}", run.job_name())]);
     }
 }

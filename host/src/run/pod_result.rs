@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use backstay_core::contract::{Json, PodResult};
 use backstay_core::job::{End, pod_result};
+use backstay_core::owner::controller;
 use futures::AsyncReadExt as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -49,7 +50,11 @@ pub(crate) async fn collect(
         let params = ListParams::default().labels(&format!("batch.kubernetes.io/controller-uid={uid}"));
         let doing = format!("listing the pods of Job \"{}/{}\"", run.namespace(), job.name_any());
         let list = api.list(&params).await.map_err(|e| ApiError::new(doing, e))?;
-        pods = list.items.into_iter().map(Arc::new).collect();
+        // Whoever may write pods may write that label.
+        let owned = |pod: &Pod| {
+            controller(&pod.metadata).is_some_and(|owner| owner.kind == "Job" && owner.uid == uid)
+        };
+        pods = list.items.into_iter().filter(owned).map(Arc::new).collect();
     }
     let logs = if end.succeeded || lines == 0 {
         HashMap::new()

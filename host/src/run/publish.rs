@@ -34,9 +34,8 @@ pub(crate) async fn backup(
     mut outcome: Outcome,
     ctx: &Context,
 ) -> Result<(), NotDone> {
-    if let Some(credentials) = ctx.records.credentials.last() {
-        credentials.withhold(&mut outcome);
-    }
+    ctx.records.credentials.ready().await?;
+    ctx.records.credentials.withhold(&mut outcome);
     let outcome = &outcome;
     let private = match &outcome.private_data {
         Some(data) => Some(put_private(run, data, &ctx.records.checkpoints).await?),
@@ -100,7 +99,7 @@ async fn ensure_backup(
         let created = create_or_get(api.create(&params, &backup), || api.get_opt(&name)).await;
         match created.map_err(|e| unrecorded(format!("creating {title}"), e))? {
             Created::New(backup) => return Ok(backup),
-            Created::Existing(existing) if made_by(&existing, &run.uid) => return Ok(existing),
+            Created::Existing(existing) if made_by(&existing, &backup, &run.uid) => return Ok(existing),
             Created::Existing(_) => {
                 let note = format!(
                     "{title} exists and is not of this run; it is left alone and this run's Backup gets another name"

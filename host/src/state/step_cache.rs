@@ -7,6 +7,7 @@ use backstay_core::contract::{self, Inherited, Json, ObjectRef};
 use backstay_core::job::PodRunNote;
 use backstay_core::run_budget::BudgetLimits;
 use backstay_core::steps::StoredCheckpoint;
+use k8s_openapi::api::batch::v1::Job;
 use parking_lot::Mutex;
 
 use super::period::Period;
@@ -94,6 +95,8 @@ pub struct StepCache {
     pub bypass_watches: Period,
     /// What the run has spent; `None` before its first wake.
     pub spending: Option<Spending>,
+    /// Uids of the Jobs of pod runs that this process has created or found, by name of the pod run.
+    pub jobs: HashMap<String, String>,
     /// What this run's writes have left, by object. A watch that is behind one of them is not read.
     pub written: HashMap<ObjectRef, Written>,
 }
@@ -137,6 +140,17 @@ impl StepCache {
     #[must_use]
     pub fn pod(&self, name: &str) -> Option<PodRunNote> {
         self.stored().map(|stored| stored.pods.get(name).cloned().unwrap_or_default())
+    }
+
+    /// Notes the Job of a pod run.
+    pub fn started(&mut self, name: &str, job: &Job) {
+        self.jobs.extend(job.metadata.uid.clone().map(|uid| (name.to_owned(), uid)));
+    }
+
+    /// Returns the uid of a pod run's Job, if this process has created or found it.
+    #[must_use]
+    pub fn job_uid(&self, name: &str) -> Option<&str> {
+        self.jobs.get(name).map(String::as_str)
     }
 }
 

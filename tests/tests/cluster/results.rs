@@ -47,8 +47,8 @@ async fn r7_a_backup_created_without_status_before_a_crash_gets_its_status_and_s
     let half: Backup = w
         .create(json!({"metadata": {"name": "nightly", "labels": {"backstay.dev/run-uid": run.uid()},
             "finalizers": ["backups.cozystack.io/cleanup"]}, "spec": {
-            "applicationRef": {"kind": "Redis", "name": "cache"}, "takenAt": "2026-01-01T00:00:00Z",
-            "strategyRef": w.strategy_ref()}}))
+            "applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "cache"},
+            "takenAt": "2026-01-01T00:00:00Z", "strategyRef": w.strategy_ref(), "driverMetadata": {"tool": "x"}}}))
         .await;
     assert!(half.status.is_none());
     w.script(REPORT).await;
@@ -59,6 +59,26 @@ async fn r7_a_backup_created_without_status_before_a_crash_gets_its_status_and_s
     assert_eq!(whole.status.as_ref().and_then(|s| s.phase.as_deref()), Some("Ready"));
     let all = w.api::<Backup>().list(&Default::default()).await.expect("a list");
     assert_eq!(all.items.len(), 1);
+}
+
+#[tokio::test]
+async fn r3_a_backup_that_names_the_run_and_says_something_else_is_left_alone() {
+    let Some(w) = World::new("r3b").await else { return };
+    let run = w.backup("nightly").await;
+    w.backup_waits("nightly", "BackupClassNotFound").await;
+    let forged: Backup = w
+        .create(
+            json!({"metadata": {"name": "nightly", "labels": {"backstay.dev/run-uid": run.uid()}}, "spec": {
+            "applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "cache"},
+            "takenAt": "2026-01-01T00:00:00Z", "strategyRef": w.strategy_ref(),
+            "driverMetadata": {"job.strategy.backups.cozystack.io/parameter/bucket": "mine"}}}),
+        )
+        .await;
+    w.script(REPORT).await;
+    let done = w.backup_succeeds("nightly").await;
+    assert_ne!(done.status.and_then(|s| s.backup_ref).expect("a Backup").name, "nightly");
+    let left = w.get_backup("nightly").await;
+    assert_eq!((left.uid(), left.spec, left.status), (forged.uid(), forged.spec, None));
 }
 
 #[tokio::test]

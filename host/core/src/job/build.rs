@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use backstay_api::annotations::label_or_annotate;
-use backstay_api::labels;
+use backstay_api::{TypedRef, labels};
 
 use super::outcome::{POD_RUN_ANNOTATION, PodRunNote};
+use super::proof::{PROOF_ANNOTATION, ProofKey};
+use super::turn::{TURN_ANNOTATION, TurnNote};
 use crate::contract::{GroupKind, Json, Mode, ObjectRef, PodRun};
 
 /// The run's part of a Job; the component renders the rest.
@@ -23,6 +25,10 @@ pub struct JobSpec<'a> {
     pub mode: Mode,
     /// The strategy kind; the key of the mode label contains it.
     pub strategy: &'a GroupKind,
+    /// The application that the run acts on.
+    pub application: &'a TypedRef,
+    /// The key by which the controller recognises the Job as its own.
+    pub key: &'a ProofKey,
     /// Seconds left until the run's deadline: a Job never outlives it.
     pub seconds_left: i64,
 }
@@ -45,6 +51,9 @@ pub fn build(spec: &JobSpec<'_>, pod_run: &PodRun) -> Json {
         label_or_annotate(&mut labels, &mut annotations, &key, value);
     }
 
+    let turn = TurnNote::new(spec.application, spec.strategy, spec.mode, &spec.run.name);
+    annotations.insert(TURN_ANNOTATION.to_owned(), turn.to_text());
+
     let mut template = pod_run.template.clone();
     merge_into(&mut template, "/metadata/labels", &labels);
     merge_into(&mut template, "/metadata/annotations", &annotations);
@@ -54,6 +63,8 @@ pub fn build(spec: &JobSpec<'_>, pod_run: &PodRun) -> Json {
     }
 
     annotations.insert(POD_RUN_ANNOTATION.to_owned(), PodRunNote::of_run(pod_run).to_text());
+    let proof = spec.key.of_job(&namespace, spec.name, spec.run_uid);
+    annotations.insert(PROOF_ANNOTATION.to_owned(), proof);
 
     let deadline = pod_run.active_deadline.map_or(spec.seconds_left, |d| i64::from(d).min(spec.seconds_left));
     json!({
@@ -111,6 +122,10 @@ mod tests {
         }
     }
 
+    fn application() -> TypedRef {
+        TypedRef { api_group: None, kind: "Redis".into(), name: "cache".into() }
+    }
+
     fn built(name: &str, template: Json) -> Json {
         let run = run(name);
         let strategy = GroupKind { group: "strategy.backups.cozystack.io".into(), kind: "Job".into() };
@@ -120,6 +135,8 @@ mod tests {
             run_uid: "uid-1",
             mode: Mode::Backup,
             strategy: &strategy,
+            application: &application(),
+            key: &ProofKey::new([7; 32]),
             seconds_left: 3600,
         };
         let pod_run = PodRun {
@@ -154,6 +171,19 @@ mod tests {
             assert_eq!(at["labels"]["job.strategy.backups.cozystack.io/mode"], "backup");
             assert_eq!(at["labels"]["backups.cozystack.io/owned-by.BackupJobName"], "n");
             assert_eq!(at["labels"]["backups.cozystack.io/owned-by.BackupJobNamespace"], "tenant-a");
+        }
+    }
+
+    #[test]
+    fn the_job_has_the_controllers_proof_and_job_and_pods_say_whose_turn_they_are_in() {
+        let job = built("n", json!({"spec": {"containers": []}}));
+        let made: k8s_openapi::api::batch::v1::Job = serde_json::from_value(job.clone()).unwrap();
+        assert!(ProofKey::new([7; 32]).proves(&made, "uid-1"));
+        for at in [&job["metadata"], &job["spec"]["template"]["metadata"]] {
+            let text = at["annotations"][TURN_ANNOTATION].as_str().unwrap();
+            let strategy = GroupKind { group: "strategy.backups.cozystack.io".into(), kind: "Job".into() };
+            let note = TurnNote::new(&application(), &strategy, Mode::Backup, "n");
+            assert_eq!(serde_json::from_str::<TurnNote>(text).unwrap(), note);
         }
     }
 

@@ -6,7 +6,7 @@ use backstay_api::JobRecord;
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{Mode, PodRun, Request};
 use backstay_core::job::{
-    End, JobSpec, Ownership, PodRunNote, build, end, ownership, trouble, trouble_of_job,
+    End, JobSpec, Ownership, PodRunNote, ProofKey, build, end, ownership, trouble, trouble_of_job,
 };
 use backstay_core::pod_policy;
 use backstay_engine::Component;
@@ -44,8 +44,9 @@ const UNSTARTED: Duration = Duration::from_secs(15);
 /// The run is blocked by the Job of an earlier run of its name, or fails if the component or the API server refuses.
 pub(crate) async fn ensure(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Result<Job, NotDone> {
     let (name, now) = (run.job_name(), ctx.clock.now());
+    let key = ctx.records.key.get().await?;
     let job = match ctx.stores.job(run.namespace(), &name) {
-        Some(job) => adopt(run, &name, job.as_ref().clone())?,
+        Some(job) => adopt(run, &name, job.as_ref().clone(), &key)?,
         None => {
             let deadline = run.deadline().unwrap_or(now);
             if now >= deadline {
@@ -63,6 +64,8 @@ pub(crate) async fn ensure(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Res
                 run_uid: &run.uid,
                 mode: run.mode,
                 strategy: &pinned.kind,
+                application: &pinned.record.application_ref,
+                key: &key,
                 seconds_left: deadline.duration_since(now).as_secs(),
             };
             create(run, &spec, &pod_run, &ctx.cluster.client, &ctx.notices).await?
@@ -84,14 +87,23 @@ pub(crate) async fn ensure(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Res
 }
 
 /// Checks that an existing Job of the run's name is this run's.
-fn adopt(run: &Run, name: &str, job: Job) -> Result<Job, NotDone> {
-    match ownership(&job, &run.object, &run.uid) {
+fn adopt(run: &Run, name: &str, job: Job, key: &ProofKey) -> Result<Job, NotDone> {
+    match ownership(&job, &run.object, &run.uid, key) {
         Ownership::Ours { .. } => Ok(job),
         Ownership::OursDeleting => Err(lost(name)),
         Ownership::Previous => Err(NotDone::blocked(
             reasons::PREVIOUS_JOB_TERMINATING,
             format!(
                 "Job {name:?} of an earlier {} of this name is still going away; delete it if it does not",
+                run.object.kind
+            ),
+        )),
+        Ownership::Unproven => Err(NotDone::failed(
+            reasons::JOB_NAME_CONFLICT,
+            format!(
+                "Job \"{}/{name}\" names this {} as its owner, but the controller did not create it; remove or rename it, and create the {} anew",
+                run.namespace(),
+                run.object.kind,
                 run.object.kind
             ),
         )),
@@ -127,7 +139,7 @@ async fn create(
             tracing::info!(run = %run.title(), job = spec.name, "job created");
             Ok(job)
         }
-        Created::Existing(job) => adopt(run, spec.name, job),
+        Created::Existing(job) => adopt(run, spec.name, job, spec.key),
     }
 }
 
@@ -261,7 +273,7 @@ mod tests {
     use crate::components::registry::Registry;
     use crate::informers::stores::Writers;
     use crate::records::credentials::ProjectedCredentials;
-    use crate::run::jobs::tests::{JOBS, job as job_of, show};
+    use crate::run::jobs::tests::{JOBS, job as job_of, proven, show};
     use crate::state::run::tests::{begun, stored_run};
 
     const RECHECK: Duration = Duration::from_secs(120);
@@ -306,6 +318,8 @@ mod tests {
             run_uid: &run.uid,
             mode: run.mode,
             strategy: &strategy,
+            application: &run.status.run.as_ref().unwrap().application_ref,
+            key: &ProofKey::new([7; 32]),
             seconds_left: 100,
         };
         let pod_run = PodRun {
@@ -317,7 +331,7 @@ mod tests {
             findings: Vec::new(),
         };
         let client = server.client();
-        let credentials = ProjectedCredentials::new(client.clone(), None);
+        let credentials = ProjectedCredentials::new(client.clone(), "backstay-system", None);
         let notices = Notices::new(events(client.clone()).0, credentials.into());
         create(run, &spec, &pod_run, &client, &notices).await
     }
@@ -371,10 +385,22 @@ mod tests {
             "{message}"
         );
 
-        let mut deleting = job_of("j", "run-1", "");
+        let mut deleting = proven(job_of("j", "run-1", ""));
         deleting["metadata"]["deletionTimestamp"] = json!(at(1));
         server.put(&format!("{JOBS}/j"), deleting);
         assert_eq!(failed(created(&run, &server).await.unwrap_err()).0, "JobLost");
+    }
+
+    #[tokio::test]
+    async fn a_job_that_names_the_run_as_its_owner_and_was_not_made_by_the_controller_fails_the_run() {
+        let server = StandIn::default();
+        let (run, ..) = given(&server);
+        server.put(&format!("{JOBS}/j"), job_of("j", "run-1", "Complete"));
+        let (reason, message) = failed(created(&run, &server).await.unwrap_err());
+        assert_eq!(reason, "JobNameConflict");
+        assert!(message.contains("but the controller did not create it"), "{message}");
+        server.put(&format!("{JOBS}/j"), proven(job_of("j", "run-1", "Complete")));
+        assert!(created(&run, &server).await.is_ok());
     }
 
     async fn read(run: &Run, uid: &str, stores: &Stores, server: &StandIn, now: i64) -> Result<Job, NotDone> {

@@ -52,7 +52,7 @@ pub(crate) async fn act(
                 Action::Delete(delete) => Some(delete.uid.clone()),
                 _ => None,
             };
-            let value = match one(action, &object, scope, seen).await {
+            let value = match one(action, &object, scope, cache, seen).await {
                 Ok(left) => Ok(left),
                 Err(error) => Err(error.for_guest()?),
             };
@@ -108,13 +108,19 @@ fn subject(action: &Action, scope: &StepScope<'_>) -> Result<ObjectRef, Contract
     }
 }
 
-async fn one(action: Action, object: &ObjectRef, scope: &StepScope<'_>, seen: &Seen) -> Done {
+async fn one(
+    action: Action,
+    object: &ObjectRef,
+    scope: &StepScope<'_>,
+    cache: &mut StepCache,
+    seen: &Seen,
+) -> Done {
     match action {
         Action::Create(create) => self::create(create, object, scope).await,
         Action::Apply(apply) => self::apply(apply, object, scope).await,
         Action::Patch(patch) => self::patch(patch, object, scope).await,
         Action::Delete(delete) => self::delete(delete, scope, seen).await,
-        Action::RunPod(run) => pods::start(run, scope).await,
+        Action::RunPod(run) => pods::start(run, scope, cache).await,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use backstay_api::conditions::reasons;
 use backstay_api::names;
 use backstay_core::contract::{Json, ObjectRef, PodResult, ReadError, RunPod, WriteError};
-use backstay_core::job::{JobSpec, Ownership, PodRunNote, build, end, ownership};
+use backstay_core::job::{JobSpec, Ownership, PodRunNote, ProofKey, build, end, is_owned, ownership};
 use backstay_core::pod_policy;
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
@@ -29,11 +29,16 @@ pub(crate) fn reference(name: &str, scope: &StepScope<'_>) -> ObjectRef {
     }
 }
 
-/// Creates the Job of a pod run, unless this run has created it before, and returns the Job.
+/// Creates the Job of a pod run, unless this run has created it before, and returns the Job. From then on it is known by
+/// its uid.
 ///
 /// # Errors
 /// The run fails if the pod is not allowed.
-pub(crate) async fn start(run: RunPod, scope: &StepScope<'_>) -> Result<Option<Json>, StepError<WriteError>> {
+pub(crate) async fn start(
+    run: RunPod,
+    scope: &StepScope<'_>,
+    cache: &mut StepCache,
+) -> Result<Option<Json>, StepError<WriteError>> {
     let violations = pod_policy::check(&run.spec.template, scope.registry.pods(scope.component()));
     if !violations.is_empty() {
         let message = format!(
@@ -45,6 +50,7 @@ pub(crate) async fn start(run: RunPod, scope: &StepScope<'_>) -> Result<Option<J
     }
     let name = reference(&run.name, scope).name;
     let request = scope.request;
+    let key = scope.key.get().await.map_err(NotDone::from)?;
     // A pod run of a cancelled run is to undo it.
     let deadline = request.cancelled.as_ref().map_or(request.deadline, |c| c.deadline);
     let spec = JobSpec {
@@ -53,6 +59,8 @@ pub(crate) async fn start(run: RunPod, scope: &StepScope<'_>) -> Result<Option<J
         run_uid: &scope.run.uid,
         mode: scope.run.mode,
         strategy: &scope.pinned.kind,
+        application: &scope.pinned.record.application_ref,
+        key: &key,
         seconds_left: (deadline - request.now).max(1),
     };
     let built = build(&spec, &run.spec);
@@ -61,14 +69,23 @@ pub(crate) async fn start(run: RunPod, scope: &StepScope<'_>) -> Result<Option<J
     match create_or_find(scope.budget, create, || api.get(&name)).await {
         Ok(Created::New(created)) => {
             jobs::warn_of(&run.spec, scope.run, scope.notices);
+            cache.started(&run.name, &created);
             Ok(Some(visible(created)))
         }
-        Ok(Created::Existing(there)) => {
-            let ours = matches!(ownership(&there, &scope.run.object, &scope.run.uid), Ownership::Ours { .. });
-            let there = visible(there);
-            if ours { Ok(Some(there)) } else { Err(WriteError::AlreadyExists(there).into()) }
+        Ok(Created::Existing(there)) if is_its(&there, &run.name, scope, cache, &key) => {
+            cache.started(&run.name, &there);
+            Ok(Some(visible(there)))
         }
+        Ok(Created::Existing(there)) => Err(WriteError::AlreadyExists(visible(there)).into()),
         Err(error) => Err(write_error(&error).into()),
+    }
+}
+
+/// Returns whether a Job is that of the pod run `name`: the one whose uid is known, or one that the controller made for it.
+fn is_its(job: &Job, name: &str, scope: &StepScope<'_>, cache: &StepCache, key: &ProofKey) -> bool {
+    match cache.job_uid(name) {
+        Some(uid) => job.metadata.uid.as_deref() == Some(uid) && job.metadata.deletion_timestamp.is_none(),
+        None => matches!(ownership(job, &scope.run.object, &scope.run.uid, key), Ownership::Ours { .. }),
     }
 }
 
@@ -91,7 +108,7 @@ pub(crate) fn merge(
     for (name, note) in asked {
         let job = stores.job(run.namespace(), &names::pod_run_name(run.name(), &name));
         let started =
-            job.is_some_and(|job| matches!(ownership(&job, &run.object, &run.uid), Ownership::Ours { .. }));
+            job.is_some_and(|job| job.metadata.deletion_timestamp.is_none() && is_owned(&job, &run.uid));
         if !started || !notes.contains_key(&name) {
             notes.insert(name, note);
         }
@@ -99,17 +116,17 @@ pub(crate) fn merge(
     notes
 }
 
-/// Returns the result of the pod run `name`; `None` while it runs.
+/// Returns the result of a pod run; `None` while it runs.
 ///
 /// # Errors
 /// The API server's, where the pods of its Job are listed.
 pub(crate) async fn result(
-    name: &str,
+    pod_run: &str,
     scope: &StepScope<'_>,
     cache: &StepCache,
 ) -> Result<Option<PodResult>, StepError<ReadError>> {
-    let on_record = cache.pod(name);
-    let name = reference(name, scope).name;
+    let on_record = cache.pod(pod_run);
+    let name = reference(pod_run, scope).name;
     let api = Api::<Job>::namespaced(scope.cluster.client.clone(), scope.run.namespace());
     // A watch may be behind: the Job itself is read once in a while.
     let due = scope.runs.job_read_due(&scope.run.uid, scope.recheck);
@@ -117,10 +134,12 @@ pub(crate) async fn result(
         Some(found) => found.as_ref().clone(),
         None => with_retries(scope.budget, || api.get(&name)).await.map_err(|e| read_error(&e))?,
     };
-    if !matches!(ownership(&found, &scope.run.object, &scope.run.uid), Ownership::Ours { .. }) {
+    let key = scope.key.get().await.map_err(NotDone::from)?;
+    if !is_its(&found, pod_run, scope, cache, &key) {
         return Err(ReadError::NotFound.into());
     }
     let Some(end) = end(&found) else { return Ok(None) };
+    scope.notices.ready().await.map_err(NotDone::from)?;
     let note = on_record.unwrap_or_else(|| PodRunNote::of(&found));
     let (cluster, stores) = (scope.cluster, scope.stores);
     let result =

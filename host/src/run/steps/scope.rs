@@ -10,6 +10,7 @@ use super::retry_budget::RetryBudget;
 use crate::cluster::Cluster;
 use crate::components::registry::Registry;
 use crate::informers::stores::Stores;
+use crate::records::proof_key::StoredKey;
 use crate::run::pinned::Pinned;
 use crate::state::notices::Notices;
 use crate::state::run::Run;
@@ -34,6 +35,8 @@ pub(crate) struct StepScope<'a> {
     pub cluster: &'a Cluster,
     /// Watched objects.
     pub stores: &'a Stores,
+    /// The key by which the controller recognises its Jobs.
+    pub key: &'a StoredKey,
     /// Bounds of the component's pods.
     pub registry: &'a Registry,
     /// When the run's Job was last read.

@@ -97,6 +97,7 @@ async fn steps(
                 as_component: ctx.cluster.impersonation.client_for(&descriptor.name),
                 cluster: &ctx.cluster,
                 stores: &ctx.stores,
+                key: &ctx.records.key,
                 registry,
                 runs: &ctx.state.runs,
                 watch_pool: &ctx.state.watch_pool,

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use backstay_api::TypedRef;
+use backstay_api::{JobRecord, TypedRef, phase};
 use backstay_core::application_locks::Claim;
 use backstay_core::contract::GroupKind;
+use backstay_core::job::end;
 
 use crate::clock::Clock;
 use crate::cluster::Cluster;
@@ -14,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::settings::Settings;
 use crate::state::State;
+use crate::state::application_locks::claim;
 use crate::state::notices::Notices;
 use crate::state::queues::Request;
 use crate::state::run::Run;
@@ -41,18 +43,50 @@ pub struct Context {
 }
 
 impl Context {
-    /// Forgets the failures of a run that has ended or is being deleted, and releases its lock.
+    /// Forgets the failures of a run that has ended or is being deleted, and ends its turn.
     pub fn finished(&self, run: &Run) {
         self.state.runs.ended(&run.uid);
-        self.release_lock(&run.uid);
+        self.end_turn(run);
     }
 
-    /// Forgets a run whose object no longer exists, and releases its lock.
+    /// Forgets a run whose object no longer exists, and ends its turn.
     pub fn forget(&self, run_uid: &str) {
         self.state.runs.forget(run_uid);
         self.state.step_caches.forget(run_uid);
         self.state.watch_pool.forget(run_uid);
+        self.drain(run_uid);
         self.release_lock(run_uid);
+    }
+
+    /// Ends the turn of a run that does nothing more: at once if nothing of it can run, else when nothing can.
+    pub fn end_turn(&self, run: &Run) {
+        if !self.has_stopped(run) {
+            self.drain(&run.uid);
+        }
+        self.release_lock(&run.uid);
+    }
+
+    /// Keeps the lock that a run holds until none of its pods can run.
+    pub fn drain(&self, run_uid: &str) {
+        if let Some(namespace) = self.state.locks.held_in(run_uid) {
+            self.state.draining.add(run_uid, &namespace);
+        }
+    }
+
+    /// Returns whether it is certain, without a look, that no pod of an ended run can run.
+    #[must_use]
+    pub fn has_stopped(&self, run: &Run) -> bool {
+        let Some(record) = run.status.run.as_deref() else { return true };
+        if self.stores.unfinished.has(run.namespace(), &run.uid) || self.state.draining.is_suspect(&run.uid) {
+            return false;
+        }
+        let has_ended = |record: &JobRecord| {
+            let job = self.stores.job(run.namespace(), &record.name);
+            job.is_some_and(|job| job.metadata.uid.as_deref() == Some(&record.uid) && end(&job).is_some())
+        };
+        run.status.phase.as_deref() == Some(phase::SUCCEEDED)
+            || record.job.as_ref().is_some_and(has_ended)
+            || self.state.step_caches.has_pods(&run.uid) == Some(false)
     }
 
     /// Acquires the lock on `application` for a run that is about to begin, or its place in the queue for it.
@@ -65,6 +99,10 @@ impl Context {
         application: &TypedRef,
         strategy: &GroupKind,
     ) -> Result<(), Box<Claim>> {
+        // A clean-up that failed begins anew once its earlier pods have stopped.
+        if self.state.draining.contains(&run.uid) {
+            return Err(Box::new(claim(run, strategy)));
+        }
         let (acquired, free) = self.state.locks.try_acquire(run, application, strategy);
         self.let_go(free);
         acquired
@@ -86,9 +124,24 @@ impl Context {
     }
 
     /// Releases the lock of a run on its application, or its place in the queue for it, and enqueues the runs that may go
-    /// now.
+    /// now. The lock of a run whose pods may still run is kept.
     pub fn release_lock(&self, run_uid: &str) {
-        self.let_go(self.state.locks.release(run_uid));
+        if !self.state.draining.contains(run_uid) {
+            self.let_go(self.state.locks.release(run_uid));
+        }
+    }
+
+    /// Returns what of an ended run may still run, for the first of the runs that wait for it, and for the run itself.
+    #[must_use]
+    pub fn left_of_ended(&self, ended_uid: &str, waiting_uid: &str) -> Option<String> {
+        let is_first = || self.state.locks.first_behind(ended_uid).is_some_and(|c| c.run_uid == waiting_uid);
+        let left = self.state.draining.waits_for(ended_uid)?;
+        (ended_uid == waiting_uid || is_first()).then_some(left)
+    }
+
+    /// Enqueues the first of the runs that wait for a run: it has something new to say.
+    pub fn tell_first_behind(&self, run_uid: &str) {
+        self.let_go(self.state.locks.first_behind(run_uid).into_iter().collect());
     }
 
     fn let_go(&self, free: Vec<Claim>) {

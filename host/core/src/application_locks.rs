@@ -218,6 +218,19 @@ impl LockTable {
         }
     }
 
+    /// Returns the target whose lock a run holds.
+    #[must_use]
+    pub fn held_by(&self, run_uid: &str) -> Option<&Target> {
+        self.places.get(run_uid).filter(|place| place.holds).map(|place| place.target.as_ref())
+    }
+
+    /// Returns the first of the runs that wait for a run that holds a lock.
+    #[must_use]
+    pub fn first_behind(&self, run_uid: &str) -> Option<&Claim> {
+        let place = self.places.get(run_uid).filter(|place| place.holds)?;
+        self.queues.get(&place.target)?.waiting.first_excluding(&place.class, run_uid)
+    }
+
     /// Returns the uids of all runs that hold a lock or wait for one.
     pub fn runs(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)

@@ -157,13 +157,14 @@ impl Server {
 
     fn answer(&mut self, head: &Parts, body: Value) -> Result<Value, Refusal> {
         let path = head.uri.path();
-        let mut labels = None;
+        let (mut labels, mut limit) = (None, usize::MAX);
         for parameter in head.uri.query().unwrap_or_default().split('&').filter(|p| !p.is_empty()) {
             match parameter.split_once('=') {
                 Some(("labelSelector", selector)) if !selector.contains("%28") => {
                     labels = Some(decoded(selector));
                 }
                 Some(("fieldManager" | "fieldValidation", _)) => {}
+                Some(("limit", most)) => limit = most.parse().unwrap_or_default(),
                 _ => return Err(UNMODELLED),
             }
         }
@@ -180,7 +181,12 @@ impl Server {
             ("GET", []) => {
                 let of_metadata = head.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
                 let only_metadata = of_metadata.is_some_and(|a| a.contains("PartialObjectMetadata"));
-                Ok(self.list(path, labels.as_deref().unwrap_or_default(), only_metadata))
+                let list = self.list(path, labels.as_deref().unwrap_or_default(), only_metadata);
+                // A second page is not modelled.
+                if list["items"].as_array().is_none_or(|items| items.len() > limit) {
+                    return Err(UNMODELLED);
+                }
+                Ok(list)
             }
             // A group that is not served.
             ("GET", _) if parts.len() <= version => Err(NOT_FOUND),
@@ -208,7 +214,9 @@ impl Server {
             ("DELETE", [_]) => {
                 let there = self.checked(path, &body["preconditions"])?;
                 if there["metadata"]["finalizers"].is_array() {
-                    return Err(UNMODELLED);
+                    let mut there = there;
+                    there["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+                    return Ok(self.store(path, there));
                 }
                 self.objects.remove(path);
                 Ok(json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
@@ -260,7 +268,13 @@ impl Server {
                 term.split_once('=').map_or_else(|| labels.get(term).is_some(), |(k, v)| labels[k] == v)
             })
         };
-        let here = |path: &str| path.rsplit_once('/').is_some_and(|(place, _)| place == collection);
+        // Of one namespace, or of all.
+        let of_all = |place: &str| {
+            let (root, rest) = place.split_once("/namespaces/").unwrap_or((place, ""));
+            rest.split_once('/').is_some_and(|(_, kind)| format!("{root}/{kind}") == collection)
+        };
+        let here =
+            |path: &str| path.rsplit_once('/').is_some_and(|(place, _)| place == collection || of_all(place));
         let found = self.objects.iter().filter(|(path, object)| here(path) && selected(object));
         let shown = |object: &Value| {
             if only_metadata { json!({"metadata": object["metadata"]}) } else { object.clone() }
@@ -283,10 +297,10 @@ fn decoded(parameter: &str) -> String {
 
 #[tokio::test]
 #[should_panic(
-    expected = "requests that the stand-in does not model: [\"GET /api/v1/namespaces/a/secrets?&limit=1\"]"
+    expected = "requests that the stand-in does not model: [\"GET /api/v1/namespaces/a/secrets?&fieldSelector=a%3Db\"]"
 )]
 async fn a_request_that_is_not_modelled_fails_its_test() {
     let server = StandIn::default();
     let secrets = kube::Api::<k8s_openapi::api::core::v1::Secret>::namespaced(server.client(), "a");
-    let _ = secrets.list(&kube::api::ListParams::default().limit(1)).await;
+    let _ = secrets.list(&kube::api::ListParams::default().fields("a=b")).await;
 }

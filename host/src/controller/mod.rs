@@ -3,6 +3,7 @@
 
 pub mod background;
 pub mod http;
+mod restore_turns;
 mod resume;
 pub mod start;
 pub mod triggers;

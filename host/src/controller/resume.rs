@@ -3,9 +3,12 @@
 //! Nothing that a run names is asked for here: the controller would be ready only once each of these calls is answered. A run
 //! whose place is not known waits in [`backstay_core::unplaced`] until it is reconciled, and holds up later runs of its namespace.
 
+use std::collections::HashMap;
+
 use backstay_api::finalizers;
 use kube::ResourceExt;
 
+use super::restore_turns::restore_turns;
 use crate::context::Context;
 use crate::run::resolve::{AwaitedLock, awaited_lock};
 use crate::state::run::Run;
@@ -18,9 +21,14 @@ pub(super) async fn resume(ctx: &Context) {
     let backup_jobs = ctx.stores.backup_jobs.state().into_iter().map(|job| Run::from(job.as_ref()));
     let restore_jobs = ctx.stores.restore_jobs.state().into_iter().map(|job| Run::from(job.as_ref()));
     // One run at a time: the memory that thousands of runs take together would stay with the process.
+    let mut living = HashMap::new();
     for (done, run) in backup_jobs.chain(restore_jobs).enumerate() {
-        if !run.status.is_terminal() && (!run.deleting || run.is_held()) {
-            restore_lock(&run, ctx);
+        if !run.status.is_terminal() {
+            // A deleted run that has begun keeps its lock until its pods have stopped.
+            if !run.deleting || run.is_held() || run.status.run.is_some() {
+                restore_lock(&run, ctx);
+            }
+            living.insert(run.uid.clone(), run.namespace().to_owned());
         }
         if done % AT_ONCE == AT_ONCE - 1 {
             tokio::task::yield_now().await;
@@ -28,11 +36,13 @@ pub(super) async fn resume(ctx: &Context) {
     }
     // The store has only the metadata of Backups.
     for shown in ctx.stores.backups.state() {
+        living.insert(shown.uid().unwrap_or_default(), shown.namespace().unwrap_or_default());
         let finalized = shown.finalizers().iter().any(|f| finalizers::is_ours(f));
         if finalized && shown.metadata.deletion_timestamp.is_some() {
             ctx.state.locks.unplaced_cleanup(&shown.metadata);
         }
     }
+    restore_turns(&living, ctx);
 }
 
 /// Restores the lock of a run that has begun, or the place of a run that waits for one.

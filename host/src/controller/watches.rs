@@ -7,6 +7,7 @@ use backstay_api::{BackupJob, BackupJobSpec, BackupJobStatus, RestoreJob, Restor
 use futures::Stream;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use kube::api::{ApiResource, DynamicObject};
+use kube::core::ObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Api, Resource};
@@ -49,8 +50,14 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
         triggers::backup(change, &ctx.stores)
     }));
     tasks.spawn(watch(writers.jobs, of_runs(), ctx.clone(), whole, |change, ctx| {
+        match change {
+            Change::Applied { object, .. } => ctx.stores.unfinished.job(object),
+            Change::Deleted(object) => ctx.stores.unfinished.job_gone(object),
+        }
+        wake_draining(&change.object().metadata, ctx);
         if let Change::Deleted(job) = change {
-            ctx.stores.job_pods.forget(job.metadata.uid.as_deref().unwrap_or_default());
+            let (namespace, uid) = (job.metadata.namespace.as_deref(), job.metadata.uid.as_deref());
+            ctx.stores.job_pods.forget(namespace.unwrap_or_default(), uid.unwrap_or_default());
         }
         triggers::job(change).into_iter().collect()
     }));
@@ -139,11 +146,25 @@ fn forget_run<K: Resource>(change: &Change<'_, K>, phase: Option<&str>, ctx: &Co
     }
 }
 
+/// Has the run that a Job or a pod is of looked at, if its lock is kept for them.
+fn wake_draining(meta: &ObjectMeta, ctx: &Context) {
+    if let Some(run_uid) = meta.labels.as_ref().and_then(|l| l.get(labels::RUN_UID)) {
+        ctx.state.draining.wake(run_uid);
+    }
+}
+
 fn pod(change: &Change<'_, Pod>, ctx: &Context) -> Vec<Request> {
     match change {
-        Change::Applied { object, .. } => ctx.stores.job_pods.shown(object),
-        Change::Deleted(object) => ctx.stores.job_pods.gone(object),
+        Change::Applied { object, .. } => {
+            ctx.stores.job_pods.shown(object);
+            ctx.stores.unfinished.pod(object);
+        }
+        Change::Deleted(object) => {
+            ctx.stores.job_pods.gone(object);
+            ctx.stores.unfinished.pod_gone(object);
+        }
     }
+    wake_draining(&change.object().metadata, ctx);
     ctx.stores.pods_changed.notify_waiters();
     triggers::pod(change, &ctx.stores).into_iter().collect()
 }
@@ -187,6 +208,7 @@ mod tests {
     use crate::components::registry::Registry;
     use crate::controller::start::context;
     use crate::settings::Settings;
+    use crate::state::draining::{Seen, Turn};
     use crate::state::queues::Kind;
     use crate::state::run::Run;
     use crate::state::work_queue::Priority;
@@ -248,24 +270,43 @@ mod tests {
         assert_eq!(busy.expect_err("it is locked").run_uid, "holder");
     }
 
+    /// Two looks at the holder see nothing that runs.
+    fn nothing_runs(ctx: &Context) {
+        assert_eq!(ctx.state.draining.looked("holder", Seen::Nothing), Turn::GoesOn);
+        assert_eq!(ctx.state.draining.looked("holder", Seen::Nothing), Turn::Over);
+        ctx.release_lock("holder");
+    }
+
     #[tokio::test]
-    async fn a_run_that_is_missing_in_a_relist_releases_its_lock_and_the_next_run_is_enqueued() {
+    async fn a_run_that_is_missing_in_a_relist_releases_its_lock_when_nothing_of_it_runs_and_the_next_run_is_enqueued()
+     {
         let (ctx, writers, _poster) = context(unused(), Registry::default(), Settings::default());
         lock(&ctx);
         let mut events = list([holder(), waiter()]);
         events.extend(list([waiter()]));
         handled(events, writers.backup_jobs, &ctx).await;
+        assert_eq!(ctx.state.locks.held_in("holder").as_deref(), Some("n"), "its pods may run");
+        nothing_runs(&ctx);
         assert_eq!(ctx.state.locks.release("holder"), [], "the lock is released already");
         assert!(queued(&ctx).contains(&"waiter".to_owned()));
     }
 
     #[tokio::test]
-    async fn a_run_that_no_longer_exists_releases_its_lock_and_the_next_run_is_enqueued() {
+    async fn f20_a_run_that_no_longer_exists_keeps_its_lock_until_nothing_of_it_runs() {
         let (ctx, mut writers, _poster) = context(unused(), Registry::default(), Settings::default());
         let waiter = waiter().decoded().expect("it decodes");
         writers.backup_jobs.apply_watcher_event(&Event::Apply(waiter));
         lock(&ctx);
         ctx.forget("holder");
+        assert_eq!(queued(&ctx), [""; 0]);
+        assert_eq!(
+            ctx.state.draining.looked("holder", Seen::Runs("pod \"n/p\"".to_owned())),
+            Turn::News,
+            "it is looked at"
+        );
+        ctx.release_lock("holder");
+        assert_eq!(queued(&ctx), [""; 0], "a pod of it runs");
+        nothing_runs(&ctx);
         assert_eq!(queued(&ctx), ["waiter"]);
     }
 }

@@ -41,6 +41,7 @@ pub(super) async fn workers(ctx: &Arc<Context>, shutdown: impl Future<Output = (
     let plans = Source::new(Kind::Plan, &ctx.stores.plans, other);
     tasks.spawn(work(plans, ctx.clone(), until(), plan::reconcile));
     tasks.spawn(background::collect(ctx.clone(), until()));
+    tasks.spawn(background::drain(ctx.clone(), until()));
     tasks.spawn(background::delete_records(ctx.clone(), until()));
     tasks.spawn(background::project_credentials(ctx.clone(), until()));
     tasks.join_all().await;

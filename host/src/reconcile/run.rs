@@ -80,6 +80,7 @@ async fn pod(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Result<(), NotDon
         None => job::ensure(run, pinned, ctx).await?,
         Some(recorded) => job::recorded(run, recorded, stores, runs, ctx.clock.now(), recheck).await?,
     };
+    ctx.notices.ready().await?;
     let end = job::ended(run, &job, stores, &cluster.client, ctx.clock.now(), recheck).await?;
     let record = run.status.run.as_ref().and_then(|r| r.job.clone()).unwrap_or_default();
     let data = record.data.as_deref().and_then(|d| serde_json::from_str(d).ok());

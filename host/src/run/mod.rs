@@ -5,6 +5,7 @@
 pub(crate) mod application;
 pub(crate) mod begin;
 pub(crate) mod cancel;
+pub(crate) mod draining;
 pub(crate) mod finish;
 pub(crate) mod jobs;
 pub mod not_done;

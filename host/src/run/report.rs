@@ -1,5 +1,6 @@
 //! A run that does not go further now: its status says why, and it is looked at again.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use backstay_api::conditions::{reasons, types};
@@ -8,7 +9,7 @@ use backstay_core::retry::Class;
 use backstay_core::run_report::{self, ApiFailure, Limits, Next, force_delete_hint};
 
 use super::cancel;
-use super::finish::{finish, retry, retry_read};
+use super::finish::{NotKept, finish, not_kept, retry, retry_read};
 use super::jobs;
 use super::not_done::NotDone;
 use super::save::{SaveError, save};
@@ -38,7 +39,7 @@ pub(crate) async fn report(run: &mut Run, not_done: NotDone, ctx: &Context) -> A
     let facts = cancel::facts(run, &ctx.components.registry);
     let report = run_report::report(not_done, &facts, &mut run.status, now, attempt, &limits);
     if report.release_lock {
-        ctx.release_lock(&run.uid);
+        ctx.end_turn(run);
     }
     if report.read_again {
         ctx.state.runs.invalidate(&run.uid);
@@ -68,9 +69,16 @@ async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Context) -> Acti
         return cleanup_failed(run, reason, message, ctx).await;
     }
     let (registry, runs) = (&ctx.components.registry, &ctx.state.runs);
+    let mut message = Cow::from(message);
     if let Err(error) = handover::hand_over(run, registry, &ctx.records.checkpoints, &ctx.state).await {
-        return retry_read(run, &error, "record for the next restore not kept, will try again", runs);
+        let until = run.deadline().and_then(|at| at.checked_add(ctx.settings.undo_deadline).ok());
+        let (state, now) = (&ctx.state, ctx.clock.now());
+        match not_kept(run, &error, until, &message, state, &ctx.notices, now).await {
+            NotKept::Again(action) => return action,
+            NotKept::GivenUp(why) => message = Cow::from(format!("{message}; {why}")),
+        }
     }
+    let message = message.as_ref();
     if let Err(error) = jobs::stop_unfinished(run, registry, &ctx.state).await {
         return retry_read(run, &error, "jobs of the failed run not stopped, will try again", runs);
     }
@@ -88,6 +96,7 @@ async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Context) -> Acti
 /// for as long as nobody removes the cause.
 async fn cleanup_failed(run: &mut Run, reason: &str, message: &str, ctx: &Context) -> Action {
     debug_assert_eq!(run.mode, Mode::Cleanup);
+    let stopped = ctx.has_stopped(run);
     let text = format!("cleanup failed ({reason}), and is tried again{}: {message}", force_delete_hint());
     ctx.notices.warn(run, reasons::CLEANUP_FAILED, &text);
     tracing::warn!(run = %run.title(), reason, message, "cleanup failed, will try again");
@@ -113,6 +122,9 @@ async fn cleanup_failed(run: &mut Run, reason: &str, message: &str, ctx: &Contex
     }
     ctx.state.watch_pool.forget(&run.uid);
     ctx.state.runs.pause(&run.uid, CLEANUP_PAUSE);
+    if !stopped || ctx.state.draining.is_suspect(&run.uid) {
+        ctx.drain(&run.uid);
+    }
     ctx.release_lock(&run.uid);
     Action::requeue(CLEANUP_PAUSE)
 }

@@ -3,8 +3,9 @@
 use parking_lot::{Mutex, MutexGuard};
 
 use backstay_api::{RunRecord, TypedRef};
-use backstay_core::application_locks::{Claim, LockTable};
+use backstay_core::application_locks::{Claim, LockTable, Target};
 use backstay_core::contract::{GroupKind, Mode};
+use backstay_core::job::TurnNote;
 use backstay_core::strategy_kind::strategy_kind;
 use backstay_core::unplaced::Unplaced;
 use kube::core::ObjectMeta;
@@ -99,6 +100,32 @@ impl ApplicationLocks {
         self.locks().unplaced.placed(uid)
     }
 
+    /// Gives the lock back to a run of which only a Job or a pod is left.
+    pub fn restore_from(&self, note: TurnNote, namespace: &str, run_uid: &str) {
+        let target = Target { namespace: namespace.to_owned(), kind: note.application, name: note.name };
+        let claim = Claim {
+            run_uid: run_uid.to_owned(),
+            mode: note.mode,
+            namespace: namespace.to_owned(),
+            name: note.run,
+            strategy: note.strategy,
+            created: 0,
+        };
+        self.locks().table.restore(&target, &claim);
+    }
+
+    /// Returns the namespace of the application whose lock a run holds.
+    #[must_use]
+    pub fn held_in(&self, run_uid: &str) -> Option<String> {
+        self.locks().table.held_by(run_uid).map(|target| target.namespace.clone())
+    }
+
+    /// Returns the first of the runs that wait for a run that holds a lock.
+    #[must_use]
+    pub fn first_behind(&self, run_uid: &str) -> Option<Claim> {
+        self.locks().table.first_behind(run_uid).cloned()
+    }
+
     /// Releases the lock of a run or its place in the queue, and returns the runs that may go now, in order.
     pub fn release(&self, uid: &str) -> Vec<Claim> {
         let Locks { table, unplaced } = &mut *self.locks();
@@ -108,7 +135,9 @@ impl ApplicationLocks {
     }
 }
 
-fn claim(run: &Run, strategy: &GroupKind) -> Claim {
+/// Returns the claim of a run.
+#[must_use]
+pub fn claim(run: &Run, strategy: &GroupKind) -> Claim {
     Claim {
         run_uid: run.uid.clone(),
         mode: run.mode,

@@ -2,6 +2,7 @@
 
 pub mod application_locks;
 pub mod deleted_backups;
+pub mod draining;
 pub mod finalizers;
 pub mod notices;
 pub mod period;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use crate::cluster::impersonation::Impersonation;
 use application_locks::ApplicationLocks;
 use deleted_backups::DeletedBackups;
+use draining::Draining;
 use kube::Client;
 use queues::Queues;
 use run_cache::RunCache;
@@ -32,6 +34,8 @@ pub struct State {
     pub runs: RunCache,
     /// Locks of runs on applications.
     pub locks: ApplicationLocks,
+    /// Runs that have ended and keep their locks until nothing of them runs.
+    pub draining: Draining,
     /// What is known of runs whose strategy takes steps.
     pub step_caches: StepCaches,
     /// Watches of what waiting runs named.
@@ -49,6 +53,7 @@ impl State {
             queues,
             runs: RunCache::new(client),
             locks: ApplicationLocks::default(),
+            draining: Draining::default(),
             step_caches: StepCaches::default(),
             deleted_backups: DeletedBackups::default(),
         }

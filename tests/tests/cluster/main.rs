@@ -4,6 +4,7 @@
 mod altinity;
 mod backups;
 mod bad_inputs;
+mod draining;
 mod endings;
 mod fairness;
 mod inputs;

@@ -194,3 +194,15 @@ fn ten_thousand_runs_that_wait_for_one_application_cost_as_much_each_as_ten() {
         assert!(LOOKED_AT.get() <= LOOKS * number, "{} for {number}", LOOKED_AT.get());
     }
 }
+
+#[test]
+fn a_run_that_has_ended_is_known_by_the_lock_that_it_holds_and_so_is_who_waits_for_it() {
+    let mut locks = LockTable::default();
+    locks.try_acquire(&target(), &claim("b", Mode::Backup, "Job", 1)).unwrap();
+    assert_eq!((locks.held_by("b"), locks.first_behind("b")), (Some(&target()), None));
+    for (uid, created) in [("later", 3), ("r", 2)] {
+        locks.try_acquire(&target(), &claim(uid, Mode::Restore, "Job", created)).unwrap_err();
+    }
+    assert_eq!(locks.first_behind("b").map(|claim| claim.run_uid.as_str()), Some("r"));
+    assert_eq!((locks.held_by("r"), locks.first_behind("r")), (None, None), "it holds nothing");
+}

@@ -88,11 +88,18 @@ pub(crate) async fn resolve(run: &Run, ctx: &Context) -> Result<Inputs, NotDone>
             of_backup(run, backup, backup.spec.application_ref.clone(), None, ctx).await?
         }
     };
-    if ctx.try_lock(run, &inputs.application, &inputs.kind).is_err() {
+    if let Err(before) = ctx.try_lock(run, &inputs.application, &inputs.kind) {
         let application = &inputs.application_ref;
-        // Not which run: the message would change, and be written, for every waiting run with every run that ends.
-        let message =
-            format!("waiting for earlier runs to finish with {} {:?}", application.kind, application.name);
+        let on = format!("{} {:?}", application.kind, application.name);
+        // Not which run: the message would change, and be written, for every waiting run with every run that ends. Only the
+        // first one says what is left of a run that has ended.
+        let left = ctx.left_of_ended(&before.run_uid, &run.uid);
+        let message = match left {
+            None => format!("waiting for earlier runs to finish with {on}"),
+            Some(what) => {
+                format!("waiting until nothing of {}, which has ended, runs on {on}: {what}", before.title())
+            }
+        };
         return Err(NotDone::Blocked {
             reason: reasons::TARGET_BUSY,
             message,
@@ -245,7 +252,11 @@ async fn of_backup(
         return Err(NotDone::failed(reasons::COMPONENT_MISSING, unfit.to_string()));
     }
     if run.mode == Mode::Restore {
-        application::check_kind(&backup.spec.application_ref, &kind, &component)?;
+        let source = &backup.spec.application_ref;
+        application::check_kind(source, &kind, &component)?;
+        application::check_application(run, &application)?;
+        application::check_kind(&application, &kind, &component)?;
+        application::check_target(&application, source, &kind, &component)?;
     }
     let status = backup.status.clone().unwrap_or_default();
     let pin = status.component.as_ref().map(|p: &ComponentPin| Pin {

@@ -5,6 +5,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::names::NAME_LIMIT;
 use crate::schema::field;
 use crate::{LocalRef, RunRecord, TypedRef};
 
@@ -71,7 +72,7 @@ pub struct BackupJobSpec {
     pub application_ref: TypedRef,
     /// The BackupClass that says which strategy backs up the application. It cannot be changed.
     #[schemars(
-        length(min = 1),
+        length(min = 1, max = NAME_LIMIT),
         extend("x-kubernetes-validations" = [
             {"rule": "self == oldSelf", "message": "backupClassName is immutable"}
         ])

@@ -21,17 +21,20 @@ type Choices = &'static [(&'static str, &'static str)];
 pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![
         finish(BackupClass::crd(), &[]),
-        finish(
+        runs_once(finish(
             BackupJob::crd(),
             &[
                 ("applicationRef.kind", "appkind"),
                 ("planRef.name", "plan"),
                 ("backupClassName", "backupclass"),
             ],
-        ),
+        )),
         finish(Backup::crd(), &[("applicationRef.kind", "appkind")]),
         finish(Plan::crd(), &[("applicationRef.kind", "appkind"), ("backupClassName", "backupclass")]),
-        finish(RestoreJob::crd(), &[("backupRef.name", "backup"), ("targetApplicationRef.kind", "appkind")]),
+        runs_once(finish(
+            RestoreJob::crd(),
+            &[("backupRef.name", "backup"), ("targetApplicationRef.kind", "appkind")],
+        )),
     ]
 }
 
@@ -44,15 +47,32 @@ fn finish(mut crd: CustomResourceDefinition, choices: Choices) -> CustomResource
             .map(|(path, source)| (format!("{OPTIONS_SOURCE_PREFIX}{path}"), (*source).to_owned()));
         crd.metadata.annotations = Some(annotations.collect());
     }
+    with_schema(crd, finish_root)
+}
+
+/// Changes the schema of every version.
+fn with_schema(mut crd: CustomResourceDefinition, change: impl Fn(&mut Value)) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         let schema = version.schema.as_mut().and_then(|validation| validation.open_api_v3_schema.as_mut());
         if let Some(schema) = schema {
             let mut json = serde_json::to_value(&*schema).expect("a schema has only text for keys");
-            finish_root(&mut json);
-            *schema = serde_json::from_value(json).expect("the schema was one before; no keyword was added");
+            change(&mut json);
+            *schema = serde_json::from_value(json).expect("the schema was one before, and has its keywords");
         }
     }
     crd
+}
+
+/// Makes the spec of a run immutable once the run has begun: its inputs are settled, a later edit would change nothing, and
+/// its status would never be about the new generation.
+fn runs_once(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    with_schema(crd, |schema| {
+        schema["x-kubernetes-validations"] = json!([{
+            "rule": "!has(oldSelf.status) || !has(oldSelf.status.phase) || oldSelf.status.phase in ['', 'Pending'] || \
+                     has(self.spec) == has(oldSelf.spec) && (!has(self.spec) || self.spec == oldSelf.spec)",
+            "message": "the spec of a run that has begun is immutable: create another one",
+        }]);
+    })
 }
 
 fn finish_root(schema: &mut Value) {

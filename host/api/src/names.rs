@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 pub const LABEL_LIMIT: usize = 63;
 /// Longest name of an object.
 pub const NAME_LIMIT: usize = 253;
+/// Longest kind.
+pub const KIND_LIMIT: usize = 63;
 /// Longest name of a BackupJob that a Plan makes: with `-backup` its Job's name still fits [`LABEL_LIMIT`].
 pub const PLAN_RUN_LIMIT: usize = LABEL_LIMIT - BACKUP_SUFFIX.len();
 

@@ -6,7 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::TypedRef;
+use crate::names::{KIND_LIMIT, NAME_LIMIT};
 use crate::schema::field;
+
+/// Longest `spec.schedule.cron`. Every minute, hour, day and month by its own number takes 420 characters.
+pub const CRON_LIMIT: usize = 1024;
 
 /// `spec.startingDeadlineSeconds` of a Plan that names none.
 pub const DEFAULT_STARTING_DEADLINE_SECONDS: i64 = 300;
@@ -74,11 +78,13 @@ pub struct PlanSpec {
     /// The application to back up, in the namespace of the Plan.
     pub application_ref: TypedRef,
     /// The BackupClass of the BackupJobs that the Plan makes.
+    #[schemars(length(max = NAME_LIMIT))]
     pub backup_class_name: String,
     /// When to back up.
     pub schedule: PlanSchedule,
     /// IANA name of the time zone of the schedule, such as `Europe/Berlin`; UTC if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = NAME_LIMIT))]
     pub time_zone: Option<String>,
     /// How late, in seconds, a slot may still fire, such as after an outage. Older slots are missed. 300 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,11 +101,13 @@ pub struct PlanSpec {
 pub struct PlanSchedule {
     /// Kind of the schedule. The only one is `cron`, whatever is written here.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = KIND_LIMIT))]
     pub type_: Option<String>,
     /// Five cron fields (minute, hour, day of month, month, day of week), or `@hourly`, `@daily`, `@weekly`,
     /// `@monthly`, `@yearly`, or `@every` and a duration of at least one minute. `CRON_TZ=<zone> ` before it selects a
     /// time zone, as `timeZone` does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = CRON_LIMIT))]
     pub cron: Option<String>,
 }
 

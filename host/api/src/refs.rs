@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::names::{KIND_LIMIT, NAME_LIMIT};
+
 /// Group of an application whose reference names none.
 pub const DEFAULT_APPLICATION_GROUP: &str = "apps.cozystack.io";
 
@@ -13,10 +15,13 @@ pub const DEFAULT_APPLICATION_GROUP: &str = "apps.cozystack.io";
 pub struct TypedRef {
     /// API group of the object. For an application, absent or empty means `apps.cozystack.io`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = NAME_LIMIT))]
     pub api_group: Option<String>,
     /// Kind of the object, exactly as the API server spells it.
+    #[schemars(length(max = KIND_LIMIT))]
     pub kind: String,
     /// Name of the object.
+    #[schemars(length(max = NAME_LIMIT))]
     pub name: String,
 }
 
@@ -49,6 +54,7 @@ pub(crate) fn application_group(written: Option<&str>) -> &str {
 pub struct LocalRef {
     /// Name of the object, in the namespace of the object that holds this reference.
     #[serde(default)]
+    #[schemars(length(max = NAME_LIMIT))]
     pub name: String,
 }
 

@@ -33,10 +33,9 @@ async fn r6_after_the_job_exists_nothing_but_the_job_decides() {
     w.strategies().delete(&w.namespace, &background).await.expect("deletion is accepted");
     w.applications("apps.cozystack.io").delete("cache", &background).await.expect("deletion is accepted");
     let other = json!({"spec": {"applicationRef": {"kind": "Postgres", "name": "elsewhere"}}});
-    w.api::<BackupJob>()
-        .patch("nightly", &Default::default(), &Patch::Merge(other))
-        .await
-        .expect("it is mutable");
+    let edited = w.api::<BackupJob>().patch("nightly", &Default::default(), &Patch::Merge(other)).await;
+    let refused = edited.expect_err("the spec of a run that has begun is immutable").to_string();
+    assert!(refused.contains("create another one"), "{refused}");
 
     w.backup_succeeds("nightly").await;
     let backup: Backup = w.get_backup("nightly").await;

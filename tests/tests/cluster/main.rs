@@ -1,10 +1,12 @@
 //! The controller's rules, on a real API server with a real node. Test names begin with the rule's code (R and F: codes of
 //! docs/rules.md).
 
+mod admission;
 mod altinity;
 mod backups;
 mod bad_inputs;
 mod draining;
+mod edits;
 mod endings;
 mod fairness;
 mod inputs;
@@ -14,6 +16,7 @@ mod pods;
 mod program;
 mod reach;
 mod restores;
+mod restricted;
 mod results;
 mod steps;
 mod strategies;

@@ -60,6 +60,22 @@ pub(crate) const ALLOWED: &[Allowed] = &[
         "bkc, bkj, bkp, rsj: short names that no kind of Kubernetes has",
     ),
     allow("", "columns", "*", Added, "columns for people, after upstream's"),
+    // ---- bounds of the API server's own ---------------------------------------------------------------------------
+    allow(
+        "",
+        "*",
+        "maxLength",
+        Narrower,
+        "no object, kind or group has a longer name and no schedule needs more: what is refused could only fail. An object \
+         that exists with a longer one can be updated, since the API server judges only fields that change",
+    ),
+    allow(
+        "backupjobs restorejobs",
+        "",
+        "x-kubernetes-validations",
+        Narrower,
+        "the spec of a run that has begun is immutable: an edit had no effect, and `kubectl wait` never ended",
+    ),
     // ---- optional fields of status -------------------------------------------------------------------------------
     allow("", ".status.observedGeneration", "property", Added, "generation that the status is about"),
     allow("backupjobs", ".status.run", "property", Added, "inputs pinned when the run began (R6)"),

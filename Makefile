@@ -53,7 +53,7 @@ fuzz: ## Fuzz for a minute a target; `cargo run -p backstay-fuzz -- --help` for 
 	@for target in go minijinja results guest; do cargo run -q --locked -p backstay-fuzz -- $$target --seconds 60 || exit 1; done
 
 .PHONY: generate
-generate: components ## Write the generated files: deploy/crds, deploy/strategies, docs/operations/failures.md
+generate: components ## Write the generated files: deploy/{admission,crds,strategies}, docs/operations/failures.md
 	@$(BUILT) tests/generate
 
 .PHONY: bench

@@ -14,6 +14,9 @@ pub const MANAGED_BY: &str = "apps.cozystack.io/managed-by";
 /// Value of [`MANAGED_BY`] on projected Secrets.
 pub const MANAGED_BY_BACKUPS: &str = "cozystack-backups";
 
+/// Name of the revision of the strategy that made a Backup.
+pub const STRATEGY_REVISION: &str = "backstay.dev/strategy-revision";
+
 /// Content of a Secret in the controller's namespace: `checkpoint`, `kept` (a handover) or `private` (data of a Backup).
 pub const RECORD: &str = "backstay.dev/record";
 /// Name of the handover that the Secret is or may become, by which the next restore of the target finds it.

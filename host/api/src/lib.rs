@@ -7,11 +7,13 @@
 //! - their common types: [`TypedRef`], [`LocalRef`], [`RunRecord`], [`phase`];
 //! - constants of the API: [`conditions`], [`labels`], [`annotations`], [`finalizers`];
 //! - [`names`]: makes and shortens the names of objects;
+//! - [`admission`]: the source of `deploy/admission`;
 //! - [`crds`] and [`strategy_crd`]: the source of `deploy/crds`.
 
 // The lint takes the `type_` of two printer columns for one attribute given twice.
 #![allow(clippy::duplicated_attributes)]
 
+pub mod admission;
 pub mod annotations;
 mod backup;
 mod backup_class;
@@ -37,8 +39,8 @@ pub use backup_job::{BackupJob, BackupJobSpec, BackupJobStatus};
 pub use crd::crds;
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 pub use plan::{
-    DEFAULT_STARTING_DEADLINE_SECONDS, Plan, PlanSchedule, PlanSpec, PlanStatus, RECENT_SLOTS, SlotCounts,
-    SlotOutcome, slot_outcome,
+    CRON_LIMIT, DEFAULT_STARTING_DEADLINE_SECONDS, Plan, PlanSchedule, PlanSpec, PlanStatus, RECENT_SLOTS,
+    SlotCounts, SlotOutcome, slot_outcome,
 };
 pub use refs::{DEFAULT_APPLICATION_GROUP, LocalRef, TypedRef};
 pub use restore_job::{RestoreJob, RestoreJobSpec, RestoreJobStatus};

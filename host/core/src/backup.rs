@@ -14,7 +14,7 @@ use crate::status::{seconds, set_condition};
 /// Longest URI of an artifact, in bytes.
 const URI: usize = 2048;
 /// Label with the strategy revision of a Backup: the revisions in use are found without reading statuses.
-pub const REVISION_LABEL: &str = "backstay.dev/strategy-revision";
+pub const REVISION_LABEL: &str = labels::STRATEGY_REVISION;
 
 /// The facts that make a Backup of an outcome.
 #[derive(Clone, Copy, Debug)]

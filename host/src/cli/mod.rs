@@ -1,5 +1,6 @@
 //! The command line.
 
+mod admission;
 mod component;
 mod crds;
 pub mod output;
@@ -22,6 +23,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Print the CustomResourceDefinitions, for kubectl apply --server-side -f -
     Crds(crds::CrdsArgs),
+    /// Print the ValidatingAdmissionPolicies, for kubectl apply -f -
+    Admission(admission::AdmissionArgs),
     /// Look at a strategy component, with the engine and limits of the controller.
     #[command(subcommand)]
     Component(component::ComponentCommand),
@@ -36,6 +39,7 @@ impl Cli {
         match self.command {
             Command::Run(args) => args.run(),
             Command::Crds(args) => args.run(),
+            Command::Admission(args) => args.run(),
             Command::Component(command) => command.run(),
         }
     }

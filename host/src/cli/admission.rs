@@ -1,0 +1,67 @@
+//! `backstay admission`
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use backstay_api::admission::{Controller, Policy, policies};
+use backstay_engine::{Engine, EngineConfig};
+use clap::Args;
+
+use super::output::print;
+use crate::components::registry::Registry;
+
+#[derive(Debug, Args)]
+pub(crate) struct AdmissionArgs {
+    /// The controller's own namespace
+    #[arg(long, env = "BACKSTAY_NAMESPACE", default_value = "backstay-system")]
+    namespace: String,
+    /// The controller's ServiceAccount in that namespace
+    #[arg(long, default_value = "backstay")]
+    service_account: String,
+    /// Also guard the statuses of the strategy kinds that the components of this folder serve
+    #[arg(long, env = "BACKSTAY_COMPONENTS")]
+    components: Option<PathBuf>,
+    /// A component of the folder whose objects outside the tenants' namespaces need no guard; may be given several times
+    #[arg(long = "allow-unguarded", env = "BACKSTAY_ALLOW_UNGUARDED", value_delimiter = ',')]
+    allow_unguarded: Vec<String>,
+    /// Write one file a policy into this folder instead
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+impl AdmissionArgs {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let mut groups = BTreeSet::from([backstay_api::STRATEGY_GROUP.to_owned()]);
+        if let Some(folder) = &self.components {
+            let engine = Engine::new(EngineConfig::default())?;
+            let registry = Registry::load(&engine, folder, &self.allow_unguarded)?;
+            groups.extend(registry.iter().flat_map(|c| &c.descriptor().kinds).map(|kind| kind.group.clone()));
+        }
+        let policies = policies(&Controller {
+            namespace: self.namespace,
+            service_account: self.service_account,
+            strategy_groups: groups.into_iter().collect(),
+        });
+        let Some(folder) = &self.out else {
+            let documents = policies.iter().map(yaml).collect::<anyhow::Result<Vec<_>>>()?;
+            return print(&documents.concat());
+        };
+        for policy in &policies {
+            let path = folder.join(format!("{}.yaml", policy.name));
+            std::fs::write(&path, yaml(policy)?)
+                .with_context(|| format!("{} cannot be written", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The documents of a policy and its binding.
+fn yaml(policy: &Policy) -> anyhow::Result<String> {
+    let mut text = format!("# {} Made by make generate.\n", policy.purpose);
+    for object in &policy.objects {
+        write!(text, "---\n{}", serde_saphyr::to_string(object)?)?;
+    }
+    Ok(text)
+}

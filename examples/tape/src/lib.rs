@@ -39,9 +39,11 @@ impl PodStrategy for Tape {
         let slot = request.parameters.get("slot").map_or("0", String::as_str);
         Ok(PodRun::new(json!({"spec": {
             "restartPolicy": "Never",
+            "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [{
                 "name": "tape",
                 "image": spec.image,
+                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
                 "args": [request.mode.as_str(), format!("--drive={}", spec.drive), format!("--slot={slot}")],
                 "volumeMounts": [{"name": "data", "mountPath": "/data"}],
             }],

@@ -8,6 +8,7 @@ pub mod chart;
 mod client;
 pub mod controller;
 pub mod faults;
+pub mod hostile;
 pub mod load;
 pub mod node;
 pub mod sidecar;

@@ -19,7 +19,9 @@ pub enum PodsError {
         source: std::io::Error,
     },
     /// The file is not a YAML map of bounds.
-    #[error("bounds {path:?} are not a map of serviceAccounts, secrets and images, each a list of patterns")]
+    #[error(
+        "bounds {path:?} are not a map of serviceAccounts, secrets and images, each a list of patterns, and podSecurity, which is baseline or restricted"
+    )]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -44,6 +46,8 @@ pub fn beside(wasm: &Path) -> Result<Allowed, PodsError> {
 
 #[cfg(test)]
 mod tests {
+    use backstay_core::pod_policy::Level;
+
     use super::*;
 
     fn read(name: &str, text: &str) -> Result<Allowed, String> {
@@ -66,6 +70,14 @@ mod tests {
         let allowed = read("given", "secrets: [store, '*-backup']\n").unwrap();
         assert_eq!(allowed.secrets.unwrap(), ["store", "*-backup"]);
         assert_eq!((allowed.images, allowed.service_accounts), (None, None));
+    }
+
+    #[test]
+    fn the_level_of_pod_security_is_baseline_or_restricted() {
+        assert_eq!(read("level", "podSecurity: restricted\n").unwrap().pod_security, Level::Restricted);
+        assert_eq!(read("no-level", "{}\n").unwrap().pod_security, Level::Baseline);
+        let error = read("bad-level", "podSecurity: privileged\n").unwrap_err();
+        assert!(error.contains("baseline or restricted"), "{error}");
     }
 
     #[test]

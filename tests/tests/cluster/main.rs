@@ -12,6 +12,7 @@ mod fairness;
 mod inputs;
 mod jobs;
 mod plans;
+mod pod_security;
 mod pods;
 mod program;
 mod reach;

@@ -5,6 +5,7 @@ use backstay_api::labels;
 use backstay_core::contract::{
     Action, ActionResult, Apply, Create, Delete, Json, ObjectRef, Patch, Propagation, WriteError,
 };
+use backstay_core::pod_policy;
 use backstay_core::retry::Class;
 use backstay_core::steps::{Allowed, ContractViolation, Reach, Verb, has_marks, identity, merge_patch};
 use kube::Api;
@@ -21,7 +22,7 @@ use super::scope::StepScope;
 use crate::cluster::dynamic::{access_resource, api};
 use crate::cluster::error::{ApiError, class};
 use crate::cluster::write::Created;
-use crate::run::not_done::NotDone;
+use crate::run::not_done::{NotDone, findings_text};
 use crate::state::step_cache::{StepCache, Written};
 
 /// The object that an action has left, if it left one.
@@ -150,8 +151,9 @@ async fn create(create: Create, object: &ObjectRef, scope: &StepScope<'_>) -> Do
     let Some(marks) = object_at(&mut manifest, "metadata").and_then(|meta| object_at(meta, "labels")) else {
         return Err(WriteError::Invalid("metadata.labels of the manifest is no object".to_owned()).into());
     };
-    marks[labels::RUN_UID] = json!(scope.run.uid);
+    set_at(marks, labels::RUN_UID, &scope.run.uid);
     reach.allows(verb, &manifest, None, &manifest)?;
+    judge_pods(object, &manifest, None, &manifest, scope)?;
     if create.dry_run && is_aggregated(object, scope).await? {
         let why = "the kind is served by an aggregated API, which may carry a dry run out";
         return Err(WriteError::Invalid(why.to_owned()).into());
@@ -165,7 +167,7 @@ async fn create(create: Create, object: &ObjectRef, scope: &StepScope<'_>) -> Do
         Created::New(created) => Ok(Some(visible(&created, reach.access()))),
         Created::Existing(there) => {
             let there = visible(&there, reach.access());
-            let ours = there["metadata"]["labels"][labels::RUN_UID] == json!(scope.run.uid);
+            let ours = there["metadata"]["labels"].get(labels::RUN_UID) == Some(&json!(scope.run.uid));
             match (reach.shows(&there), ours) {
                 (true, true) => Ok(Some(there)),
                 (true, false) => Err(WriteError::AlreadyExists(there).into()),
@@ -180,6 +182,13 @@ async fn create(create: Create, object: &ObjectRef, scope: &StepScope<'_>) -> Do
 fn object_at<'a>(parent: &'a mut Json, key: &str) -> Option<&'a mut Json> {
     let child = parent.as_object_mut()?.entry(key).or_insert_with(|| json!({}));
     child.is_object().then_some(child)
+}
+
+/// Sets a key of an object to a text.
+fn set_at(object: &mut Json, key: &str, text: &str) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(key.to_owned(), json!(text));
+    }
 }
 
 async fn is_aggregated(object: &ObjectRef, scope: &StepScope<'_>) -> Result<bool, NotDone> {
@@ -215,7 +224,7 @@ where
 {
     let reach = reach(verb, object, scope)?;
     check_own_mark(verb, set, object, scope)?;
-    let matters = reach.is_guarded() || has_marks(set);
+    let matters = reach.is_guarded() || has_marks(set) || pod_policy::holds_pods(object);
     let judge = |before: Option<&Json>| {
         let mut after = before.cloned().unwrap_or_default();
         merge_patch(&mut after, set);
@@ -228,7 +237,7 @@ where
                     format!("{} {:?} is there already and is not this run's", object.kind, object.name);
                 Err(WriteError::Conflict(message).into())
             }
-            _ => Ok(()),
+            _ => Ok(judge_pods(object, set, before, &after, scope)?),
         }
     };
     let read = || async { if matters { present(object, &reach, scope).await } else { Ok(None) } };
@@ -266,6 +275,25 @@ fn check_own_mark(
     }
 }
 
+/// Checks the pods that an object runs, if it is of a kind that runs pods, as the pods of the strategy itself.
+fn judge_pods(
+    object: &ObjectRef,
+    set: &Json,
+    before: Option<&Json>,
+    after: &Json,
+    scope: &StepScope<'_>,
+) -> Result<(), NotDone> {
+    let allowed = scope.registry.pods(scope.component());
+    let violations = pod_policy::judge_change(object, set, before, after, allowed);
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let (kind, name, findings) = (&object.kind, &object.name, findings_text(&violations));
+    let message =
+        format!("the pods of {kind} {name:?}, which the strategy writes, are not allowed: {findings}");
+    Err(NotDone::failed(reasons::POD_POLICY_VIOLATION, message))
+}
+
 async fn apply(apply: Apply, object: &ObjectRef, scope: &StepScope<'_>) -> Done {
     let params = PatchParams { force: apply.force, ..PatchParams::apply(&manager(scope)) };
     change(Verb::Apply, &apply.manifest, object, scope, |api, version| {
@@ -286,7 +314,7 @@ async fn patch(patch: Patch, object: &ObjectRef, scope: &StepScope<'_>) -> Done 
         let Some(meta) = object_at(&mut body, "metadata") else {
             return Err(WriteError::Invalid("metadata of the patch is no object".to_owned()).into());
         };
-        meta[field] = json!(value);
+        set_at(meta, field, value);
     }
     let params = PatchParams { field_manager: Some(manager(scope)), ..PatchParams::default() };
     change(Verb::Patch, &patch.body, object, scope, |api, version| {
@@ -306,7 +334,7 @@ fn insisting(mut set: Json, version: Option<String>) -> Json {
         && let Some(meta) = object_at(&mut set, "metadata")
         && meta.get("resourceVersion").is_none_or(Json::is_null)
     {
-        meta["resourceVersion"] = json!(version);
+        set_at(meta, "resourceVersion", &version);
     }
     set
 }

@@ -14,12 +14,13 @@ use backstay_core::contract::{
     Descriptor, Event, Failure, GroupKind, Inherited, Json, ObjectRef, Outcome, PodResult, Query, ReadError,
     Request, StepResult, View, Wait, WriteError,
 };
+use backstay_core::pod_policy::{self, UNBOUNDED};
 use backstay_core::steps::{Allowed, Effect, Next, Pins, Wake};
 
 use crate::fixture;
 use crate::world::{Key, World};
 pub use rules::Broken;
-use rules::{Rules, named, seen_live};
+use rules::{Rules, named, pods_allowed, seen_live};
 pub use trouble::{Moment, Trouble};
 
 /// Seconds that a cancelled run has to undo its work.
@@ -340,6 +341,9 @@ impl<'a> Drive<'a> {
             let rules = Rules { descriptor: self.descriptor, pins: &self.pins };
             let current = self.world.get(&object);
             let reach = rules.action(&action, &object, current, live)?;
+            if let Action::RunPod(run) = &action {
+                pods_allowed(&pod_policy::check(&run.spec.template, &UNBOUNDED))?;
+            }
             let hidden = match &reach {
                 None => false,
                 Some((verb, reach)) => {
@@ -352,6 +356,9 @@ impl<'a> Drive<'a> {
                     match set {
                         Some((set, before)) => {
                             let after = self.world.after(&action, &self.manager());
+                            pods_allowed(&pod_policy::judge_change(
+                                &object, set, before, &after, &UNBOUNDED,
+                            ))?;
                             reach.allows(*verb, set, before, &after)? == Allowed::Hidden
                         }
                         None => current.is_some_and(|current| !reach.shows(current)),

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use backstay_core::contract::{Action, Answer, Content, Delete, Descriptor, Json, ObjectRef, Query, Watch};
+use backstay_core::contract::{
+    Action, Answer, Content, Delete, Descriptor, Diagnostic, Json, ObjectRef, Query, Watch,
+};
 use backstay_core::steps::{ContractViolation, Grants, Pins, Reach, Verb};
 
 use crate::world::{Key, uid};
@@ -91,6 +93,12 @@ impl<'r> Rules<'r> {
         let grants = Grants::new(self.descriptor, self.pins);
         Ok(grants.reach(verb, &object.api_version, &object.kind, object.namespace.as_deref())?)
     }
+}
+
+/// Checks that the pod policy of the host found nothing.
+pub(super) fn pods_allowed(findings: &[Diagnostic]) -> Result<(), Broken> {
+    let found: Vec<_> = findings.iter().map(|d| format!("{}: {}", d.at, d.message)).collect();
+    if found.is_empty() { Ok(()) } else { Err(Broken(format!("PodPolicyViolation: {}", found.join("; ")))) }
 }
 
 fn read_live(delete: &Delete, live: &BTreeMap<Key, String>) -> Result<(), Broken> {

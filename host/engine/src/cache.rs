@@ -147,8 +147,8 @@ impl CodeCache {
     }
 
     fn path(&self, component: &Digest) -> PathBuf {
-        let engine = self.engine.hex();
-        self.directory.join(format!("{}-{}.code", component.hex(), &engine[..16]))
+        let engine: String = self.engine.hex().chars().take(16).collect();
+        self.directory.join(format!("{}-{engine}.code", component.hex()))
     }
 }
 

@@ -227,5 +227,5 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// Returns the longest prefix of `text` of at most `bytes` bytes that ends at a character boundary.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
 }

@@ -132,7 +132,7 @@ impl Component {
 
     /// Asks the component for the pod of `request`. `application` is the live object, and `None` only on cleanup.
     ///
-    /// The rendered template is a JSON object; its content is not checked here.
+    /// The rendered template has the shape of a PodTemplateSpec wherever the host looks into it.
     ///
     /// # Errors
     /// As [`Component::validate`], and `StrategyWrongWorld` for a `resource-strategy`.

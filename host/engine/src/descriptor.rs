@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use backstay_core::contract::{Access, Descriptor, Scope, Stage, StrategyKind};
 
-use crate::lift::{At as _, ContractViolation, rule};
+use crate::lift::{At as _, ContractViolation, is_dns_label, rule};
 use crate::limits::COMPONENT_NAME_BYTES;
-use crate::rules::is_dns_label;
 use crate::world::World;
 
 /// Checks the descriptor of a component of `world` against the contract. Its sizes were checked when it was read.

@@ -157,6 +157,19 @@ impl Answer {
         self.name(text)
     }
 
+    /// Reads the version of an API: `v1` or `group/version`.
+    pub(crate) fn api_version(&mut self, text: String) -> Result<String, ContractViolation> {
+        rule(is_api_version(&text), || format!("must be v1 or group/version, is {}", quoted(&text)))?;
+        self.name(text)
+    }
+
+    /// Reads a kind: letters and digits.
+    pub(crate) fn kind(&mut self, text: String) -> Result<String, ContractViolation> {
+        let sound = text.bytes().all(|b| b.is_ascii_alphanumeric());
+        rule(sound, || format!("must be a kind of letters and digits, is {}", quoted(&text)))?;
+        self.name(text)
+    }
+
     /// Reads a message of at most 4 KiB.
     pub(crate) fn message(&mut self, text: String) -> Result<String, ContractViolation> {
         self.text(text, MESSAGE_BYTES)
@@ -209,6 +222,15 @@ impl Answer {
         for field in ["/apiVersion", "/kind"] {
             has_text(&json, field)?;
         }
+        let text = |field: &str| json.get(field).and_then(Json::as_str).unwrap_or_default();
+        let (version, kind) = (text("apiVersion"), text("kind"));
+        rule(is_api_version(version) && kind.bytes().all(|b| b.is_ascii_alphanumeric()), || {
+            format!(
+                "must be an object whose `apiVersion` is v1 or group/version and whose `kind` is letters and digits, is {} and {}",
+                quoted(version),
+                quoted(kind)
+            )
+        })?;
         Ok(json)
     }
 
@@ -219,7 +241,7 @@ impl Answer {
         for field in ["/metadata/name", "/metadata/namespace"] {
             let name = json.pointer(field).and_then(Json::as_str).unwrap_or_default();
             is_segment(name).map_err(|_| {
-                let field = field[1..].replace('/', ".");
+                let field = field.trim_start_matches('/').replace('/', ".");
                 ContractViolation::rule(format!(
                     "must be an object whose `{field}` can be part of a path, is {}",
                     quoted(name)
@@ -274,13 +296,39 @@ impl Answer {
 }
 
 fn is_segment(text: &str) -> Result<(), ContractViolation> {
-    let sound = !matches!(text, "." | "..") && !text.contains(['/', '%', '?', '#']);
-    rule(sound, || format!("must be a name without / % ? #, and not . or .., is {}", quoted(text)))
+    let sound = !matches!(text, "." | "..")
+        && !text.contains(['/', '%', '?', '#'])
+        && !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    rule(sound, || {
+        format!(
+            "must be a name without / % ? #, blanks and control characters, and not . or .., is {}",
+            quoted(text)
+        )
+    })
+}
+
+/// Whether `text` is `v1` or `group/version`.
+fn is_api_version(text: &str) -> bool {
+    let (group, version) = text.split_once('/').unwrap_or(("", text));
+    let named = group.is_empty() != text.contains('/');
+    named && (group.is_empty() || group.split('.').all(is_dns_label)) && is_dns_label(version)
+}
+
+/// Whether `text` is a DNS label (RFC 1123): lower case, digits and dashes, at most 63 bytes.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 fn has_text(json: &Json, pointer: &str) -> Result<(), ContractViolation> {
     let sound = json.pointer(pointer).and_then(Json::as_str).is_some_and(|text| !text.is_empty());
-    rule(sound, || format!("must be a Kubernetes object with `{}`", pointer[1..].replace('/', ".")))
+    rule(sound, || {
+        format!("must be a Kubernetes object with `{}`", pointer.trim_start_matches('/').replace('/', "."))
+    })
 }
 
 fn type_name(json: &Json) -> &'static str {

@@ -7,8 +7,9 @@ use backstay_core::contract::{
     Action, Condition, Decision, Descriptor, Diagnostic, Failure, Mode, Outcome, PodResult, PodRun, Query,
     Request, Severity, StepResult, Wait, Watch,
 };
+use backstay_core::pod_policy;
 
-use crate::lift::{At as _, ContractViolation, rule};
+use crate::lift::{At as _, ContractViolation, is_dns_label, rule};
 use crate::limits::POD_RUN_NAME_BYTES;
 
 /// Conditions that only the host may set.
@@ -116,7 +117,10 @@ fn pod_run(run: &PodRun) -> Result<(), ContractViolation> {
         rule(d.severity == Severity::Warning, || "must be a warning; an error belongs in a failure".into())
             .at("severity")
     };
-    run.findings.iter().enumerate().try_for_each(|(i, d)| warning(d).nth(i)).at("findings")
+    run.findings.iter().enumerate().try_for_each(|(i, d)| warning(d).nth(i)).at("findings")?;
+    pod_policy::shape(&run.template)
+        .map_err(|wrong| ContractViolation::rule(format!("must be a PodTemplateSpec: {wrong}")))
+        .at("template")
 }
 
 fn conditions(conditions: &[Condition]) -> Result<(), ContractViolation> {
@@ -153,16 +157,6 @@ fn is_condition_type(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     prefix.is_none_or(|prefix| prefix.split('.').all(label))
         && bounded(name, inner, |b| b.is_ascii_alphanumeric())
-}
-
-/// Whether `text` is a DNS label (RFC 1123): lower case, digits and dashes, at most 63 bytes.
-pub(crate) fn is_dns_label(text: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    !text.is_empty()
-        && text.len() <= 63
-        && text.bytes().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 #[cfg(test)]

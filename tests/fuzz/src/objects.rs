@@ -43,6 +43,35 @@ pub fn job_and_pod(input: &[u8]) -> (Value, Value) {
     (job, pod)
 }
 
+/// Returns a pod template of a guest, and what the guest makes of an object of others: a JSON merge patch.
+#[must_use]
+pub fn template_and_patch(input: &[u8]) -> (Value, Value) {
+    let mut choose = Choose::new(input);
+    let context = json!({"privileged": false, "runAsNonRoot": true, "allowPrivilegeEscalation": false, "procMount": "Default",
+        "capabilities": {"add": ["CHOWN"], "drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
+        "seLinuxOptions": {"type": "container_t"}, "appArmorProfile": {"type": "RuntimeDefault"}});
+    let container = json!({"name": "c", "image": "a/b", "ports": [{"containerPort": 1, "hostPort": 0}], "securityContext": context,
+        "livenessProbe": {"httpGet": {"host": "", "port": 1}}, "lifecycle": {"preStop": {"tcpSocket": {"port": 1}}},
+        "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "a", "key": "k"}}}]});
+    let mut template = json!({
+        "metadata": {"labels": {"a": "b"}, "annotations": {"container.apparmor.security.beta.kubernetes.io/c": "runtime/default"}},
+        "spec": {
+            "restartPolicy": "Never", "hostNetwork": false, "serviceAccountName": "a", "imagePullSecrets": [{"name": "a"}],
+            "securityContext": {"sysctls": [{"name": "net.ipv4.tcp_syncookies", "value": "1"}], "runAsUser": 1000},
+            "initContainers": [container], "containers": [container], "ephemeralContainers": [],
+            "volumes": [{"name": "v", "emptyDir": {}}, {"name": "s", "secret": {"secretName": "a"}},
+                {"name": "p", "projected": {"sources": [{"secret": {"name": "a"}}]}}],
+        },
+    });
+    let mut patch = json!({"metadata": {"labels": {"backstay.dev/run-uid": "u"}}, "spec": {"template": template, "replicas": 1}});
+    for object in [&mut template, &mut patch] {
+        for _ in 0..choose.up_to(3) {
+            change(&mut choose, object);
+        }
+    }
+    (template, patch)
+}
+
 /// Changes a part, mostly to another value of its type, sometimes to a value of another type.
 fn change(choose: &mut Choose<'_>, value: &mut Value) {
     let deeper = !choose.once_in(8);

@@ -55,11 +55,13 @@ pub fn build(spec: &JobSpec<'_>, pod_run: &PodRun) -> Json {
     annotations.insert(TURN_ANNOTATION.to_owned(), turn.to_text());
 
     let mut template = pod_run.template.clone();
-    merge_into(&mut template, "/metadata/labels", &labels);
-    merge_into(&mut template, "/metadata/annotations", &annotations);
-    let restart = &mut template["spec"]["restartPolicy"];
-    if restart.as_str().unwrap_or_default().is_empty() {
-        *restart = "Never".into();
+    merge_into(&mut template, "labels", &labels);
+    merge_into(&mut template, "annotations", &annotations);
+    // The engine refuses a template of another shape (`pod_policy::shape`), and the API server would.
+    if let Some(spec) = map_at(&mut template, "spec").and_then(Value::as_object_mut)
+        && spec.get("restartPolicy").is_none_or(|p| p.is_null() || p == "")
+    {
+        spec.insert("restartPolicy".to_owned(), "Never".into());
     }
 
     annotations.insert(POD_RUN_ANNOTATION.to_owned(), PodRunNote::of_run(pod_run).to_text());
@@ -92,21 +94,25 @@ pub fn build(spec: &JobSpec<'_>, pod_run: &PodRun) -> Json {
     })
 }
 
-/// Puts the entries of `ours` into the object at `pointer`, and creates that object if it is missing.
-fn merge_into(template: &mut Value, pointer: &str, ours: &BTreeMap<String, String>) {
+/// Puts the entries of `ours` into the labels or annotations of a template.
+fn merge_into(template: &mut Value, key: &str, ours: &BTreeMap<String, String>) {
     if ours.is_empty() {
         return;
     }
-    let mut at = template;
-    for part in pointer.split('/').skip(1) {
-        if !at[part].is_object() {
-            at[part] = json!({});
-        }
-        at = &mut at[part];
+    if let Some(entries) = map_at(template, "metadata").and_then(|metadata| map_at(metadata, key)) {
+        entries.as_object_mut().into_iter().for_each(|entries| {
+            entries.extend(ours.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))));
+        });
     }
-    if let Some(object) = at.as_object_mut() {
-        object.extend(ours.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))));
+}
+
+/// Returns the map at a key, which is created where there is nothing; `None` if there is something else.
+fn map_at<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Value> {
+    let child = parent.as_object_mut()?.entry(key).or_insert(Value::Null);
+    if child.is_null() {
+        *child = json!({});
     }
+    child.is_object().then_some(child)
 }
 
 #[cfg(test)]
@@ -202,6 +208,23 @@ mod tests {
         assert!(job["metadata"]["labels"][key].as_str().unwrap().len() <= 63);
         assert_eq!(job["metadata"]["annotations"][key], long);
         assert_eq!(job["spec"]["template"]["metadata"]["annotations"][key], long);
+    }
+
+    #[test]
+    fn a_template_of_any_shape_becomes_a_job_and_no_panic() {
+        let odd = || [json!("text"), json!(7), json!([1]), json!(true), json!({}), Json::Null];
+        for value in odd() {
+            for template in [
+                value.clone(),
+                json!({"spec": value}),
+                json!({"spec": {"restartPolicy": value}}),
+                json!({"metadata": value, "spec": {}}),
+                json!({"metadata": {"labels": value}, "spec": {}}),
+                json!({"metadata": {"annotations": value}, "spec": {}}),
+            ] {
+                assert_eq!(built(&"n".repeat(200), template)["kind"], "Job");
+            }
+        }
     }
 
     #[test]

@@ -125,14 +125,21 @@ impl Guest {
         }
         let text = self.module();
         let mut module = wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        data_section(&mut module, &self.memory);
         encode(&mut module, &self.resolve, self.world)
     }
 
     /// Returns the offsets, in the arguments of `step`, of the lengths of answers and results, and of the checkpoint's flag.
     pub(crate) fn view_offsets(&self) -> (usize, usize, usize) {
-        let step = self.function("step");
-        let params = self.sizes.field_offsets(step.params.iter().map(|p| &p.ty));
-        let (view, ty) = params[1];
+        let at = |name| self.offset("step", 1, name);
+        (at("answers") + 4, at("results") + 4, at("checkpoint"))
+    }
+
+    /// Returns the offset, in the arguments of `function`, of a field of the argument with this index.
+    pub(crate) fn offset(&self, function: &str, argument: usize, name: &str) -> usize {
+        let function = self.function(function);
+        let params = self.sizes.field_offsets(function.params.iter().map(|p| &p.ty));
+        let (begin, ty) = params[argument];
         let Type::Id(id) = *ty else { panic!("{ty:?}") };
         let mut kind = &self.resolve.types[id].kind;
         while let TypeDefKind::Type(Type::Id(alias)) = kind {
@@ -140,11 +147,18 @@ impl Guest {
         }
         let TypeDefKind::Record(record) = kind else { panic!("{}", kind.as_str()) };
         let offsets = self.sizes.field_offsets(record.fields.iter().map(|f| &f.ty));
-        let at = |name| {
-            let field = record.fields.iter().position(|f| f.name == name).unwrap();
-            (view + offsets[field].0).size_wasm32()
-        };
-        (at("answers") + 4, at("results") + 4, at("checkpoint"))
+        let field = record.fields.iter().position(|f| f.name == name).unwrap();
+        (begin + offsets[field].0).size_wasm32()
+    }
+
+    /// Returns the type of what `function` returns.
+    pub(crate) fn answer_type(&self, function: &str) -> (&Resolve, Type) {
+        (&self.resolve, self.result_of(function))
+    }
+
+    /// Lays bytes out in memory, and returns their address.
+    pub(crate) fn bytes(&mut self, align: usize, bytes: &[u8]) -> usize {
+        self.append(align, bytes)
     }
 
     fn answer(&mut self, function: &'static str, value: &Value) {
@@ -153,10 +167,6 @@ impl Guest {
     }
 
     fn module(&self) -> String {
-        let mut data = String::new();
-        for byte in &self.memory {
-            write!(data, "\\{byte:02x}").unwrap();
-        }
         let heap = BASE + self.memory.len();
         let mut functions = String::new();
         for (name, body) in &self.bodies {
@@ -178,7 +188,6 @@ impl Guest {
                 (import "backstay:strategy/log@{version}" "write" (func $log (param i32 i32 i32)))
                 (memory (export "memory") {pages})
                 (global $heap (mut i32) (i32.const {heap}))
-                (data (i32.const {BASE}) "{data}")
                 (func (export "cabi_realloc") (param $old i32) (param $had i32) (param $align i32) (param $size i32)
                   (result i32) (local $at i32) {realloc})
                 {extra}
@@ -335,6 +344,29 @@ impl Guest {
             self.write(ty, payload, &mut to[at..at + size]);
         }
     }
+}
+
+/// Appends a section with one segment of data at [`BASE`]: as text it would be slow to parse.
+fn data_section(module: &mut Vec<u8>, data: &[u8]) {
+    let leb = |mut value: usize| {
+        let mut bytes = Vec::new();
+        loop {
+            let byte = (value & 0x7f) as u8;
+            value >>= 7;
+            bytes.push(if value == 0 { byte } else { byte | 0x80 });
+            if value == 0 {
+                return bytes;
+            }
+        }
+    };
+    // One active segment of memory 0, at a constant address: a signed LEB128, in which a sixth bit set would be a sign.
+    let mut body = vec![1, 0, 0x41];
+    body.extend([(BASE & 0x7f) as u8 | 0x80, (BASE >> 7) as u8, 0x0b]);
+    body.extend(leb(data.len()));
+    body.extend_from_slice(data);
+    module.push(11);
+    module.extend(leb(body.len()));
+    module.extend(body);
 }
 
 /// Returns pointer and length of a value; `{"at": …, "len": …}` forges them.

@@ -7,6 +7,7 @@ mod attacks;
 mod calls;
 mod code_cache;
 mod guest;
+mod hostile;
 mod loading;
 mod published;
 mod requests;

@@ -67,12 +67,24 @@ impl Lift for w::Failure {
     }
 }
 
+/// The last second of the year 9999 that every reader of a Backup decodes, whatever its zone.
+const LATEST: i64 = 253_402_207_200 - 1;
+
 impl Lift for w::Outcome {
     type To = c::Outcome;
 
     fn lift(self, answer: &mut Answer) -> Result<c::Outcome, ContractViolation> {
         Ok(c::Outcome {
-            taken_at: self.taken_at,
+            taken_at: self
+                .taken_at
+                .map(|at| {
+                    rule((1..=LATEST).contains(&at), || {
+                        format!("must be a time from 1970 to 9999 in seconds, is {at}")
+                    })
+                    .map(|()| at)
+                })
+                .transpose()
+                .at("taken-at")?,
             artifact: self.artifact.map(|artifact| artifact.lift(answer)).transpose().at("artifact")?,
             metadata: answer.pairs(self.metadata).at("metadata")?,
             underlying_resources: self
@@ -96,6 +108,9 @@ impl Lift for w::Artifact {
     fn lift(self, answer: &mut Answer) -> Result<c::Artifact, ContractViolation> {
         rule(!self.uri.is_empty(), || "must not be empty; leave the artifact out if it is unknown".into())
             .at("uri")?;
+        // Kubernetes reads 64 bits with a sign.
+        let readable = self.size_bytes.is_none_or(|size| i64::try_from(size).is_ok());
+        rule(readable, || format!("must be at most {}", i64::MAX)).at("size-bytes")?;
         Ok(c::Artifact {
             uri: answer.message(self.uri).at("uri")?,
             size_bytes: self.size_bytes,

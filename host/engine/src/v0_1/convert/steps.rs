@@ -97,8 +97,8 @@ impl Lift for w::ObjectRef {
 
     fn lift(self, answer: &mut Answer) -> Result<c::ObjectRef, ContractViolation> {
         Ok(c::ObjectRef {
-            api_version: answer.name(self.api_version).at("api-version")?,
-            kind: answer.name(self.kind).at("kind")?,
+            api_version: answer.api_version(self.api_version).at("api-version")?,
+            kind: answer.kind(self.kind).at("kind")?,
             namespace: self.namespace.map(|n| answer.segment(n)).transpose().at("namespace")?,
             name: answer.segment(self.name).at("name")?,
         })
@@ -121,8 +121,8 @@ impl Lift for w::Selection {
 
     fn lift(self, answer: &mut Answer) -> Result<c::Selection, ContractViolation> {
         Ok(c::Selection {
-            api_version: answer.name(self.api_version).at("api-version")?,
-            kind: answer.name(self.kind).at("kind")?,
+            api_version: answer.api_version(self.api_version).at("api-version")?,
+            kind: answer.kind(self.kind).at("kind")?,
             namespace: self.namespace.map(|n| answer.segment(n)).transpose().at("namespace")?,
             labels: answer.message(self.labels).at("labels")?,
         })

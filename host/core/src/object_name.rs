@@ -18,7 +18,7 @@ pub fn check(field: &str, name: &str) -> Result<(), String> {
     if !name.is_empty() && name.len() <= LONGEST && name.bytes().all(allowed) && !matches!(name, "." | "..") {
         return Ok(());
     }
-    let shown = &name[..name.floor_char_boundary(SHOWN)];
+    let shown = name.get(..name.floor_char_boundary(SHOWN)).unwrap_or_default();
     let more = if shown.len() < name.len() { "…" } else { "" };
     Err(format!(
         "{field}: {shown:?}{more} is not the name of an object: a name has 1 to {LONGEST} lower-case letters, digits, \"-\" and \".\""

@@ -60,7 +60,8 @@ impl Revision {
     #[must_use]
     pub fn object_name(&self) -> String {
         let stem = format!("{}-{}", self.kind.kind.to_lowercase(), self.name);
-        names::bounded(&stem, &format!("-{}", &self.digest()[..32]), names::NAME_LIMIT)
+        let digest: String = self.digest().chars().take(32).collect();
+        names::bounded(&stem, &format!("-{digest}"), names::NAME_LIMIT)
     }
 
     /// Returns the object that stores the revision.

@@ -215,9 +215,8 @@ pub fn set_condition(
         Some(false) => "False",
         None => "Unknown",
     };
-    let found = conditions.iter().position(|c| c.type_ == type_);
-    let since =
-        found.map(|i| &conditions[i]).filter(|c| c.status == status).map(|c| c.last_transition_time.clone());
+    let found = conditions.iter_mut().find(|c| c.type_ == type_);
+    let since = found.as_ref().filter(|c| c.status == status).map(|c| c.last_transition_time.clone());
     let condition = Condition {
         type_: type_.to_owned(),
         status: status.to_owned(),
@@ -227,7 +226,7 @@ pub fn set_condition(
         last_transition_time: since.unwrap_or_else(|| seconds(now)),
     };
     match found {
-        Some(i) => conditions[i] = condition,
+        Some(there) => *there = condition,
         None => conditions.push(condition),
     }
 }

@@ -130,7 +130,7 @@ pub(crate) async fn tail(api: &Api<Pod>, pod: &str, params: &LogParams) -> Resul
 fn last(bytes: &[u8], limit: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let from = text.len().saturating_sub(limit);
-    text[text.ceil_char_boundary(from)..].to_owned()
+    text.get(text.ceil_char_boundary(from)..).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ fn scaled(number: &str, scale: i128) -> Option<i128> {
     }
     let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     // More digits than these are below a nanosecond for every unit.
-    let digits = &fraction[..fraction.len().min(15)];
+    let digits = fraction.get(..fraction.len().min(15))?;
     let part: i128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
     let divisor = 10_i128.pow(u32::try_from(digits.len()).ok()?);
     whole.checked_mul(scale)?.checked_add(part * scale / divisor)

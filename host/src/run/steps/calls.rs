@@ -145,10 +145,12 @@ pub(crate) fn visible(object: &DynamicObject, access: &Access) -> Json {
     }
     let mut json = serde_json::to_value(&object).unwrap_or_default();
     // Items of a list have no type.
-    if json["kind"].is_null() {
+    if json["kind"].is_null()
+        && let Some(fields) = json.as_object_mut()
+    {
         let resource = access_resource(access);
-        json["apiVersion"] = resource.api_version.into();
-        json["kind"] = resource.kind.into();
+        fields.insert("apiVersion".to_owned(), resource.api_version.into());
+        fields.insert("kind".to_owned(), resource.kind.into());
     }
     json
 }

@@ -293,7 +293,8 @@ impl<'a> Found<'a> {
     }
 
     fn take(&mut self, object: Json) {
-        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let text =
+            |field: &str| object["metadata"].get(field).and_then(Json::as_str).unwrap_or_default().to_owned();
         self.versions.insert(text("name"), text("resourceVersion"));
         if !self.reach.shows(&object) {
             return;

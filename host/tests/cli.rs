@@ -110,6 +110,21 @@ fn render_refuses_a_pod_that_the_controller_would_refuse() {
 }
 
 #[test]
+fn render_calls_the_component_under_the_limits_beside_its_file() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("limited");
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
+    let job = folder.join("job.wasm");
+    std::fs::copy(&*JOB, &job).expect("the component can be copied");
+    std::fs::write(folder.join("job.limits.yaml"), "fuel: 5000\n").expect("the limits can be written");
+    let job = job.to_str().expect("UTF-8").to_owned();
+    let (strategy, application) = (data("strategy.yaml"), data("application.yaml"));
+    let output =
+        backstay(&["component", "render", &job, "--strategy", &strategy, "--application", &application]);
+    let text = complaint(&output);
+    assert!(text.contains("5000 units of fuel"), "{text}");
+}
+
+#[test]
 fn render_refuses_a_strategy_that_the_component_does_not_serve() {
     let job = JOB.to_str().expect("UTF-8").to_owned();
     let application = data("application.yaml");

@@ -9,6 +9,7 @@ use backstay::settings::Settings;
 use backstay_core::credentials::Projection;
 use backstay_core::run_budget::BudgetLimits;
 use backstay_core::steps::rbac;
+use backstay_core::trust::Trust;
 use backstay_engine::{Engine, EngineConfig};
 use backstay_testing::Features;
 use jiff::SignedDuration;
@@ -156,7 +157,12 @@ pub async fn install(client: &Client, engine: &Engine) -> PathBuf {
 /// A component cannot be loaded.
 #[must_use]
 pub fn load(engine: &Engine, folder: &Path) -> Registry {
-    Registry::load(engine, folder, &UNGUARDED.map(str::to_owned)).expect("the components load")
+    let trust = Trust {
+        unguarded: UNGUARDED.map(str::to_owned).to_vec(),
+        credentials: vec!["altinity".to_owned()],
+        ..Trust::default()
+    };
+    Registry::load(engine, folder, &trust).expect("the components load")
 }
 
 /// Removes from a role the groups that tests do not grant.

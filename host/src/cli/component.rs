@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::output::print;
-use crate::components::pod_bounds;
+use crate::components::{limits, pod_bounds};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ComponentCommand {
@@ -158,7 +158,8 @@ enum RenderMode {
 
 impl RenderArgs {
     fn run(self) -> anyhow::Result<()> {
-        let component = load(&self.file)?;
+        // As the controller calls it.
+        let component = limits::apply(load(&self.file)?, &self.file)?;
         let strategy: Json = read(&self.strategy)?;
         let application: Json = read(&self.application)?;
         let request = self.request(&strategy, &application)?;

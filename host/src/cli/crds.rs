@@ -8,6 +8,7 @@ use clap::Args;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 use super::output::print;
+use super::trust::TrustArgs;
 use crate::components::registry::Registry;
 
 #[derive(Debug, Args)]
@@ -15,9 +16,8 @@ pub(crate) struct CrdsArgs {
     /// Also print the CRDs of the strategy kinds that the components of this folder serve
     #[arg(long, env = "BACKSTAY_COMPONENTS")]
     components: Option<PathBuf>,
-    /// A component of the folder whose objects outside the tenants' namespaces need no guard; may be given several times
-    #[arg(long = "allow-unguarded", env = "BACKSTAY_ALLOW_UNGUARDED", value_delimiter = ',')]
-    allow_unguarded: Vec<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Write one file a CRD into this folder instead
     #[arg(long)]
     out: Option<PathBuf>,
@@ -28,7 +28,7 @@ impl CrdsArgs {
         let mut crds = backstay_api::crds();
         if let Some(folder) = &self.components {
             let engine = Engine::new(EngineConfig::default())?;
-            for component in Registry::load(&engine, folder, &self.allow_unguarded)?.iter() {
+            for component in Registry::load(&engine, folder, &self.trust.trust())?.iter() {
                 for kind in &component.descriptor().kinds {
                     let crd = strategy_crd(kind).with_context(|| {
                         format!(

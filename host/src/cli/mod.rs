@@ -6,6 +6,7 @@ mod crds;
 pub mod output;
 mod run;
 mod telemetry;
+mod trust;
 
 use clap::{Parser, Subcommand};
 

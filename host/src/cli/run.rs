@@ -13,9 +13,11 @@ use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::telemetry::{self, LogFormat};
+use super::trust::TrustArgs;
 use crate::cluster::client::{REQUEST_TIMEOUT, client};
 use crate::components::registry::Registry;
 use crate::controller;
+use crate::panics;
 use crate::settings::Settings;
 
 #[derive(Debug, Args)]
@@ -23,9 +25,8 @@ pub(crate) struct RunArgs {
     /// Folder with the strategy components, one .wasm file each
     #[arg(long, env = "BACKSTAY_COMPONENTS", default_value = "/components")]
     components: PathBuf,
-    /// Components whose objects outside the tenants' namespaces need no guard, separated by commas or given several times
-    #[arg(long, env = "BACKSTAY_ALLOW_UNGUARDED", value_delimiter = ',')]
-    allow_unguarded: Vec<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Folder for compiled code, readable by this user only; without it components are compiled at every start
     #[arg(long, env = "BACKSTAY_CODE_CACHE")]
     code_cache: Option<PathBuf>,
@@ -145,6 +146,7 @@ fn namespaced(text: &str) -> Result<(String, String), String> {
 impl RunArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         telemetry::start(&self.log, self.log_format).context("--log cannot be read")?;
+        panics::log();
         let settings = Settings {
             namespace: self.namespace,
             http: Some(self.http_bind),
@@ -167,7 +169,7 @@ impl RunArgs {
                 ..EngineConfig::default()
             })
             .context("the component engine cannot be started")?;
-            let registry = Registry::load(&engine, &self.components, &self.allow_unguarded)
+            let registry = Registry::load(&engine, &self.components, &self.trust.trust())
                 .context("the components cannot be loaded")?;
             let no_way =
                 "no way to a Kubernetes cluster: set KUBECONFIG, or run in a pod with a ServiceAccount";

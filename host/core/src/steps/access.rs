@@ -149,7 +149,7 @@ impl Pins {
                 Some(_) => text.push_str(self.target_namespace()),
                 None => text.push(next),
             }
-            rest = &rest[word.map_or(next.len_utf8(), str::len)..];
+            rest = rest.get(word.map_or(next.len_utf8(), str::len)..).unwrap_or_default();
         }
         text
     }
@@ -184,11 +184,23 @@ pub fn has_marks(set: &Json) -> bool {
 /// has to allow it.
 #[must_use]
 pub fn unguarded(descriptor: &Descriptor) -> Option<&Access> {
-    let ties = |guard: &Guard| WORDS.iter().any(|word| guard.value.contains(word));
-    descriptor
-        .access
-        .iter()
-        .find(|a| matches!(a.scope, Scope::Cluster | Scope::Named(_)) && !a.guards.iter().any(ties))
+    let outside = |access: &&Access| matches!(access.scope, Scope::Cluster | Scope::Named(_));
+    descriptor.access.iter().filter(outside).find(|access| !access.guards.iter().any(ties))
+}
+
+/// Returns whether a guard holds for objects of one tenant only, whatever other tenants and their applications are called.
+///
+/// The uid of a run does wherever it is. A namespace does if nothing that a tenant chooses is before it, and a character
+/// that no namespace contains, or the end, is behind it: `{namespace}-*` of tenant `a` would be `a-b-…` of tenant `a-b`. The
+/// name of an application says nothing about its namespace.
+fn ties(guard: &Guard) -> bool {
+    let value = guard.value.as_str();
+    let whole = |word: &str| {
+        let Some((before, after)) = value.split_once(word) else { return false };
+        let fixed = !WORDS.iter().any(|word| before.contains(word)) && !before.contains('*');
+        fixed && (after.is_empty() || after.starts_with(['.', '/', ':', '_']))
+    };
+    value.contains("{run-uid}") || whole("{namespace}") || whole("{target-namespace}")
 }
 
 /// The result of [`Reach::allows`].
@@ -210,6 +222,7 @@ pub struct Grants<'a> {
 /// The accesses, at least one, that allow a verb on the objects of one kind in one place.
 #[derive(Clone, Debug)]
 pub struct Reach<'a> {
+    first: &'a Access,
     accesses: Vec<&'a Access>,
     pins: &'a Pins,
 }
@@ -254,12 +267,12 @@ impl<'a> Grants<'a> {
         let of_kind = |a: &&Access| a.group == group && a.version == version && a.kind == kind;
         let allows = |a: &&Access| verb.is_in(&a.verbs) && self.here(&a.scope, namespace);
         let accesses: Vec<_> = self.descriptor.access.iter().filter(of_kind).filter(allows).collect();
-        if accesses.is_empty() {
-            return Err(ContractViolation::undeclared(format!(
+        let first = accesses.first().copied().ok_or_else(|| {
+            ContractViolation::undeclared(format!(
                 "{asked} is not in the component's descriptor: its author has to declare it in `access`"
-            )));
-        }
-        Ok(Reach { accesses, pins: self.pins })
+            ))
+        })?;
+        Ok(Reach { first, accesses, pins: self.pins })
     }
 
     fn here(&self, scope: &Scope, namespace: Option<&str>) -> bool {
@@ -284,7 +297,7 @@ impl<'a> Reach<'a> {
     /// Returns the first access, for the kind's plural and version.
     #[must_use]
     pub fn access(&self) -> &'a Access {
-        self.accesses[0]
+        self.first
     }
 
     /// Returns whether the object has to be read before a write, because an access has guards.

@@ -254,7 +254,40 @@ fn outside_the_tenants_namespaces_an_access_needs_a_guard_that_ties() {
     let named = || Scope::Named("store".into());
     assert_eq!(unguarded(&descriptor(vec![access("Pod", get())])), None);
     assert_eq!(unguarded(&descriptor(vec![guarded(named(), "{namespace}.*")])), None);
-    assert!(unguarded(&descriptor(vec![guarded(named(), "copy-*")])).is_some());
+    for tie in [
+        "{namespace}",
+        "{target-namespace}",
+        "{run-uid}",
+        "copy-{run-uid}-*",
+        "{namespace}.{application}",
+        "of_{namespace}/*",
+        "{namespace}.*",
+    ] {
+        assert_eq!(unguarded(&descriptor(vec![guarded(named(), tie)])), None, "{tie}");
+        assert_eq!(unguarded(&descriptor(vec![guarded(Scope::Cluster, tie)])), None, "{tie}");
+    }
+    let ambiguous = [
+        "copy-*",
+        "{application}",
+        "{application}-*",
+        "{namespace}-*",
+        "{namespace}*",
+        "{namespace}-{application}",
+        "{target-namespace}-x",
+        "{application}.{namespace}",
+        "{application}.{namespace}.*",
+        "*{namespace}",
+        "",
+        "namespace",
+    ];
+    for value in ambiguous {
+        assert!(unguarded(&descriptor(vec![guarded(named(), value)])).is_some(), "{value}");
+    }
+    let both = Access {
+        guards: [guarded(named(), "{application}").guards, guarded(named(), "{namespace}").guards].concat(),
+        ..guarded(named(), "")
+    };
+    assert_eq!(unguarded(&descriptor(vec![both])), None, "one guard that ties is enough");
     assert!(
         unguarded(&descriptor(vec![Access { scope: Scope::Cluster, ..access("Node", get()) }])).is_some()
     );

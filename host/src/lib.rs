@@ -14,6 +14,7 @@ pub mod context;
 pub mod controller;
 pub mod informers;
 pub mod metrics;
+pub mod panics;
 pub mod reconcile;
 pub mod records;
 pub mod run;

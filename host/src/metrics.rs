@@ -1,5 +1,9 @@
 //! Metrics of the controller, in the OpenMetrics text format.
 
+use std::collections::BTreeSet;
+
+use backstay_api::conditions::reasons;
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -32,6 +36,12 @@ struct Projected {
     result: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Panicked {
+    part: &'static str,
+    kind: String,
+}
+
 /// The metrics of a controller.
 pub struct Metrics {
     registry: Registry,
@@ -41,7 +51,15 @@ pub struct Metrics {
     call_seconds: Histogram,
     slots: Family<Slot, Counter>,
     projections: Family<Projected, Counter>,
+    panics: Family<Panicked, Counter>,
+    /// Reasons of strategies that are labels.
+    strategy_reasons: Mutex<BTreeSet<String>>,
 }
+
+/// How many reasons that strategies made up become labels: each is kept for as long as the process runs.
+const STRATEGY_REASONS: usize = 100;
+/// The label of all reasons beyond.
+const OTHER: &str = "Other";
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Kind {
@@ -68,16 +86,45 @@ impl Default for Metrics {
         let about =
             "Projections of the platform's credentials into the namespaces that always have them, by result";
         registry.register("credentials_projections", about, projections.clone());
-        Self { registry, ended, run_seconds, calls, call_seconds, slots, projections }
+        let panics = Family::default();
+        let about = "Faults of the controller that it contained, by its part and the kind of the object";
+        registry.register("panics", about, panics.clone());
+        Self {
+            registry,
+            ended,
+            run_seconds,
+            calls,
+            call_seconds,
+            slots,
+            projections,
+            panics,
+            strategy_reasons: Mutex::default(),
+        }
     }
 }
 
 impl Metrics {
     /// Counts a run that ended after `seconds`.
     pub fn run_ended(&self, kind: &str, phase: &str, reason: &str, seconds: f64) {
-        let labels = Ended { kind: kind.to_owned(), phase: phase.to_owned(), reason: reason.to_owned() };
+        let reason = self.reason(reason).to_owned();
+        let labels = Ended { kind: kind.to_owned(), phase: phase.to_owned(), reason };
         self.ended.get_or_create(&labels).inc();
         self.run_seconds.get_or_create(&Kind { kind: kind.to_owned() }).observe(seconds);
+    }
+
+    /// Returns the label of a reason: the reason itself if it is the controller's, or among the first that strategies gave.
+    fn reason<'a>(&self, reason: &'a str) -> &'a str {
+        if reasons::ALL.contains(&reason) {
+            return reason;
+        }
+        let mut known = self.strategy_reasons.lock();
+        if !known.contains(reason) {
+            if known.len() >= STRATEGY_REASONS {
+                return OTHER;
+            }
+            known.insert(reason.to_owned());
+        }
+        reason
     }
 
     /// Counts a call of a component; `result` is `ok` or the reason of the error.
@@ -102,6 +149,11 @@ impl Metrics {
         self.projections.get_or_create(&Projected { namespace: namespace.to_owned(), result }).inc();
     }
 
+    /// Counts a panic in a part of the controller that worked on an object of this kind.
+    pub fn panicked(&self, part: &'static str, kind: &str) {
+        self.panics.get_or_create(&Panicked { part, kind: kind.to_owned() }).inc();
+    }
+
     /// Returns all metrics as text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -109,5 +161,23 @@ impl Metrics {
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_that_strategies_make_up_are_a_bounded_number_of_labels() {
+        let metrics = Metrics::default();
+        for i in 0..10_000 {
+            metrics.run_ended("BackupJob", "Failed", &format!("MadeUp{i}"), 1.0);
+        }
+        metrics.run_ended("BackupJob", "Failed", reasons::JOB_FAILED, 1.0);
+        let text = metrics.text();
+        let ended = text.lines().filter(|line| line.starts_with("backstay_runs_ended_total")).count();
+        assert_eq!(ended, STRATEGY_REASONS + 2);
+        assert!(text.contains("reason=\"Other\"} 9900") && text.contains("reason=\"JobFailed\"} 1"));
     }
 }

@@ -10,6 +10,7 @@ use backstay::components::limits;
 use backstay::controller::triggers::TRIGGERS;
 use backstay::metrics::Metrics;
 use backstay_api::{BackupClass, BackupJob, Plan, RestoreJob};
+use backstay_core::pod_policy::{BASELINE, BEYOND, RESTRICTED};
 use backstay_engine::Limits;
 use backstay_testing::Built;
 use clap::CommandFactory as _;
@@ -127,6 +128,24 @@ fn the_flags_of_run_are_those_of_the_program() {
 }
 
 #[test]
+fn the_pod_policy_is_the_one_of_the_program() {
+    let page = read("docs/operations/pods.md");
+    for (name, rules) in
+        [("baseline", &BASELINE[..]), ("beyond", &BEYOND[..]), ("restricted", &RESTRICTED[..])]
+    {
+        let mut table = format!(
+            "<!-- {name} -->\n| control | fields | allowed beside absent and null |\n| --- | --- | --- |\n"
+        );
+        for rule in rules {
+            let fields: Vec<_> = rule.names().map(|field| format!("`{field}`")).collect();
+            let values = rule.values.words();
+            table.push_str(&format!("| {} | {} | {values} |\n", rule.control, fields.join(", ")));
+        }
+        assert!(page.contains(&table), "docs/operations/pods.md should have this table:\n{table}");
+    }
+}
+
+#[test]
 fn the_triggers_are_those_of_the_controller() {
     let mut table = String::from("<!-- triggers -->\n\n| when | reconciled | why |\n| --- | --- | --- |\n");
     for trigger in TRIGGERS {
@@ -144,6 +163,7 @@ fn the_metrics_are_those_that_are_served() {
     metrics.called("job", "render", "ok", 0.001);
     metrics.slot("Fired");
     metrics.projected("platform", None);
+    metrics.panicked("reconcile", "BackupJob");
     let text = metrics.text();
     let mut rows: BTreeMap<String, String> = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

@@ -61,6 +61,8 @@ reasons! {
     RUN_DEADLINE_EXCEEDED = "RunDeadlineExceeded";
     /// The run was cancelled, and its strategy did not finish undoing what it had begun in time.
     UNDO_DEADLINE_EXCEEDED = "UndoDeadlineExceeded";
+    /// The controller itself failed while it worked on the run.
+    INTERNAL_ERROR = "InternalError";
     /// Something the run waited for did not appear in time.
     WAIT_DEADLINE_EXCEEDED = "WaitDeadlineExceeded";
 

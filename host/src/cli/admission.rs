@@ -10,6 +10,7 @@ use backstay_engine::{Engine, EngineConfig};
 use clap::Args;
 
 use super::output::print;
+use super::trust::TrustArgs;
 use crate::components::registry::Registry;
 
 #[derive(Debug, Args)]
@@ -23,9 +24,8 @@ pub(crate) struct AdmissionArgs {
     /// Also guard the statuses of the strategy kinds that the components of this folder serve
     #[arg(long, env = "BACKSTAY_COMPONENTS")]
     components: Option<PathBuf>,
-    /// A component of the folder whose objects outside the tenants' namespaces need no guard; may be given several times
-    #[arg(long = "allow-unguarded", env = "BACKSTAY_ALLOW_UNGUARDED", value_delimiter = ',')]
-    allow_unguarded: Vec<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Write one file a policy into this folder instead
     #[arg(long)]
     out: Option<PathBuf>,
@@ -36,7 +36,7 @@ impl AdmissionArgs {
         let mut groups = BTreeSet::from([backstay_api::STRATEGY_GROUP.to_owned()]);
         if let Some(folder) = &self.components {
             let engine = Engine::new(EngineConfig::default())?;
-            let registry = Registry::load(&engine, folder, &self.allow_unguarded)?;
+            let registry = Registry::load(&engine, folder, &self.trust.trust())?;
             groups.extend(registry.iter().flat_map(|c| &c.descriptor().kinds).map(|kind| kind.group.clone()));
         }
         let policies = policies(&Controller {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use backstay_api::conditions::reasons;
 use backstay_core::call_slots::Call;
+use backstay_core::log_text::{LOG_TEXT, escaped};
 use backstay_engine::{CallError, Called, Component};
 
 use super::registry::Registry;
@@ -109,14 +110,14 @@ impl Components {
         let result = match result {
             Ok(called) => {
                 for line in &called.log {
-                    tracing::debug!(component = %name, function, level = ?line.level, line = %line.message, "component log");
+                    tracing::debug!(component = %name, function, level = ?line.level, line = %escaped(&line.message, LOG_TEXT), "component log");
                 }
                 Ok(called.value)
             }
             Err(error) => {
                 // The author needs the lines that the component logged before it failed.
                 for line in &error.log {
-                    tracing::warn!(component = %name, function, level = ?line.level, line = %line.message, "component log");
+                    tracing::warn!(component = %name, function, level = ?line.level, line = %escaped(&line.message, LOG_TEXT), "component log");
                 }
                 Err(CallFailed { busy: false, reason: error.reason(), message: message(&name, &error) })
             }

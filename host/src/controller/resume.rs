@@ -10,6 +10,7 @@ use kube::ResourceExt;
 
 use super::restore_turns::restore_turns;
 use crate::context::Context;
+use crate::panics::contained_call;
 use crate::run::resolve::{AwaitedLock, awaited_lock};
 use crate::state::run::Run;
 
@@ -45,8 +46,17 @@ pub(super) async fn resume(ctx: &Context) {
     restore_turns(&living, ctx);
 }
 
-/// Restores the lock of a run that has begun, or the place of a run that waits for one.
+/// Restores the lock of a run, and contains its panic: one run keeps no controller from becoming ready. Such a run fails when
+/// it is reconciled.
 fn restore_lock(run: &Run, ctx: &Context) {
+    if let Err(panic) = contained_call(|| restore(run, ctx)) {
+        tracing::error!(run = %run.title(), %panic, "restoring the lock of a run panicked; report it, this is a fault of the controller");
+        ctx.metrics.panicked("resume", &run.object.kind);
+    }
+}
+
+/// Restores the lock of a run that has begun, or the place of a run that waits for one.
+fn restore(run: &Run, ctx: &Context) {
     if run.status.run.is_some() {
         ctx.restore_lock(run);
         return;

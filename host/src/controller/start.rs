@@ -93,7 +93,7 @@ pub async fn run(
 }
 
 /// Makes the parts of a controller: what its reconciles share, the writers of its stores, and the poster of its Events.
-pub(super) fn context(
+pub(crate) fn context(
     client: Client,
     registry: Registry,
     settings: Settings,

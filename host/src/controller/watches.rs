@@ -19,6 +19,7 @@ use crate::cluster::partial::{Invalid, Partial, PartialDecode};
 use crate::context::Context;
 use crate::informers::stores::Writers;
 use crate::informers::watcher::{Change, follow};
+use crate::panics::contained_call;
 use crate::state::queues::Request;
 
 /// Objects in a page of a list. The memory that decoding a page takes stays with the process.
@@ -71,7 +72,9 @@ async fn strategies(resource: ApiResource, writer: Writer<DynamicObject>, ctx: A
         object.metadata.managed_fields = None;
         Ok(object)
     };
-    let changed = |change: Change<'_, _>| enqueue(triggers::strategy(&change, &resource, &ctx.stores), &ctx);
+    let changed = |change: Change<'_, _>| {
+        handled(change.object(), &resource, &ctx, || triggers::strategy(&change, &resource, &ctx.stores));
+    };
     follow(&resource, watcher(api, Config::default()), writer, decode, |_| {}, changed).await;
 }
 
@@ -103,7 +106,27 @@ async fn handle<K: PartialDecode>(
         })
     };
     let invalid = |invalid: &Invalid| report::<K>(invalid, &ctx.cluster.events);
-    follow(&(), events, writer, decode, invalid, |change| enqueue(changed(&change, ctx), ctx)).await;
+    let changed = |change: Change<'_, K>| handled(change.object(), &(), ctx, || changed(&change, ctx));
+    follow(&(), events, writer, decode, invalid, changed).await;
+}
+
+/// Enqueues what a change of `object` triggers. A panic of a trigger is contained: the watch goes on, and the object is
+/// looked at again with its next change.
+fn handled<K: Resource>(
+    object: &K,
+    resource: &K::DynamicType,
+    ctx: &Context,
+    triggered: impl FnOnce() -> Vec<Request>,
+) {
+    match contained_call(triggered) {
+        Ok(requests) => enqueue(requests, ctx),
+        Err(panic) => {
+            let (kind, meta) = (K::kind(resource), object.meta());
+            tracing::error!(%kind, namespace = meta.namespace, name = meta.name, %panic,
+                "the handler of a change panicked, the change is skipped; report it, this is a fault of the controller");
+            ctx.metrics.panicked("watch", &kind);
+        }
+    }
 }
 
 fn enqueue(requests: Vec<Request>, ctx: &Context) {
@@ -275,6 +298,19 @@ mod tests {
         assert_eq!(ctx.state.draining.looked("holder", Seen::Nothing), Turn::GoesOn);
         assert_eq!(ctx.state.draining.looked("holder", Seen::Nothing), Turn::Over);
         ctx.release_lock("holder");
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_on_one_object_ends_no_watch_and_the_others_are_handed_on() {
+        let (ctx, writers, _poster) = context(unused(), Registry::default(), Settings::default());
+        let changed = |change: &Change<'_, BackupJob>, ctx: &Context| {
+            assert!(change.object().metadata.name.as_deref() != Some("holder"), "no such phase");
+            backup_job(change, ctx)
+        };
+        let events = stream::iter(list([holder(), waiter()]).into_iter().map(Ok));
+        handle(events, writers.backup_jobs, &ctx, slim_backup_job, changed).await;
+        assert_eq!(queued(&ctx), ["waiter"]);
+        assert!(ctx.metrics.text().contains("backstay_panics_total{part=\"watch\",kind=\"BackupJob\"} 1"));
     }
 
     #[tokio::test]

@@ -1,19 +1,24 @@
 //! Workers: each reconciles the objects of one queue.
 
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use backstay_core::contract::GroupKind;
+use backstay_core::retry;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use kube::Resource;
 use kube::runtime::reflector::Store;
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info_span};
 
 use super::background;
 use crate::cluster::dynamic::strategy_resource;
 use crate::context::Context;
+use crate::panics::contained;
 use crate::reconcile::{backup, plan, run, strategy};
 use crate::state::queues::{Key, Kind, backup_job_priority, restore_job_priority};
 use crate::state::run::Run;
@@ -40,11 +45,34 @@ pub(super) async fn workers(ctx: &Arc<Context>, shutdown: impl Future<Output = (
     tasks.spawn(work(backups, ctx.clone(), until(), backup::reconcile));
     let plans = Source::new(Kind::Plan, &ctx.stores.plans, other);
     tasks.spawn(work(plans, ctx.clone(), until(), plan::reconcile));
-    tasks.spawn(background::collect(ctx.clone(), until()));
-    tasks.spawn(background::drain(ctx.clone(), until()));
-    tasks.spawn(background::delete_records(ctx.clone(), until()));
-    tasks.spawn(background::project_credentials(ctx.clone(), until()));
+    let all = || (ctx.clone(), until());
+    let ((collect, a), (drain, b), (delete, c), (project, d)) = (all(), all(), all(), all());
+    tasks
+        .spawn(restarted("collection", ctx.clone(), move || background::collect(collect.clone(), a.clone())));
+    tasks.spawn(restarted("turns", ctx.clone(), move || background::drain(drain.clone(), b.clone())));
+    tasks.spawn(restarted("records", ctx.clone(), move || {
+        background::delete_records(delete.clone(), c.clone())
+    }));
+    tasks.spawn(restarted("credentials", ctx.clone(), move || {
+        background::project_credentials(project.clone(), d.clone())
+    }));
     tasks.join_all().await;
+}
+
+/// Runs work in the background, and runs it anew after a pause whenever it panics.
+async fn restarted<F: Future<Output = ()>>(what: &'static str, ctx: Arc<Context>, work: impl Fn() -> F) {
+    let mut panics = 0;
+    while let Err(panic) = contained(work()).await {
+        panics += 1;
+        tracing::error!(what, %panic, "background work panicked, will try again; report it, this is a fault of the controller");
+        ctx.metrics.panicked("background", what);
+        tokio::time::sleep(pause(panics)).await;
+    }
+}
+
+/// Returns the pause after so many panics in a row: longer than after failures of others, since nothing changes by itself.
+fn pause(panics: u32) -> Duration {
+    retry::backoff(panics.saturating_add(2))
 }
 
 /// The objects that a worker reconciles.
@@ -83,19 +111,36 @@ async fn work<K, R, F>(
 ) where
     K: Resource + Clone + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone + Send + Sync,
-    R: Fn(Arc<K>, Arc<Context>) -> F + Send,
+    R: Fn(Arc<K>, Arc<Context>) -> F + Send + Sync,
     F: Future<Output = Action> + Send,
 {
     let Some(queue) = ctx.state.queues.of(&source.kind) else { return };
     let object = |key: &Key| source.store.get(&key.reference(&source.resource));
     let priority = |key: &Key| object(key).map_or(Priority::Begin, |object| (source.priority)(&object));
+    // How often in a row the reconcile of an object panicked.
+    let panics = Mutex::new(HashMap::<Key, u32>::new());
     let reconcile = |key: &Key| {
         let span = info_span!("reconcile", kind = %source.kind, object = %key);
-        let reconciled = object(key).map(|object| reconcile(object, ctx.clone()));
+        let (object, key) = (object(key), key.clone());
+        let (reconcile, kind, panics, ctx) = (&reconcile, &source.kind, &panics, ctx.clone());
         async move {
-            match reconciled {
-                Some(reconciled) => reconciled.await,
-                None => Action::await_change(),
+            let Some(object) = object else {
+                panics.lock().remove(&key);
+                return Action::await_change();
+            };
+            match contained(async { reconcile(object, ctx.clone()).await }).await {
+                Ok(action) => {
+                    panics.lock().remove(&key);
+                    action
+                }
+                Err(panic) => {
+                    tracing::error!(%panic, "reconcile panicked, will try again; report it, this is a fault of the controller");
+                    ctx.metrics.panicked("reconcile", &kind.to_string());
+                    let mut panics = panics.lock();
+                    let panics = panics.entry(key).or_default();
+                    *panics += 1;
+                    Action::requeue(pause(*panics))
+                }
             }
         }
         .instrument(span)
@@ -130,12 +175,22 @@ async fn drain<F: Future<Output = Action>>(
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
 
     use futures::FutureExt;
     use parking_lot::Mutex;
     use tokio::sync::oneshot;
 
+    use backstay_api::Plan;
+    use kube::ResourceExt;
+    use kube::runtime::watcher;
+    use serde_json::json;
+
+    use super::super::start::context;
     use super::*;
+    use crate::cluster::stand_in::StandIn;
+    use crate::components::registry::Registry;
+    use crate::settings::Settings;
 
     fn key(name: impl ToString) -> Key {
         Key { namespace: Some("n".to_owned()), name: name.to_string() }
@@ -176,6 +231,63 @@ mod tests {
         assert!(place("result") <= place("100") + CONCURRENCY, "{} {}", place("result"), place("100"));
         assert!(most.into_inner() <= CONCURRENCY);
         assert_eq!(reconciled.len(), 1001);
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_one_object_is_counted_and_tried_again_after_a_pause_and_hits_no_other() {
+        let server = StandIn::default();
+        let (ctx, mut writers, _poster) = context(server.client(), Registry::default(), Settings::default());
+        for name in ["bad", "good"] {
+            let plan: Plan = serde_json::from_value(json!({"metadata": {"name": name, "namespace": "n"},
+                "spec": {"applicationRef": {"kind": "App", "name": "app"}, "backupClassName": "c",
+                    "schedule": {"type": "cron", "cron": "0 0 * * *"}}}))
+            .expect("it decodes");
+            writers.plans.apply_watcher_event(&watcher::Event::Apply(plan));
+        }
+        let queue = ctx.state.queues.of(&Kind::Plan).expect("there is a queue");
+        queue.add(key("bad"), Priority::Continue);
+        queue.add(key("good"), Priority::Continue);
+        let (seen, (end, ended)) = (Arc::new(Mutex::new(Vec::new())), oneshot::channel::<()>());
+        let (reconciled, end, began) = (seen.clone(), Mutex::new(Some(end)), Instant::now());
+        let reconcile = move |plan: Arc<Plan>, _| {
+            let name = plan.name_any();
+            reconciled.lock().push((name.clone(), began.elapsed()));
+            if reconciled.lock().len() == 3 {
+                end.lock().take();
+            }
+            async move {
+                assert!(name == "good", "no plan\nfor {name}");
+                Action::await_change()
+            }
+        };
+        let source = Source::new(Kind::Plan, &ctx.stores.plans, other);
+        work(source, ctx.clone(), ended.map(drop), reconcile).await;
+
+        let seen = seen.lock().clone();
+        let names: Vec<_> = seen.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["bad", "good", "bad"]);
+        assert!(seen[2].1 >= pause(1) && pause(1) >= Duration::from_secs(1), "{seen:?}");
+        assert!(ctx.metrics.text().contains("backstay_panics_total{part=\"reconcile\",kind=\"Plan\"} 2"));
+    }
+
+    #[test]
+    fn the_pause_after_panics_grows_to_a_minute() {
+        assert!((1..20).map(pause).is_sorted() && pause(1) < pause(2));
+        assert_eq!(pause(u32::MAX), Duration::from_mins(1));
+    }
+
+    #[tokio::test]
+    async fn work_in_the_background_that_panics_is_begun_anew() {
+        let server = StandIn::default();
+        let (ctx, _writers, _poster) = context(server.client(), Registry::default(), Settings::default());
+        let begun = AtomicUsize::new(0);
+        let work = || async {
+            assert!(begun.fetch_add(1, Ordering::Relaxed) == 1, "not yet");
+        };
+        restarted("collection", ctx.clone(), work).await;
+        assert_eq!(begun.load(Ordering::Relaxed), 2);
+        let counted = "backstay_panics_total{part=\"background\",kind=\"collection\"} 1";
+        assert!(ctx.metrics.text().contains(counted));
     }
 
     #[tokio::test]

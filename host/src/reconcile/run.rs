@@ -12,16 +12,23 @@ use backstay_engine::World;
 
 use crate::cluster::error::chain;
 use crate::context::Context;
+use crate::panics::{Panic, contained};
 use crate::run::finish::{finish, finish_deleted};
 use crate::run::not_done::NotDone;
 use crate::run::pinned::{self, Pinned};
 use crate::run::pod::{job, verdict};
 use crate::run::report::report;
+use crate::run::save::save;
 use crate::run::steps::{handover, wake};
 use crate::run::{begin, cancel, jobs, pod_result, publish, request, resolve};
 use crate::state::run::Run;
 use crate::state::step_cache::BackupCache;
 use crate::state::work_queue::Action;
+
+/// The pause before a run whose reconcile panicked is reconciled again.
+const PANICKED_PAUSE: Duration = Duration::from_secs(60);
+/// The message of such a run. The panic itself may quote data of others: it is in the log only.
+const INTERNAL_ERROR: &str = "the controller failed while it worked on this run, which is a fault of the controller and not of this object; the controller's log has the cause: report it, and create a new run once it is mended";
 
 /// Reconciles a run once, and takes it as far as it goes now.
 ///
@@ -36,22 +43,62 @@ pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
             return Action::requeue(Duration::from_secs(5));
         }
     };
+    match contained(go_on(&mut run, &ctx)).await {
+        Ok(action) => action,
+        Err(panic) => panicked(&mut run, &panic, &ctx).await,
+    }
+}
+
+/// Takes a run as far as it goes now, as it is on record.
+async fn go_on(run: &mut Run, ctx: &Context) -> Action {
     let finished = run.is_finished();
-    let may_cancel = || cancel::facts(&run, &ctx.components.registry).may_cancel();
+    let may_cancel = || cancel::facts(run, &ctx.components.registry).may_cancel();
     if run.deleting && run.mode != Mode::Cleanup && (finished || !may_cancel()) {
         // Nothing is created for a deleted run; garbage collection deletes its Job.
-        return finish_deleted(&run, &ctx).await;
+        return finish_deleted(run, ctx).await;
     }
     if finished {
-        return finish(&run, &ctx).await;
+        return finish(run, ctx).await;
     }
     if let Some(pause) = ctx.state.runs.paused_for(&run.uid) {
         return Action::requeue(pause);
     }
-    match advance(&mut run, &ctx).await {
-        Ok(()) => finish(&run, &ctx).await,
-        Err(not_done) => report(&mut run, not_done, &ctx).await,
+    match advance(run, ctx).await {
+        Ok(()) => finish(run, ctx).await,
+        Err(not_done) => report(run, not_done, ctx).await,
     }
+}
+
+/// Fails a run whose reconcile panicked: tried again, the same inputs would panic again, also after a restart. The next runs
+/// of the application go on.
+async fn panicked(run: &mut Run, panic: &Panic, ctx: &Context) -> Action {
+    tracing::error!(run = %run.title(), %panic, "reconcile of a run panicked, the run fails; report it, this is a fault of the controller");
+    ctx.metrics.panicked("reconcile", &run.object.kind);
+    run.revert();
+    if run.is_finished() {
+        // Its end is on record. What is left to release is tried again.
+        return Action::requeue(PANICKED_PAUSE);
+    }
+    let failed = NotDone::failed(reasons::INTERNAL_ERROR, INTERNAL_ERROR);
+    match contained(report(run, failed, ctx)).await {
+        Ok(action) => action,
+        Err(panic) => {
+            tracing::error!(run = %run.title(), %panic, "the end of a run panicked, only its failure is recorded");
+            record_failure(run, ctx).await
+        }
+    }
+}
+
+/// Writes that a run failed, and does nothing else for its end: the next reconcile does, once the failure is on record.
+async fn record_failure(run: &mut Run, ctx: &Context) -> Action {
+    run.revert();
+    if run.mode != Mode::Cleanup {
+        run.status.fail(reasons::INTERNAL_ERROR, INTERNAL_ERROR, ctx.clock.now());
+        if let Err(error) = save(run, "writing the status", &ctx.state.runs).await {
+            tracing::warn!(run = %run.title(), error = %chain(&error), "status not written, will try again");
+        }
+    }
+    Action::requeue(PANICKED_PAUSE)
 }
 
 /// Takes a run further. `Ok` means that the run has ended, and that its end is written.
@@ -128,5 +175,72 @@ async fn publish(
             publish::succeeded(run, None, &state.runs, notices, &ctx.metrics, ctx.clock.now()).await
         }
         Mode::Cleanup => publish::cleaned(run, &ctx.cluster.client, notices, &state.deleted_backups).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use backstay_api::BackupJob;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cluster::stand_in::StandIn;
+    use crate::components::registry::Registry;
+    use crate::controller::start::context;
+    use crate::settings::Settings;
+
+    const PATH: &str = "/apis/backups.cozystack.io/v1alpha1/namespaces/n/backupjobs/a";
+
+    fn backup_job() -> Value {
+        json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupJob",
+            "metadata": {"name": "a", "namespace": "n", "uid": "u", "generation": 1},
+            "spec": {"backupClassName": "c", "applicationRef": {"kind": "App", "name": "app"}}})
+    }
+
+    fn stored(server: &StandIn) -> Run {
+        let job: BackupJob =
+            serde_json::from_value(server.get(PATH).expect("it is there")).expect("it decodes");
+        Run::from(&job)
+    }
+
+    async fn panic() -> Panic {
+        contained(async { panic!("secret=hunter2") }).await.map(|()| ()).expect_err("it panicked")
+    }
+
+    /// Panics in a reconcile of the stored run, by `recorder`, and checks that the failure is on record and ends the run for
+    /// good, also for a controller that starts anew.
+    async fn fails(recorder: impl AsyncFn(&mut Run, &Context) -> Action) {
+        let server = StandIn::default();
+        server.put(PATH, backup_job());
+        let (ctx, _writers, _poster) = context(server.client(), Registry::default(), Settings::default());
+        let mut run = stored(&server);
+        run.status.running("half of a change", ctx.clock.now());
+        let _ = recorder(&mut run, &ctx).await;
+        let status = server.get(PATH).expect("it is there")["status"].clone();
+        assert_eq!(status["phase"], "Failed", "{status}");
+        let ready = status["conditions"].as_array().expect("a list").iter().find(|c| c["type"] == "Ready");
+        assert_eq!(ready.expect("it is there")["reason"], "InternalError");
+        assert!(!status.to_string().contains("hunter2"), "{status}");
+        let (after, _writers, _poster) = context(server.client(), Registry::default(), Settings::default());
+        server.sent();
+        assert_eq!(reconcile(stored(&server), after).await, Action::await_change());
+        assert_eq!(server.calls(), [""; 0], "it is not tried again");
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_reconcile_panicked_fails_and_is_not_tried_again_by_the_next_start() {
+        fails(async |run, ctx| {
+            let action = panicked(run, &panic().await, ctx).await;
+            assert!(
+                ctx.metrics.text().contains("backstay_panics_total{part=\"reconcile\",kind=\"BackupJob\"} 1")
+            );
+            action
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn where_the_end_of_a_run_panics_too_its_failure_is_recorded_all_the_same() {
+        fails(async |run, ctx| record_failure(run, ctx).await).await;
     }
 }

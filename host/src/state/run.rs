@@ -83,6 +83,11 @@ impl Run {
         }
     }
 
+    /// Takes back what was not written of the status.
+    pub fn revert(&mut self) {
+        self.status = self.stored.clone();
+    }
+
     /// Returns the name of its object.
     #[must_use]
     pub fn name(&self) -> &str {

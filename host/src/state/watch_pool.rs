@@ -21,6 +21,7 @@ use crate::cluster::dynamic;
 use crate::cluster::error::chain;
 use crate::cluster::impersonation::Impersonation;
 use crate::informers::interruptions::Interruptions;
+use crate::panics::contained;
 
 /// The watched objects, and the component as which they are watched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -109,7 +110,14 @@ impl WatchPool {
         self.0.watches.lock().wait_for(run, run_uid, wanted, |key, number| {
             let writer = Writer::new(key.resource.clone());
             let store = writer.as_reader();
-            let task = tokio::spawn(self.clone().follow(key, number, writer));
+            let (pool, followed) = (self.clone(), key.clone());
+            let task = tokio::spawn(async move {
+                if let Err(panic) = contained(pool.clone().follow(key, number, writer)).await {
+                    tracing::error!(component = %followed.component, resource = %followed.resource.plural, %panic,
+                        "the watch of a waiting run panicked, its runs are looked at now and then; report it, this is a fault of the controller");
+                    pool.0.watches.lock().interrupted(&followed, number);
+                }
+            });
             (store, task.abort_handle())
         })
     }

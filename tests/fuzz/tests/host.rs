@@ -6,7 +6,7 @@ use backstay_core::contract::{
     Access, Action, Decision, Descriptor, GroupKind, Mode, ObjectRef, Pairs, PodRun, RunPod, Scope,
     StepResult, Traits, Verbs,
 };
-use backstay_core::job::{JobSpec, PodRunNote, build, end, pod_result};
+use backstay_core::job::{JobSpec, PodRunNote, ProofKey, build, end, pod_result};
 use backstay_core::pod_policy::{self, Allowed, Level};
 use backstay_core::steps::{self, Grants, Owner, Pins, Verb, Wake};
 use backstay_fuzz::driver::{Plan, hex, run};
@@ -90,6 +90,8 @@ fn run_pod(template: &Value, allowed: &[Allowed; 2]) -> Result<bool, String> {
         run_uid: "u",
         mode: Mode::Backup,
         strategy: &strategy,
+        application: &Default::default(),
+        key: &ProofKey::new([7; 32]),
         seconds_left: 60,
     };
     let job = build(&spec, &pod_run(template.clone()));

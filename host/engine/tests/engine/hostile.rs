@@ -12,7 +12,7 @@ use backstay_api::{RunRecord, TypedRef};
 use backstay_core::contract::{
     Action, Decision, Descriptor, GroupKind, ObjectRef, Outcome, PodRun, Query, Request, StepResult, Watch,
 };
-use backstay_core::job::{JobSpec, PodRunNote};
+use backstay_core::job::{JobSpec, PodRunNote, ProofKey};
 use backstay_core::pod_policy::{self, Allowed, Level};
 use backstay_core::steps::{self, Grants, Pins, Verb, Wake};
 use backstay_core::{backup, job};
@@ -365,6 +365,8 @@ fn run_pod(pod_run: &PodRun) {
         run_uid: "uid",
         mode: backstay_core::contract::Mode::Backup,
         strategy: &strategy,
+        application: &TypedRef::default(),
+        key: &ProofKey::new([7; 32]),
         seconds_left: 60,
     };
     let job = job::build(&spec, pod_run);

@@ -1,6 +1,8 @@
 //! The objects that a plan leaves, and the rules that hold for every plan.
 
+use backstay::records::proof_key::NAME as PROOF_KEY;
 use backstay_api::{Backup, BackupJob, Plan, RestoreJob};
+use backstay_core::job::PROOF_ANNOTATION;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
@@ -81,7 +83,11 @@ impl Found {
                 .filter(|c: &ConfigMap| c.name_any() != "kube-root-ca.crt")
                 .collect(),
             records: records.iter().filter_map(|s| Record::of(s, &namespace)).collect(),
-            secrets: secrets.into_iter().filter(|s| s.namespace().as_ref() == Some(&namespace)).collect(),
+            // The controller's key is another one in each plan.
+            secrets: secrets
+                .into_iter()
+                .filter(|s| s.namespace().as_ref() == Some(&namespace) && s.name_any() != PROOF_KEY)
+                .collect(),
             revisions,
             run_of_then: stage.run_of_then.clone(),
             namespace,
@@ -103,6 +109,8 @@ impl Found {
             words.push((record.name.clone(), "<kept>".to_owned()));
         }
         words.extend(self.pods.iter().map(|pod| (pod.clone(), "<pod>".to_owned())));
+        let proof = |job: &Job| job.annotations().get(PROOF_ANNOTATION).cloned();
+        words.extend(self.jobs.iter().filter_map(proof).map(|proof| (proof, "<proof>".to_owned())));
         for job in &self.backup_jobs {
             // The name of a Plan's BackupJob has the minute of its slot.
             if let Some(minute) = job.name_any().strip_prefix("hourly-") {

@@ -54,6 +54,7 @@ impl Context {
         self.state.runs.forget(run_uid);
         self.state.step_caches.forget(run_uid);
         self.state.watch_pool.forget(run_uid);
+        self.stores.evidence.forget(run_uid);
         self.drain(run_uid);
         self.release_lock(run_uid);
     }

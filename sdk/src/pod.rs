@@ -56,7 +56,7 @@ pub struct PodResult {
 pub struct Pod {
     /// Name.
     pub name: String,
-    /// Reason of its status, such as `Evicted`.
+    /// Reason of its status, such as `Evicted`, or what the host saw: `ContainerRunsOn`, `Deleted`.
     pub reason: String,
     /// Message of its status.
     pub message: String,
@@ -64,7 +64,7 @@ pub struct Pod {
     pub started_at: Option<i64>,
     /// End time.
     pub finished_at: Option<i64>,
-    /// Its containers, init containers first.
+    /// Its containers, init containers first, sidecars last.
     pub containers: Vec<Container>,
 }
 
@@ -75,8 +75,11 @@ pub struct Container {
     pub name: String,
     /// `None` if the container did not end.
     pub exit_code: Option<i32>,
-    /// Reason of its state, such as `OOMKilled`.
+    /// Reason of its state, such as `OOMKilled`, or `Stopped` if it ran when its pod's deletion began.
     pub reason: String,
+    /// Whether it is a sidecar: an init container with `restartPolicy: Always`. Kubernetes stops it when the other
+    /// containers have ended, and its exit code means nothing then.
+    pub sidecar: bool,
     /// Termination message.
     pub message: String,
     /// The log lines that [`PodRun::log_lines`] asked for.

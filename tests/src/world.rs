@@ -297,6 +297,19 @@ impl World {
         self.api::<Pod>().list(&params).await.expect("a list").items
     }
 
+    /// Waits until a Job has a pod that satisfies a condition.
+    pub async fn a_pod(&self, job: &str, what: &str, wanted: impl Fn(&Pod) -> bool) -> Pod {
+        let deadline = tokio::time::Instant::now() + TIMEOUT;
+        let mut every = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            every.tick().await;
+            if let Some(pod) = self.pods(job).await.into_iter().find(&wanted) {
+                return pod;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "Job {job} has no pod that is {what} in time");
+        }
+    }
+
     /// Waits for an Event with a reason about an object of this namespace.
     pub async fn event(&self, about: &str, reason: &str) -> String {
         let deadline = tokio::time::Instant::now() + TIMEOUT;

@@ -31,6 +31,8 @@ pub struct Made<'a> {
     pub record: &'a RunRecord,
     /// When the Job ended, in seconds: `takenAt` if the outcome names no time.
     pub ended: i64,
+    /// Whether the component cleans up after a deleted Backup. Without it nothing holds the Backup.
+    pub cleans_up: bool,
 }
 
 /// Builds the Backup without its status, which [`status_of`] builds for a second write, to the status subresource
@@ -54,7 +56,7 @@ pub fn build(made: &Made<'_>, outcome: &Outcome) -> Backup {
             name: Some(made.name.to_owned()),
             namespace: Some(made.namespace.to_owned()),
             labels: Some(marks),
-            finalizers: Some(vec![finalizers::CLEANUP.to_owned()]),
+            finalizers: made.cleans_up.then(|| vec![finalizers::CLEANUP.to_owned()]),
             ..ObjectMeta::default()
         },
         spec: BackupSpec {
@@ -252,6 +254,10 @@ mod tests {
     }
 
     fn made(outcome: &Outcome) -> Backup {
+        made_with(outcome, false)
+    }
+
+    fn made_with(outcome: &Outcome, cleans_up: bool) -> Backup {
         let record = record();
         let made = Made {
             name: "nightly",
@@ -260,6 +266,7 @@ mod tests {
             plan: None,
             record: &record,
             ended: 1_767_225_610,
+            cleans_up,
         };
         build(&made, outcome)
     }
@@ -280,6 +287,12 @@ mod tests {
         let condition = status.conditions.into_iter().find(|c| c.type_ == "ArtifactReported").unwrap();
         assert_eq!(status.artifact.is_some(), condition.status == "True");
         (condition.status == "True", condition.reason)
+    }
+
+    #[test]
+    fn a_finalizer_holds_a_backup_only_where_something_is_to_be_cleaned_up_after_it() {
+        assert_eq!(made_with(&Outcome::default(), true).metadata.finalizers.unwrap(), [finalizers::CLEANUP]);
+        assert_eq!(made_with(&Outcome::default(), false).metadata.finalizers, None);
     }
 
     #[test]

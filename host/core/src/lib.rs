@@ -18,6 +18,7 @@ pub mod log_text;
 pub mod object_name;
 pub mod owner;
 pub mod plan;
+pub mod pod_names;
 pub mod pod_policy;
 pub mod retry;
 pub mod revision;

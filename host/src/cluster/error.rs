@@ -41,6 +41,13 @@ impl ApiError {
         self
     }
 
+    /// Puts before what was being done what that was a part of: `whole` completes the sentence "… failed", too.
+    #[must_use]
+    pub fn part_of(mut self, whole: &str) -> Self {
+        self.doing = format!("{whole}: {}", self.doing);
+        self
+    }
+
     /// Returns what to do about the error.
     #[must_use]
     pub fn class(&self) -> Class {

@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use backstay_api::{BackupClass, BackupJob, Plan, RestoreJob};
+use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob};
 use backstay_core::contract::Json;
 use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
-use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::Resource;
 use kube::api::PartialObjectMeta;
@@ -190,7 +190,7 @@ macro_rules! judged_by_itself {
     )*};
 }
 
-judged_by_itself!(BackupClass BackupJob RestoreJob Plan);
+judged_by_itself!(Backup BackupClass BackupJob RestoreJob Plan);
 
 impl<K> PartialDecode for PartialObjectMeta<K>
 where
@@ -208,16 +208,39 @@ where
     }
 }
 
+/// The part of a pod's spec: which init containers are sidecars.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InitContainers {
+    init_containers: Option<Vec<InitContainer>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct InitContainer {
+    name: String,
+    restart_policy: Option<String>,
+}
+
 impl PartialDecode for Pod {
-    type Spec = IgnoredAny;
+    type Spec = InitContainers;
     type Status = PodStatus;
 
     fn assemble(
         metadata: ObjectMeta,
-        _: Option<IgnoredAny>,
+        spec: Option<InitContainers>,
         status: Option<PodStatus>,
     ) -> Result<Self, serde_json::Error> {
-        Ok(Self { metadata, spec: None, status })
+        let init = spec.and_then(|spec| spec.init_containers).unwrap_or_default();
+        let sidecars: Vec<Container> = init
+            .into_iter()
+            .filter(|container| container.restart_policy.is_some())
+            .map(|c| Container { name: c.name, restart_policy: c.restart_policy, ..Container::default() })
+            .collect();
+        // Few pods have one, and the spec of a pod is large.
+        let spec =
+            (!sidecars.is_empty()).then(|| PodSpec { init_containers: Some(sidecars), ..PodSpec::default() });
+        Ok(Self { metadata, spec, status })
     }
 }
 
@@ -296,6 +319,15 @@ mod tests {
             "status": {"phase": "Running"}}))
         .unwrap();
         assert_eq!((pod.spec, pod.status.unwrap().phase.as_deref()), (None, Some("Running")));
+    }
+
+    #[test]
+    fn a_pod_keeps_which_of_its_init_containers_are_sidecars() {
+        let pod: Pod = lean(json!({"metadata": {"name": "a"}, "spec": {"containers": [], "initContainers": [
+            {"name": "setup", "image": "i"}, {"name": "proxy", "image": "i", "restartPolicy": "Always"}]}}))
+        .unwrap();
+        let kept: Vec<_> = pod.spec.unwrap().init_containers.unwrap();
+        assert_eq!((kept.len(), kept[0].name.as_str()), (1, "proxy"));
     }
 
     #[test]

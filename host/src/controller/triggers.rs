@@ -4,7 +4,7 @@
 //! nothing. Writes of a run's status come back as events too. They trigger nothing, because they do not change the
 //! generation.
 
-use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob, finalizers, phase};
+use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob, finalizers, labels, phase};
 use backstay_core::job;
 use backstay_core::owner::controller;
 use k8s_openapi::api::batch::v1::Job;
@@ -49,7 +49,7 @@ const RESTORE_JOB: Trigger = Trigger {
 const RESTORE_ENDED: Trigger = Trigger {
     when: "a RestoreJob ends or is deleted",
     reconciled: &["Backup"],
-    why: "the clean-up after its Backup waits for restores from it, if the Backup is being deleted",
+    why: "its Backup is no longer held for it: the clean-up begins if the Backup is being deleted",
 };
 const PLAN: Trigger = Trigger {
     when: "a Plan is created, its spec is changed, or its deletion begins",
@@ -62,9 +62,9 @@ const STRATEGY: Trigger = Trigger {
     why: "its component validates the strategy, and blocked runs may wait for it",
 };
 const BACKUP: Trigger = Trigger {
-    when: "a Backup appears without the controller's finalizer, or is being deleted with it",
+    when: "a Backup that no run of this controller made appears without the finalizer, or one with it is being deleted",
     reconciled: &["Backup"],
-    why: "the Backup gets the finalizer, or the clean-up after it begins",
+    why: "the Backup gets the finalizer if a component cleans up after it, or the clean-up begins",
 };
 const BACKUP_AWAITED: Trigger = Trigger {
     when: "a Backup is created, changed or deleted",
@@ -77,9 +77,9 @@ const JOB: Trigger = Trigger {
     why: "the run that owns the Job reads the result, ahead of runs that have not begun",
 };
 const POD: Trigger = Trigger {
-    when: "a pod of a run is in trouble, such as an image that cannot be pulled",
+    when: "a pod of a run is in trouble, such as an image that cannot be pulled, is deleted before its Job has ended, or runs on though a container has ended",
     reconciled: RUNS,
-    why: "the run that owns the pod's Job shows the trouble, ahead of runs that have not begun",
+    why: "the run that owns the pod's Job shows the trouble and reads the log while it is there, ahead of runs that have not begun",
 };
 const AWAITED: Trigger = Trigger {
     when: "an object is changed that a component waits for",
@@ -144,9 +144,12 @@ pub(super) fn restore_job(change: &Change<'_, RestoreJob>, stores: &Stores) -> V
     let mut requests = if_moved(change, Request::restore_job);
     let job = change.object();
     if matches!(change, Change::Deleted(_)) || restore_ended(job) {
+        // The first list shows all restores that have ever ended; what they hold is settled by `held_backups`.
+        let just_ended = !matches!(change, Change::Applied { moved: true, .. });
         let backup = stores.backup(job.namespace().as_deref(), &job.spec.backup_ref.name);
-        let deleting = backup.filter(|backup| backup.metadata.deletion_timestamp.is_some());
-        requests.extend(deleting.map(|backup| Request::new(Kind::Backup, backup.as_ref())));
+        let held = backup
+            .filter(|b| b.metadata.deletion_timestamp.is_some() || (just_ended && is_finalized(b.as_ref())));
+        requests.extend(held.map(|backup| Request::new(Kind::Backup, backup.as_ref())));
     }
     requests
 }
@@ -181,11 +184,19 @@ pub(super) fn backup(change: &Change<'_, PartialObjectMeta<Backup>>, stores: &St
     let mut requests = waiting_restore_jobs(stores, |job| {
         job.spec.backup_ref.name == backup.name_any() && job.namespace() == backup.namespace()
     });
-    let finalized = backup.finalizers().iter().any(|finalizer| finalizers::is_ours(finalizer));
-    if matches!(change, Change::Applied { .. }) && finalized == backup.metadata.deletion_timestamp.is_some() {
+    // The Backup of a run has the finalizer from its creation, if it needs one.
+    let has_news = match (backup.metadata.deletion_timestamp.is_some(), is_finalized(backup)) {
+        (true, finalized) => finalized,
+        (false, finalized) => !finalized && !backup.labels().contains_key(labels::RUN_UID),
+    };
+    if matches!(change, Change::Applied { .. }) && has_news {
         requests.push(Request::new(Kind::Backup, backup));
     }
     requests
+}
+
+fn is_finalized(backup: &PartialObjectMeta<Backup>) -> bool {
+    backup.finalizers().iter().any(|finalizer| finalizers::is_ours(finalizer))
 }
 
 pub(super) fn job(change: &Change<'_, Job>) -> Option<Request> {
@@ -199,9 +210,8 @@ pub(super) fn job(change: &Change<'_, Job>) -> Option<Request> {
 
 pub(super) fn pod(change: &Change<'_, Pod>, stores: &Stores) -> Option<Request> {
     let pod = change.object();
-    job::trouble([pod])?;
     let job = stores.job(&pod.namespace()?, &controller(&pod.metadata)?.name)?;
-    owner(&job)
+    job::has_news(pod, &job).then(|| owner(&job)).flatten()
 }
 
 /// Requests the reconciliation of the run that owns a Job.
@@ -438,6 +448,20 @@ mod tests {
     }
 
     #[test]
+    fn a_restore_that_ends_has_its_held_backup_looked_at_and_the_first_list_of_ended_ones_does_not() {
+        let (stores, mut writers) = stores();
+        fill(&mut writers.backups, [a_backup("held", json!({"finalizers": [finalizers::CLEANUP]}))]);
+        let ended = a_restore_job("r", "held", json!({"phase": "Succeeded"}));
+        let of = |change: Change<'_, RestoreJob>| {
+            let requests = super::restore_job(&change, &stores);
+            names(requests.into_iter().filter(|request| request.kind == Kind::Backup))
+        };
+        assert_eq!(of(status_changed(&ended)), ["Backup n/held Continue"]);
+        assert_eq!(of(Change::Deleted(&ended)), ["Backup n/held Continue"]);
+        assert_eq!(of(created(&ended)), [""; 0]);
+    }
+
+    #[test]
     fn a_strategy_reconciles_itself_and_what_waits_to_begin() {
         let (stores, _writers) = stores();
         let strategy = DynamicObject::new("strategy", &strategy_kind());
@@ -460,6 +484,7 @@ mod tests {
         both.as_object_mut().expect("a map").extend(deleting().as_object().cloned().expect("a map"));
         let of = |metadata: Value| names(super::backup(&status_changed(&a_backup("b", metadata)), &stores));
         assert_eq!(of(json!({})), ["Backup n/b Continue"]);
+        assert_eq!(of(json!({"labels": {(labels::RUN_UID): "r"}})), [""; 0], "its run has settled that");
         assert_eq!(of(finalizers), [""; 0]);
         assert_eq!(of(deleting()), [""; 0]);
         assert_eq!(of(both), ["Backup n/b Continue"]);

@@ -42,7 +42,12 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
         forget_run(change, phase, ctx);
         triggers::restore_job(change, &ctx.stores)
     }));
-    tasks.spawn(watch(writers.plans, all(), ctx.clone(), whole, |change, _| triggers::plan(change)));
+    tasks.spawn(watch(writers.plans, all(), ctx.clone(), whole, |change, ctx| {
+        if let Change::Deleted(plan) = change {
+            ctx.state.refused_slots.forget(plan.metadata.uid.as_deref().unwrap_or_default());
+        }
+        triggers::plan(change)
+    }));
     tasks.spawn(watch(writers.backups, all(), ctx.clone(), whole, |change, ctx| {
         if let Change::Deleted(backup) = change {
             ctx.forget(backup.metadata.uid.as_deref().unwrap_or_default());
@@ -57,6 +62,9 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
         }
         wake_draining(&change.object().metadata, ctx);
         if let Change::Deleted(job) = change {
+            if let Some(run) = ctx.stores.unfinished_run_of(job) {
+                ctx.stores.evidence.job_gone(job, &run);
+            }
             let (namespace, uid) = (job.metadata.namespace.as_deref(), job.metadata.uid.as_deref());
             ctx.stores.job_pods.forget(namespace.unwrap_or_default(), uid.unwrap_or_default());
         }
@@ -164,7 +172,10 @@ fn forget_run<K: Resource>(change: &Change<'_, K>, phase: Option<&str>, ctx: &Co
     let uid = change.object().meta().uid.as_deref().unwrap_or_default();
     match change {
         Change::Deleted(_) => ctx.forget(uid),
-        Change::Applied { .. } if phase::is_terminal(phase) => ctx.state.runs.forget(uid),
+        Change::Applied { .. } if phase::is_terminal(phase) => {
+            ctx.state.runs.forget(uid);
+            ctx.stores.evidence.forget(uid);
+        }
         Change::Applied { .. } => {}
     }
 }
@@ -177,14 +188,22 @@ fn wake_draining(meta: &ObjectMeta, ctx: &Context) {
 }
 
 fn pod(change: &Change<'_, Pod>, ctx: &Context) -> Vec<Request> {
+    let run = ctx.stores.unfinished_run_of_pod(change.object());
+    let (job_pods, evidence) = (&ctx.stores.job_pods, &ctx.stores.evidence);
     match change {
         Change::Applied { object, .. } => {
-            ctx.stores.job_pods.shown(object);
+            job_pods.shown(object);
             ctx.stores.unfinished.pod(object);
+            if let Some((job, run)) = &run {
+                evidence.pod_shown(object, job, run);
+            }
         }
         Change::Deleted(object) => {
-            ctx.stores.job_pods.gone(object);
+            job_pods.gone(object);
             ctx.stores.unfinished.pod_gone(object);
+            if let Some((job, run)) = &run {
+                evidence.pod_gone(object, job, run);
+            }
         }
     }
     wake_draining(&change.object().metadata, ctx);

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info_span};
 
-use super::background;
+use super::{background, held_backups};
 use crate::cluster::dynamic::strategy_resource;
 use crate::context::Context;
 use crate::panics::contained;
@@ -45,6 +45,7 @@ pub(super) async fn workers(ctx: &Arc<Context>, shutdown: impl Future<Output = (
     tasks.spawn(work(backups, ctx.clone(), until(), backup::reconcile));
     let plans = Source::new(Kind::Plan, &ctx.stores.plans, other);
     tasks.spawn(work(plans, ctx.clone(), until(), plan::reconcile));
+    tasks.spawn(held_backups::settle(ctx.clone(), until()));
     let all = || (ctx.clone(), until());
     let ((collect, a), (drain, b), (delete, c), (project, d)) = (all(), all(), all(), all());
     tasks

@@ -17,6 +17,7 @@ use kube::{Api, Client};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::evidence::Evidence;
 use super::job_pods::JobPods;
 use super::unfinished::Unfinished;
 use crate::cluster::dynamic::strategy_resource;
@@ -40,6 +41,8 @@ pub struct Stores {
     pub pods: Store<Pod>,
     /// The pods of each Job.
     pub job_pods: JobPods,
+    /// What was seen of Jobs and pods that are gone.
+    pub evidence: Evidence,
     /// Jobs and pods that may run, by run.
     pub unfinished: Unfinished,
     /// Strategies, by kind.
@@ -99,6 +102,7 @@ impl Stores {
                 pods,
                 strategies,
                 job_pods: JobPods::default(),
+                evidence: Evidence::default(),
                 unfinished: Unfinished::default(),
                 pods_changed: Notify::new(),
             },
@@ -183,6 +187,42 @@ impl Stores {
         let shown = self.job_pods.of(namespace, uid).into_iter().filter_map(|pod| self.pods.get(&pod));
         // Another one may have the name by now.
         shown.filter(|pod| controller(&pod.metadata).is_some_and(|owner| owner.uid == uid)).collect()
+    }
+
+    /// The uid of the run that a Job belongs to, if that has not ended. A Backup counts as one: it may be cleaned up after.
+    #[must_use]
+    pub fn unfinished_run_of(&self, job: &Job) -> Option<String> {
+        let (owner, namespace) = (controller(&job.metadata)?, job.metadata.namespace.as_deref()?);
+        let is = |meta: &kube::core::ObjectMeta| meta.uid.as_deref() == Some(owner.uid.as_str());
+        let ended = |phase: Option<&str>| backstay_api::phase::is_terminal(phase);
+        let goes_on = match owner.kind.as_str() {
+            "BackupJob" => {
+                self.backup_jobs.get(&ObjectRef::new(&owner.name).within(namespace)).is_some_and(|j| {
+                    is(&j.metadata) && !ended(j.status.as_ref().and_then(|s| s.phase.as_deref()))
+                })
+            }
+            "RestoreJob" => {
+                self.restore_jobs.get(&ObjectRef::new(&owner.name).within(namespace)).is_some_and(|j| {
+                    is(&j.metadata) && !ended(j.status.as_ref().and_then(|s| s.phase.as_deref()))
+                })
+            }
+            "Backup" => self.backup(Some(namespace), &owner.name).is_some_and(|b| is(&b.metadata)),
+            _ => false,
+        };
+        goes_on.then(|| owner.uid.clone())
+    }
+
+    /// The uid of the Job that a pod belongs to, and of the Job's run, if that has not ended.
+    #[must_use]
+    pub fn unfinished_run_of_pod(&self, pod: &Pod) -> Option<(String, String)> {
+        let (owner, namespace) = (controller(&pod.metadata)?, pod.metadata.namespace.as_deref()?);
+        let shown =
+            self.job(namespace, &owner.name).filter(|j| j.metadata.uid.as_deref() == Some(&owner.uid));
+        let run = match shown {
+            Some(job) => self.unfinished_run_of(&job),
+            None => self.evidence.run_of_gone(&owner.uid, namespace),
+        };
+        run.map(|run| (owner.uid.clone(), run))
     }
 
     /// Waits up to `timeout` until the Job's pods satisfy `ready`, and returns the pods that the store has then.

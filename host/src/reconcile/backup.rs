@@ -1,14 +1,15 @@
-//! The reconciler of Backups: adds the finalizer, and cleans up after a deleted Backup.
+//! The reconciler of Backups: holds those that need it with a finalizer, and cleans up after a deleted Backup.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use backstay_api::conditions::{reasons, types};
-use backstay_api::{Backup, phase};
+use backstay_api::{Backup, RestoreJob, phase};
 use backstay_core::component::Served;
 use backstay_core::contract::Mode;
 use backstay_core::retry::{self, Class};
 use backstay_core::strategy_kind::strategy_kind;
+use backstay_engine::Component;
 use kube::api::PartialObjectMeta;
 use kube::{Api, ResourceExt};
 
@@ -23,7 +24,8 @@ use crate::state::work_queue::Action;
 /// How often a waiting Backup is reconciled without any event.
 const RECHECK: Duration = Duration::from_secs(60);
 
-/// Reconciles a Backup once: adds the finalizer if a component may serve its strategy, and cleans up after a deleted Backup.
+/// Reconciles a Backup once: holds it if its component cleans up after Backups, lets it go if nothing needs it held, and cleans
+/// up after a deleted Backup.
 pub async fn reconcile(seen: Arc<PartialObjectMeta<Backup>>, ctx: Arc<Context>) -> Action {
     let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
     match handle(&seen, &namespace, &name, &ctx).await {
@@ -60,10 +62,12 @@ async fn handle(
     let mut run = Run::from(&backup);
     place(&run, ctx);
     match (run.deleting, run.is_finalized()) {
-        (false, false) if !matches!(served, Served::Foreign) => {
-            finalizers::add(&backup, &ctx.cluster.client)
-                .await
-                .map_err(|e| ApiError::new(format!("adding the finalizer of {title}"), e))?;
+        (false, false) if cleans_up(&served) == Some(true) => {
+            finalizers::hold(&backup, &ctx.cluster.client).await?;
+            Ok(Action::await_change())
+        }
+        (false, true) if cleans_up(&served) == Some(false) && !named_by_a_restore(&run, ctx) => {
+            finalizers::let_go(&backup, &ctx.cluster.client).await?;
             Ok(Action::await_change())
         }
         (true, true) => {
@@ -72,7 +76,7 @@ async fn handle(
                 return Ok(Action::requeue(RECHECK));
             }
             match served {
-                Served::By(component) if component.descriptor().traits.cleanup => {
+                Served::By(_) if cleans_up(&served) == Some(true) => {
                     Ok(run::reconcile(run, ctx.clone()).await)
                 }
                 Served::Missing => waits_for_component(&mut run, &backup, ctx).await,
@@ -104,6 +108,24 @@ fn place(run: &Run, ctx: &Context) {
         AwaitedLock::On(application, strategy) => ctx.enqueue_for_lock(run, &application, &strategy),
         AwaitedLock::None | AwaitedLock::OfBackup => ctx.needs_no_place(&run.uid),
     }
+}
+
+/// Returns whether something is to be done after a Backup of this strategy is deleted; `None` if its component is not loaded.
+fn cleans_up(served: &Served<&Component>) -> Option<bool> {
+    match served {
+        Served::By(component) => Some(component.descriptor().traits.cleanup),
+        Served::Missing | Served::Foreign => None,
+    }
+}
+
+/// Returns whether a RestoreJob names this Backup and has not ended: it may be about to begin.
+fn named_by_a_restore(run: &Run, ctx: &Context) -> bool {
+    let names = |job: &RestoreJob| {
+        job.namespace().as_deref() == Some(run.namespace())
+            && job.spec.backup_ref.name == run.name()
+            && !phase::is_terminal(job.status.as_ref().and_then(|status| status.phase.as_deref()))
+    };
+    ctx.stores.restore_jobs.find(names).is_some()
 }
 
 /// Returns whether a restore that has begun and not ended reads this Backup.

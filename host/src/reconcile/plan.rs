@@ -24,11 +24,13 @@ use crate::state::work_queue::Action;
 pub async fn reconcile(seen: Arc<Plan>, ctx: Arc<Context>) -> Action {
     let uid = seen.uid().unwrap_or_default();
     if seen.metadata.deletion_timestamp.is_some() {
+        ctx.state.refused_slots.forget(&uid);
         return Action::await_change();
     }
     match handle(&seen, &ctx).await {
         Ok(wake_at) => {
             ctx.state.runs.forget(&uid);
+            ctx.state.refused_slots.forget(&uid);
             wake(wake_at, &ctx)
         }
         Err(error) => {
@@ -63,6 +65,7 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
     status.observed_generation = plan.metadata.generation;
     let state = PlanState::from(&old);
     let runs = runs_of(&plan, ctx);
+    let refused = ctx.state.refused_slots.last(plan.metadata.uid.as_deref().unwrap_or_default());
     let view = PlanView {
         name: &plan.name_any(),
         created: plan.metadata.creation_timestamp.as_ref().map_or(now, |t| t.0),
@@ -72,6 +75,7 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
         suspend: plan.spec.suspend.unwrap_or_default(),
         changed_at: changed_at(&plan),
         runs: &runs,
+        refused: refused.as_ref().map(|(slot, why)| (*slot, why.as_str())),
         state: &state,
     };
     let (state, recorded, wake_at) = match decide(&view, now) {
@@ -128,6 +132,8 @@ async fn fire_slot(
             let error = ApiError::new(format!("creating BackupJob \"{namespace}/{}\"", slot.name), error);
             if !transient {
                 ctx.cluster.events.warning(about, reasons::WAITING_FOR_API, &chain(&error));
+                let uid = plan.metadata.uid.as_deref().unwrap_or_default();
+                ctx.state.refused_slots.note(uid, slot.at, error.user_message());
             }
             return Err(error);
         }

@@ -1,12 +1,13 @@
 //! The beginning of a run: its inputs are recorded, where tenants cannot change them, before anything is made from them.
 
 use backstay_api::conditions::{reasons, types};
-use backstay_api::{RunRecord, finalizers as names};
+use backstay_api::{LocalRef, RunRecord, finalizers as names};
 use backstay_core::cancel::needs_finalizer;
 use backstay_core::contract::Mode;
 use backstay_core::status::seconds;
 use backstay_engine::World;
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
 
 use super::not_done::NotDone;
 use super::pinned::pin_of;
@@ -45,7 +46,13 @@ pub(crate) async fn begin(
             runs.note_write(before, run);
         }
     }
-    let (backup_ref, backup_uid) = inputs.backup.unzip();
+    if run.mode == Mode::Restore
+        && let Some(backup) = &inputs.backup
+    {
+        finalizers::hold(backup, runs.client()).await?;
+    }
+    let (backup_ref, backup_uid) =
+        inputs.backup.map(|b| (LocalRef::new(b.name_any()), b.uid().unwrap_or_default())).unzip();
     let record = RunRecord {
         application_ref: inputs.application,
         application_version: Some(inputs.application_ref.api_version),

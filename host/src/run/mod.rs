@@ -11,6 +11,7 @@ pub(crate) mod jobs;
 pub mod not_done;
 pub(crate) mod pinned;
 pub(crate) mod pod;
+pub(crate) mod pod_logs;
 pub(crate) mod pod_result;
 pub(crate) mod publish;
 pub(crate) mod report;

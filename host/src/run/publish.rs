@@ -49,6 +49,9 @@ pub(crate) async fn backup(
     succeeded(run, Some(name), &ctx.state.runs, &ctx.notices, &ctx.metrics, ctx.clock.now()).await
 }
 
+/// What a call that fails is a part of, for the status of a run that waits for it.
+const RECORDING: &str = "recording the data that was written";
+
 /// The error of a Backup that could not be recorded. Data was written before: the message must say that a backup may exist.
 fn unrecorded(doing: String, error: kube::Error) -> NotDone {
     let refused = class(&error) == Class::Refused;
@@ -60,13 +63,13 @@ fn unrecorded(doing: String, error: kube::Error) -> NotDone {
         );
         return NotDone::failed(reasons::ARTIFACT_NOT_RECORDED, message);
     }
-    error.into()
+    error.part_of(RECORDING).into()
 }
 
 async fn put_private(run: &Run, data: &Json, records: &Checkpoints) -> Result<String, NotDone> {
     let put = records.put_private(run.namespace(), &run.uid, data.clone()).await;
     put.map_err(|error| match error {
-        RecordsError::Api(error) => error.late_as(reasons::ARTIFACT_NOT_RECORDED).into(),
+        RecordsError::Api(error) => error.late_as(reasons::ARTIFACT_NOT_RECORDED).part_of(RECORDING).into(),
         error => error.into(),
     })
 }
@@ -93,6 +96,7 @@ async fn ensure_backup(
             plan,
             record: &pinned.record,
             ended,
+            cleans_up: pinned.component.descriptor().traits.cleanup,
         };
         let title = format!("Backup \"{}/{name}\"", run.namespace());
         let (params, backup) = (post_params(), build(&made, outcome));

@@ -1,4 +1,5 @@
-//! The controller's finalizers: on Backups whose strategy it serves, and on runs that may have something to undo.
+//! The controller's finalizers: on Backups after which a component cleans up, or which a restore still reads, and on runs that may
+//! have something to undo.
 
 use backstay_api::{Backup, BackupJob, RestoreJob, finalizers};
 use backstay_core::contract::Mode;
@@ -49,15 +50,43 @@ pub async fn add_undo(run: &Run, client: &Client) -> Result<String, ApiError> {
     added.map_err(|e| ApiError::new(format!("adding a finalizer to {}", run.title()), e))
 }
 
-/// Adds the controller's finalizer to a Backup.
+/// Holds a Backup with the controller's finalizer, unless it is held already.
 ///
 /// # Errors
-/// The API server's.
-pub async fn add(backup: &Backup, client: &Client) -> Result<(), kube::Error> {
+/// The API server's; a conflict means that the Backup has changed since it was read.
+pub async fn hold(backup: &Backup, client: &Client) -> Result<(), ApiError> {
+    if backup.finalizers().iter().any(|finalizer| finalizers::is_ours(finalizer)) {
+        return Ok(());
+    }
     let api = Api::<Backup>::namespaced(client.clone(), &backup.namespace().unwrap_or_default());
     let mut all = backup.finalizers().to_vec();
     all.push(finalizers::CLEANUP.to_owned());
-    patch(&api, &backup.name_any(), backup.resource_version(), &all).await.map(drop)
+    let added = patch(&api, &backup.name_any(), backup.resource_version(), &all).await.map(drop);
+    added.map_err(|e| ApiError::new(format!("adding the finalizer of {}", title(backup)), e))
+}
+
+/// Removes the controller's finalizer from a Backup that nothing needs to hold. The Go implementation's stays, whose controller
+/// would add it again.
+///
+/// # Errors
+/// As [`hold`].
+pub async fn let_go(backup: &Backup, client: &Client) -> Result<(), ApiError> {
+    let api = Api::<Backup>::namespaced(client.clone(), &backup.namespace().unwrap_or_default());
+    let kept: Vec<String> =
+        backup.finalizers().iter().filter(|f| *f != finalizers::CLEANUP).cloned().collect();
+    if kept == backup.finalizers() {
+        return Ok(());
+    }
+    match patch(&api, &backup.name_any(), backup.resource_version(), &kept).await {
+        Err(error) if !is_not_found(&error) => {
+            Err(ApiError::new(format!("removing the finalizer of {}", title(backup)), error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn title(backup: &Backup) -> String {
+    format!("Backup \"{}/{}\"", backup.namespace().unwrap_or_default(), backup.name_any())
 }
 
 /// Removes the finalizers that `ours` selects.
@@ -201,11 +230,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_backup_gets_the_controllers_finalizer_beside_the_others() {
+    async fn a_backup_is_held_once_beside_the_finalizers_of_others() {
         let server = StandIn::default();
         given(Mode::Cleanup, BACKUP, &[OTHER], &server);
         let backup: Backup = serde_json::from_value(server.get(BACKUP).unwrap()).unwrap();
-        add(&backup, &server.client()).await.unwrap();
+        hold(&backup, &server.client()).await.unwrap();
         assert_eq!(stored(BACKUP, &server), json!([OTHER, finalizers::CLEANUP]));
+
+        server.sent();
+        let backup: Backup = serde_json::from_value(server.get(BACKUP).unwrap()).unwrap();
+        hold(&backup, &server.client()).await.unwrap();
+        assert_eq!(server.calls(), [""; 0], "it is held already");
+    }
+
+    #[tokio::test]
+    async fn a_backup_is_let_go_but_for_the_finalizers_of_others_and_those_of_the_go_implementation() {
+        let server = StandIn::default();
+        given(Mode::Cleanup, BACKUP, &[OTHER, finalizers::CLEANUP, finalizers::LEGACY_CLEANUP], &server);
+        for _ in 0..2 {
+            let backup: Backup = serde_json::from_value(server.get(BACKUP).unwrap()).unwrap();
+            let_go(&backup, &server.client()).await.unwrap();
+            assert_eq!(stored(BACKUP, &server), json!([OTHER, finalizers::LEGACY_CLEANUP]));
+        }
+        assert_eq!(server.calls(), ["PATCH backups/nightly"]);
     }
 }

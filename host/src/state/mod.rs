@@ -7,6 +7,7 @@ pub mod finalizers;
 pub mod notices;
 pub mod period;
 pub mod queues;
+pub mod refused_slots;
 pub mod run;
 pub mod run_cache;
 pub mod spending;
@@ -22,6 +23,7 @@ use deleted_backups::DeletedBackups;
 use draining::Draining;
 use kube::Client;
 use queues::Queues;
+use refused_slots::RefusedSlots;
 use run_cache::RunCache;
 use step_cache::StepCaches;
 use watch_pool::WatchPool;
@@ -40,6 +42,8 @@ pub struct State {
     pub step_caches: StepCaches,
     /// Watches of what waiting runs named.
     pub watch_pool: WatchPool,
+    /// Slots of Plans whose BackupJob could not be created.
+    pub refused_slots: RefusedSlots,
     /// Deleted Backups whose records are still to be deleted.
     pub deleted_backups: DeletedBackups,
 }
@@ -55,6 +59,7 @@ impl State {
             locks: ApplicationLocks::default(),
             draining: Draining::default(),
             step_caches: StepCaches::default(),
+            refused_slots: RefusedSlots::default(),
             deleted_backups: DeletedBackups::default(),
         }
     }

@@ -25,10 +25,18 @@ pub fn cause_of_failure(ended: &PodResult) -> String {
     if failed > 1 && ended.reason == "BackoffLimitExceeded" {
         let _ = write!(text, "; the last {failed} pods failed");
     }
-    if let Some(container) = ended.pods.first().and_then(failed_container) {
+    if let Some(container) = ended.pods.first().and_then(|pod| failed_container(pod).or_else(|| stopped(pod)))
+    {
         append_log(&mut text, container);
     }
     text
+}
+
+/// Returns the container whose log tells what a pod did when it was stopped.
+fn stopped(pod: &Pod) -> Option<&Container> {
+    let mut stopped =
+        pod.containers.iter().filter(|c| !c.sidecar && c.reason == "Stopped" && !c.log.is_empty());
+    stopped.next().filter(|_| pod.reason != "ContainerRunsOn")
 }
 
 /// The cause according to the Job's condition, for a Job without a pod that tells more.
@@ -36,10 +44,13 @@ fn job_cause(ended: &PodResult) -> String {
     match (ended.reason.as_str(), ended.message.as_str()) {
         ("", "") => "the Job failed, and Kubernetes gives no cause".to_owned(),
         ("DeadlineExceeded", _) if ended.pods.is_empty() => {
-            "its pod is gone; raise activeDeadlineSeconds, or look why the pod hung".to_owned()
+            "its pod is gone, and what it did last was not seen; data may have been written; raise activeDeadlineSeconds if the work takes longer".to_owned()
+        }
+        ("DeadlineExceeded", _) => {
+            "its pod ran until then; raise activeDeadlineSeconds, or look why the pod hung".to_owned()
         }
         ("BackoffLimitExceeded", message) if ended.pods.is_empty() => format!(
-            "its pod is gone: it was evicted or deleted, or its node went away ({}); create a new run, or raise backoffLimit so that another pod is tried",
+            "its pod is gone, and how it ended was not seen ({}); data may have been written; create a new run, or raise backoffLimit so that another pod is tried",
             bounded(message, MESSAGE_BYTES)
         ),
         ("", message) => format!("the Job failed: {}", bounded(message, MESSAGE_BYTES)),
@@ -80,6 +91,16 @@ fn of_pod(pod: &Pod) -> Option<String> {
                 pod.reason
             ));
         }
+        "ContainerRunsOn" => {
+            return Some(format!(
+                "in pod {name}{what}; data may have been written; have the container that ran on end with the other one, or make it a sidecar (an init container with restartPolicy: Always)"
+            ));
+        }
+        "Deleted" => {
+            return Some(format!(
+                "pod {name} was deleted before it had ended{what}; data may have been written; create a new run, or raise backoffLimit so that another pod is tried"
+            ));
+        }
         _ => {}
     }
     match failed_container(pod) {
@@ -89,19 +110,28 @@ fn of_pod(pod: &Pod) -> Option<String> {
     }
 }
 
-/// Returns the container that failed first, or else the first that did not end.
+/// Returns the container that failed first, or else the first that did not end. A sidecar is to blame only where the others
+/// wait for it to start.
 fn failed_container(pod: &Pod) -> Option<&Container> {
     let ended_badly = |c: &&Container| c.exit_code.is_some_and(|code| code != 0);
     // Exit code 143, or 137 without a reason, means that the container was stopped with the pod: another one is
     // preferred.
     let by_itself = |c: &&Container| {
-        ended_badly(c) && !(matches!(c.exit_code, Some(137 | 143)) && c.reason != "OOMKilled")
+        ended_badly(c)
+            && c.reason != "Stopped"
+            && !(matches!(c.exit_code, Some(137 | 143)) && c.reason != "OOMKilled")
     };
-    let containers = || pod.containers.iter();
+    let waits_for_others =
+        |c: &Container| matches!(c.reason.as_str(), "PodInitializing" | "ContainerCreating");
+    let never_ended = |c: &&Container| c.exit_code.is_none() && !c.reason.is_empty();
+    let containers = || pod.containers.iter().filter(|c| !c.sidecar);
+    let sidecars = || pod.containers.iter().filter(|c| c.sidecar && containers().any(waits_for_others));
     containers()
         .find(by_itself)
-        .or_else(|| containers().find(|c| c.exit_code.is_none() && !c.reason.is_empty()))
-        .or_else(|| containers().find(ended_badly))
+        .or_else(|| containers().find(|c| never_ended(c) && !waits_for_others(c)))
+        .or_else(|| sidecars().find(|c| ended_badly(c) || never_ended(c)))
+        .or_else(|| containers().find(never_ended))
+        .or_else(|| containers().find(|c| ended_badly(c) && c.reason != "Stopped"))
 }
 
 fn of_container(pod: &Pod, container: &Container) -> String {
@@ -275,9 +305,72 @@ mod tests {
         result.pods.clear();
         let text = cause_of_failure(&result);
         assert!(
-            text.contains("its pod is gone: it was evicted or deleted") && text.contains("create a new run"),
+            text.contains("its pod is gone, and how it ended was not seen")
+                && text.contains("create a new run"),
             "{text}"
         );
+        for unseen in ["evicted", "deleted", "node"] {
+            assert!(!text.contains(unseen), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sidecar_is_not_blamed_for_what_the_work_did() {
+        let sidecar = |code: Option<i32>, reason: &str| Container {
+            name: "proxy".into(),
+            exit_code: code,
+            reason: reason.into(),
+            sidecar: true,
+            log: "closing listeners".into(),
+            ..Container::default()
+        };
+        let mut result = failed(exit(5, "Error"));
+        result.pods[0].containers.insert(0, sidecar(Some(2), "Error"));
+        let text = cause_of_failure(&result);
+        assert!(text.contains("container dump") && text.contains("exit code 5"), "{text}");
+        assert!(!text.contains("closing listeners"), "{text}");
+
+        // But it is, where the work waits for it to start.
+        let waiting =
+            Container { name: "dump".into(), reason: "PodInitializing".into(), ..Container::default() };
+        let mut result = failed(waiting);
+        result.pods[0].containers.push(sidecar(None, "ImagePullBackOff"));
+        let text = cause_of_failure(&result);
+        assert!(text.contains("container proxy") && text.contains("ImagePullBackOff"), "{text}");
+    }
+
+    #[test]
+    fn a_container_that_was_stopped_with_its_pod_is_not_said_to_have_failed() {
+        let mut result = failed(exit(1, "Stopped"));
+        result.reason = "DeadlineExceeded".into();
+        let text = cause_of_failure(&result);
+        assert!(text.contains("its pod ran until then") && !text.contains("exit code"), "{text}");
+        result.pods[0].containers[0].log = "waiting for a lock".into();
+        assert!(cause_of_failure(&result).ends_with("end of the log of container dump:\nwaiting for a lock"));
+        result.pods[0].containers.push(Container { name: "check".into(), ..exit(3, "Error") });
+        assert!(cause_of_failure(&result).contains("container check"), "{}", cause_of_failure(&result));
+    }
+
+    #[test]
+    fn a_container_that_ran_on_beside_the_work_that_had_ended_is_named_and_nobody_looks_why_the_pod_hung() {
+        let mut result = failed(exit(0, ""));
+        result.reason = "DeadlineExceeded".into();
+        result.pods[0].reason = "ContainerRunsOn".into();
+        result.pods[0].message =
+            "container \"dump\" ended with exit code 0, and container \"proxy\" ran on".into();
+        let text = cause_of_failure(&result);
+        for part in ["\"proxy\" ran on", "data may have been written", "DeadlineExceeded"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("hung"), "{text}");
+    }
+
+    #[test]
+    fn a_pod_that_was_seen_to_be_deleted_is_said_to_be() {
+        let mut result = failed(exit(143, "Stopped"));
+        result.pods[0].reason = "Deleted".into();
+        let text = cause_of_failure(&result);
+        assert!(text.contains("pod run-backup-x was deleted before it had ended"), "{text}");
     }
 
     #[test]

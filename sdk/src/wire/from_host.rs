@@ -85,12 +85,16 @@ impl From<wit::PodResult> for PodResult {
 
 impl From<wit::Pod> for Pod {
     fn from(v: wit::Pod) -> Self {
-        let containers = v.containers.into_iter().map(|c| Container {
-            name: c.name,
-            exit_code: c.exit_code,
-            reason: c.reason,
-            message: c.message,
-            log: c.log,
+        let containers = v.containers.into_iter().map(|c| {
+            let own = sidecar(&c.reason);
+            Container {
+                name: c.name,
+                exit_code: c.exit_code,
+                sidecar: own.is_some(),
+                reason: own.map_or_else(|| c.reason.clone(), str::to_owned),
+                message: c.message,
+                log: c.log,
+            }
         });
         Self {
             name: v.name,
@@ -101,6 +105,12 @@ impl From<wit::Pod> for Pod {
             containers: containers.collect(),
         }
     }
+}
+
+/// Returns the own reason of a sidecar, by the mark that the contract puts before it; `None` for another container.
+fn sidecar(reason: &str) -> Option<&str> {
+    let own = reason.strip_prefix("Sidecar")?;
+    if own.is_empty() { Some(own) } else { own.strip_prefix(": ") }
 }
 
 impl From<wit::Checkpoint> for Checkpoint {
@@ -201,5 +211,17 @@ impl From<wit::WriteError> for WriteError {
             wit::WriteError::Unavailable(m) => Self::Unavailable(m),
             wit::WriteError::NotTried => Self::NotTried,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sidecar;
+
+    #[test]
+    fn a_sidecar_is_known_by_the_mark_of_its_reason() {
+        assert_eq!(sidecar("Sidecar"), Some(""));
+        assert_eq!(sidecar("Sidecar: OOMKilled"), Some("OOMKilled"));
+        assert_eq!((sidecar("SidecarError"), sidecar("Error"), sidecar("")), (None, None, None));
     }
 }

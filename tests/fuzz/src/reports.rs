@@ -31,7 +31,7 @@ static MESSAGES: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 /// Returns a finished Job.
 pub(crate) fn ended(choose: &mut Choose<'_>) -> PodResult {
-    const REASONS: [&str; 10] = [
+    const REASONS: [&str; 13] = [
         "",
         "Error",
         "Completed",
@@ -42,11 +42,15 @@ pub(crate) fn ended(choose: &mut Choose<'_>) -> PodResult {
         "ImagePullBackOff",
         "CreateContainerConfigError",
         "Preempted",
+        "Stopped",
+        "Deleted",
+        "ContainerRunsOn",
     ];
     let container = |choose: &mut Choose<'_>| Container {
         name: choose.word(&["dump", "", "é"]).to_owned(),
         exit_code: (!choose.once_in(5)).then(|| choose.integer() as i32),
         reason: choose.word(&REASONS).to_owned(),
+        sidecar: choose.once_in(5),
         message: message(choose),
         log: choose.text(),
     };

@@ -2,11 +2,14 @@
 
 #![allow(clippy::print_stdout, reason = "prints the number of inputs")]
 
+use std::sync::Arc;
+
 use backstay_core::contract::{
     Access, Action, Decision, Descriptor, GroupKind, Mode, ObjectRef, Pairs, PodRun, RunPod, Scope,
     StepResult, Traits, Verbs,
 };
 use backstay_core::job::{JobSpec, PodRunNote, ProofKey, build, end, pod_result};
+use backstay_core::pod_names;
 use backstay_core::pod_policy::{self, Allowed, Level};
 use backstay_core::steps::{self, Grants, Owner, Pins, Verb, Wake};
 use backstay_fuzz::driver::{Plan, hex, run};
@@ -26,7 +29,7 @@ fn a_job_and_its_pod_are_judged_whatever_is_in_them() {
     let plan = Plan { seed: 20_260_101, count: 3000, at_most: None };
     let (fine, found) = run(plan, |bytes| {
         let (job, pod) = job_and_pod(bytes);
-        for finding in pod_policy::check(&pod, &allowed) {
+        for finding in pod_policy::check(&pod, &allowed).into_iter().chain(pod_names::check(&pod)) {
             if finding.message.is_empty() || !finding.at.starts_with('/') {
                 return Err(format!("{finding:?} of {pod}"));
             }
@@ -39,7 +42,7 @@ fn a_job_and_its_pod_are_judged_whatever_is_in_them() {
         decoded += 1;
         let note = PodRunNote::of(&job);
         let Some(end) = end(&job) else { return Ok(()) };
-        let result = pod_result(&end, [&pod], note.data, |_, _| "log".to_owned());
+        let result = pod_result(&end, vec![Arc::new(pod).into()], note.data, |_, _| "log".to_owned());
         if result.pods.len() > 4 {
             return Err(format!("{} pods", result.pods.len()));
         }

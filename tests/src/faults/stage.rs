@@ -175,8 +175,10 @@ impl Stage {
         let kept = revision.to_object(&self.revisions);
         let api = Api::namespaced(self.client.clone(), &self.revisions);
         api.create(&PostParams::default(), &kept).await.expect("a revision");
+        // The strategy Job cleans nothing up.
+        let held = (kind.group == TEST_GROUP).then_some([finalizers::CLEANUP]);
         self.create::<Backup>(json!({
-            "metadata": {"name": name, "finalizers": [finalizers::CLEANUP],
+            "metadata": {"name": name, "finalizers": held,
                 "labels": {"backstay.dev/run-uid": self.run_of_then}},
             "spec": {"applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "cache"},
                 "strategyRef": {"apiGroup": kind.group, "kind": kind.kind, "name": self.namespace},

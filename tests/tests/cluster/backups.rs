@@ -4,9 +4,11 @@ use backstay_api::{Backup, BackupJob, RestoreJob};
 use backstay_tests::World;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::waits::scrub;
+
+const CLEANUP: &str = backstay_api::finalizers::CLEANUP;
 
 async fn scrubbed_backup(w: &World, command: &str) {
     scrub(w, command).await;
@@ -99,20 +101,44 @@ async fn a_backup_that_is_being_restored_goes_when_the_restore_has_ended() {
     w.until_gone::<Backup>("nightly").await;
 }
 
-#[tokio::test]
-async fn a_backup_of_the_reference_gets_our_finalizer_and_its_legacy_one_is_removed_on_deletion() {
-    let Some(w) = World::new("legacy").await else { return };
-    w.create::<Backup>(json!({"metadata": {"name": "old"}, "spec": {
+/// Creates a Backup as the Go implementation makes it.
+async fn backup_of_the_reference(w: &World, strategy: &Value, finalizers: &[&str]) {
+    w.create::<Backup>(json!({"metadata": {"name": "old", "finalizers": finalizers}, "spec": {
         "applicationRef": {"kind": "Redis", "name": "cache"}, "takenAt": "2026-01-01T00:00:00Z",
-        "strategyRef": w.strategy_ref()}}))
+        "strategyRef": strategy}}))
         .await;
-    w.until("old", "given our finalizer", |b: &Backup| b.finalizers() == ["backups.cozystack.io/cleanup"])
+}
+
+#[tokio::test]
+async fn a_backup_of_the_reference_is_held_if_its_component_cleans_up() {
+    let Some(w) = World::new("reference").await else { return };
+    let strategy = json!({"apiGroup": "test.backstay.dev", "kind": "Scrub", "name": w.namespace});
+    backup_of_the_reference(&w, &strategy, &[]).await;
+    w.until("old", "held", |b: &Backup| b.finalizers() == [CLEANUP]).await;
+    let release = kube::api::Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    w.delete::<Backup>("old").await;
+    w.api::<Backup>().patch("old", &Default::default(), &release).await.expect("it can be let go");
+}
+
+#[tokio::test]
+async fn the_finalizers_of_the_reference_are_removed_from_a_deleted_backup_that_nothing_is_to_be_cleaned_up_after()
+ {
+    let Some(w) = World::new("legacy").await else { return };
+    backup_of_the_reference(&w, &w.strategy_ref(), &[CLEANUP, backstay_api::finalizers::LEGACY_CLEANUP])
         .await;
-    let both = json!({"metadata": {"finalizers": ["backups.cozystack.io/cleanup", "backups.cozystack.io/cleanup-velero"]}});
-    w.api::<Backup>()
-        .patch("old", &Default::default(), &kube::api::Patch::Merge(both))
-        .await
-        .expect("it is accepted");
     w.delete::<Backup>("old").await;
     w.until_gone::<Backup>("old").await;
+}
+
+#[tokio::test]
+async fn only_a_restore_holds_a_backup_that_nothing_is_to_be_cleaned_up_after_and_no_longer_than_it_runs() {
+    let Some(w) = World::new("unheld").await else { return };
+    w.script("if [ {{ .Mode }} = restore ]; then sleep 2; fi").await;
+    w.backup("nightly").await;
+    w.backup_succeeds("nightly").await;
+    assert_eq!(w.get_backup("nightly").await.finalizers(), [""; 0]);
+    w.restore("back", "nightly").await;
+    w.until("nightly", "held", |b: &Backup| b.finalizers() == [CLEANUP]).await;
+    assert_eq!(w.restore_ends("back").await.0, "Succeeded");
+    w.until("nightly", "let go", |b: &Backup| b.finalizers().is_empty()).await;
 }

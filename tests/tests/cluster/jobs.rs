@@ -3,7 +3,7 @@
 use backstay_api::BackupJob;
 use backstay_tests::{World, ready};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ResourceQuota;
+use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
@@ -191,6 +191,45 @@ async fn f10_a_job_deleted_by_hand_is_lost_and_not_run_again() {
     assert_eq!(w.backup_fails("nightly").await.0, "JobLost");
     w.until_gone::<Job>("nightly-backup").await;
     assert_eq!(w.jobs().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_job_that_goes_when_it_has_ended_is_not_lost_and_nothing_runs_again() {
+    let Some(w) = World::new("ttl0").await else { return };
+    w.script(r#"sleep 2; printf '{"artifact":{"uri":"s3://b/k"}}' > /dev/termination-log"#).await;
+    w.backup("nightly").await;
+    w.until("nightly", "running its Job", has_job).await;
+    // As a policy of the cluster does it.
+    let at_once = kube::api::Patch::Merge(json!({"spec": {"ttlSecondsAfterFinished": 0}}));
+    w.api::<Job>().patch("nightly-backup", &Default::default(), &at_once).await.expect("it is accepted");
+    w.backup_succeeds("nightly").await;
+    let artifact = w.get_backup("nightly").await.status.and_then(|s| s.artifact).expect("an artifact");
+    assert_eq!(artifact.uri, "s3://b/k");
+    w.until_gone::<Job>("nightly-backup").await;
+    w.script("true").await;
+    w.backup("later").await;
+    w.backup_succeeds("later").await;
+    assert_eq!(w.jobs().await, ["later-backup"]);
+}
+
+#[tokio::test]
+async fn the_next_pod_of_a_run_begins_when_the_last_one_has_ended() {
+    let Some(w) = World::new("onepod").await else { return };
+    let mut spec = backstay_tests::script_spec(
+        "trap 'sleep 4; exit 1' TERM; n=0; while [ $n -lt 20 ]; do n=$((n+1)); sleep 0.2; done",
+    );
+    spec["backoffLimit"] = json!(1);
+    spec["template"]["spec"]["terminationGracePeriodSeconds"] = json!(20);
+    w.strategy(spec).await;
+    w.class(w.strategy_ref(), json!({})).await;
+    w.backup("nightly").await;
+    let runs = |pod: &Pod| pod.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Running"));
+    let first = w.a_pod("nightly-backup", "running", runs).await;
+    w.delete::<Pod>(&first.name_any()).await;
+    let second = w.a_pod("nightly-backup", "a second one", |pod| pod.uid() != first.uid()).await;
+    let still = w.api::<Pod>().get_opt(&first.name_any()).await.expect("an answer");
+    assert!(still.is_none_or(|pod| !runs(&pod)), "{} was created while the first ran", second.name_any());
+    w.backup_succeeds("nightly").await;
 }
 
 #[tokio::test]

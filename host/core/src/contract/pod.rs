@@ -40,7 +40,7 @@ pub struct PodResult {
 pub struct Pod {
     /// Name.
     pub name: String,
-    /// Reason in its status, such as `Evicted`.
+    /// Reason in its status, such as `Evicted`, or what the controller saw: `ContainerRunsOn`, `Deleted`.
     pub reason: String,
     /// Message in its status.
     pub message: String,
@@ -48,7 +48,7 @@ pub struct Pod {
     pub started_at: Option<Timestamp>,
     /// When its last container ended.
     pub finished_at: Option<Timestamp>,
-    /// Its containers, init containers first.
+    /// Its containers, init containers first, sidecars last.
     pub containers: Vec<Container>,
 }
 
@@ -59,7 +59,7 @@ pub struct Container {
     pub name: String,
     /// Exit code; none if the container never ended.
     pub exit_code: Option<i32>,
-    /// Reason of its state, such as `OOMKilled`.
+    /// Reason of its state, such as `OOMKilled`; `Stopped` if it ran when its pod's deletion began. That of a sidecar is marked.
     pub reason: String,
     /// Termination message.
     pub message: String,

@@ -89,6 +89,10 @@ pub fn build(spec: &JobSpec<'_>, pod_run: &PodRun) -> Json {
         "spec": {
             "backoffLimit": pod_run.backoff_limit,
             "activeDeadlineSeconds": deadline.max(1),
+            // At no time two pods of one run: the next pod waits until the last one has ended.
+            "completions": 1,
+            "parallelism": 1,
+            "podReplacementPolicy": "Failed",
             "template": template,
         },
     })
@@ -225,6 +229,13 @@ mod tests {
                 assert_eq!(built(&"n".repeat(200), template)["kind"], "Job");
             }
         }
+    }
+
+    #[test]
+    fn no_two_pods_of_a_job_run_at_once() {
+        let spec = &built("n", json!({"spec": {}}))["spec"];
+        assert_eq!((&spec["parallelism"], &spec["completions"]), (&json!(1), &json!(1)));
+        assert_eq!(spec["podReplacementPolicy"], "Failed");
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! The end of a Job, and the facts about its pods by which a component parses the result.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as KubePod};
 use serde::{Deserialize, Serialize};
 
+use super::containers::{
+    CONTAINER_RUNS_ON, DELETED, STOPPED, failure, has_failed, in_order, marked, runs_on,
+};
 use super::trouble::disruption;
 use crate::contract::{Container, Json, Pod, PodResult, PodRun, Timestamp};
 
@@ -83,39 +88,57 @@ pub fn end(job: &Job) -> Option<End> {
     })
 }
 
+/// A pod as it was last seen.
+#[derive(Clone, Debug)]
+pub struct SeenPod {
+    /// The pod.
+    pub pod: Arc<KubePod>,
+    /// The containers that ran when the pod's deletion began; `None` if no deletion was seen.
+    pub deleted: Option<Vec<String>>,
+}
+
+impl From<Arc<KubePod>> for SeenPod {
+    fn from(pod: Arc<KubePod>) -> Self {
+        Self { pod, deleted: None }
+    }
+}
+
 /// Returns the result to parse: the end of the Job and its pods, newest first, at most four. `log` returns the log lines
 /// of a container by pod and container name.
 #[must_use]
-pub fn pod_result<'a>(
+pub fn pod_result(
     end: &End,
-    pods: impl IntoIterator<Item = &'a KubePod>,
+    mut pods: Vec<SeenPod>,
     data: Option<Json>,
     log: impl Fn(&str, &str) -> String,
 ) -> PodResult {
-    let mut pods: Vec<&KubePod> = pods.into_iter().collect();
     pods.sort_by(|a, b| {
-        let key =
-            |p: &KubePod| (p.metadata.creation_timestamp.as_ref().map(|t| t.0), p.metadata.name.clone());
+        let key = |seen: &SeenPod| {
+            let metadata = &seen.pod.metadata;
+            (metadata.creation_timestamp.as_ref().map(|t| t.0), metadata.name.clone())
+        };
         key(b).cmp(&key(a))
     });
     PodResult {
         succeeded: end.succeeded,
         reason: end.reason.clone(),
         message: end.message.clone(),
-        pods: pods.into_iter().take(PODS).map(|p| pod(p, &log)).collect(),
+        pods: pods.iter().take(PODS).map(|seen| pod(seen, end, &log)).collect(),
         data,
     }
 }
 
-fn pod(pod: &KubePod, log: &impl Fn(&str, &str) -> String) -> Pod {
+fn pod(seen: &SeenPod, end: &End, log: &impl Fn(&str, &str) -> String) -> Pod {
+    let pod = seen.pod.as_ref();
     let name = pod.metadata.name.clone().unwrap_or_default();
     let status = pod.status.clone().unwrap_or_default();
-    let containers: Vec<Container> = status
-        .init_container_statuses
-        .iter()
-        .flatten()
-        .chain(status.container_statuses.iter().flatten())
-        .map(|c| container(c, log(&name, &c.name)))
+    let stopped = seen.deleted.as_deref().unwrap_or_default();
+    let containers: Vec<Container> = in_order(pod)
+        .into_iter()
+        .map(|c| {
+            let told = container(c, stopped, log(&name, &c.name));
+            Container { reason: marked(pod, &c.name, told.reason), ..told }
+        })
         .collect();
     let finished = status
         .container_statuses
@@ -125,8 +148,8 @@ fn pod(pod: &KubePod, log: &impl Fn(&str, &str) -> String) -> Pod {
         .max();
     // An eviction or the loss of the node often shows only in a condition.
     let disrupted = disruption(&status).map(|(reason, message)| (reason.to_owned(), message.to_owned()));
-    let (reason, message) = match (status.reason, disrupted) {
-        (None, Some(disrupted)) => disrupted,
+    let (reason, message) = match (status.reason, disrupted.or_else(|| what_was_seen(seen, end))) {
+        (None, Some(found)) => found,
         (reason, _) => (reason.unwrap_or_default(), status.message.unwrap_or_default()),
     };
     Pod {
@@ -139,14 +162,34 @@ fn pod(pod: &KubePod, log: &impl Fn(&str, &str) -> String) -> Pod {
     }
 }
 
-fn container(status: &ContainerStatus, log: String) -> Container {
+/// Returns reason and message of a pod that Kubernetes gives none: what the controller saw of its end.
+fn what_was_seen(seen: &SeenPod, end: &End) -> Option<(String, String)> {
+    if end.succeeded {
+        return None;
+    }
+    let stopped = seen.deleted.as_deref().unwrap_or_default();
+    if let Some(runs_on) = runs_on(&seen.pod, stopped) {
+        return Some((CONTAINER_RUNS_ON.to_owned(), runs_on.says("ended", "ran on")));
+    }
+    let succeeded = seen.pod.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Succeeded"));
+    // A Job that is out of time deletes its pods itself.
+    let by_others = seen.deleted.is_some() && end.reason != "DeadlineExceeded";
+    let deleted = by_others && !succeeded && !has_failed(&seen.pod, stopped);
+    deleted.then(|| (DELETED.to_owned(), String::new()))
+}
+
+fn container(status: &ContainerStatus, stopped: &[String], log: String) -> Container {
     let state = status.state.clone().unwrap_or_default();
     let last = status.last_state.clone().unwrap_or_default();
-    if let Some(ended) = state.terminated.or(last.terminated) {
+    let is_stopped = stopped.contains(&status.name);
+    let ended = failure(status, stopped).cloned().or_else(|| state.terminated.or(last.terminated));
+    if let Some(ended) = ended {
+        let by_itself = !is_stopped || failure(status, stopped).is_some();
+        let reason = ended.reason.unwrap_or_default();
         return Container {
             name: status.name.clone(),
             exit_code: Some(ended.exit_code),
-            reason: ended.reason.unwrap_or_default(),
+            reason: if by_itself || reason == "OOMKilled" { reason } else { STOPPED.to_owned() },
             message: cut(ended.message.unwrap_or_default()),
             log,
         };
@@ -173,6 +216,69 @@ fn cut(mut text: String) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn seen(pods: impl IntoIterator<Item = KubePod>) -> Vec<SeenPod> {
+        pods.into_iter().map(|pod| Arc::new(pod).into()).collect()
+    }
+
+    /// The result of a Job that failed for `reason`, whose one pod has these container statuses. `deleted` are those that ran
+    /// when the pod's deletion began.
+    fn failed_pod(reason: &str, containers: &Json, deleted: Option<&[&str]>) -> Pod {
+        let mut statuses = containers.clone();
+        for status in statuses.as_array_mut().unwrap() {
+            let rest = json!({"image": "", "imageID": "", "ready": false, "restartCount": 0});
+            status.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        }
+        let pod: KubePod = serde_json::from_value(
+            json!({"metadata": {"name": "a"}, "status": {"containerStatuses": statuses}}),
+        )
+        .unwrap();
+        let deleted = deleted.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        let end = End { succeeded: false, reason: reason.into(), message: String::new(), at: None };
+        pod_result(&end, vec![SeenPod { pod: Arc::new(pod), deleted }], None, |_, _| String::new())
+            .pods
+            .remove(0)
+    }
+
+    #[test]
+    fn the_exit_of_a_container_that_was_stopped_with_its_pod_is_not_taken_for_its_own() {
+        let exit = |code: i32| json!({"terminated": {"exitCode": code, "reason": "Error"}});
+        let stopped = failed_pod(
+            "DeadlineExceeded",
+            &json!([{"name": "dump", "state": exit(1), "lastState": {}}]),
+            Some(&["dump"]),
+        );
+        assert_eq!((stopped.reason.as_str(), stopped.containers[0].reason.as_str()), ("", "Stopped"));
+        // One that was started again keeps the exit code of its failure.
+        let again = failed_pod(
+            "BackoffLimitExceeded",
+            &json!([{"name": "dump", "state": exit(137), "lastState": exit(3)}]),
+            Some(&["dump"]),
+        );
+        assert_eq!((again.reason.as_str(), again.containers[0].exit_code), ("", Some(3)));
+        assert_eq!(again.containers[0].reason, "Error");
+    }
+
+    #[test]
+    fn a_pod_that_was_deleted_while_it_ran_says_so_and_one_that_was_not_does_not() {
+        let runs = json!([{"name": "dump", "state": {"running": {}}, "lastState": {}}]);
+        let reason = |reason: &str, deleted: Option<&[&str]>| failed_pod(reason, &runs, deleted).reason;
+        assert_eq!(reason("BackoffLimitExceeded", Some(&["dump"])), "Deleted");
+        assert_eq!(reason("DeadlineExceeded", Some(&["dump"])), "", "the Job deletes it itself");
+        assert_eq!(reason("BackoffLimitExceeded", None), "");
+    }
+
+    #[test]
+    fn a_container_that_ended_beside_one_that_ran_on_is_told() {
+        let exit = |code: i32| json!({"terminated": {"exitCode": code}});
+        let pod = failed_pod(
+            "DeadlineExceeded",
+            &json!([{"name": "proxy", "state": exit(0)}, {"name": "dump", "state": exit(0)}]),
+            Some(&["proxy"]),
+        );
+        assert_eq!(pod.reason, "ContainerRunsOn");
+        assert_eq!(pod.message, r#"container "dump" ended with exit code 0, and container "proxy" ran on"#);
+    }
 
     fn job(status: Json) -> Job {
         serde_json::from_value(json!({"metadata": {}, "status": status})).unwrap()
@@ -211,7 +317,7 @@ mod tests {
             pod("b", "2026-01-01T00:00:05Z", 0, "{\"artifact\":{}}"),
         ];
         let end = End { succeeded: true, reason: String::new(), message: String::new(), at: None };
-        let result = pod_result(&end, &pods, None, |pod, container| format!("{pod}/{container}"));
+        let result = pod_result(&end, seen(pods), None, |pod, container| format!("{pod}/{container}"));
         assert_eq!(result.pods[0].containers[0].message, "{\"artifact\":{}}");
         assert_eq!(result.pods[1].containers[0].exit_code, Some(1));
         assert_eq!(result.pods[1].containers[0].log, "a/c");
@@ -223,7 +329,7 @@ mod tests {
             {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "m"}]}}))
         .unwrap();
         let end = End { succeeded: false, reason: String::new(), message: String::new(), at: None };
-        let result = pod_result(&end, [&pod], None, |_, _| String::new());
+        let result = pod_result(&end, seen([pod]), None, |_, _| String::new());
         assert_eq!(
             (result.pods[0].reason.as_str(), result.pods[0].message.as_str()),
             ("EvictionByEvictionAPI", "m")
@@ -238,7 +344,7 @@ mod tests {
              "state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}]}}))
             .unwrap();
         let end = End { succeeded: false, reason: String::new(), message: String::new(), at: None };
-        let result = pod_result(&end, [&pod], None, |_, _| String::new());
+        let result = pod_result(&end, seen([pod]), None, |_, _| String::new());
         assert_eq!(result.pods[0].containers[0].exit_code, None);
         assert_eq!(result.pods[0].containers[0].reason, "ErrImagePull");
     }

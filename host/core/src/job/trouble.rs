@@ -2,7 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
+
+use super::containers::{failure, in_order, logs_to_keep, runs_on};
+use super::outcome::end;
 
 const IMAGE: &str = "check the image's name and the pull secret";
 const COMMAND: &str = "check its command and its mounts";
@@ -25,8 +28,11 @@ const NO_POD: SignedDuration = SignedDuration::from_secs(10);
 /// How long a pod may take to start; it usually takes less, unless its image is large.
 const SLOW_START: SignedDuration = SignedDuration::from_secs(30);
 
-/// Describes why a Job that has not ended has no running pod, beyond the [`trouble`] of its pods: it is suspended, has no
-/// pod, or its pod does not start. `None` if nothing is wrong.
+/// How long a container may run on beside one that has ended.
+const RUNS_ON: SignedDuration = SignedDuration::from_secs(10);
+
+/// Describes what is wrong with a Job that has not ended, beyond the [`trouble`] of its pods: it is suspended, has no pod, its
+/// pod does not start, or a container keeps the pod running whose work has ended. `None` if nothing is wrong.
 #[must_use]
 pub fn trouble_of_job<'a>(
     job: &Job,
@@ -50,17 +56,45 @@ pub fn trouble_of_job<'a>(
         let begun = begun.or(job.metadata.creation_timestamp.as_ref()).map(|t| t.0);
         return (since(begun) >= NO_POD).then(|| {
             format!(
-                "Job {name:?} has no pod; a quota or an admission policy of the namespace may refuse it: see kubectl describe job {name} -n {namespace}"
+                "Job {name:?} has no pod; a quota or an admission policy of the namespace may refuse it, or its ServiceAccount may be missing: see kubectl describe job {name} -n {namespace}"
             )
         });
     }
-    let mut slow =
-        pods.filter(|pod| pod.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Pending")));
-    let pod = slow.find(|pod| since(pod.metadata.creation_timestamp.as_ref().map(|t| t.0)) >= SLOW_START)?;
-    let pod = pod.metadata.name.as_deref().unwrap_or_default();
-    Some(format!(
-        "pod {pod:?} has not started; a volume, Secret or ConfigMap that it mounts may be missing: see kubectl describe pod {pod} -n {namespace}"
-    ))
+    pods.find_map(|pod| {
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        match pod.status.as_ref()?.phase.as_deref()? {
+            "Pending" => {
+                let created = pod.metadata.creation_timestamp.as_ref().map(|t| t.0);
+                (since(created) >= SLOW_START).then(|| format!(
+                    "pod {name:?} has not started; a volume, Secret or ConfigMap that it mounts may be missing: see kubectl describe pod {name} -n {namespace}"
+                ))
+            }
+            "Running" => {
+                let runs_on = runs_on(pod, &[]).filter(|runs_on| since(runs_on.since) >= RUNS_ON)?;
+                Some(format!(
+                    "pod {name:?}: {}, so data may have been written; have the one end with the other, or make it a sidecar (an init container with restartPolicy: Always)",
+                    runs_on.says("has ended", "keeps the pod running")
+                ))
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Returns whether a run has to look at a pod of its Job that has changed: the pod is in trouble, a log of it may be gone before
+/// the Job has ended, or a container has ended beside one that runs on.
+#[must_use]
+pub fn has_news(pod: &Pod, job: &Job) -> bool {
+    trouble([pod]).is_some() || (end(job).is_none() && (!logs_to_keep(pod).is_empty() || runs_on_soon([pod])))
+}
+
+/// Returns whether [`trouble_of_job`] may soon have to say that a container runs on: no event reports that.
+#[must_use]
+pub fn runs_on_soon<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> bool {
+    pods.into_iter().any(|pod| {
+        pod.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Running"))
+            && runs_on(pod, &[]).is_some()
+    })
 }
 
 /// Describes the first trouble among the pods of a run that has not ended; `None` if nothing is wrong.
@@ -84,19 +118,27 @@ pub fn trouble<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<String> {
         if let Some((reason, message)) = disruption(status) {
             return Some(format!("pod {name:?} is being taken from its node ({reason}): {message}"));
         }
-        status
-            .init_container_statuses
-            .iter()
-            .flatten()
-            .chain(status.container_statuses.iter().flatten())
-            .find_map(|c| {
-                let waiting = c.state.as_ref()?.waiting.as_ref()?;
-                let reason = waiting.reason.as_deref().unwrap_or_default();
-                let (_, remedy) = STUCK.iter().find(|(stuck, _)| *stuck == reason)?;
-                let message = waiting.message.as_deref().unwrap_or_default();
-                Some(format!("pod {name:?}, container {:?}: {reason}: {message}; {remedy}", c.name))
-            })
+        in_order(pod).into_iter().find_map(|container| {
+            let what = stuck(container).or_else(|| again(container))?;
+            Some(format!("pod {name:?}, container {:?}: {what}", container.name))
+        })
     })
+}
+
+/// Describes a container that waits for a person.
+fn stuck(container: &ContainerStatus) -> Option<String> {
+    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref().unwrap_or_default();
+    let (_, remedy) = STUCK.iter().find(|(stuck, _)| *stuck == reason)?;
+    let failed = failure(container, &[]).map(|ended| format!("exit code {}; ", ended.exit_code));
+    let message = waiting.message.as_deref().unwrap_or_default();
+    Some(format!("{reason}: {}{message}; {remedy}", failed.unwrap_or_default()))
+}
+
+/// Describes a container that failed and is started again in the same pod.
+fn again(container: &ContainerStatus) -> Option<String> {
+    let failed = failure(container, &[]).filter(|_| container.restart_count > 0)?;
+    Some(format!("failed with exit code {}, and is started again; see its log", failed.exit_code))
 }
 
 /// Returns whether the Job counts a pod, or has failed and deletes its pods.
@@ -174,7 +216,9 @@ mod tests {
         assert_eq!(trouble_of_job(&job(false), [], at(9)), None);
         let trouble = trouble_of_job(&job(false), [], at(10)).unwrap();
         assert!(
-            trouble.contains("has no pod") && trouble.contains("kubectl describe job j -n n"),
+            trouble.contains("has no pod")
+                && trouble.contains("its ServiceAccount may be missing")
+                && trouble.contains("kubectl describe job j -n n"),
             "{trouble}"
         );
     }
@@ -199,6 +243,62 @@ mod tests {
         let trouble = trouble_of_job(&job(false), [&pending], at(30)).unwrap();
         assert!(trouble.contains("kubectl describe pod p -n n"), "{trouble}");
         assert_eq!(trouble_of_job(&job(false), [&pod_since_midnight("Running")], at(30)), None);
+    }
+
+    fn container(
+        name: &str,
+        restarts: i32,
+        state: &serde_json::Value,
+        last: &serde_json::Value,
+    ) -> serde_json::Value {
+        json!({"name": name, "image": "", "imageID": "", "ready": false, "restartCount": restarts, "state": state,
+            "lastState": last})
+    }
+
+    #[test]
+    fn a_container_that_failed_and_is_started_again_is_said_with_its_exit_code() {
+        let failed = json!({"terminated": {"exitCode": 3}});
+        let of = |state: &serde_json::Value| {
+            let statuses = json!([container("dump", 1, state, &failed)]);
+            trouble([&pod(json!({"phase": "Running", "containerStatuses": statuses}))]).unwrap()
+        };
+        let runs = of(&json!({"running": {}}));
+        assert!(
+            runs.contains(r#"container "dump": failed with exit code 3, and is started again"#),
+            "{runs}"
+        );
+        let waits = of(&json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}));
+        assert!(waits.contains("CrashLoopBackOff: exit code 3; back-off 10s; see its log"), "{waits}");
+    }
+
+    #[test]
+    fn f9_a_container_that_keeps_a_pod_running_whose_work_has_ended_is_said_after_a_while() {
+        let ended = json!({"terminated": {"exitCode": 0, "finishedAt": "2026-01-01T00:00:00Z"}});
+        let statuses = json!([
+            container("proxy", 0, &json!({"running": {}}), &json!({})),
+            container("dump", 0, &ended, &json!({}))
+        ]);
+        let pod = pod(json!({"phase": "Running", "containerStatuses": statuses}));
+        assert!(has_news(&pod, &job(false)) && runs_on_soon([&pod]));
+        assert_eq!(trouble_of_job(&job(false), [&pod], at(9)), None);
+        let said = trouble_of_job(&job(false), [&pod], at(10)).unwrap();
+        for part in
+            [r#"container "dump" has ended with exit code 0"#, r#"container "proxy" keeps the pod running"#]
+        {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_pod_whose_log_may_be_gone_soon_is_news_until_its_job_has_ended() {
+        let statuses = json!([container("dump", 0, &json!({"running": {}}), &json!({}))]);
+        let mut pod = pod(json!({"phase": "Running", "containerStatuses": statuses}));
+        assert!(!has_news(&pod, &job(false)));
+        pod.metadata.deletion_timestamp = job(false).metadata.creation_timestamp;
+        assert!(has_news(&pod, &job(false)));
+        let ended = json!({"conditions": [{"type": "Failed", "status": "True"}]});
+        let ended = Job { status: Some(serde_json::from_value(ended).unwrap()), ..job(false) };
+        assert!(!has_news(&pod, &ended));
     }
 
     #[test]

@@ -10,6 +10,9 @@ use super::state::{PlanState, newest_first, sum};
 use super::view::{PlanView, Slot};
 use crate::schedule::Schedule;
 
+/// Bytes of the reason why a BackupJob was not created.
+const REFUSAL: usize = 512;
+
 /// Older slots are not considered: a Plan that old means that a clock was wrong.
 const OLDEST: SignedDuration = SignedDuration::from_hours(10 * 366 * 24);
 
@@ -104,10 +107,16 @@ impl<'a> Due<'a> {
             } else {
                 let delay = self.now.duration_since(slot).as_secs();
                 let allowed = deadline.as_secs();
-                (
-                    reasons::STARTING_DEADLINE_EXCEEDED,
-                    format!("looked at {delay} s after its time: startingDeadlineSeconds allows {allowed} s"),
-                )
+                let message = match self.view.refused.filter(|(refused, _)| *refused == slot) {
+                    Some((_, why)) => format!(
+                        "its BackupJob could not be created until {delay} s after its time, and startingDeadlineSeconds allows {allowed} s: {}",
+                        why.get(..why.floor_char_boundary(REFUSAL)).unwrap_or_default()
+                    ),
+                    None => {
+                        format!("looked at {delay} s after its time: startingDeadlineSeconds allows {allowed} s")
+                    }
+                };
+                (reasons::STARTING_DEADLINE_EXCEEDED, message)
             }
         });
         fire

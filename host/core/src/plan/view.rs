@@ -32,6 +32,8 @@ pub struct PlanView<'a> {
     /// Names of the BackupJobs whose controller has this Plan's uid. The first list after a start must be complete,
     /// since it tells fired slots from missed ones. Later lists may lag behind the last create.
     pub runs: &'a BTreeSet<String>,
+    /// The slot whose BackupJob the API server did not create the last time, and why.
+    pub refused: Option<(Timestamp, &'a str)>,
     /// The state read from the Plan's status.
     pub state: &'a PlanState,
 }

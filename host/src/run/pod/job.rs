@@ -6,9 +6,10 @@ use backstay_api::JobRecord;
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{Mode, PodRun, Request};
 use backstay_core::job::{
-    End, JobSpec, Ownership, PodRunNote, ProofKey, build, end, ownership, trouble, trouble_of_job,
+    End, JobSpec, Ownership, PodRunNote, ProofKey, build, end, ownership, runs_on_soon, trouble,
+    trouble_of_job,
 };
-use backstay_core::pod_policy;
+use backstay_core::{pod_names, pod_policy};
 use backstay_engine::Component;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
@@ -24,7 +25,7 @@ use crate::informers::stores::Stores;
 use crate::run::not_done::{NotDone, findings_text, guest_failed};
 use crate::run::pinned::Pinned;
 use crate::run::save::save;
-use crate::run::{application, jobs, request};
+use crate::run::{application, jobs, pod_logs, request};
 use crate::state::notices::Notices;
 use crate::state::run::Run;
 use crate::state::run_cache::RunCache;
@@ -36,6 +37,8 @@ const GRACE: SignedDuration = SignedDuration::from_secs(30);
 const LATE: Duration = Duration::from_secs(30);
 /// The recheck of a Job without a started pod: no event reports that a pod does not start.
 const UNSTARTED: Duration = Duration::from_secs(15);
+/// The recheck of a pod that runs on though a container has ended: no event reports that either.
+const RUNS_ON: Duration = Duration::from_secs(10);
 
 /// Returns the Job of a run that has none on record yet: the one that an earlier attempt created, or a new one. The Job's uid
 /// is on record when this returns.
@@ -90,7 +93,7 @@ pub(crate) async fn ensure(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Res
 fn adopt(run: &Run, name: &str, job: Job, key: &ProofKey) -> Result<Job, NotDone> {
     match ownership(&job, &run.object, &run.uid, key) {
         Ownership::Ours { .. } => Ok(job),
-        Ownership::OursDeleting => Err(lost(name)),
+        Ownership::OursDeleting => Err(deleted(run, name)),
         Ownership::Previous => Err(NotDone::blocked(
             reasons::PREVIOUS_JOB_TERMINATING,
             format!(
@@ -143,7 +146,7 @@ async fn create(
     }
 }
 
-/// Has the component render the pod, and checks it against the pod policy.
+/// Has the component render the pod, and checks the names in it and the pod policy.
 async fn render(
     run: &Run,
     pinned: &Pinned,
@@ -160,6 +163,14 @@ async fn render(
     let render = move |component: &Component| component.render(&request, application.as_ref());
     let rendered = components.call(&pinned.component, run.caller(), "render", render).await?;
     let pod_run = rendered.map_err(guest_failed)?;
+    let nameless = pod_names::check(&pod_run.template);
+    if !nameless.is_empty() {
+        let message = format!(
+            "the pod that the strategy rendered names what cannot exist: {}",
+            findings_text(&nameless)
+        );
+        return Err(NotDone::failed(reasons::TEMPLATE_ERROR, message));
+    }
     let allowed = components.registry.pods(&pinned.component.descriptor().name);
     let violations = pod_policy::check(&pod_run.template, allowed);
     if violations.is_empty() {
@@ -171,8 +182,8 @@ async fn render(
     ))
 }
 
-/// Returns the Job on record. Only this Job decides once its uid is recorded (rules.md R6). A Job that no longer exists is
-/// lost, and is not run a second time (rules.md F10).
+/// Returns the Job on record. Only this Job decides once its uid is recorded (rules.md R6). A Job that no longer exists counts
+/// as it was last seen; one that was not seen to end is lost, and is not run a second time (rules.md F10).
 ///
 /// # Errors
 /// The API server's; the run fails if the Job is lost.
@@ -195,16 +206,46 @@ pub(crate) async fn recorded(
     let api = Api::<Job>::namespaced(runs.client().clone(), run.namespace());
     let doing = || format!("reading Job \"{}/{}\"", run.namespace(), record.name);
     match api.get_opt(&record.name).await.map_err(|e| ApiError::new(doing(), e))? {
-        Some(job) if job.metadata.uid.as_deref() == Some(&record.uid) => Ok(job),
-        _ => Err(lost(&record.name)),
+        Some(job) if job.metadata.uid.as_deref() == Some(&record.uid) => return Ok(job),
+        _ => {}
+    }
+    let gone = stores.evidence.gone_job(&run.uid, &record.name);
+    match gone.filter(|job| job.metadata.uid.as_deref() == Some(&record.uid)) {
+        Some(job) if end(&job).is_some() => Ok(job.as_ref().clone()),
+        Some(_) => Err(deleted(run, &record.name)),
+        None => Err(not_seen(run, &record.name)),
     }
 }
 
-fn lost(name: &str) -> NotDone {
+/// The failure of a run whose Job was seen to be deleted before it ended.
+fn deleted(run: &Run, name: &str) -> NotDone {
     NotDone::failed(
         reasons::JOB_LOST,
-        format!("Job {name:?} was deleted before it ended, and is not run a second time; create a new run"),
+        format!(
+            "Job {name:?} was deleted before it ended, and is not run a second time; {}; create a new run",
+            effect(run.mode)
+        ),
     )
+}
+
+/// The failure of a run whose Job is gone, and whose end nobody saw.
+fn not_seen(run: &Run, name: &str) -> NotDone {
+    NotDone::failed(
+        reasons::JOB_LOST,
+        format!(
+            "Job {name:?} no longer exists, and the controller did not see how it ended: it may have ended well and been deleted then, or been deleted before; {}, for which there is no evidence any more; the Job is not run a second time: create a new run",
+            effect(run.mode)
+        ),
+    )
+}
+
+/// Returns what a Job may have done of which no result is known.
+pub(super) fn effect(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Backup => "data may have been written",
+        Mode::Restore => "the application may have been restored",
+        Mode::Cleanup => "the data may be gone",
+    }
 }
 
 /// Returns how the Job ended. A Job that goes on after the run's deadline is stopped.
@@ -223,13 +264,16 @@ pub(crate) async fn ended(
         return Ok(end);
     }
     if job.metadata.deletion_timestamp.is_some() {
-        return Err(lost(&job.name_any()));
+        return Err(deleted(run, &job.name_any()));
     }
+    let lines = run.status.run.as_ref().and_then(|r| r.job.as_ref()?.log_lines).unwrap_or(0);
+    pod_logs::keep(run, job, lines, client, stores).await;
     let pods = stores.pods_of(job);
     let pods = || pods.iter().map(AsRef::as_ref);
+    let staying = || pods().filter(|pod| pod.metadata.deletion_timestamp.is_none());
     // A deleted pod shows no trouble; the trouble on the run's status stays until there is another pod.
-    let gone = || if pods().next().is_none() { last_trouble(run) } else { None };
-    let stuck = trouble(pods()).or_else(gone).or_else(|| trouble_of_job(job, pods(), now));
+    let gone = || if staying().next().is_none() { last_trouble(run) } else { None };
+    let stuck = trouble(pods()).or_else(gone).or_else(|| trouble_of_job(job, staying(), now));
     if let Some(deadline) = run.deadline()
         && now >= deadline.saturating_add(GRACE).unwrap_or(deadline)
     {
@@ -245,6 +289,7 @@ pub(crate) async fn ended(
     let recheck = match (run.is_late(now), started) {
         (true, _) => LATE.min(recheck),
         (false, false) => UNSTARTED.min(recheck),
+        (false, true) if runs_on_soon(pods()) => RUNS_ON.min(recheck),
         (false, true) => recheck,
     };
     Err(NotDone::InProgress { message, recheck })
@@ -424,14 +469,33 @@ mod tests {
     async fn a_recorded_job_that_is_gone_or_replaced_is_lost_and_an_unread_one_is_not() {
         let server = StandIn::default();
         let (run, stores, mut writers) = given(&server);
-        let lost = "Job \"j\" was deleted before it ended, and is not run a second time; create a new run";
-        let lost = || Err(NotDone::failed("JobLost", lost));
-        assert_eq!(read(&run, "uid-of-j", &stores, &server, 1).await, lost());
+        // Nobody saw it go: it may have ended well.
+        let (reason, message) = failed(read(&run, "uid-of-j", &stores, &server, 1).await.unwrap_err());
+        assert_eq!(reason, "JobLost");
+        for part in ["did not see how it ended", "may have ended well", "data may have been written"] {
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(!message.contains("before it ended"), "{message}");
+        let lost = || Err(NotDone::failed("JobLost", message.clone()));
         show(&job_of("j", "run-1", ""), &mut writers);
         server.put(&format!("{JOBS}/j"), job_of("j", "run-1", ""));
         assert_eq!(read(&run, "an-earlier-uid", &stores, &server, 1).await, lost());
         server.fault(0, Fault::Answer(503, "ServiceUnavailable"));
         assert!(matches!(read(&run, "an-earlier-uid", &stores, &server, 1).await, Err(NotDone::Api(_))));
+    }
+
+    #[tokio::test]
+    async fn a_recorded_job_that_is_gone_counts_as_it_was_last_seen() {
+        let server = StandIn::default();
+        let (run, stores, _writers) = given(&server);
+        stores.evidence.job_gone(&decoded(job_of("j", "run-1", "")), &run.uid);
+        let (reason, message) = failed(read(&run, "uid-of-j", &stores, &server, 1).await.unwrap_err());
+        assert_eq!(reason, "JobLost");
+        assert!(message.starts_with("Job \"j\" was deleted before it ended"), "{message}");
+        assert!(message.contains("data may have been written"), "{message}");
+        stores.evidence.job_gone(&decoded(job_of("j", "run-1", "Complete")), &run.uid);
+        assert!(end(&read(&run, "uid-of-j", &stores, &server, 1).await.unwrap()).unwrap().succeeded);
+        assert!(read(&run, "another-uid", &stores, &server, 1).await.is_err());
     }
 
     #[tokio::test]

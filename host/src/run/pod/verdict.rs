@@ -1,7 +1,7 @@
 //! The verdict on a Job that has ended: its component says what the end means.
 
 use backstay_api::conditions::reasons;
-use backstay_core::contract::{Mode, Outcome, PodResult, Request};
+use backstay_core::contract::{Mode, Outcome, Pod, PodResult, Request};
 use backstay_core::job::End;
 use backstay_engine::Component;
 
@@ -28,8 +28,8 @@ pub(crate) async fn verdict(
     components: &Components,
 ) -> Result<Outcome, NotDone> {
     let now = request.now;
-    // A pod that is gone is known only by its last trouble on the run.
-    let before = if result.pods.is_empty() { job::last_trouble(run) } else { None };
+    // Of pods that never ran anything, the last trouble on the run tells most.
+    let before = if result.pods.iter().all(ran_nothing) { job::last_trouble(run) } else { None };
     let parse = move |component: &Component| component.parse(&request, &result);
     let verdict = match components.call(&pinned.component, run.caller(), "parse", parse).await {
         Ok(verdict) => verdict,
@@ -37,11 +37,8 @@ pub(crate) async fn verdict(
         Err(error) => {
             let mut message = error.message;
             if end.succeeded {
-                message.push_str(match run.mode {
-                    Mode::Backup => "; its Job succeeded, so data may have been written",
-                    Mode::Restore => "; its Job succeeded, so the application may have been restored",
-                    Mode::Cleanup => "; its Job succeeded, so the data may be gone",
-                });
+                message.push_str("; its Job succeeded, so ");
+                message.push_str(job::effect(run.mode));
             }
             return Err(NotDone::failed(error.reason, message));
         }
@@ -57,6 +54,11 @@ pub(crate) async fn verdict(
             Err(NotDone::failed(reason, cause(failure_text(&failure), before, late, end)))
         }
     }
+}
+
+/// Returns whether a pod shows neither a cause nor a container that has ended.
+fn ran_nothing(pod: &Pod) -> bool {
+    pod.reason.is_empty() && pod.containers.iter().all(|container| container.exit_code.is_none())
 }
 
 /// Returns why the Job failed: the component's message, and the trouble that was seen before the pod was deleted.
@@ -85,6 +87,8 @@ fn plain_failure(mode: Mode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use backstay_core::contract::Container;
+
     use super::*;
 
     fn end(reason: &str) -> End {
@@ -118,6 +122,26 @@ mod tests {
         ] {
             assert_eq!(cause("exit code 1".to_owned(), before, late, &end(reason)), says);
         }
+    }
+
+    #[test]
+    fn a_pod_that_ended_or_says_why_it_did_not_tells_more_than_the_last_trouble() {
+        let pod = |reason: &str, exit_code: Option<i32>| Pod {
+            name: "p".to_owned(),
+            reason: reason.to_owned(),
+            message: String::new(),
+            started_at: None,
+            finished_at: None,
+            containers: vec![Container {
+                name: "c".to_owned(),
+                exit_code,
+                reason: String::new(),
+                message: String::new(),
+                log: String::new(),
+            }],
+        };
+        assert!(ran_nothing(&pod("", None)));
+        assert!(!ran_nothing(&pod("Deleted", None)) && !ran_nothing(&pod("", Some(0))));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod class;
 mod strategy;
 
 use backstay_api::conditions::reasons;
-use backstay_api::{Backup, ComponentPin, LocalRef, TypedRef, phase};
+use backstay_api::{Backup, ComponentPin, TypedRef, phase};
 use backstay_core::backup::{parameters, restore_target};
 use backstay_core::component::{Pin, Served, Unfit, may_restore};
 use backstay_core::contract::{GroupKind, Json, Mode, ObjectRef};
@@ -37,8 +37,8 @@ pub(crate) struct Inputs {
     pub application: TypedRef,
     /// The application acted on, as the API server serves it.
     pub application_ref: ObjectRef,
-    /// Name and uid of the Backup, on restore and clean-up.
-    pub backup: Option<(LocalRef, String)>,
+    /// The Backup, on restore and clean-up.
+    pub backup: Option<Backup>,
     /// `RestoreJob.spec.options`.
     pub options: Option<Json>,
     /// On restore: the strategy is the one of the time of the backup.
@@ -302,10 +302,7 @@ async fn of_backup(
         revision,
         application,
         application_ref,
-        backup: Some((
-            LocalRef::new(backup.metadata.name.clone().unwrap_or_default()),
-            backup.metadata.uid.clone().unwrap_or_default(),
-        )),
+        backup: Some(backup.clone()),
         options,
         pinned,
     })

@@ -19,7 +19,7 @@ use super::scope::StepScope;
 use crate::cluster::dynamic::{access_resource, api};
 use crate::cluster::error::class;
 use crate::run::not_done::NotDone;
-use crate::run::{application, pod_result};
+use crate::run::{application, pod_logs};
 use crate::state::step_cache::{Cached, StepCache, Written};
 use crate::state::watch_pool::{Selector, Versions, WatchKey, is_older};
 
@@ -342,7 +342,7 @@ async fn log(query: &LogQuery, scope: &StepScope<'_>) -> Result<String, StepErro
         ..LogParams::default()
     };
     scope.notices.ready().await.map_err(NotDone::from)?;
-    match with_retries(scope.budget, || pod_result::tail(&api, &query.pod.name, &params)).await {
+    match with_retries(scope.budget, || pod_logs::tail(&api, &query.pod.name, &params)).await {
         Ok(text) => Ok(text),
         // The pod exists, and its container has not written a log yet.
         Err(kube::Error::Api(status)) if status.code == 400 => Err(ReadError::NotFound.into()),

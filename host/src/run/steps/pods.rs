@@ -6,7 +6,7 @@ use backstay_api::conditions::reasons;
 use backstay_api::names;
 use backstay_core::contract::{Json, ObjectRef, PodResult, ReadError, RunPod, WriteError};
 use backstay_core::job::{JobSpec, Ownership, PodRunNote, ProofKey, build, end, is_owned, ownership};
-use backstay_core::pod_policy;
+use backstay_core::{pod_names, pod_policy};
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
 
@@ -15,7 +15,7 @@ use super::scope::StepScope;
 use crate::cluster::write::Created;
 use crate::informers::stores::Stores;
 use crate::run::not_done::{NotDone, findings_text};
-use crate::run::{jobs, pod_result};
+use crate::run::{jobs, pod_logs, pod_result};
 use crate::state::run::Run;
 use crate::state::step_cache::StepCache;
 
@@ -39,6 +39,15 @@ pub(crate) async fn start(
     scope: &StepScope<'_>,
     cache: &mut StepCache,
 ) -> Result<Option<Json>, StepError<WriteError>> {
+    let nameless = pod_names::check(&run.spec.template);
+    if !nameless.is_empty() {
+        let message = format!(
+            "the pod {:?} that the strategy asked for names what cannot exist: {}",
+            run.name,
+            findings_text(&nameless)
+        );
+        return Err(NotDone::failed(reasons::TEMPLATE_ERROR, message).into());
+    }
     let violations = pod_policy::check(&run.spec.template, scope.registry.pods(scope.component()));
     if !violations.is_empty() {
         let message = format!(
@@ -132,16 +141,30 @@ pub(crate) async fn result(
     let due = scope.runs.job_read_due(&scope.run.uid, scope.recheck);
     let found = match scope.stores.job(scope.run.namespace(), &name).filter(|_| !due) {
         Some(found) => found.as_ref().clone(),
-        None => with_retries(scope.budget, || api.get(&name)).await.map_err(|e| read_error(&e))?,
+        None => match with_retries(scope.budget, || api.get_opt(&name)).await.map_err(|e| read_error(&e))? {
+            Some(found) => found,
+            // Somebody deleted it, perhaps when it had ended.
+            None => scope
+                .stores
+                .evidence
+                .gone_job(&scope.run.uid, &name)
+                .filter(|job| end(job).is_some())
+                .ok_or(ReadError::NotFound)?
+                .as_ref()
+                .clone(),
+        },
     };
     let key = scope.key.get().await.map_err(NotDone::from)?;
     if !is_its(&found, pod_run, scope, cache, &key) {
         return Err(ReadError::NotFound.into());
     }
-    let Some(end) = end(&found) else { return Ok(None) };
-    scope.notices.ready().await.map_err(NotDone::from)?;
     let note = on_record.unwrap_or_else(|| PodRunNote::of(&found));
     let (cluster, stores) = (scope.cluster, scope.stores);
+    let Some(end) = end(&found) else {
+        pod_logs::keep(scope.run, &found, note.log_lines, &cluster.client, stores).await;
+        return Ok(None);
+    };
+    scope.notices.ready().await.map_err(NotDone::from)?;
     let result =
         pod_result::collect(scope.run, &found, &end, note.data, note.log_lines, cluster, stores).await;
     Ok(Some(result.map_err(NotDone::from)?))

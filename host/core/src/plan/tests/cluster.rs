@@ -18,6 +18,7 @@ pub(super) struct Cluster {
     pub(super) deadline: Option<i64>,
     pub(super) suspend: bool,
     pub(super) changed_at: Option<Timestamp>,
+    pub(super) refused: Option<(Timestamp, String)>,
     pub(super) status: PlanStatus,
     resource_version: u64,
     /// BackupJobs by name, with the owner's uid and the time of creation.
@@ -50,6 +51,7 @@ impl Cluster {
             deadline: None,
             suspend: false,
             changed_at: None,
+            refused: None,
             status: PlanStatus::default(),
             resource_version: 1,
             jobs: BTreeMap::new(),
@@ -75,6 +77,7 @@ impl Cluster {
                 suspend: self.suspend,
                 changed_at: self.changed_at,
                 runs: &runs,
+                refused: self.refused.as_ref().map(|(slot, why)| (*slot, why.as_str())),
                 state,
             },
             now,

@@ -48,6 +48,18 @@ fn one_hour_down_gives_59_missed_and_one_late_run() {
 }
 
 #[test]
+fn a_slot_whose_backup_job_was_refused_until_its_deadline_says_why() {
+    let mut cluster = Cluster::new("2026-03-04T10:30:00Z", "0 * * * *");
+    cluster.refused =
+        Some((at("2026-03-04T11:00:00Z"), "creating BackupJob failed: exceeded quota".to_owned()));
+    cluster.reconcile(at("2026-03-04T11:05:01Z")).unwrap();
+    assert_eq!(cluster.recent()[0].2, reasons::STARTING_DEADLINE_EXCEEDED);
+    let message = cluster.status.recent[0].message.as_deref().unwrap();
+    assert!(message.contains("could not be created") && message.contains("exceeded quota"), "{message}");
+    assert!(!message.contains("looked at"), "{message}");
+}
+
+#[test]
 fn a_slot_as_old_as_the_starting_deadline_fires_and_one_second_older_is_missed() {
     for (now, fires) in [("2026-03-04T11:05:00Z", true), ("2026-03-04T11:05:01Z", false)] {
         let mut cluster = Cluster::new("2026-03-04T10:30:00Z", "0 * * * *");

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use kube::runtime::watcher::{self, Event};
+
 /// The first pause.
 const FIRST: Duration = Duration::from_millis(800);
 /// The longest pause: how late it is noticed that the cause is gone.
@@ -31,15 +33,19 @@ impl Interruptions {
         (pause, is_new)
     }
 
-    /// Notes that the API server sent objects, and returns whether that ends an interruption.
-    pub fn went_on(&mut self) -> bool {
-        std::mem::take(self).failures > 0
+    /// Notes an event of the watch, and returns whether it ends an interruption. A try begins with [`Event::Init`], whether or not
+    /// it succeeds: only what the API server has sent ends one.
+    pub fn went_on<O>(&mut self, event: &watcher::Result<Event<O>>) -> bool {
+        let sent = !matches!(event, Ok(Event::Init) | Err(_));
+        sent && std::mem::take(self).failures > 0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SENT: watcher::Result<Event<()>> = Ok(Event::InitDone);
 
     #[test]
     fn a_watch_that_fails_without_end_is_tried_at_growing_intervals_and_told_once() {
@@ -54,14 +60,27 @@ mod tests {
     }
 
     #[test]
+    fn a_try_that_has_only_begun_does_not_end_an_interruption() {
+        let mut interruptions = Interruptions::default();
+        let begun: watcher::Result<Event<()>> = Ok(Event::Init);
+        let pauses: Vec<_> = (0..3)
+            .map(|_| {
+                assert!(!interruptions.went_on(&begun));
+                interruptions.failed("no such kind").0
+            })
+            .collect();
+        assert_eq!(pauses, [FIRST, 2 * FIRST, 4 * FIRST]);
+    }
+
+    #[test]
     fn a_watch_that_goes_on_begins_anew_with_its_next_interruption() {
         let mut interruptions = Interruptions::default();
-        assert!(!interruptions.went_on());
+        assert!(!interruptions.went_on(&SENT));
         for _ in 0..9 {
             assert!(interruptions.failed("cut").0 >= FIRST);
         }
-        assert!(interruptions.went_on());
-        assert!(!interruptions.went_on());
+        assert!(interruptions.went_on(&SENT));
+        assert!(!interruptions.went_on(&SENT));
         assert_eq!(interruptions.failed("cut"), (FIRST, true));
     }
 }

@@ -62,10 +62,7 @@ pub async fn follow<O, K>(
     let mut interruptions = Interruptions::default();
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
-        // A try begins with `Init`, whether or not it succeeds.
-        if matches!(event, Ok(Event::Apply(_) | Event::Delete(_) | Event::InitApply(_) | Event::InitDone))
-            && interruptions.went_on()
-        {
+        if interruptions.went_on(&event) {
             tracing::info!(resource = %K::plural(resource), "watch goes on");
         }
         match event {

@@ -156,9 +156,7 @@ impl WatchPool {
         let mut interruptions = Interruptions::default();
         futures::pin_mut!(stream);
         while let Some(event) = stream.next().await {
-            if !matches!(event, Ok(Event::Init) | Err(_)) {
-                interruptions.went_on();
-            }
+            interruptions.went_on(&event);
             match event {
                 Ok(Event::Apply(object)) => self.on_event(&key, number, Some((&object, false))),
                 Ok(Event::Delete(object)) => self.on_event(&key, number, Some((&object, true))),

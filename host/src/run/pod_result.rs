@@ -12,9 +12,10 @@ use futures::AsyncReadExt as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, LogParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 
 use crate::cluster::Cluster;
+use crate::cluster::api::Api;
 use crate::cluster::error::ApiError;
 use crate::informers::stores::Stores;
 use crate::state::run::Run;
@@ -89,7 +90,7 @@ async fn logs(
     lines: u32,
     client: &Client,
 ) -> HashMap<(String, String), String> {
-    let api = Api::<Pod>::namespaced(client.clone(), run.namespace());
+    let api = kube::Api::<Pod>::namespaced(client.clone(), run.namespace());
     let mut logs = HashMap::new();
     let mut newest: Vec<_> = pods.iter().collect();
     newest.sort_by_key(|p| std::cmp::Reverse(p.metadata.creation_timestamp.as_ref().map(|t| t.0)));
@@ -119,7 +120,7 @@ async fn logs(
 
 /// Returns the end of a log, at most 64 KiB. The API server's own bound on bytes would keep the beginning of the lines, and
 /// could end within a character.
-pub(crate) async fn tail(api: &Api<Pod>, pod: &str, params: &LogParams) -> Result<String, kube::Error> {
+pub(crate) async fn tail(api: &kube::Api<Pod>, pod: &str, params: &LogParams) -> Result<String, kube::Error> {
     let mut bytes = Vec::new();
     let log = api.log_stream(pod, params).await?;
     log.take(READ_BYTES).read_to_end(&mut bytes).await.map_err(kube::Error::ReadEvents)?;

@@ -49,8 +49,8 @@ install-test: components ## Install the controller in a cluster of its own, by t
 	@$(BUILT) tests/install/install
 
 .PHONY: fuzz
-fuzz: ## Fuzz for a minute a target; `cargo run -p backstay-fuzz -- --help` for more
-	@for target in go minijinja results guest; do cargo run -q --locked -p backstay-fuzz -- $$target --seconds 60 || exit 1; done
+fuzz: build ## Fuzz for a minute a target; `target/debug/backstay-fuzz --help` for more
+	@for target in go minijinja results guest stored; do $(TARGET)/debug/backstay-fuzz $$target --seconds 60 || exit 1; done
 
 .PHONY: generate
 generate: components ## Write the generated files: deploy/{admission,crds,strategies}, docs/operations/failures.md

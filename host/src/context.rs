@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use backstay_api::conditions::reasons;
 use backstay_api::{JobRecord, TypedRef, phase};
 use backstay_core::application_locks::Claim;
 use backstay_core::contract::GroupKind;
 use backstay_core::job::end;
+use k8s_openapi::api::core::v1::ObjectReference;
 
 use crate::clock::Clock;
 use crate::cluster::Cluster;
@@ -43,6 +45,18 @@ pub struct Context {
 }
 
 impl Context {
+    /// Reports an object that does not decode: in the log, in an Event on the object, and in a metric.
+    pub fn report_unreadable(&self, about: ObjectReference, error: &str) {
+        let part = |part: &Option<String>| part.clone().unwrap_or_default();
+        let (kind, namespace, name) = (part(&about.kind), part(&about.namespace), part(&about.name));
+        tracing::warn!(kind, namespace, name, error, "object does not decode and is left alone, correct it");
+        self.metrics.unreadable(&kind, &namespace);
+        let note = format!(
+            "this object cannot be read and is left alone: {error}; correct it, or delete it and create it anew"
+        );
+        self.cluster.events.warning(about, reasons::UNREADABLE_OBJECT, &note);
+    }
+
     /// Forgets the failures of a run that has ended or is being deleted, and ends its turn.
     pub fn finished(&self, run: &Run) {
         self.state.runs.ended(&run.uid);

@@ -42,6 +42,12 @@ struct Panicked {
     kind: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Unreadable {
+    kind: String,
+    namespace: String,
+}
+
 /// The metrics of a controller.
 pub struct Metrics {
     registry: Registry,
@@ -51,6 +57,7 @@ pub struct Metrics {
     call_seconds: Histogram,
     slots: Family<Slot, Counter>,
     projections: Family<Projected, Counter>,
+    unreadable: Family<Unreadable, Counter>,
     panics: Family<Panicked, Counter>,
     /// Reasons of strategies that are labels.
     strategy_reasons: Mutex<BTreeSet<String>>,
@@ -86,6 +93,9 @@ impl Default for Metrics {
         let about =
             "Projections of the platform's credentials into the namespaces that always have them, by result";
         registry.register("credentials_projections", about, projections.clone());
+        let unreadable = Family::default();
+        let about = "Times that a watch showed an object that does not decode, by kind and namespace; an Event names it";
+        registry.register("unreadable_objects", about, unreadable.clone());
         let panics = Family::default();
         let about = "Faults of the controller that it contained, by its part and the kind of the object";
         registry.register("panics", about, panics.clone());
@@ -98,6 +108,7 @@ impl Default for Metrics {
             slots,
             projections,
             panics,
+            unreadable,
             strategy_reasons: Mutex::default(),
         }
     }
@@ -152,6 +163,12 @@ impl Metrics {
     /// Counts a panic in a part of the controller that worked on an object of this kind.
     pub fn panicked(&self, part: &'static str, kind: &str) {
         self.panics.get_or_create(&Panicked { part, kind: kind.to_owned() }).inc();
+    }
+
+    /// Counts an object that does not decode.
+    pub fn unreadable(&self, kind: &str, namespace: &str) {
+        let labels = Unreadable { kind: kind.to_owned(), namespace: namespace.to_owned() };
+        self.unreadable.get_or_create(&labels).inc();
     }
 
     /// Returns all metrics as text.

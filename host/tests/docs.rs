@@ -157,6 +157,35 @@ fn the_triggers_are_those_of_the_controller() {
 }
 
 #[test]
+fn the_bounds_of_objects_are_those_of_the_code() {
+    use backstay_api::bounds;
+    let page = read("docs/limits.md");
+    let table = page.split_once("<!-- objects -->").expect("there is a table").1;
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .skip(3)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let bounds = [
+        bounds::NAME_BYTES,
+        bounds::CRON_BYTES,
+        bounds::FREE_FORM_BYTES,
+        bounds::FREE_FORM_LEVELS,
+        bounds::FREE_FORM_VALUES,
+        bounds::PAIRS_ENTRIES,
+        bounds::PAIRS_BYTES,
+        bounds::UNDERLYING_RESOURCES_BYTES,
+    ];
+    assert_eq!(rows.len(), bounds.len());
+    for (row, bound) in rows.iter().zip(bounds) {
+        let digits: String = row[1].chars().filter(char::is_ascii_digit).collect();
+        let unit = if row[1].ends_with("KiB") { 1 << 10 } else { 1 };
+        assert_eq!(digits.parse::<usize>().expect("a number") * unit, bound, "{}", row[0]);
+    }
+}
+
+#[test]
 fn the_metrics_are_those_that_are_served() {
     let metrics = Metrics::default();
     metrics.run_ended("BackupJob", "Succeeded", "BackupCompleted", 1.0);
@@ -164,6 +193,7 @@ fn the_metrics_are_those_that_are_served() {
     metrics.slot("Fired");
     metrics.projected("platform", None);
     metrics.panicked("reconcile", "BackupJob");
+    metrics.unreadable("RestoreJob", "tenant");
     let text = metrics.text();
     let mut rows: BTreeMap<String, String> = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

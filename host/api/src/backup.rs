@@ -6,10 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::bounds::{UNDERLYING_RESOURCES_BYTES, UNDERLYING_RESOURCES_LEVELS};
+use crate::lenient;
 use crate::schema::field;
-use crate::{ComponentPin, LocalRef, RunRecord, TypedRef};
+use crate::{ComponentPin, FreeForm, LocalRef, RunRecord, TypedRef};
 
 // There is no `Default`: a Backup must have the time when it was taken.
 /// Spec of a Backup: what was backed up, when, and by which strategy.
@@ -70,9 +71,10 @@ pub struct BackupSpec {
     pub strategy_ref: TypedRef,
     /// When the data was taken.
     #[schemars(schema_with = "field::time")]
+    #[serde(deserialize_with = "lenient::time")]
     pub taken_at: Time,
     /// Parameters and names by which the strategy finds the data again. They hold no secrets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_pairs")]
     pub driver_metadata: Option<BTreeMap<String, String>>,
 }
 
@@ -81,7 +83,7 @@ pub struct BackupSpec {
 #[serde(rename_all = "camelCase")]
 pub struct BackupStatus {
     /// Whether the Backup can be restored: Pending, Ready or Failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_name")]
     pub phase: Option<String>,
     /// Where the data is; absent if the strategy did not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,9 +91,9 @@ pub struct BackupStatus {
     /// The objects of another operator that hold the data: a self-typed object with `apiVersion` and `kind`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "field::any_object")]
-    pub underlying_resources: Option<Value>,
+    pub underlying_resources: Option<FreeForm<UNDERLYING_RESOURCES_BYTES, UNDERLYING_RESOURCES_LEVELS>>,
     /// Conditions of the Backup.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::conditions")]
     #[schemars(schema_with = "field::conditions")]
     pub conditions: Vec<Condition>,
     /// Generation of the Backup that the status is about.
@@ -102,11 +104,11 @@ pub struct BackupStatus {
     pub component: Option<ComponentPin>,
     /// Name of the ControllerRevision, in the controller's namespace, that holds the strategy as it was when the
     /// backup was made. A restore uses that one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_name")]
     pub strategy_revision: Option<String>,
     /// Name of the Secret, in the controller's namespace, that holds what the strategy keeps of this Backup out of
     /// tenants' reach.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_name")]
     pub private_data: Option<String>,
     /// The run that cleans up after this Backup, once it is being deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,11 +121,12 @@ pub struct BackupStatus {
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {
     /// Where the data is, such as `s3://bucket/key`.
+    #[serde(deserialize_with = "lenient::message")]
     pub uri: String,
     /// Size of the stored data in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<i64>,
     /// Checksum of the stored data, such as `sha256:<hex>`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_message")]
     pub checksum: Option<String>,
 }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::TypedRef;
+use crate::lenient;
 use crate::refs::application_group;
 use crate::schema::field;
 
@@ -58,7 +59,7 @@ pub struct StrategyBinding {
     pub strategy_ref: TypedRef,
     /// Values for the strategy's templates. They must not hold secrets: they are copied into Backups, which tenants
     /// can read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_pairs")]
     pub parameters: Option<BTreeMap<String, String>>,
 }
 
@@ -67,9 +68,10 @@ pub struct StrategyBinding {
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationSelector {
     /// API group of the application; absent or empty means `apps.cozystack.io`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_name")]
     pub api_group: Option<String>,
     /// Kind of the application; matched exactly, case-sensitive.
+    #[serde(deserialize_with = "lenient::name")]
     pub kind: String,
 }
 
@@ -86,7 +88,7 @@ impl ApplicationSelector {
 #[serde(rename_all = "camelCase")]
 pub struct BackupClassStatus {
     /// Conditions of the class.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::conditions")]
     #[schemars(schema_with = "field::conditions")]
     pub conditions: Vec<Condition>,
     /// Generation of the class that the status is about.

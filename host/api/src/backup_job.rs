@@ -5,6 +5,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::lenient;
 use crate::names::NAME_LIMIT;
 use crate::schema::field;
 use crate::{LocalRef, RunRecord, TypedRef};
@@ -77,6 +78,7 @@ pub struct BackupJobSpec {
             {"rule": "self == oldSelf", "message": "backupClassName is immutable"}
         ])
     )]
+    #[serde(deserialize_with = "lenient::name")]
     pub backup_class_name: String,
 }
 
@@ -85,31 +87,31 @@ pub struct BackupJobSpec {
 #[serde(rename_all = "camelCase")]
 pub struct BackupJobStatus {
     /// How far the run has come: absent, Pending, Running, Succeeded or Failed. Succeeded and Failed are final.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_name")]
     pub phase: Option<String>,
     /// The Backup that the run made; set when it has succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_ref: Option<LocalRef>,
     /// When the run began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_time")]
     #[schemars(schema_with = "field::time")]
     pub started_at: Option<Time>,
     /// When the run ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_time")]
     #[schemars(schema_with = "field::time")]
     pub completed_at: Option<Time>,
     /// Why the run failed, and what to do about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_message")]
     pub message: Option<String>,
     /// Conditions of the run: Ready, Reconciling, Stalled, and what the strategy reports.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::conditions")]
     #[schemars(schema_with = "field::conditions")]
     pub conditions: Vec<Condition>,
     /// Generation of the BackupJob that the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Since when the run has been waiting for the thing that its `Ready` condition names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_time")]
     #[schemars(schema_with = "field::time")]
     pub waiting_since: Option<Time>,
     /// The inputs of the run, resolved once, and what it has made.

@@ -135,6 +135,8 @@ reasons! {
     STRATEGY_STACK_EXHAUSTED = "StrategyStackExhausted";
     /// The component returned more than it may.
     STRATEGY_OUTPUT_TOO_LARGE = "StrategyOutputTooLarge";
+    /// A field of the run, or of an object that it uses, is larger than it may be.
+    INPUT_TOO_LARGE = "InputTooLarge";
     /// The arguments of a call are larger than they may be.
     STRATEGY_INPUT_TOO_LARGE = "StrategyInputTooLarge";
     /// The run spends more than its budget of a minute; it is slowed, and has failed if it did so for too long.

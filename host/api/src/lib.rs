@@ -6,6 +6,7 @@
 //! - kinds, one file each: [`BackupClass`], [`BackupJob`], [`Backup`], [`RestoreJob`], [`Plan`];
 //! - their common types: [`TypedRef`], [`LocalRef`], [`RunRecord`], [`phase`];
 //! - constants of the API: [`conditions`], [`labels`], [`annotations`], [`finalizers`];
+//! - [`bounds`] and [`FreeForm`]: how much of an object is kept, whatever its author wrote;
 //! - [`names`]: makes and shortens the names of objects;
 //! - [`admission`]: the source of `deploy/admission`;
 //! - [`crds`] and [`strategy_crd`]: the source of `deploy/crds`.
@@ -18,10 +19,13 @@ pub mod annotations;
 mod backup;
 mod backup_class;
 mod backup_job;
+pub mod bounds;
 pub mod conditions;
 mod crd;
 pub mod finalizers;
+mod free_form;
 pub mod labels;
+mod lenient;
 pub mod names;
 pub mod phase;
 mod plan;
@@ -37,7 +41,9 @@ pub use backup_class::{
 };
 pub use backup_job::{BackupJob, BackupJobSpec, BackupJobStatus};
 pub use crd::crds;
+pub use free_form::{FreeForm, Unreadable};
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+pub use lenient::{AnyTime, Cut};
 pub use plan::{
     CRON_LIMIT, DEFAULT_STARTING_DEADLINE_SECONDS, Plan, PlanSchedule, PlanSpec, PlanStatus, RECENT_SLOTS,
     SlotCounts, SlotOutcome, slot_outcome,

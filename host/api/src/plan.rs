@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::TypedRef;
+use crate::lenient;
 use crate::names::{KIND_LIMIT, NAME_LIMIT};
 use crate::schema::field;
 
@@ -78,12 +79,13 @@ pub struct PlanSpec {
     /// The application to back up, in the namespace of the Plan.
     pub application_ref: TypedRef,
     /// The BackupClass of the BackupJobs that the Plan makes.
+    #[serde(deserialize_with = "lenient::name")]
     #[schemars(length(max = NAME_LIMIT))]
     pub backup_class_name: String,
     /// When to back up.
     pub schedule: PlanSchedule,
     /// IANA name of the time zone of the schedule, such as `Europe/Berlin`; UTC if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_name")]
     #[schemars(length(max = NAME_LIMIT))]
     pub time_zone: Option<String>,
     /// How late, in seconds, a slot may still fire, such as after an outage. Older slots are missed. 300 if absent.
@@ -100,13 +102,18 @@ pub struct PlanSpec {
 #[serde(rename_all = "camelCase")]
 pub struct PlanSchedule {
     /// Kind of the schedule. The only one is `cron`, whatever is written here.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "type",
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::opt_name"
+    )]
     #[schemars(length(max = KIND_LIMIT))]
     pub type_: Option<String>,
     /// Five cron fields (minute, hour, day of month, month, day of week), or `@hourly`, `@daily`, `@weekly`,
     /// `@monthly`, `@yearly`, or `@every` and a duration of at least one minute. `CRON_TZ=<zone> ` before it selects a
     /// time zone, as `timeZone` does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_cron")]
     #[schemars(length(max = CRON_LIMIT))]
     pub cron: Option<String>,
 }
@@ -117,32 +124,32 @@ pub struct PlanSchedule {
 #[serde(rename_all = "camelCase")]
 pub struct PlanStatus {
     /// Conditions of the Plan: Ready and Error say whether the schedule is valid.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::conditions")]
     #[schemars(schema_with = "field::conditions")]
     pub conditions: Vec<Condition>,
     /// Generation of the Plan that the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Slots count from here: when the Plan was created, or its schedule last changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_time")]
     #[schemars(schema_with = "field::time")]
     pub anchor: Option<Time>,
     /// The schedule that the anchor belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_message")]
     pub schedule: Option<String>,
     /// When the Plan fires next.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_time")]
     #[schemars(schema_with = "field::time")]
     pub next_slot: Option<Time>,
     /// The latest slot that has an outcome.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_time")]
     #[schemars(schema_with = "field::time")]
     pub last_slot: Option<Time>,
     /// How many slots have ended in which outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<SlotCounts>,
     /// The outcomes of the latest slots, newest first, at most 20.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::recent")]
     #[schemars(length(max = 20))]
     pub recent: Vec<SlotOutcome>,
 }
@@ -165,15 +172,18 @@ pub struct SlotCounts {
 pub struct SlotOutcome {
     /// The time of the slot.
     #[schemars(schema_with = "field::time")]
+    #[serde(deserialize_with = "lenient::time")]
     pub slot: Time,
     /// Fired, Skipped or Missed.
+    #[serde(deserialize_with = "lenient::name")]
     pub outcome: String,
     /// Why, in one word.
+    #[serde(deserialize_with = "lenient::name")]
     pub reason: String,
     /// Why, in words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_message")]
     pub message: Option<String>,
     /// Name of the BackupJob that the slot made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_name")]
     pub backup_job: Option<String>,
 }

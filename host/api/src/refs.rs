@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::lenient;
 use crate::names::{KIND_LIMIT, NAME_LIMIT};
 
 /// Group of an application whose reference names none.
@@ -14,13 +15,15 @@ pub const DEFAULT_APPLICATION_GROUP: &str = "apps.cozystack.io";
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct TypedRef {
     /// API group of the object. For an application, absent or empty means `apps.cozystack.io`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_name")]
     #[schemars(length(max = NAME_LIMIT))]
     pub api_group: Option<String>,
     /// Kind of the object, exactly as the API server spells it.
+    #[serde(deserialize_with = "lenient::name")]
     #[schemars(length(max = KIND_LIMIT))]
     pub kind: String,
     /// Name of the object.
+    #[serde(deserialize_with = "lenient::name")]
     #[schemars(length(max = NAME_LIMIT))]
     pub name: String,
 }
@@ -53,7 +56,7 @@ pub(crate) fn application_group(written: Option<&str>) -> &str {
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct LocalRef {
     /// Name of the object, in the namespace of the object that holds this reference.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::name")]
     #[schemars(length(max = NAME_LIMIT))]
     pub name: String,
 }

@@ -4,10 +4,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::lenient;
 use crate::schema::field;
-use crate::{LocalRef, RunRecord, TypedRef};
+use crate::{FreeForm, LocalRef, RunRecord, TypedRef};
 
 /// Spec of a RestoreJob: what to restore, and into which application.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,7 +64,7 @@ pub struct RestoreJobSpec {
     /// Options of the strategy, such as a point in time; each strategy documents its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "field::any_object")]
-    pub options: Option<Value>,
+    pub options: Option<FreeForm>,
 }
 
 /// Status of a RestoreJob.
@@ -72,28 +72,28 @@ pub struct RestoreJobSpec {
 #[serde(rename_all = "camelCase")]
 pub struct RestoreJobStatus {
     /// How far the run has come: absent, Pending, Running, Succeeded or Failed. Succeeded and Failed are final.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_name")]
     pub phase: Option<String>,
     /// When the run began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_time")]
     #[schemars(schema_with = "field::time")]
     pub started_at: Option<Time>,
     /// When the run ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_time")]
     #[schemars(schema_with = "field::time")]
     pub completed_at: Option<Time>,
     /// Why the run failed, and what to do about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_message")]
     pub message: Option<String>,
     /// Conditions of the run: Ready, Reconciling, Stalled, StrategyPinned, and what the strategy reports.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::conditions")]
     #[schemars(schema_with = "field::conditions")]
     pub conditions: Vec<Condition>,
     /// Generation of the RestoreJob that the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Since when the run has been waiting for the thing that its `Ready` condition names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_time")]
     #[schemars(schema_with = "field::time")]
     pub waiting_since: Option<Time>,
     /// The inputs of the run, resolved once, and what it has made.

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob, TypedRef, finalizers, phase};
+use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob, TypedRef, bounds, finalizers, phase};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -77,9 +77,28 @@ fn restores_in_place_to_a_copy_and_with_a_null_option_decode() {
         name: "cache-copy".into(),
     };
     assert_eq!(copy.spec.target_application_ref, Some(target));
-    let options = options.spec.options.unwrap();
+    let options = options.spec.options.unwrap().value().unwrap();
     assert_eq!(options["restoreTimeoutSeconds"], 900);
     assert_eq!(options.get("targetTLI"), Some(&Value::Null), "a null option stays");
+}
+
+/// What the API server admits by the CRD, and a typed field would refuse.
+#[test]
+fn values_that_the_schema_admits_decode() {
+    let backup: Backup = serde_json::from_value(json!({
+        "metadata": {"name": "x"},
+        "spec": {
+            "applicationRef": {"kind": "Redis", "name": "a".repeat(1 << 20)},
+            "strategyRef": {"kind": "Job", "name": "b"},
+            "takenAt": "9999-12-31T00:00:00.1234567890Z",
+        },
+        "status": {"conditions": [
+            {"type": "T", "status": "True", "reason": "", "message": "", "lastTransitionTime": "9999-12-31T00:00:00Z"},
+        ]},
+    }))
+    .unwrap();
+    assert_eq!(backup.spec.application_ref.name.len(), bounds::NAME_BYTES + 1, "it is still too long");
+    assert_eq!(backup.spec.taken_at.0.to_string(), "9999-12-30T22:00:00.999999999Z");
 }
 
 /// F19: fields of a later version or of another controller do not hide the object.

@@ -2,13 +2,14 @@
 
 use backstay_api::conditions::{reasons, types};
 use backstay_api::{
-    API_VERSION, Artifact, Backup, BackupSpec, BackupStatus, LocalRef, RunRecord, TypedRef, finalizers,
-    labels, phase,
+    API_VERSION, Artifact, Backup, BackupSpec, BackupStatus, FreeForm, LocalRef, RunRecord, TypedRef,
+    finalizers, labels, phase,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::contract::{self, GroupKind, Outcome, Pairs};
+use crate::inputs::underlying_resources;
 use crate::status::{seconds, set_condition};
 
 /// Longest URI of an artifact, in bytes.
@@ -114,7 +115,7 @@ pub fn status_of(
     BackupStatus {
         phase: Some(phase::READY.to_owned()),
         artifact,
-        underlying_resources: outcome.underlying_resources.clone(),
+        underlying_resources: outcome.underlying_resources.as_ref().map(FreeForm::from),
         conditions,
         observed_generation: generation,
         component: record.component.clone(),
@@ -179,7 +180,7 @@ pub fn parameters(backup: &Backup) -> Pairs {
         .collect()
 }
 
-/// Converts a Backup to the contract's type.
+/// Converts a Backup to the contract's type. What [`inputs::backup`](crate::inputs::backup) refuses is left out.
 #[must_use]
 pub fn to_contract(backup: &Backup) -> contract::Backup {
     let status = backup.status.clone().unwrap_or_default();
@@ -201,7 +202,7 @@ pub fn to_contract(backup: &Backup) -> contract::Backup {
             size_bytes: a.size_bytes.and_then(|s| u64::try_from(s).ok()),
             checksum: a.checksum,
         }),
-        underlying_resources: status.underlying_resources,
+        underlying_resources: underlying_resources(backup).unwrap_or_default(),
         private_data: None,
     }
 }

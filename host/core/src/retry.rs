@@ -39,7 +39,7 @@ pub enum Class {
 
 /// Classifies an error of the API server.
 ///
-/// Refused are 400, 405, 413, 422 and the 403 of an admission webhook or policy. 404 and both kinds of 409 have classes
+/// Refused are 400, 405, 413, 422, the 500 of an object that is too large, and the 403 of an admission webhook or policy. 404 and both kinds of 409 have classes
 /// of their own; any other error is retried.
 #[must_use]
 pub fn classify(fault: &ApiFault<'_>) -> Class {
@@ -48,10 +48,18 @@ pub fn classify(fault: &ApiFault<'_>) -> Class {
         Some(409) if fault.reason == "AlreadyExists" => Class::AlreadyExists,
         Some(409) => Class::Conflict,
         Some(400 | 405 | 413 | 422) => Class::Refused,
+        Some(500) if too_large(fault.message) => Class::Refused,
         Some(403) if denied_by_admission(fault.message) => Class::Refused,
         Some(401 | 403) => Class::RetryVisible,
         _ => Class::Retry { after: fault.retry_after.map(|s| Duration::from_secs(u64::from(s))) },
     }
+}
+
+/// Returns whether an answer with code 500 says that the object is too large to be stored, which shows only in its text: the
+/// limits of etcd (1.5 MiB) and of its client (2 MiB) are below that of the API server (3 MiB), whose answer is a 413.
+#[must_use]
+pub fn too_large(message: &str) -> bool {
+    message.contains("request is too large") || message.contains("trying to send message larger than max")
 }
 
 /// Returns whether an admission webhook or policy gave this answer, which shows only in its text.
@@ -108,6 +116,16 @@ mod tests {
             class(403, "Forbidden", "exceeded quota: compute, requested: pods=1"),
             Class::RetryVisible
         );
+    }
+
+    #[test]
+    fn t12_a_write_that_is_refused_for_its_size_is_final() {
+        for message in [
+            "etcdserver: request is too large",
+            "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2119064 vs. 2097152)",
+        ] {
+            assert_eq!(class(500, "", message), Class::Refused, "{message}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cancel::RunFacts;
 use crate::contract::Mode;
+use crate::inputs::BeyondBounds;
 use crate::retry::{self, Class};
 use crate::status::RunStatus;
 use crate::steps::ContractViolation;
@@ -125,6 +126,12 @@ impl NotDone {
             Self::Blocked { reason, .. } => !begun && *reason != reasons::TARGET_BUSY,
             _ => false,
         }
+    }
+}
+
+impl From<BeyondBounds> for NotDone {
+    fn from(beyond: BeyondBounds) -> Self {
+        Self::failed(reasons::INPUT_TOO_LARGE, beyond.to_string())
     }
 }
 

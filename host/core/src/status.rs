@@ -13,6 +13,8 @@ use crate::contract::Mode;
 
 /// Longest message written, in bytes; a condition holds 32 KiB at most.
 const MESSAGE: usize = 16 * 1024;
+/// Longest message of a status that has to be small.
+const REDUCED_MESSAGE: usize = 256;
 
 /// The status of a BackupJob or RestoreJob. Only a BackupJob has `backupRef`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -190,6 +192,17 @@ impl RunStatus {
         self.unset(&[types::RECONCILING]);
     }
 
+    /// Reduces the status to phase, reason and message, with the record that is stored: an object can be too large for more.
+    pub fn reduce(&mut self, stored: Option<Box<RunRecord>>) {
+        let cut = |text: &str| sanitize(text, REDUCED_MESSAGE);
+        self.conditions.retain(|c| [types::READY, types::STALLED].contains(&c.type_.as_str()));
+        for condition in &mut self.conditions {
+            condition.message = cut(&condition.message);
+        }
+        self.message = self.message.as_deref().map(cut);
+        self.run = stored;
+    }
+
     /// Sets a condition. Its transition time changes only with its status.
     pub fn set(&mut self, type_: &str, status: Option<bool>, reason: &str, message: &str, now: Timestamp) {
         set_condition(&mut self.conditions, self.observed_generation, type_, status, reason, message, now);
@@ -318,6 +331,24 @@ mod tests {
         status.fail("BackupFailed", "why", at(2));
         assert_eq!(conditions(&status), ["Ready=False/BackupFailed", "Stalled=True/BackupFailed"]);
         assert_eq!(status.message.as_deref(), Some("why"));
+    }
+
+    #[test]
+    fn t12_a_reduced_status_has_phase_reason_and_message_and_the_record_that_is_stored() {
+        let mut status = RunStatus::default();
+        let record = RunRecord { strategy_revision: Some("r".into()), ..RunRecord::default() };
+        status.begin(record.clone(), at(1));
+        status.set("StrategyPinned", Some(true), "StrategyPinned", "m", at(1));
+        status.fail("ObjectTooLarge", &"x".repeat(5000), at(2));
+        let mut begun = status.clone();
+        begun.reduce(Some(Box::new(record)));
+        status.reduce(None);
+        assert_eq!(conditions(&status), ["Ready=False/ObjectTooLarge", "Stalled=True/ObjectTooLarge"]);
+        assert_eq!(
+            (status.phase.as_deref(), status.run.is_none(), begun.run.is_some()),
+            (Some("Failed"), true, true)
+        );
+        assert!(serde_json::to_string(&status).unwrap().len() < 1500);
     }
 
     #[test]

@@ -219,7 +219,12 @@ impl RenderArgs {
             None => application["metadata"]["namespace"].as_str().unwrap_or("default").to_owned(),
         };
         let backup: Option<Backup> = match (&self.backup, self.mode) {
-            (Some(path), RenderMode::Restore) => Some(read(path)?),
+            (Some(path), RenderMode::Restore) => {
+                // Free-form fields are kept as JSON text.
+                let written: Json = read(path)?;
+                let unfit = || format!("{} is not the YAML of such an object", path.display());
+                Some(serde_json::from_value(written).with_context(unfit)?)
+            }
             (None, RenderMode::Restore) => bail!("--mode restore needs --backup FILE"),
             (Some(_), RenderMode::Backup) => bail!("--backup goes with --mode restore"),
             (None, RenderMode::Backup) => None,

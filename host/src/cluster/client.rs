@@ -8,6 +8,7 @@ use kube::{Client, Config};
 use tower::timeout::TimeoutLayer;
 
 use super::checked_names::CheckedNames;
+use super::pages::Pages;
 
 /// How long a call may take to be answered. The API server answers after 60 seconds at the latest, so only a connection
 /// that is dead in silence reaches this limit.
@@ -25,10 +26,8 @@ pub fn client(mut config: Config, timeout: Duration) -> Result<Client, kube::Err
     config.default_retry = false;
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
-    Ok(ClientBuilder::try_from(config)?
-        .with_layer(&TimeoutLayer::new(timeout))
-        .with_layer(&CheckedNames)
-        .build())
+    let builder = ClientBuilder::try_from(config)?.with_layer(&TimeoutLayer::new(timeout));
+    Ok(builder.with_layer(&Pages::default()).with_layer(&CheckedNames).build())
 }
 
 #[cfg(test)]

@@ -7,14 +7,15 @@ use std::time::Duration;
 use backstay_api::TypedRef;
 use backstay_core::contract::GroupKind;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
+use kube::Client;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::Status;
 use kube::discovery::{self, Scope};
 use kube::error::DiscoveryError;
-use kube::{Api, Client};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::api::Api;
 use super::dynamic;
 
 /// How long an answer is cached. A kind that was not found is looked up again each time.

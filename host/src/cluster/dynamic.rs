@@ -1,9 +1,11 @@
 //! Objects of kinds that are known only at run time.
 
 use backstay_core::contract::{Access, GroupKind, StrategyKind};
+use kube::Client;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
-use kube::{Api, Client};
+
+use super::api::Api;
 
 /// Returns the API of a kind in a namespace; `None` is cluster-wide.
 #[must_use]

@@ -1,10 +1,9 @@
 //! Errors of the API server: which call failed, and what to do about it.
 
 use std::error::Error as StdError;
-use std::fmt::Write as _;
 
 use backstay_api::conditions::reasons;
-use backstay_core::retry::{ApiFault, Class, classify, denied_by_admission};
+use backstay_core::retry::{ApiFault, Class, classify, denied_by_admission, too_large};
 
 use super::checked_names::NotAName;
 
@@ -60,19 +59,34 @@ impl ApiError {
         if self.by_admission() {
             return reasons::ADMISSION_DENIED;
         }
+        if is_undecodable(&self.source) {
+            return reasons::UNREADABLE_OBJECT;
+        }
+        if self.is_too_large() {
+            return reasons::OBJECT_TOO_LARGE;
+        }
         if let Some(reason) = self.refused {
             return reason;
         }
-        match &self.source {
-            kube::Error::SerdeError(_) => return reasons::UNREADABLE_OBJECT,
-            error if is_unbuilt(error) => return reasons::INVALID_REFERENCE,
-            _ => {}
+        if is_unbuilt(&self.source) {
+            return reasons::INVALID_REFERENCE;
         }
         match code(&self.source) {
             Some(405) => reasons::METHOD_NOT_ALLOWED,
-            Some(413) => reasons::OBJECT_TOO_LARGE,
             _ => reasons::INVALID_OBJECT,
         }
+    }
+
+    /// Returns whether the object that was sent is too large to be stored.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        code(&self.source) == Some(413) || code(&self.source) == Some(500) && too_large(self.answer())
+    }
+
+    /// Returns whether the API server showed an object that does not decode.
+    #[must_use]
+    pub fn is_undecodable(&self) -> bool {
+        is_undecodable(&self.source)
     }
 
     fn by_admission(&self) -> bool {
@@ -96,6 +110,8 @@ impl ApiError {
             ""
         } else if answer.contains("failed calling webhook") {
             "; mend or remove the webhook"
+        } else if self.is_undecodable() {
+            "; correct it, or delete it and create it anew"
         } else if self.by_admission() {
             "; change the strategy or the policy, then create the run anew"
         } else if self.class() == Class::RetryVisible {
@@ -118,11 +134,29 @@ fn is_unbuilt(error: &kube::Error) -> bool {
     }
 }
 
+/// An object that the API server showed, and that does not decode. It will not decode until somebody changes it.
+#[derive(Debug, thiserror::Error)]
+#[error("the object cannot be read: {0}")]
+pub struct Undecodable(pub String);
+
+impl From<Undecodable> for kube::Error {
+    fn from(undecodable: Undecodable) -> Self {
+        Self::Service(Box::new(undecodable))
+    }
+}
+
+/// Returns whether the answer came, and its object does not decode.
+#[must_use]
+pub fn is_undecodable(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Service(cause) if cause.is::<Undecodable>())
+        || matches!(error, kube::Error::SerdeError(_))
+}
+
 /// Classifies an error of the client. A request that cannot be built, and an answer that does not decode, are final: the same
 /// call ends the same way.
 #[must_use]
 pub fn class(error: &kube::Error) -> Class {
-    if is_unbuilt(error) || matches!(error, kube::Error::SerdeError(_)) {
+    if is_unbuilt(error) || is_undecodable(error) {
         return Class::Refused;
     }
     let fault = match error {
@@ -152,24 +186,39 @@ pub fn is_not_found(error: &kube::Error) -> bool {
 
 /// Returns an error with its causes, each of them once: first the call that failed, then why.
 #[must_use]
-pub fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let answered = match error.downcast_ref::<kube::Error>() {
-            Some(kube::Error::Api(status)) => Some(format!("{} ({})", status.message, status.code)),
-            _ => None,
-        };
-        let said = answered.clone().unwrap_or_else(|| error.to_string());
-        if !text.contains(&said) {
-            let _ = write!(text, ": {said}");
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let answered = answered(error);
+        let is_answer = answered.is_some();
+        let said = answered.unwrap_or_else(|| own_words(error));
+        if !said.is_empty() && !text.contains(&said) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&said);
         }
-        if answered.is_some() {
-            break;
-        }
-        cause = error.source();
+        // The cause of an answer is the same answer once more, in the words of a program.
+        next = if is_answer { None } else { error.source() };
     }
     text
+}
+
+/// Returns message and code, if the error is an answer of the API server.
+fn answered(error: &(dyn StdError + 'static)) -> Option<String> {
+    match error.downcast_ref::<kube::Error>() {
+        Some(kube::Error::Api(status)) => Some(format!("{} ({})", status.message, status.code)),
+        Some(error @ kube::Error::Service(cause)) if is_undecodable(error) => Some(cause.to_string()),
+        _ => None,
+    }
+}
+
+/// Returns what an error says itself: some repeat their cause.
+fn own_words(error: &(dyn StdError + 'static)) -> String {
+    let text = error.to_string();
+    let own = error.source().and_then(|cause| text.strip_suffix(&cause.to_string()));
+    own.map(|own| own.trim_end_matches([':', ' ']).to_owned()).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -187,6 +236,33 @@ mod tests {
         assert_eq!(
             chain(&api(403, "Forbidden", "jobs is forbidden")),
             "creating Job \"a/b\" failed: jobs is forbidden (403)"
+        );
+    }
+
+    #[test]
+    fn t10_no_error_is_shown_as_a_program_prints_its_structs() {
+        let answer = |code| {
+            kube::Error::Api(
+                Status::failure("plans.example.org not found", "NotFound").with_code(code).boxed(),
+            )
+        };
+        let watch = kube::runtime::watcher::Error::InitialListFailed(answer(404));
+        assert_eq!(chain(&watch), "failed to perform initial object list: plans.example.org not found (404)");
+        assert_eq!(chain(&answer(404)), "plans.example.org not found (404)");
+        let cut = ApiError::new("reading x", kube::Error::Service("connection reset".into()));
+        assert_eq!(chain(&cut), "reading x failed: ServiceError: connection reset");
+    }
+
+    #[test]
+    fn t2_an_answer_that_does_not_decode_is_final_and_says_what_to_do() {
+        let error = ApiError::new(
+            "reading Backup \"a/b\"",
+            Undecodable("spec: missing field `takenAt`".into()).into(),
+        );
+        assert_eq!((error.class(), error.refusal()), (Class::Refused, "UnreadableObject"));
+        assert_eq!(
+            error.user_message(),
+            "reading Backup \"a/b\" failed: the object cannot be read: spec: missing field `takenAt`; correct it, or delete it and create it anew"
         );
     }
 

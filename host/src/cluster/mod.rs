@@ -1,5 +1,6 @@
 //! The API server: how it is called, what its errors mean, and as whom.
 
+pub mod api;
 pub mod checked_names;
 pub mod client;
 pub mod discovery;
@@ -7,10 +8,12 @@ pub mod dynamic;
 pub mod error;
 pub mod events;
 pub mod impersonation;
+mod pages;
 pub mod partial;
 #[cfg(test)]
 pub(crate) mod stand_in;
 pub(crate) mod write;
+pub(crate) mod written;
 
 use std::sync::Arc;
 

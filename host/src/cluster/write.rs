@@ -1,17 +1,15 @@
 //! Writes of the controller: the field manager under which the API server keeps each field, and the two patterns that every
 //! kind needs.
 
-use std::fmt::Debug;
-
 use backstay_core::retry::Class;
 use backstay_core::status::merge_diff;
-use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::api::Api;
 use super::error::class;
+use super::partial::PartialDecode;
 
 /// The field manager.
 pub(crate) const FIELD_MANAGER: &str = "backstay";
@@ -74,7 +72,7 @@ pub(crate) async fn patch_status<K>(
     wanted: &impl Serialize,
 ) -> Result<Option<K>, kube::Error>
 where
-    K: Clone + DeserializeOwned + Debug,
+    K: PartialDecode,
 {
     let Some(patch) = status_patch(version, stored, wanted) else { return Ok(None) };
     api.patch_status(name, &patch_params(), &patch).await.map(Some)

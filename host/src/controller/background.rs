@@ -13,10 +13,11 @@ use backstay_core::steps::{checkpoint_name, private_name};
 use futures::StreamExt;
 use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::ControllerRevision;
+use kube::ResourceExt;
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta, Patch};
-use kube::{Api, ResourceExt};
 use serde_json::json;
 
+use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, chain, class};
 use crate::cluster::write::patch_params;
 use crate::context::Context;

@@ -8,6 +8,7 @@ mod restore_turns;
 mod resume;
 pub mod start;
 pub mod triggers;
+mod unreadable;
 mod watches;
 mod workers;
 

@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use backstay_api::conditions::reasons;
-use backstay_api::{BackupJob, BackupJobSpec, BackupJobStatus, RestoreJob, RestoreJobStatus, labels, phase};
+use backstay_api::{
+    BackupJob, BackupJobSpec, BackupJobStatus, Plan, PlanSpec, RestoreJob, RestoreJobStatus, labels, phase,
+};
+use backstay_core::job::POD_RUN_ANNOTATION;
 use futures::Stream;
-use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Resource;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::ObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{self, Config, Event, watcher};
-use kube::{Api, Resource};
 use tokio::task::JoinSet;
 
-use super::triggers;
-use crate::cluster::events::Events;
+use super::{triggers, unreadable};
+use crate::cluster::api::Api;
 use crate::cluster::partial::{Invalid, Partial, PartialDecode};
 use crate::context::Context;
 use crate::informers::stores::Writers;
@@ -22,8 +25,8 @@ use crate::informers::watcher::{Change, follow};
 use crate::panics::contained_call;
 use crate::state::queues::Request;
 
-/// Objects in a page of a list. The memory that decoding a page takes stays with the process.
-const PAGE_SIZE: u32 = 100;
+/// Objects in a page of a list. Each may have 1.5 MB, and the text of a page is in memory twice.
+const PAGE_SIZE: u32 = 20;
 
 /// Runs all watches, each as a task of its own. Returns only if a watch panics or ends.
 pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
@@ -42,7 +45,7 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
         forget_run(change, phase, ctx);
         triggers::restore_job(change, &ctx.stores)
     }));
-    tasks.spawn(watch(writers.plans, all(), ctx.clone(), whole, |change, ctx| {
+    tasks.spawn(watch(writers.plans, all(), ctx.clone(), slim_plan, |change, ctx| {
         if let Change::Deleted(plan) = change {
             ctx.state.refused_slots.forget(plan.metadata.uid.as_deref().unwrap_or_default());
         }
@@ -55,7 +58,7 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
         }
         triggers::backup(change, &ctx.stores)
     }));
-    tasks.spawn(watch(writers.jobs, of_runs(), ctx.clone(), whole, |change, ctx| {
+    tasks.spawn(watch(writers.jobs, of_runs(), ctx.clone(), slim_job, |change, ctx| {
         match change {
             Change::Applied { object, .. } => ctx.stores.unfinished.job(object),
             Change::Deleted(object) => ctx.stores.unfinished.job_gone(object),
@@ -70,37 +73,36 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
         }
         triggers::job(change).into_iter().collect()
     }));
-    tasks.spawn(watch(writers.pods, of_runs(), ctx, whole, pod));
+    tasks.spawn(watch(writers.pods, of_runs(), ctx, slim_pod, pod));
     tasks.join_all().await;
 }
 
 async fn strategies(resource: ApiResource, writer: Writer<DynamicObject>, ctx: Arc<Context>) {
-    let api: Api<DynamicObject> = Api::all_with(ctx.cluster.client.clone(), &resource);
-    let decode = |mut object: DynamicObject| {
-        object.metadata.managed_fields = None;
-        Ok(object)
-    };
+    let api = Api::<DynamicObject>::all_with(ctx.cluster.client.clone(), &resource).watched();
+    let decode = |partial: Partial<DynamicObject>| partial.0;
     let changed = |change: Change<'_, _>| {
         handled(change.object(), &resource, &ctx, || triggers::strategy(&change, &resource, &ctx.stores));
     };
-    follow(&resource, watcher(api, Config::default()), writer, decode, |_| {}, changed).await;
+    let invalid = |invalid: &Invalid| unreadable::report::<DynamicObject>(&resource, invalid, &ctx);
+    let events = watcher(api, Config::default().page_size(PAGE_SIZE));
+    follow(&resource, events, writer, decode, invalid, changed).await;
 }
 
 /// Watches a kind. `slim` removes what the store does not keep of an object. `changed` updates the state for a change, and
 /// returns what the change triggers.
-async fn watch<K: PartialDecode>(
+async fn watch<K: PartialDecode + Resource<DynamicType = ()>>(
     writer: Writer<K>,
     config: Config,
     ctx: Arc<Context>,
     slim: fn(&mut K),
     changed: fn(&Change<'_, K>, &Context) -> Vec<Request>,
 ) {
-    let api: Api<Partial<K>> = Api::all(ctx.cluster.client.clone());
+    let api = Api::<K>::all(ctx.cluster.client.clone()).watched();
     handle(watcher(api, config.page_size(PAGE_SIZE)), writer, &ctx, slim, changed).await;
 }
 
 /// Handles the events of a watch; see [`watch`].
-async fn handle<K: PartialDecode>(
+async fn handle<K: PartialDecode + Resource<DynamicType = ()>>(
     events: impl Stream<Item = watcher::Result<Event<Partial<K>>>> + Send,
     writer: Writer<K>,
     ctx: &Context,
@@ -113,7 +115,7 @@ async fn handle<K: PartialDecode>(
             object
         })
     };
-    let invalid = |invalid: &Invalid| report::<K>(invalid, &ctx.cluster.events);
+    let invalid = |invalid: &Invalid| unreadable::report::<K>(&(), invalid, ctx);
     let changed = |change: Change<'_, K>| handled(change.object(), &(), ctx, || changed(&change, ctx));
     follow(&(), events, writer, decode, invalid, changed).await;
 }
@@ -139,26 +141,6 @@ fn handled<K: Resource>(
 
 fn enqueue(requests: Vec<Request>, ctx: &Context) {
     requests.into_iter().for_each(|request| ctx.state.queues.add(request));
-}
-
-/// Reports an object that does not decode, in the log and in an Event on the object.
-fn report<K: Resource<DynamicType = ()>>(invalid: &Invalid, events: &Events) {
-    let (meta, error, kind) = (&invalid.metadata, &invalid.error, K::kind(&()));
-    let name = meta.name.as_deref().unwrap_or_default();
-    let namespace = meta.namespace.as_deref().unwrap_or_default();
-    tracing::warn!(%kind, namespace, name, error, "object does not decode and is left alone, correct it");
-    let about = ObjectReference {
-        api_version: Some(K::api_version(&()).into_owned()),
-        kind: Some(kind.into_owned()),
-        namespace: meta.namespace.clone(),
-        name: meta.name.clone(),
-        uid: meta.uid.clone(),
-        ..ObjectReference::default()
-    };
-    let note = format!(
-        "this object cannot be read and is left alone: {error}; correct it, or delete it and create it anew"
-    );
-    events.warning(about, reasons::UNREADABLE_OBJECT, &note);
 }
 
 fn backup_job(change: &Change<'_, BackupJob>, ctx: &Context) -> Vec<Request> {
@@ -214,8 +196,30 @@ fn pod(change: &Change<'_, Pod>, ctx: &Context) -> Vec<Request> {
 /// The store keeps the whole decoded object.
 fn whole<K>(_: &mut K) {}
 
+/// A Plan is read again when it is reconciled.
+fn slim_plan(plan: &mut Plan) {
+    plan.spec = PlanSpec::default();
+    plan.status = None;
+}
+
+/// The note of a pod run is read from the Job itself, where it is needed.
+fn slim_job(job: &mut Job) {
+    forget_note(&mut job.metadata);
+}
+
+fn slim_pod(pod: &mut Pod) {
+    forget_note(&mut pod.metadata);
+}
+
+fn forget_note(meta: &mut ObjectMeta) {
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(POD_RUN_ANNOTATION);
+    }
+}
+
 /// Keeps little of a run that has ended: memory grows with the runs that have not.
 fn slim_backup_job(job: &mut BackupJob) {
+    forget_note(&mut job.metadata);
     if let Some(status) = &mut job.status
         && phase::is_terminal(status.phase.as_deref())
     {
@@ -227,6 +231,7 @@ fn slim_backup_job(job: &mut BackupJob) {
 
 /// See [`slim_backup_job`]. The Backup of a RestoreJob that has ended is still read.
 fn slim_restore_job(job: &mut RestoreJob) {
+    forget_note(&mut job.metadata);
     if let Some(status) = &mut job.status
         && phase::is_terminal(status.phase.as_deref())
     {

@@ -10,16 +10,17 @@ use backstay_core::owner::controller;
 use futures::FutureExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Api, Client};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::evidence::Evidence;
 use super::job_pods::JobPods;
 use super::unfinished::Unfinished;
+use crate::cluster::api::Api;
 use crate::cluster::dynamic::strategy_resource;
 use crate::components::registry::Registry;
 

@@ -11,8 +11,9 @@ use backstay_core::retry::{self, Class};
 use backstay_core::strategy_kind::strategy_kind;
 use backstay_engine::Component;
 use kube::api::PartialObjectMeta;
-use kube::{Api, ResourceExt};
+use kube::{Resource, ResourceExt};
 
+use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, chain};
 use crate::context::Context;
 use crate::reconcile::run;
@@ -30,6 +31,11 @@ pub async fn reconcile(seen: Arc<PartialObjectMeta<Backup>>, ctx: Arc<Context>) 
     let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
     match handle(&seen, &namespace, &name, &ctx).await {
         Ok(action) => action,
+        // A change of the Backup enqueues it.
+        Err(error) if error.is_undecodable() => {
+            ctx.report_unreadable(seen.object_ref(&()), &chain(&error));
+            Action::await_change()
+        }
         Err(error) => {
             if error.class() == Class::Refused {
                 // It does not decode, or cannot be asked for: others do not wait until it does.

@@ -13,10 +13,12 @@ use backstay_core::status::set_condition;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 
+use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, chain, class};
 use crate::cluster::write::{Created, create_or_get, patch_status, post_params};
+use crate::cluster::written::schedule_written;
 use crate::context::Context;
 use crate::state::work_queue::Action;
 
@@ -32,6 +34,11 @@ pub async fn reconcile(seen: Arc<Plan>, ctx: Arc<Context>) -> Action {
             ctx.state.runs.forget(&uid);
             ctx.state.refused_slots.forget(&uid);
             wake(wake_at, &ctx)
+        }
+        // A change of the Plan enqueues it.
+        Err(error) if error.is_undecodable() => {
+            ctx.report_unreadable(seen.object_ref(&()), &chain(&error));
+            Action::await_change()
         }
         Err(error) => {
             let attempt = ctx.state.runs.failed(&uid);
@@ -53,7 +60,7 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
     let namespace = seen.namespace().unwrap_or_default();
     let api = Api::<Plan>::namespaced(ctx.cluster.client.clone(), &namespace);
     let found = api.get_opt(&seen.name_any()).await;
-    let Some(plan) = found.map_err(|e| ApiError::new(format!("reading {}", title(seen)), e))? else {
+    let Some(plan) = found.map_err(|e| reading(seen, e))? else {
         return Ok(None);
     };
     if plan.uid() != seen.uid() || plan.metadata.deletion_timestamp.is_some() {
@@ -64,20 +71,25 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
     let mut status = old.clone();
     status.observed_generation = plan.metadata.generation;
     let state = PlanState::from(&old);
-    let runs = runs_of(&plan, ctx);
+    let (runs, name) = (runs_of(&plan, ctx), plan.name_any());
     let refused = ctx.state.refused_slots.last(plan.metadata.uid.as_deref().unwrap_or_default());
     let view = PlanView {
-        name: &plan.name_any(),
+        name: &name,
         created: plan.metadata.creation_timestamp.as_ref().map_or(now, |t| t.0),
         cron: plan.spec.schedule.cron.as_deref().unwrap_or_default(),
         time_zone: plan.spec.time_zone.as_deref(),
         starting_deadline_seconds: plan.spec.starting_deadline_seconds,
         suspend: plan.spec.suspend.unwrap_or_default(),
-        changed_at: changed_at(&plan),
+        changed_at: None,
         runs: &runs,
         refused: refused.as_ref().map(|(slot, why)| (*slot, why.as_str())),
         state: &state,
     };
+    let changed_at = match view.is_rescheduled() {
+        true => schedule_written(&api, view.name).await.map_err(|e| reading(&plan, e))?,
+        false => None,
+    };
+    let view = PlanView { changed_at, ..view };
     let (state, recorded, wake_at) = match decide(&view, now) {
         PlanVerdict::Invalid { reason, message, state, recorded } => {
             if condition_reason(&old) != Some(reason) {
@@ -190,16 +202,8 @@ fn runs_of(plan: &Plan, ctx: &Context) -> BTreeSet<String> {
     jobs.iter().map(|job| job.name_any()).collect()
 }
 
-/// Returns when the schedule was last written, by the object's managed fields.
-fn changed_at(plan: &Plan) -> Option<Timestamp> {
-    let holds_schedule = |fields: &serde_json::Value| !fields["f:spec"]["f:schedule"].is_null();
-    plan.metadata
-        .managed_fields
-        .iter()
-        .flatten()
-        .filter(|entry| entry.fields_v1.as_ref().is_some_and(|f| holds_schedule(&f.0)))
-        .filter_map(|entry| entry.time.as_ref().map(|t| t.0))
-        .max()
+fn reading(plan: &Plan, error: kube::Error) -> ApiError {
+    ApiError::new(format!("reading {}", title(plan)), error)
 }
 
 fn condition_reason(status: &PlanStatus) -> Option<&str> {

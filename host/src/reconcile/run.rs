@@ -10,7 +10,7 @@ use backstay_api::conditions::reasons;
 use backstay_core::contract::{Mode, Outcome};
 use backstay_engine::World;
 
-use crate::cluster::error::chain;
+use crate::cluster::error::{chain, is_undecodable};
 use crate::context::Context;
 use crate::panics::{Panic, contained};
 use crate::run::finish::{finish, finish_deleted};
@@ -29,15 +29,22 @@ use crate::state::work_queue::Action;
 const PANICKED_PAUSE: Duration = Duration::from_secs(60);
 /// The message of such a run. The panic itself may quote data of others: it is in the log only.
 const INTERNAL_ERROR: &str = "the controller failed while it worked on this run, which is a fault of the controller and not of this object; the controller's log has the cause: report it, and create a new run once it is mended";
+/// How often a run is read that does not decode. The watch, too, shows when it does again.
+const UNREADABLE: Duration = Duration::from_mins(5);
 
 /// Reconciles a run once, and takes it as far as it goes now.
 ///
 /// The process may die after any single write, and the reconcile is then done again: existing objects are found by the
 /// run's uid, and a write that was made is not made twice.
 pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
+    let about = seen.reference();
     let mut run = match ctx.state.runs.current(seen).await {
         Ok(Some(run)) => run,
         Ok(None) => return Action::await_change(),
+        Err(error) if is_undecodable(&error) => {
+            ctx.report_unreadable(about, &chain(&error));
+            return Action::requeue(UNREADABLE);
+        }
         Err(error) => {
             tracing::warn!(error = %chain(&error), "a run could not be read again");
             return Action::requeue(Duration::from_secs(5));

@@ -12,9 +12,10 @@ use backstay_core::status::set_condition;
 use backstay_engine::Component;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{ApiResource, DynamicObject};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use serde_json::json;
 
+use crate::cluster::api::Api;
 use crate::cluster::dynamic::group_kind;
 use crate::cluster::error::chain;
 use crate::cluster::write::patch_status;

@@ -16,8 +16,9 @@ use backstay_core::steps::{
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, PartialObjectMeta};
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 
+use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, class, is_not_found};
 use crate::cluster::write::{Created, create_or_get, delete_params, post_params};
 

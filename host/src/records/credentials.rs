@@ -6,9 +6,10 @@ use backstay_core::credentials::{Credentials, CredentialsError, Projection};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Api, Client};
+use kube::Client;
 use parking_lot::Mutex;
 
+use crate::cluster::api::Api;
 use crate::cluster::error::ApiError;
 use crate::cluster::write::{Created, create_or_get, post_params};
 

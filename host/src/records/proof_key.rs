@@ -4,10 +4,11 @@ use backstay_core::job::ProofKey;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Api, Client};
+use kube::Client;
 use parking_lot::Mutex;
 
 use super::checkpoints::RecordsError;
+use crate::cluster::api::Api;
 use crate::cluster::error::ApiError;
 use crate::cluster::write::{Created, create_or_get, post_params};
 

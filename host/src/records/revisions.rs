@@ -10,10 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::core::Status;
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 use parking_lot::Mutex;
 
 use super::unused::{Unused, at_most};
+use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, class};
 use crate::cluster::write::{Created, create_or_get, delete_params, post_params};
 

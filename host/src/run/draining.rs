@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, Preconditions};
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 
+use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, chain, class};
 use crate::cluster::partial::{Partial, PartialDecode};
 use crate::records::checkpoints::RecordsError;
@@ -51,8 +52,8 @@ async fn what_may_run(
     client: &Client,
     now: Timestamp,
 ) -> Result<Option<String>, RecordsError> {
-    let jobs = Api::<Partial<Job>>::namespaced(client.clone(), namespace);
-    let pods = Api::<Partial<Pod>>::namespaced(client.clone(), namespace);
+    let jobs = kube::Api::<Partial<Job>>::namespaced(client.clone(), namespace);
+    let pods = kube::Api::<Partial<Pod>>::namespaced(client.clone(), namespace);
     let key = key.get().await?;
     // The Jobs first: what no Job starts any more is in a later list of pods.
     let jobs: Vec<Job> = all(&jobs, run_uid, namespace)
@@ -69,8 +70,8 @@ async fn what_may_run(
 }
 
 /// Lists the objects of a run. One that does not decode is known by its metadata, and counts as running.
-async fn all<K: PartialDecode + Default>(
-    api: &Api<Partial<K>>,
+async fn all<K: PartialDecode + Resource<DynamicType = ()> + Default>(
+    api: &kube::Api<Partial<K>>,
     run_uid: &str,
     namespace: &str,
 ) -> Result<Vec<K>, ApiError> {

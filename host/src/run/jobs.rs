@@ -13,12 +13,13 @@ use jiff::SignedDuration;
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{DeleteParams, ListParams, Patch, Preconditions};
 use kube::core::Request;
-use kube::{Api, Client, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::{Client, ResourceExt};
 use serde_json::json;
 
 use super::cancel;
+use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, class, is_not_found};
+use crate::cluster::partial::{Partial, PartialDecode};
 use crate::cluster::write::{patch_params, post_params};
 use crate::components::registry::Registry;
 use crate::informers::stores::Stores;
@@ -120,11 +121,10 @@ pub(crate) fn warn_of(pod_run: &PodRun, run: &Run, notices: &Notices) {
 
 /// Creates a Job from its JSON, so that fields which this program does not know reach the API server. The API server is asked
 /// to refuse fields that it does not know either: a misspelt field of a template is an error.
-pub(crate) async fn submit<T: DeserializeOwned>(
-    api: &Api<Job>,
+pub(crate) async fn submit<K: PartialDecode>(
+    api: &Api<K>,
     job: &serde_json::Value,
-    client: &Client,
-) -> Result<T, kube::Error> {
+) -> Result<K, kube::Error> {
     let body = serde_json::to_vec(job).map_err(kube::Error::SerdeError)?;
     let mut request =
         Request::new(api.resource_url()).create(&post_params(), body).map_err(kube::Error::BuildRequest)?;
@@ -132,7 +132,7 @@ pub(crate) async fn submit<T: DeserializeOwned>(
     if let Ok(strict) = format!("{}&fieldValidation=Strict", request.uri()).parse() {
         *request.uri_mut() = strict;
     }
-    client.request(request).await
+    api.client().request::<Partial<K>>(request).await?.decoded()
 }
 
 /// Deletes exactly this Job, with its pods.

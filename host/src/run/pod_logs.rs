@@ -9,7 +9,7 @@ use futures::AsyncReadExt as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::LogParams;
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 
 use crate::informers::stores::Stores;
 use crate::state::run::Run;
@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Keeps the last `lines` of those logs that may be gone before the Job has ended. A log that cannot be read is left out.
 pub(crate) async fn keep(run: &Run, job: &Job, lines: u32, client: &Client, stores: &Stores) {
-    let api = Api::<Pod>::namespaced(client.clone(), run.namespace());
+    let api = kube::Api::<Pod>::namespaced(client.clone(), run.namespace());
     let reading = async {
         for pod in stores.pods_of(job) {
             let name = pod.name_any();
@@ -65,7 +65,7 @@ pub(crate) async fn read(
     lines: u32,
     client: &Client,
 ) -> HashMap<(String, String), String> {
-    let api = Api::<Pod>::namespaced(client.clone(), run.namespace());
+    let api = kube::Api::<Pod>::namespaced(client.clone(), run.namespace());
     let mut logs = HashMap::new();
     let mut newest: Vec<_> = pods.iter().collect();
     newest.sort_by_key(|p| std::cmp::Reverse(p.metadata.creation_timestamp.as_ref().map(|t| t.0)));
@@ -95,7 +95,7 @@ pub(crate) async fn read(
 
 /// Returns the end of a log, at most 64 KiB. The API server's own bound on bytes would keep the beginning of the lines, and
 /// could end within a character.
-pub(crate) async fn tail(api: &Api<Pod>, pod: &str, params: &LogParams) -> Result<String, kube::Error> {
+pub(crate) async fn tail(api: &kube::Api<Pod>, pod: &str, params: &LogParams) -> Result<String, kube::Error> {
     let mut bytes = Vec::new();
     let log = api.log_stream(pod, params).await?;
     log.take(READ_BYTES).read_to_end(&mut bytes).await.map_err(kube::Error::ReadEvents)?;

@@ -10,11 +10,12 @@ use backstay_core::job::{End, SeenPod, pod_result};
 use backstay_core::owner::controller;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use kube::api::ListParams;
-use kube::{Api, ResourceExt};
 
 use super::pod_logs;
 use crate::cluster::Cluster;
+use crate::cluster::api::Api;
 use crate::cluster::error::ApiError;
 use crate::informers::stores::Stores;
 use crate::state::run::Run;

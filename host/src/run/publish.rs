@@ -6,11 +6,12 @@ use backstay_core::backup::{Made, build, made_by, status_of};
 use backstay_core::contract::{Json, Mode, Outcome};
 use backstay_core::retry::Class;
 use jiff::Timestamp;
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 
 use super::not_done::NotDone;
 use super::pinned::Pinned;
 use super::save::{SaveError, save};
+use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, chain, class};
 use crate::cluster::write::{Created, create_or_get, patch_params, post_params, status_patch};
 use crate::context::Context;

@@ -17,6 +17,7 @@ use super::steps::handover;
 use crate::cluster::error::chain;
 use crate::context::Context;
 use crate::state::run::Run;
+use crate::state::run_cache::RunCache;
 use crate::state::work_queue::Action;
 
 /// How long a clean-up that failed pauses before it begins anew.
@@ -129,20 +130,65 @@ async fn cleanup_failed(run: &mut Run, reason: &str, message: &str, ctx: &Contex
     Action::requeue(CLEANUP_PAUSE)
 }
 
+/// Writes the status; of one that is too large for the API server, only phase, reason and message.
+async fn save_or_reduce(run: &mut Run, runs: &RunCache) -> Result<(), SaveError> {
+    match save(run, "writing the status", runs).await {
+        Err(SaveError::Api(error)) if error.is_too_large() => {
+            run.reduce_status();
+            save(run, "writing the status", runs).await.map(drop)
+        }
+        saved => saved.map(drop),
+    }
+}
+
 /// Writes the status.
 ///
 /// # Errors
 /// When to reconcile the run again; nothing else is done for it until then.
 async fn write(run: &mut Run, ctx: &Context) -> Result<(), Action> {
     let runs = &ctx.state.runs;
-    let error = match save(run, "writing the status", runs).await {
-        Ok(_) => return Ok(()),
+    let error = match save_or_reduce(run, runs).await {
+        Ok(()) => return Ok(()),
         Err(SaveError::Gone) => {
             ctx.forget(&run.uid);
             return Err(Action::await_change());
+        }
+        Err(SaveError::Api(error)) if error.is_too_large() => {
+            // Nothing has room in the object; the Events say what the status cannot.
+            tracing::warn!(run = %run.title(), error = %chain(&error), "status not written, the object has no room for it");
+            ctx.notices.warn(run, reasons::OBJECT_TOO_LARGE, &error.user_message());
+            return Ok(());
         }
         Err(SaveError::Api(error)) => error,
     };
     let retry = if error.class() == Class::Conflict { retry_read } else { retry };
     Err(retry(run, &error, "status not written, will try again", runs))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::stand_in::{Fault, StandIn};
+    use crate::state::run::tests::{BACKUP_JOB, stored_run};
+
+    #[tokio::test]
+    async fn t12_a_status_that_is_too_large_is_written_without_what_is_not_stored_yet() {
+        for refusal in [
+            Fault::Answer(413, "RequestEntityTooLarge"),
+            Fault::Answer(500, "etcdserver: request is too large"),
+        ] {
+            let server = StandIn::default();
+            let mut run = stored_run(Mode::Backup, json!({}), &server);
+            let runs = RunCache::new(server.client());
+            run.status.begin(backstay_api::RunRecord::default(), jiff::Timestamp::UNIX_EPOCH);
+            run.status.fail("ObjectTooLarge", "too large", jiff::Timestamp::UNIX_EPOCH);
+            server.fault(0, refusal);
+            assert!(save_or_reduce(&mut run, &runs).await.is_ok());
+            let status = server.get(BACKUP_JOB).unwrap()["status"].clone();
+            assert_eq!((&status["phase"], &status["message"]), (&json!("Failed"), &json!("too large")));
+            assert_eq!(status["run"], json!(null));
+        }
+    }
 }

@@ -3,12 +3,14 @@
 use backstay_api::Backup;
 use backstay_api::conditions::reasons;
 use backstay_core::contract::{self, Mode, Request};
+use backstay_core::inputs;
 use jiff::Timestamp;
+use kube::Client;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Client};
 
 use super::not_done::NotDone;
 use super::pinned::Pinned;
+use crate::cluster::api::Api;
 use crate::cluster::error::ApiError;
 use crate::informers::stores::Stores;
 use crate::records::checkpoints::Checkpoints;
@@ -42,7 +44,7 @@ pub(crate) async fn build(
         strategy_kind: pinned.kind.clone(),
         strategy: Some(pinned.revision.spec.clone()).filter(|spec| !spec.is_null()),
         parameters: pinned.revision.parameters.clone(),
-        options: pinned.record.options.clone(),
+        options: inputs::options("status.run.options", pinned.record.options.as_ref())?,
         application: pinned.application.clone(),
         backup,
         namespaces: pinned.component.descriptor().namespaces.clone(),
@@ -79,7 +81,10 @@ async fn backup(
         .map_err(|e| ApiError::new(format!("reading Backup \"{}/{name}\"", run.namespace()), e))?
         .filter(|b| b.metadata.uid == pinned.record.backup_uid);
     match found {
-        Some(backup) => Ok(Some(known.with_private(&backup, records).await?)),
+        Some(backup) => {
+            inputs::backup(&backup)?;
+            Ok(Some(known.with_private(&backup, records).await?))
+        }
         None if run.deleting || run.is_late(now) => Ok(None),
         // The controller's finalizer keeps a Backup that is being restored; without it somebody removed it by force.
         None => Err(NotDone::failed(

@@ -3,13 +3,14 @@
 
 use backstay_api::{Backup, BackupJob, RestoreJob, finalizers};
 use backstay_core::contract::Mode;
-use kube::api::Patch;
+use kube::api::{PartialObjectMeta, Patch};
 use kube::core::NamespaceResourceScope;
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::{Client, Resource, ResourceExt};
 use serde_json::json;
 
+use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, is_not_found};
+use crate::cluster::partial::PartialDecode;
 use crate::cluster::write::patch_params;
 use crate::state::run::Run;
 
@@ -58,7 +59,8 @@ pub async fn hold(backup: &Backup, client: &Client) -> Result<(), ApiError> {
     if backup.finalizers().iter().any(|finalizer| finalizers::is_ours(finalizer)) {
         return Ok(());
     }
-    let api = Api::<Backup>::namespaced(client.clone(), &backup.namespace().unwrap_or_default());
+    let namespace = backup.namespace().unwrap_or_default();
+    let api = Api::<PartialObjectMeta<Backup>>::namespaced(client.clone(), &namespace);
     let mut all = backup.finalizers().to_vec();
     all.push(finalizers::CLEANUP.to_owned());
     let added = patch(&api, &backup.name_any(), backup.resource_version(), &all).await.map(drop);
@@ -71,7 +73,8 @@ pub async fn hold(backup: &Backup, client: &Client) -> Result<(), ApiError> {
 /// # Errors
 /// As [`hold`].
 pub async fn let_go(backup: &Backup, client: &Client) -> Result<(), ApiError> {
-    let api = Api::<Backup>::namespaced(client.clone(), &backup.namespace().unwrap_or_default());
+    let namespace = backup.namespace().unwrap_or_default();
+    let api = Api::<PartialObjectMeta<Backup>>::namespaced(client.clone(), &namespace);
     let kept: Vec<String> =
         backup.finalizers().iter().filter(|f| *f != finalizers::CLEANUP).cloned().collect();
     if kept == backup.finalizers() {
@@ -104,21 +107,18 @@ async fn remove_where(run: &Run, client: &Client, ours: impl Fn(&str) -> bool) -
     }
 }
 
-fn namespaced<K>(run: &Run, client: &Client) -> Api<K>
+fn namespaced<K>(run: &Run, client: &Client) -> Api<PartialObjectMeta<K>>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + PartialDecode,
 {
     Api::namespaced(client.clone(), run.namespace())
 }
 
 async fn remove_from<K>(run: &Run, client: &Client, ours: impl Fn(&str) -> bool) -> Result<(), kube::Error>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + PartialDecode,
 {
-    let api: Api<K> = namespaced(run, client);
+    let api = namespaced::<K>(run, client);
     let object = api.get(run.name()).await?;
     let kept: Vec<String> = object.finalizers().iter().filter(|f| !ours(f)).cloned().collect();
     if object.uid().as_deref() != Some(&run.uid) || kept == object.finalizers() {
@@ -128,13 +128,13 @@ where
 }
 
 async fn patch<K>(
-    api: &Api<K>,
+    api: &Api<PartialObjectMeta<K>>,
     name: &str,
     version: Option<String>,
     all: &[String],
 ) -> Result<String, kube::Error>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = ()> + PartialDecode,
 {
     let body = json!({"metadata": {"resourceVersion": version, "finalizers": all}});
     let patched = api.patch(name, &patch_params(), &Patch::Merge(body)).await?;

@@ -13,6 +13,7 @@ pub mod run_cache;
 pub mod spending;
 pub mod step_cache;
 pub mod watch_pool;
+mod watched_contents;
 pub mod work_queue;
 
 use std::sync::Arc;

@@ -12,10 +12,10 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{PartialObjectMeta, Patch};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::reflector::ObjectRef as StoreRef;
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 use serde_json::Value;
 
-use crate::cluster::partial::Partial;
+use crate::cluster::api::Api;
 use crate::cluster::write::{patch_params, status_patch};
 use crate::components::Caller;
 use crate::informers::stores::Stores;
@@ -229,12 +229,18 @@ impl Run {
         Ok(true)
     }
 
+    /// Reduces the status to what has room in an object that is too large for all of it.
+    pub fn reduce_status(&mut self) {
+        let stored = self.stored.run.clone();
+        self.status.reduce(stored);
+    }
+
     /// Patches the status, and returns the new resource version.
     async fn patch_status<K>(&self, client: &Client, patch: &Patch<Value>) -> Result<String, kube::Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
     {
-        let api = Api::<Partial<PartialObjectMeta<K>>>::namespaced(client.clone(), self.namespace());
+        let api = Api::<PartialObjectMeta<K>>::namespaced(client.clone(), self.namespace());
         let patched = api.patch_status(self.name(), &patch_params(), patch).await?;
         Ok(patched.resource_version().unwrap_or_default())
     }

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use backstay_core::contract::ObjectRef;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use kube::ResourceExt;
 use kube::api::{ApiResource, DynamicObject};
+use kube::runtime::reflector;
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{Config, Event, watcher};
-use kube::runtime::{WatchStreamExt, reflector};
 use tokio::task::AbortHandle;
 
 use super::queues::{Queues, Request};
+use super::watched_contents::{Contents, has_content};
 use crate::cluster::dynamic;
 use crate::cluster::error::chain;
 use crate::cluster::impersonation::Impersonation;
@@ -45,6 +46,9 @@ pub enum Selector {
     Labels(String),
 }
 
+/// Objects in a page of a list; see `PAGE_SIZE` of the controller's own watches.
+const PAGE_SIZE: u32 = 20;
+
 /// Resource versions by name, as a run has read them.
 pub type Versions = BTreeMap<String, String>;
 
@@ -56,6 +60,7 @@ struct Pool {
     watches: Mutex<Watches>,
     impersonation: Arc<Impersonation>,
     queues: Arc<Queues>,
+    contents: Contents,
 }
 
 /// The table of watches. It starts a watch only by the closure that it is given.
@@ -97,7 +102,12 @@ impl WatchPool {
     /// An empty pool. Its watches act as the components, and enqueue runs into `queues`.
     #[must_use]
     pub fn new(impersonation: Arc<Impersonation>, queues: Arc<Queues>) -> Self {
-        Self(Arc::new(Pool { watches: Mutex::default(), impersonation, queues }))
+        Self(Arc::new(Pool {
+            watches: Mutex::default(),
+            impersonation,
+            queues,
+            contents: Contents::default(),
+        }))
     }
 
     /// Has a run wait for these objects, and for no others, and returns the state of their watches.
@@ -127,11 +137,12 @@ impl WatchPool {
         self.0.watches.lock().forget(run_uid);
     }
 
-    /// Returns the objects that a live watch shows; `None` if there is no such watch.
+    /// Returns the objects that a live watch shows; `None` if there is no such watch, or it keeps no content of one of them.
     #[must_use]
     pub fn shown(&self, key: &WatchKey) -> Option<Vec<Arc<DynamicObject>>> {
         let watches = self.0.watches.lock();
-        watches.by_key.get(key).filter(|watch| watch.live).map(|watch| watch.store.state())
+        let shown = watches.by_key.get(key).filter(|watch| watch.live).map(|watch| watch.store.state())?;
+        shown.iter().all(|object| has_content(object)).then_some(shown)
     }
 
     fn on_event(&self, key: &WatchKey, number: u64, object: Option<(&DynamicObject, bool)>) {
@@ -149,9 +160,9 @@ impl WatchPool {
             Selector::Name(name) => Config::default().fields(&format!("metadata.name={name}")),
             Selector::Labels(labels) => Config::default().labels(labels),
         };
-        let stream = watcher(api, config).modify(|object| {
-            object.metadata.managed_fields = None;
-        });
+        let mut contents = self.0.contents.of_watch();
+        let stream = watcher(api.watched(), config.page_size(PAGE_SIZE));
+        let stream = stream.map_ok(move |event| contents.keep(event));
         let stream = reflector(writer, stream);
         let mut interruptions = Interruptions::default();
         futures::pin_mut!(stream);

@@ -18,14 +18,16 @@ mod mutate;
 pub mod objects;
 pub mod reports;
 pub mod requests;
+pub mod stored;
 pub mod templates;
 
 use driver::Target;
 
 /// Targets by name.
-pub const TARGETS: [(&str, Target); 4] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("go", templates::go),
     ("minijinja", templates::minijinja),
     ("results", reports::results),
     ("guest", requests::guest),
+    ("stored", stored::stored),
 ];

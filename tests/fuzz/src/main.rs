@@ -10,7 +10,7 @@ use clap::Parser;
 /// Run a fuzz target.
 #[derive(Parser)]
 struct Arguments {
-    /// Name of the target: go, minijinja, results or guest.
+    /// Name of the target: go, minijinja, results, guest or stored.
     target: String,
     /// Number of the first input.
     #[arg(long, default_value_t = 1)]

@@ -73,7 +73,7 @@ pub fn template_and_patch(input: &[u8]) -> (Value, Value) {
 }
 
 /// Changes a part, mostly to another value of its type, sometimes to a value of another type.
-fn change(choose: &mut Choose<'_>, value: &mut Value) {
+pub(crate) fn change(choose: &mut Choose<'_>, value: &mut Value) {
     let deeper = !choose.once_in(8);
     match value {
         Value::Object(entries) if !entries.is_empty() => {

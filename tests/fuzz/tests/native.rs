@@ -33,6 +33,11 @@ fn results() {
 }
 
 #[test]
+fn stored_objects() {
+    fuzz("stored", 4_000);
+}
+
+#[test]
 fn requests() {
     fuzz("guest", 700);
 }

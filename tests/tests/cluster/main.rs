@@ -5,6 +5,7 @@ mod admission;
 mod altinity;
 mod backups;
 mod bad_inputs;
+mod decode;
 mod draining;
 mod edits;
 mod endings;

@@ -54,7 +54,7 @@ pub(crate) async fn make(w: &World, name: &str, data: Value) -> ConfigMap {
 pub(crate) async fn seen(w: &World, backup: &str) -> Vec<Value> {
     w.backup_succeeds(backup).await;
     let status = w.get_backup(backup).await.status.expect("a status");
-    let resources = status.underlying_resources.expect("the guest's observations");
+    let resources = status.underlying_resources.and_then(|r| r.value()).expect("the guest's observations");
     resources["seen"].as_array().expect("a list").clone()
 }
 

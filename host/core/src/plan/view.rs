@@ -7,6 +7,7 @@ use backstay_api::names::plan_run_name;
 use jiff::{SignedDuration, Timestamp};
 
 use super::state::PlanState;
+use crate::schedule::canonical;
 
 /// Slots that are decided within this time are on time, whatever the starting deadline.
 pub(super) const ORDINARY_DELAY: SignedDuration = SignedDuration::from_secs(10);
@@ -50,6 +51,13 @@ pub struct Slot {
 }
 
 impl PlanView<'_> {
+    /// Returns whether the schedule differs from the anchor's: only then [`Self::changed_at`] is read.
+    #[must_use]
+    pub fn is_rescheduled(&self) -> bool {
+        let anchor = self.state.anchor.as_ref();
+        anchor.is_some_and(|anchor| anchor.schedule != canonical(self.cron, self.time_zone))
+    }
+
     pub(super) fn deadline(&self) -> SignedDuration {
         let seconds = self.starting_deadline_seconds.unwrap_or(DEFAULT_STARTING_DEADLINE_SECONDS);
         SignedDuration::from_secs(seconds).max(ORDINARY_DELAY)

@@ -17,6 +17,14 @@ pub enum ScheduleError {
         /// Number of its fields.
         found: usize,
     },
+    /// The text is longer than any schedule.
+    #[error("{place} is longer than {bound} bytes: write a shorter one")]
+    TooLong {
+        /// The Plan's field.
+        place: &'static str,
+        /// What it may have.
+        bound: usize,
+    },
     /// An item of a field's list is outside the dialect.
     #[error("spec.schedule.cron: {field} {item} {problem}; allowed are {allowed}")]
     Item {

@@ -23,6 +23,7 @@ mod tests;
 pub use error::{ItemProblem, ScheduleError};
 pub use zone::canonical;
 
+use backstay_api::bounds::{CRON_BYTES, NAME_BYTES};
 use every::Every;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -55,6 +56,14 @@ impl Schedule {
     /// Anything outside the dialect, an unknown zone, two zones that differ, a schedule that never fires, and
     /// `@every` with less than a minute or more than five years. The error names the field, the part and the remedy.
     pub fn parse(cron: &str, time_zone: Option<&str>) -> Result<Schedule, ScheduleError> {
+        for (place, text, bound) in [
+            ("spec.schedule.cron", cron, CRON_BYTES),
+            ("spec.timeZone", time_zone.unwrap_or_default(), NAME_BYTES),
+        ] {
+            if text.len() > bound {
+                return Err(ScheduleError::TooLong { place, bound });
+            }
+        }
         let (prefix, text) = zone::split_prefix(cron)?;
         let zone = zone::resolve(prefix, time_zone)?;
         let rule = match text.strip_prefix('@') {

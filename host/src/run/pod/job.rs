@@ -13,11 +13,11 @@ use backstay_core::{pod_names, pod_policy};
 use backstay_engine::Component;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 
 use crate::cluster::Cluster;
+use crate::cluster::api::Api;
 use crate::cluster::error::ApiError;
-use crate::cluster::partial::Partial;
 use crate::cluster::write::{Created, create_or_get};
 use crate::components::Components;
 use crate::context::Context;
@@ -131,7 +131,7 @@ async fn create(
 ) -> Result<Job, NotDone> {
     let api = Api::<Job>::namespaced(client.clone(), run.namespace());
     let job = build(spec, pod_run);
-    let submitted = async { jobs::submit::<Partial<Job>>(&api, &job, client).await?.decoded() };
+    let submitted = jobs::submit(&api, &job);
     let created = create_or_get(submitted, || api.get_opt(spec.name)).await.map_err(|error| {
         ApiError::new(format!("creating Job \"{}/{}\"", run.namespace(), spec.name), error)
             .refused_as(reasons::INVALID_JOB)

@@ -4,8 +4,9 @@ use backstay_api::conditions::reasons;
 use backstay_api::{BackupClass, TypedRef};
 use backstay_core::contract::Pairs;
 use backstay_core::run_report::in_words;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 
+use crate::cluster::api::Api;
 use crate::cluster::error::ApiError;
 use crate::context::Context;
 use crate::run::not_done::NotDone;

@@ -7,18 +7,19 @@ mod class;
 mod strategy;
 
 use backstay_api::conditions::reasons;
-use backstay_api::{Backup, ComponentPin, TypedRef, phase};
+use backstay_api::{Backup, ComponentPin, FreeForm, TypedRef, phase};
 use backstay_core::backup::{parameters, restore_target};
 use backstay_core::component::{Pin, Served, Unfit, may_restore};
 use backstay_core::contract::{GroupKind, Json, Mode, ObjectRef};
+use backstay_core::inputs;
 use backstay_core::object_name;
 use backstay_core::revision::Revision;
 use backstay_core::strategy_kind::strategy_kind;
 use backstay_engine::Component;
-use kube::Api;
 
 use super::application;
 use super::not_done::NotDone;
+use crate::cluster::api::Api;
 use crate::cluster::error::ApiError;
 use crate::context::Context;
 use crate::state::run::{Run, RunSpec};
@@ -40,7 +41,7 @@ pub(crate) struct Inputs {
     /// The Backup, on restore and clean-up.
     pub backup: Option<Backup>,
     /// `RestoreJob.spec.options`.
-    pub options: Option<Json>,
+    pub options: Option<FreeForm>,
     /// On restore: the strategy is the one of the time of the backup.
     pub pinned: bool,
 }
@@ -60,6 +61,9 @@ pub(crate) async fn resolve(run: &Run, ctx: &Context) -> Result<Inputs, NotDone>
             named(&format!("strategyRef.name in {source}"), &strategy_ref.name)?;
             let Some(kind) = strategy_kind(&strategy_ref) else { return Err(nobodys(run, &source, ctx)) };
             let component = component(&kind, ctx)?;
+            // A run of another controller is left alone before this.
+            inputs::backup_job(spec)?;
+            inputs::pairs(&format!("parameters of {source}"), &parameters)?;
             let revision =
                 strategy::current(&strategy_ref, &kind, &component, parameters, &source, ctx).await?;
             Inputs {
@@ -81,10 +85,13 @@ pub(crate) async fn resolve(run: &Run, ctx: &Context) -> Result<Inputs, NotDone>
                 named("spec.targetApplicationRef.name", &target.name)?;
             }
             let backup = backup(run, &spec.backup_ref.name, ctx).await?;
+            inputs::restore_job(spec)?;
+            inputs::backup(&backup)?;
             let target = restore_target(&backup.spec.application_ref, spec.target_application_ref.as_ref());
             of_backup(run, &backup, target, spec.options.clone(), ctx).await?
         }
         RunSpec::Cleanup(backup) => {
+            inputs::backup(backup)?;
             of_backup(run, backup, backup.spec.application_ref.clone(), None, ctx).await?
         }
     };
@@ -234,7 +241,7 @@ async fn of_backup(
     run: &Run,
     backup: &Backup,
     application: TypedRef,
-    options: Option<Json>,
+    options: Option<FreeForm>,
     ctx: &Context,
 ) -> Result<Inputs, NotDone> {
     let title = backup.metadata.name.as_deref().unwrap_or_default();

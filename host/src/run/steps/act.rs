@@ -8,7 +8,6 @@ use backstay_core::contract::{
 use backstay_core::pod_policy;
 use backstay_core::retry::Class;
 use backstay_core::steps::{Allowed, ContractViolation, Reach, Verb, has_marks, identity, merge_patch};
-use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch as Body, PatchParams, PostParams, Preconditions};
 use serde_json::json;
 
@@ -19,6 +18,7 @@ use super::calls::{
 use super::observe::Seen;
 use super::pods;
 use super::scope::StepScope;
+use crate::cluster::api::Api;
 use crate::cluster::dynamic::{access_resource, api};
 use crate::cluster::error::{ApiError, class};
 use crate::cluster::write::Created;
@@ -422,7 +422,7 @@ async fn check_purge_granted(
         },
         ..SelfSubjectAccessReview::default()
     };
-    let api: Api<SelfSubjectAccessReview> = Api::all(scope.as_component.clone());
+    let api = kube::Api::<SelfSubjectAccessReview>::all(scope.as_component.clone());
     let params = PostParams::default();
     let answer =
         with_retries(scope.budget, || api.create(&params, &review)).await.map_err(|e| write_error(&e))?;

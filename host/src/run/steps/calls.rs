@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::retry_budget::RetryBudget;
 use crate::cluster::dynamic::access_resource;
-use crate::cluster::error::{chain, class};
+use crate::cluster::error::{chain, class, is_undecodable};
 use crate::cluster::write::Created;
 use crate::run::not_done::NotDone;
 
@@ -168,6 +168,7 @@ pub(crate) fn is_unserved(error: &kube::Error) -> bool {
 /// Returns what a failed read means to the guest.
 pub(crate) fn read_error(error: &kube::Error) -> ReadError {
     match class(error) {
+        _ if is_undecodable(error) => ReadError::TooLarge,
         Class::NotFound if is_unserved(error) => ReadError::NotServed,
         Class::NotFound => ReadError::NotFound,
         Class::RetryVisible => ReadError::Forbidden(chain(error)),

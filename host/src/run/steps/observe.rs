@@ -11,11 +11,12 @@ use backstay_core::retry::Class;
 use backstay_core::steps::{ContractViolation, Reach, Verb, projected};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{ListParams, LogParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 
 use super::calls::{StepError, read_error, size, visible, with_retries};
 use super::pods;
 use super::scope::StepScope;
+use crate::cluster::api::Api;
 use crate::cluster::dynamic::{access_resource, api};
 use crate::cluster::error::class;
 use crate::run::not_done::NotDone;
@@ -27,7 +28,7 @@ use crate::state::watch_pool::{Selector, Versions, WatchKey, is_older};
 const OBJECT: usize = 1 << 20;
 const ANSWERS: usize = 5 << 20;
 /// Objects of a list that are read at a time.
-const PAGE: u32 = 50;
+const PAGE: u32 = 20;
 
 /// The reads of a wake: which objects may be purged, and which versions a wait is compared with.
 #[derive(Default)]
@@ -238,11 +239,12 @@ async fn objects(
         let mut params = ListParams::default().labels(&wanted.labels);
         loop {
             params.limit = Some(found.page());
-            let page = with_retries(scope.budget, || api.list(&params)).await.map_err(|e| read_error(&e))?;
-            for object in &page.items {
-                found.take(visible(object, access));
+            let page =
+                with_retries(scope.budget, || api.list_texts(&params)).await.map_err(|e| read_error(&e))?;
+            params.continue_token = page.metadata.continue_.clone().filter(|token| !token.is_empty());
+            for object in page.objects() {
+                found.take(visible(&object.map_err(|e| read_error(&e))?, access));
             }
-            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
             found.whole = params.continue_token.is_none();
             if found.whole || found.is_enough() {
                 break;
@@ -327,14 +329,16 @@ impl<'a> Found<'a> {
 async fn log(query: &LogQuery, scope: &StepScope<'_>) -> Result<String, StepError<ReadError>> {
     let namespace = &query.pod.namespace;
     let reach = scope.grants.reach(Verb::Logs, "v1", "Pod", Some(namespace))?;
-    let api: Api<Pod> = Api::namespaced(scope.as_component.clone(), namespace);
+    let client = &scope.as_component;
     if reach.is_guarded() {
+        let api = api(client.clone(), Some(namespace), &access_resource(reach.access()));
         let pod =
             with_retries(scope.budget, || api.get(&query.pod.name)).await.map_err(|e| read_error(&e))?;
-        if !reach.shows(&serde_json::to_value(&pod).unwrap_or_default()) {
+        if !reach.shows(&visible(&pod, reach.access())) {
             return Err(ReadError::NotFound.into());
         }
     }
+    let api = kube::Api::<Pod>::namespaced(client.clone(), namespace);
     let params = LogParams {
         container: Some(query.container.clone()),
         previous: query.previous,

@@ -8,10 +8,12 @@ use backstay_core::contract::{Json, ObjectRef, PodResult, ReadError, RunPod, Wri
 use backstay_core::job::{JobSpec, Ownership, PodRunNote, ProofKey, build, end, is_owned, ownership};
 use backstay_core::{pod_names, pod_policy};
 use k8s_openapi::api::batch::v1::Job;
-use kube::Api;
+use kube::api::{ApiResource, DynamicObject};
 
 use super::calls::{StepError, create_or_find, read_error, with_retries, write_error};
 use super::scope::StepScope;
+use crate::cluster::api::Api;
+use crate::cluster::dynamic;
 use crate::cluster::write::Created;
 use crate::informers::stores::Stores;
 use crate::run::not_done::{NotDone, findings_text};
@@ -73,21 +75,31 @@ pub(crate) async fn start(
         seconds_left: (deadline - request.now).max(1),
     };
     let built = build(&spec, &run.spec);
-    let api = Api::<Job>::namespaced(scope.cluster.client.clone(), scope.run.namespace());
-    let create = || jobs::submit(&api, &built, &scope.cluster.client);
+    // The component sees the whole Job.
+    let api = dynamic::api(
+        scope.cluster.client.clone(),
+        Some(scope.run.namespace()),
+        &ApiResource::erase::<Job>(&()),
+    );
+    let create = || jobs::submit(&api, &built);
     match create_or_find(scope.budget, create, || api.get(&name)).await {
         Ok(Created::New(created)) => {
             jobs::warn_of(&run.spec, scope.run, scope.notices);
-            cache.started(&run.name, &created);
-            Ok(Some(visible(created)))
+            cache.started(&run.name, &owned(&created));
+            Ok(Some(visible(&created)))
         }
-        Ok(Created::Existing(there)) if is_its(&there, &run.name, scope, cache, &key) => {
-            cache.started(&run.name, &there);
-            Ok(Some(visible(there)))
+        Ok(Created::Existing(there)) if is_its(&owned(&there), &run.name, scope, cache, &key) => {
+            cache.started(&run.name, &owned(&there));
+            Ok(Some(visible(&there)))
         }
-        Ok(Created::Existing(there)) => Err(WriteError::AlreadyExists(visible(there)).into()),
+        Ok(Created::Existing(there)) => Err(WriteError::AlreadyExists(visible(&there)).into()),
         Err(error) => Err(write_error(&error).into()),
     }
+}
+
+/// Returns what says whose a Job is.
+fn owned(job: &DynamicObject) -> Job {
+    Job { metadata: job.metadata.clone(), ..Job::default() }
 }
 
 /// Returns whether a Job is that of the pod run `name`: the one whose uid is known, or one that the controller made for it.
@@ -99,10 +111,9 @@ fn is_its(job: &Job, name: &str, scope: &StepScope<'_>, cache: &StepCache, key: 
 }
 
 /// Returns a Job as the guest sees it.
-fn visible(mut job: Job) -> Json {
-    job.metadata.managed_fields = None;
+fn visible(job: &DynamicObject) -> Json {
     // Plain data: serialising it cannot fail.
-    serde_json::to_value(&job).unwrap_or_default()
+    serde_json::to_value(job).unwrap_or_default()
 }
 
 /// Returns the stored notes of pod runs together with those that an act asks for. The note of a pod run whose Job exists
@@ -158,13 +169,21 @@ pub(crate) async fn result(
     if !is_its(&found, pod_run, scope, cache, &key) {
         return Err(ReadError::NotFound.into());
     }
-    let note = on_record.unwrap_or_else(|| PodRunNote::of(&found));
     let (cluster, stores) = (scope.cluster, scope.stores);
     let Some(end) = end(&found) else {
-        pod_logs::keep(scope.run, &found, note.log_lines, &cluster.client, stores).await;
+        if let Some(note) = on_record {
+            pod_logs::keep(scope.run, &found, note.log_lines, &cluster.client, stores).await;
+        }
         return Ok(None);
     };
     scope.notices.ready().await.map_err(NotDone::from)?;
+    let note = match on_record {
+        Some(note) => note,
+        // The watch does not keep it.
+        None => {
+            PodRunNote::of(&with_retries(scope.budget, || api.get(&name)).await.map_err(|e| read_error(&e))?)
+        }
+    };
     let result =
         pod_result::collect(scope.run, &found, &end, note.data, note.log_lines, cluster, stores).await;
     Ok(Some(result.map_err(NotDone::from)?))

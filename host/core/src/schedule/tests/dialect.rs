@@ -230,9 +230,11 @@ fn an_unknown_time_zone_field_is_an_error_that_names_the_field() {
 
 #[test]
 fn an_error_about_a_long_expression_stays_short_and_on_one_line() {
-    let long = format!("{}\n{}", "x ".repeat(20), "y ".repeat(100_000));
-    let message = Schedule::parse(&long, None).unwrap_err().to_string();
-    assert!(message.len() < 400 && !message.contains('\n') && message.contains("..."), "{message}");
+    for (times, says) in [(400, "..."), (100_000, "spec.schedule.cron is longer than 1024 bytes")] {
+        let long = format!("{}\n{}", "x ".repeat(20), "y ".repeat(times));
+        let message = Schedule::parse(&long, None).unwrap_err().to_string();
+        assert!(message.len() < 400 && !message.contains('\n') && message.contains(says), "{message}");
+    }
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub fn stored(input: &[u8]) -> Result<(), String> {
             let _ = ownership(&job, &run, "u", &ProofKey::new([7; 32]));
             let note = PodRunNote::of(&job);
             if let Some(end) = end(&job) {
-                let _ = pod_result(&end, std::iter::empty(), note.data, |_, _| String::new());
+                let _ = pod_result(&end, Vec::new(), note.data, |_, _| String::new());
             }
             Ok(())
         }),
@@ -165,6 +165,7 @@ fn of_plan(plan: &Plan) -> Result<(), String> {
         suspend: plan.spec.suspend.unwrap_or_default(),
         changed_at: state.last_slot,
         runs: &runs,
+        refused: None,
         state: &state,
     };
     let _ = view.is_rescheduled();

@@ -385,6 +385,7 @@ fn publish(outcome: &Outcome) {
         plan: None,
         record: &record,
         ended: NOW,
+        cleans_up: true,
     };
     let built = backup::build(&made, outcome);
     let status = backup::status_of(&record, outcome, Some(1), Timestamp::from_second(NOW).unwrap());

@@ -7,7 +7,7 @@ use backstay_core::contract::Json;
 use backstay_core::json::{Budget, parse};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
-use k8s_openapi::api::core::v1::{Pod, PodStatus, Secret};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus, Secret};
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::Resource;
 use kube::api::{DynamicObject, PartialObjectMeta, TypeMeta};

@@ -2,9 +2,20 @@
 
 use serde::Deserialize;
 
+use super::findings::{Findings, field, list};
 use super::walk::{CONTAINERS, escaped};
-use super::{Findings, Level, field, list};
 use crate::contract::Json;
+
+/// A level of the Pod Security Standards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Prevents known ways out of the container.
+    #[default]
+    Baseline,
+    /// Also requires what hardens a pod: no root, no new privileges, no capabilities, a seccomp profile.
+    Restricted,
+}
 
 /// Bounds on the pods of one component: lists of patterns, in which `*` matches any text. An absent list bounds nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

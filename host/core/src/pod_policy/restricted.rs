@@ -1,7 +1,8 @@
 //! What the Pod Security Standard "restricted" requires a pod to set.
 
+use super::findings::{Findings, field, list};
+use super::rules::{BASELINE, RESTRICTED};
 use super::walk::CONTAINERS;
-use super::{Findings, field, list};
 use crate::contract::Json;
 
 /// Sources of volumes that the standard allows; a volume without a source is an emptyDir.
@@ -75,7 +76,7 @@ pub(super) fn check(findings: &mut Findings, template: &Json) {
 
 /// Returns whether a table judges volumes of this source.
 fn is_known(source: &str) -> bool {
-    let tables = super::BASELINE.iter().chain(&super::RESTRICTED);
+    let tables = BASELINE.iter().chain(&RESTRICTED);
     tables
         .flat_map(|rule| rule.fields)
         .any(|path| matches!(path, ["spec", "volumes", "*", s] if *s == source))

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::LazyLock;
 
+use super::findings::field;
 use super::rules::{BASELINE, BEYOND, RESTRICTED};
+use super::walk;
 use super::walk::escaped;
-use super::{field, walk};
 use crate::contract::Json;
 
 /// A part of a template that is not of the type that a `core/v1` PodTemplateSpec has there.

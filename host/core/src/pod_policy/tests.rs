@@ -1,6 +1,7 @@
 use super::bounds::matches;
 use super::walk::CONTAINERS;
 use super::*;
+use crate::contract::Json;
 use crate::contract::ObjectRef;
 use serde_json::json;
 

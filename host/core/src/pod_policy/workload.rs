@@ -1,6 +1,8 @@
 //! Pod templates inside the objects that a component writes.
 
-use super::{Allowed, check, field, settings};
+use super::bounds::Allowed;
+use super::findings::field;
+use super::judge::{check, settings};
 use crate::contract::{Diagnostic, Json, ObjectRef};
 
 /// The path of the pod template in objects of the kinds of Kubernetes that run pods. A Pod is its own template.

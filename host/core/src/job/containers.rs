@@ -1,6 +1,6 @@
 //! The containers of a pod: which are sidecars, which failed, and which run on when others have ended.
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 
 /// Reason of a pod whose work has ended while another container keeps it running.
 pub(super) const CONTAINER_RUNS_ON: &str = "ContainerRunsOn";
@@ -60,6 +60,13 @@ pub(super) fn failure<'a>(
 /// Returns whether a container other than a sidecar failed by itself.
 pub(super) fn has_failed(pod: &Pod, stopped: &[String]) -> bool {
     in_order(pod).into_iter().any(|c| !is_sidecar(pod, &c.name) && failure(c, stopped).is_some())
+}
+
+/// Returns reason and message of a pod's disruption, such as an eviction or the loss of its node.
+pub(super) fn disruption(status: &PodStatus) -> Option<(&str, &str)> {
+    let target =
+        status.conditions.iter().flatten().find(|c| c.type_ == "DisruptionTarget" && c.status == "True")?;
+    Some((target.reason.as_deref().unwrap_or_default(), target.message.as_deref().unwrap_or_default()))
 }
 
 /// A log that may be gone before its Job has ended.

@@ -7,9 +7,8 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod as KubePod};
 use serde::{Deserialize, Serialize};
 
 use super::containers::{
-    CONTAINER_RUNS_ON, DELETED, STOPPED, failure, has_failed, in_order, marked, runs_on,
+    CONTAINER_RUNS_ON, DELETED, STOPPED, disruption, failure, has_failed, in_order, marked, runs_on,
 };
-use super::trouble::disruption;
 use crate::contract::{Container, Json, Pod, PodResult, PodRun, Timestamp};
 
 /// Annotation of the Job with its [`PodRunNote`], until the run's status holds that, and for a run that stores none.

@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
-use super::containers::{failure, in_order, logs_to_keep, runs_on};
+use super::containers::{disruption, failure, in_order, logs_to_keep, runs_on};
 use super::outcome::end;
 
 const IMAGE: &str = "check the image's name and the pull secret";
@@ -149,13 +149,6 @@ fn had_a_pod(job: &Job) -> bool {
         counts.iter().flatten().any(|count| *count > 0)
             || conditions.into_iter().any(|c| c.type_ == "FailureTarget" && c.status == "True")
     })
-}
-
-/// Returns reason and message of a pod's disruption, such as an eviction or the loss of its node.
-pub(super) fn disruption(status: &PodStatus) -> Option<(&str, &str)> {
-    let target =
-        status.conditions.iter().flatten().find(|c| c.type_ == "DisruptionTarget" && c.status == "True")?;
-    Some((target.reason.as_deref().unwrap_or_default(), target.message.as_deref().unwrap_or_default()))
 }
 
 #[cfg(test)]

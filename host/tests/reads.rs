@@ -10,7 +10,7 @@ const ALLOWED: [(&str, &str); 9] = [
     ("cluster/error.rs", "its tests have no object"),
     ("cluster/stand_in.rs", "its tests have objects of their own"),
     ("run/draining.rs", "lists what decodes in parts, and counts what does not"),
-    ("run/pod_result.rs", "reads logs, which are text"),
+    ("run/pod_logs.rs", "reads logs, which are text"),
     ("run/steps/act.rs", "the answer to an access review is the API server's alone"),
     ("run/steps/observe.rs", "reads logs, which are text"),
 ];

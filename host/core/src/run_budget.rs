@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn t6_a_run_that_spends_a_budget_at_once_is_slowed_until_some_of_it_has_come_back() {
-        let spends: [(Spent, fn(&mut RunBudget)); 3] = [
+        type Spend = fn(&mut RunBudget);
+        let spends: [(Spent, Spend); 3] = [
             (Spent::GuestTime, |budget| budget.called(at(21), at(0))),
             (Spent::Writes, |budget| budget.wrote(241, at(0))),
             (Spent::CheckpointBytes, |budget| {

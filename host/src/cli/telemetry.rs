@@ -84,9 +84,10 @@ fn text_line(text: &str, colours: bool) -> String {
     while let Some(c) = rest.chars().next() {
         let colour = if colours { colour(rest) } else { 0 };
         let taken = if colour > 0 { colour } else { c.len_utf8() };
+        let (first, after) = rest.split_at(taken);
         let before = line.len();
         if colour > 0 || !is_harmful(c) {
-            line.push_str(&rest[..taken]);
+            line.push_str(first);
         } else {
             line.extend(c.escape_default());
         }
@@ -96,7 +97,7 @@ fn text_line(text: &str, colours: bool) -> String {
             line.push_str(&format!("{reset}… ({} bytes left out)", rest.len()));
             break;
         }
-        rest = &rest[taken..];
+        rest = after;
     }
     line
 }
@@ -105,7 +106,8 @@ fn text_line(text: &str, colours: bool) -> String {
 fn colour(text: &str) -> usize {
     let Some(code) = text.strip_prefix("\u{1b}[") else { return 0 };
     let digits = code.bytes().take_while(|b| b.is_ascii_digit() || *b == b';').count();
-    if code[digits..].starts_with('m') { 2 + digits + 1 } else { 0 }
+    let ends = code.as_bytes().get(digits) == Some(&b'm');
+    if ends { 2 + digits + 1 } else { 0 }
 }
 
 /// Returns the event as one line, which is JSON again.

@@ -211,7 +211,7 @@ fn text(choose: &mut Choose<'_>) -> String {
     let written = object.to_string();
     let Some(mark) = object.pointer("/spec/options/mark").and_then(Value::as_str) else { return written };
     // What is too deep for a value of this program.
-    let times = choose.up_to(3000);
+    let times = 1 + choose.up_to(3000);
     let inserted = match choose.up_to(4) {
         0 => format!("{}{}", "[".repeat(times), "]".repeat(times)),
         1 => format!("{}1{}", r#"{"a":"#.repeat(times), "}".repeat(times)),

@@ -3,6 +3,8 @@
 
 #![allow(clippy::print_stdout, reason = "prints the cost of the inputs")]
 
+use backstay_core::contract::Json;
+use backstay_core::pod_policy;
 use backstay_fuzz::driver::{Plan, hex, run};
 use backstay_fuzz::requests::Input;
 use backstay_sdk as sdk;
@@ -92,6 +94,11 @@ fn ended(v: &sdk::PodResult) -> PodResult {
     }
 }
 
+/// Returns whether the strategy's template has maps and texts where a pod template has them.
+fn is_shaped(strategy: Option<&Json>) -> bool {
+    strategy.and_then(|spec| spec.get("template")).is_none_or(|template| pod_policy::shape(template).is_ok())
+}
+
 #[test]
 fn the_job_component_answers_whatever_it_is_told() {
     let job = Built::strategy(concat!(env!("CARGO_MANIFEST_DIR"), "/../../strategies/job"));
@@ -100,7 +107,14 @@ fn the_job_component_answers_whatever_it_is_told() {
         let input = Input::of(bytes);
         let call = request(&input.request);
         let rendered = job.component().render(&call, input.application.as_ref());
-        let rendered = rendered.map_err(|e| format!("render: {}: {e}: {:?}", e.reason(), call.strategy))?;
+        let rendered = match rendered {
+            // What is written in the place of maps is not for the component to judge: the schema of the CRD refuses it.
+            Err(e) if e.reason() == "StrategyBadAnswer" && !is_shaped(call.strategy.as_ref()) => {
+                refused += 1;
+                return Ok(());
+            }
+            other => other.map_err(|e| format!("render: {}: {e}: {:?}", e.reason(), call.strategy))?,
+        };
         let parsed = job.component().parse(&call, &ended(&input.ended));
         let parsed = parsed.map_err(|e| format!("parse: {}: {e}: {:?}", e.reason(), input.ended))?;
         let spec = call.strategy.clone().unwrap_or_default();

@@ -158,7 +158,8 @@ impl<'de, const WHOLE: bool> Visitor<'de> for MarksVisitor<WHOLE> {
         }
         while let Some(Cut(key)) = entries.next_key::<Cut<1024>>()? {
             let first = FIRST.contains(&key.as_str());
-            if !first && !(is_kept(&key) && marks.len() < MARKS && bytes < MARKS_BYTES) {
+            let has_room = marks.len() < MARKS && bytes < MARKS_BYTES;
+            if !(first || is_kept(&key) && has_room) {
                 entries.next_value::<IgnoredAny>()?;
                 continue;
             }

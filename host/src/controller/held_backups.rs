@@ -9,17 +9,17 @@ use backstay_api::{Backup, finalizers};
 use backstay_core::component::Served;
 use backstay_core::retry;
 use backstay_core::strategy_kind::strategy_kind;
+use kube::ResourceExt;
 use kube::api::ListParams;
-use kube::{Api, ResourceExt};
 
+use crate::cluster::api::Api;
 use crate::cluster::error::chain;
-use crate::cluster::partial::Partial;
 use crate::components::registry::Registry;
 use crate::context::Context;
 use crate::state::queues::{Kind, Request};
 
 /// Backups in a page of a list.
-const PAGE: u32 = 500;
+const PAGE: u32 = 20;
 
 /// Enqueues each Backup that the finalizer holds in vain, or does not hold though it should. Ends when all were looked at, or with
 /// `until`.
@@ -40,13 +40,13 @@ pub(super) async fn settle(ctx: Arc<Context>, until: impl Future<Output = ()>) {
 }
 
 async fn look_at_all(ctx: &Context) -> Result<(), kube::Error> {
-    let api = Api::<Partial<Backup>>::all(ctx.cluster.client.clone());
+    let api = Api::<Backup>::all(ctx.cluster.client.clone());
     let mut params = ListParams::default().limit(PAGE);
     loop {
-        let page = api.list(&params).await?;
-        let next = page.metadata.continue_.filter(|token| !token.is_empty());
+        let page = api.list_texts(&params).await?;
+        let next = page.metadata.continue_.clone().filter(|token| !token.is_empty());
         // A Backup that does not decode is reported by its watch.
-        for backup in page.items.into_iter().filter_map(|backup| backup.decoded().ok()) {
+        for backup in page.objects().flatten() {
             if is_held_wrongly(&backup, &ctx.components.registry) {
                 ctx.state.queues.add(Request::new(Kind::Backup, &backup));
             }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use backstay::cluster::partial::Partial;
 use backstay_api::{Backup, BackupJob, RestoreJob};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::ControllerRevision;
@@ -60,8 +61,8 @@ impl Census {
         K: Resource<DynamicType = ()> + Clone + Send + Sync + std::fmt::Debug + 'static,
     {
         let kind = K::kind(&()).to_string();
-        let stream = watcher(Api::<PartialObjectMeta<K>>::all(client.clone()), Config::default());
-        let note = |object: &PartialObjectMeta<K>, deleted: bool| {
+        let stream = watcher(Api::<Partial<PartialObjectMeta<K>>>::all(client.clone()), Config::default());
+        let note = |object: &Partial<PartialObjectMeta<K>>, deleted: bool| {
             if object.labels().contains_key(bystanders::LABEL) {
                 return;
             }

@@ -11,7 +11,7 @@ pub(super) fn job(version: &str) -> Value {
         "metadata": {"annotations": {
             node::MESSAGE: r#"{"artifact":{"uri":"s3://store/{{ .Application.metadata.name }}","sizeBytes":4096}}"#,
             "example.org/version": version}},
-        "spec": {"nodeName": NODE, "containers": [{"name": "main", "image": "localhost/backstay-tools:1",
+        "spec": {"nodeSelector": {"kubernetes.io/hostname": NODE}, "tolerations": [{"operator": "Exists"}], "containers": [{"name": "main", "image": "localhost/backstay-tools:1",
             "args": ["{{ .Mode }}", "{{ .Parameters.bucket }}"]}]}}})
 }
 
@@ -74,5 +74,5 @@ pub(super) fn cleanup() -> Value {
 }
 
 pub(super) fn scrub() -> Value {
-    json!({"image": "localhost/backstay-tools:1", "command": "true", "nodeName": NODE})
+    json!({"image": "localhost/backstay-tools:1", "command": "true", "node": NODE})
 }

@@ -24,9 +24,9 @@ pub struct ScrubSpec {
     pub image: String,
     /// A command for `/bin/sh -c`. It gets `MODE`, `APPLICATION`, `BACKUP` and `URI`.
     pub command: String,
-    /// The node to run on, without the scheduler.
+    /// The node to run on, whatever its taints are.
     #[serde(default)]
-    pub node_name: Option<String>,
+    pub node: Option<String>,
 }
 
 impl Strategy for Scrubber {
@@ -55,7 +55,8 @@ impl PodStrategy for Scrubber {
                 env("URI", uri),
             ],
         });
-        let template = json!({"spec": {"restartPolicy": "Never", "nodeName": spec.node_name,
+        let template = json!({"spec": {"restartPolicy": "Never", "nodeSelector": spec.node.as_ref().map(|node| json!({"kubernetes.io/hostname": node})),
+            "tolerations": spec.node.as_ref().map(|_| json!([{"operator": "Exists"}])),
             "containers": [container]}});
         Ok(PodRun { backoff_limit: 0, active_deadline: Some(300), ..PodRun::new(template) })
     }
@@ -83,7 +84,7 @@ fn what(request: &Request<ScrubSpec>) -> Result<ScrubSpec, Failure> {
         Some(ScrubSpec {
             image: metadata.get(IMAGE)?.clone(),
             command: metadata.get(COMMAND)?.clone(),
-            node_name: None,
+            node: None,
         })
     };
     match (request.spec(), remembered()) {

@@ -509,7 +509,8 @@ fn action(instruction: &Instruction, request: &Request<StepsSpec>) -> Action {
                 data: Some(json!({"of": name})),
                 findings: warning.iter().map(|w| Finding::warning("/strategy/script", w)).collect(),
                 ..PodRun::new(
-                    json!({"spec": {"terminationGracePeriodSeconds": 0, "nodeName": node, "containers": [{"name": "main",
+                    json!({"spec": {"terminationGracePeriodSeconds": 0, "nodeSelector": node.as_ref().map(|node| json!({"kubernetes.io/hostname": node})),
+            "tolerations": node.as_ref().map(|_| json!([{"operator": "Exists"}])), "containers": [{"name": "main",
                     "image": "localhost/backstay-tools:1", "command": ["/bin/sh", "-euc", script]}]}}),
                 )
             },

@@ -6,9 +6,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use backstay_core::job::running;
+use backstay_core::job::{failures, recall, running};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use kube::ResourceExt;
 use parking_lot::Mutex;
 
@@ -16,6 +16,8 @@ use parking_lot::Mutex;
 const JOBS: usize = 8;
 /// Pods of a Job that are kept: as many as a result holds.
 const PODS: usize = 4;
+/// Failures of containers of a Job that are kept.
+const FAILURES: usize = 16;
 /// Logs of a Job that are kept.
 const LOGS: usize = 8;
 /// Bytes of a log that are kept: its last ones.
@@ -43,6 +45,8 @@ struct OfJob {
     pods: VecDeque<Arc<Pod>>,
     /// By pod, the containers that ran when its deletion began.
     deletions: HashMap<String, Vec<String>>,
+    /// Failures of containers, by pod and container.
+    failures: HashMap<(String, String), ContainerStateTerminated>,
     /// Ends of logs.
     logs: VecDeque<Log>,
 }
@@ -81,12 +85,19 @@ impl Evidence {
         self.0.lock().of_job(run_uid, &uid, &namespace).gone = Some(Arc::new(job.clone()));
     }
 
-    /// A pod of a Job is there. Notes which containers run when its deletion begins.
+    /// A pod of a Job is there. Notes which of its containers failed, until its deletion begins; and which run then.
     pub fn pod_shown(&self, pod: &Pod, job_uid: &str, run_uid: &str) {
+        let mut known = self.0.lock();
         if pod.metadata.deletion_timestamp.is_none() {
+            for (container, ended) in failures(pod) {
+                let job = known.of_job(run_uid, job_uid, &pod.namespace().unwrap_or_default());
+                let of = (pod.name_any(), container);
+                if job.failures.len() < FAILURES || job.failures.contains_key(&of) {
+                    job.failures.insert(of, ended);
+                }
+            }
             return;
         }
-        let mut known = self.0.lock();
         let job = known.of_job(run_uid, job_uid, &pod.namespace().unwrap_or_default());
         if job.deletions.len() < PODS * 2 {
             job.deletions.entry(pod.name_any()).or_insert_with(|| running(pod));
@@ -154,6 +165,26 @@ impl Evidence {
     #[must_use]
     pub fn pods(&self, job: &Job) -> Vec<Arc<Pod>> {
         self.of(job, |seen| Some(seen.pods.iter().cloned().collect())).unwrap_or_default()
+    }
+
+    /// Returns a pod of a Job with the failures of its containers that were seen.
+    #[must_use]
+    pub fn with_failures(&self, job: &Job, pod: Arc<Pod>) -> Arc<Pod> {
+        let name = pod.name_any();
+        let seen: Vec<_> = self
+            .of(job, |seen| Some(seen.failures.clone()))
+            .into_iter()
+            .flatten()
+            .filter(|((of, _), _)| *of == name)
+            .collect();
+        if seen.is_empty() {
+            return pod;
+        }
+        let mut pod = Pod::clone(&pod);
+        for ((_, container), ended) in seen {
+            recall(&mut pod, &container, &ended);
+        }
+        Arc::new(pod)
     }
 
     /// The containers that ran when the deletion of a Job's pod began; `None` if no deletion was seen.

@@ -72,7 +72,9 @@ fn seen(mut pods: Vec<Arc<Pod>>, job: &Job, stores: &Stores) -> Vec<SeenPod> {
         gone.filter(|gone| pods.iter().all(|pod| pod.metadata.uid != gone.metadata.uid)).collect();
     pods.extend(gone);
     let deleted = |pod: &Pod| stores.evidence.deletion(job, &pod.name_any());
-    pods.into_iter().map(|pod| SeenPod { deleted: deleted(&pod), pod }).collect()
+    let told =
+        |pod: Arc<Pod>| SeenPod { deleted: deleted(&pod), pod: stores.evidence.with_failures(job, pod) };
+    pods.into_iter().map(told).collect()
 }
 
 /// Returns whether the pods show what the Job counted: a complete Job has the pods that succeeded, a failed one the pods

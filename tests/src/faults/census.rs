@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backstay::cluster::partial::Partial;
+use backstay::records::proof_key;
 use backstay_api::{Backup, BackupJob, RestoreJob};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::ControllerRevision;
@@ -63,7 +64,8 @@ impl Census {
         let kind = K::kind(&()).to_string();
         let stream = watcher(Api::<Partial<PartialObjectMeta<K>>>::all(client.clone()), Config::default());
         let note = |object: &Partial<PartialObjectMeta<K>>, deleted: bool| {
-            if object.labels().contains_key(bystanders::LABEL) {
+            // The controller's key is no record of a run: it stays.
+            if object.labels().contains_key(bystanders::LABEL) || object.name_any() == proof_key::NAME {
                 return;
             }
             let namespace = object.namespace().unwrap_or_default();

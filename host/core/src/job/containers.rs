@@ -57,6 +57,25 @@ pub(super) fn failure<'a>(
     now.or_else(|| failed(&container.last_state))
 }
 
+/// Returns the failures of a pod's containers that its status shows now, by container.
+#[must_use]
+pub fn failures(pod: &Pod) -> Vec<(String, ContainerStateTerminated)> {
+    let failed = |c: &ContainerStatus| failure(c, &[]).map(|ended| (c.name.clone(), ended.clone()));
+    in_order(pod).into_iter().filter_map(failed).collect()
+}
+
+/// Adds a failure that was seen earlier to the status of a container that shows none: the last status of a pod that was deleted may
+/// not have it any more.
+pub fn recall(pod: &mut Pod, container: &str, ended: &ContainerStateTerminated) {
+    let statuses = pod.status.iter_mut().flat_map(|s| s.container_statuses.iter_mut().flatten());
+    for status in statuses.filter(|status| status.name == container) {
+        let last = status.last_state.get_or_insert_default();
+        if last.terminated.is_none() {
+            last.terminated = Some(ended.clone());
+        }
+    }
+}
+
 /// Returns whether a container other than a sidecar failed by itself.
 pub(super) fn has_failed(pod: &Pod, stopped: &[String]) -> bool {
     in_order(pod).into_iter().any(|c| !is_sidecar(pod, &c.name) && failure(c, stopped).is_some())
@@ -177,6 +196,24 @@ mod tests {
             "status": {"initContainerStatuses": init, "containerStatuses": containers}}),
         )
         .unwrap()
+    }
+
+    #[test]
+    fn a_failure_that_was_seen_is_recalled_where_the_status_no_longer_shows_it() {
+        let status = |last: serde_json::Value| -> Pod {
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "p"}, "status": {"containerStatuses": [
+                {"name": "dump", "image": "", "imageID": "", "ready": true, "restartCount": 1, "lastState": last,
+                 "state": {"running": {}}}]}}))
+            .unwrap()
+        };
+        let before = status(serde_json::json!({"terminated": {"exitCode": 3}}));
+        let mut after = status(serde_json::json!({}));
+        assert!(failures(&after).is_empty());
+        for (container, ended) in failures(&before) {
+            recall(&mut after, &container, &ended);
+        }
+        assert!(has_failed(&after, &["dump".to_owned()]));
+        assert_eq!(failures(&after), failures(&before));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod trouble;
 mod turn;
 
 pub use build::{JobSpec, build};
-pub use containers::{LogToKeep, logs_to_keep, running};
+pub use containers::{LogToKeep, failures, logs_to_keep, recall, running};
 pub use draining::{may_run, what_runs};
 pub use outcome::{End, POD_RUN_ANNOTATION, PodRunNote, SeenPod, end, pod_result};
 pub use ownership::{Ownership, is_owned, ownership};

@@ -53,9 +53,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_becomes_an_error_with_its_message_in_one_line() {
-        let error = contained(async { panic!("no such\nfield: {}", 7) }).await.map(|()| ()).unwrap_err();
+        let error = contained(async { panic!("no such\nfield: {}", 7) }).await.unwrap_err();
         assert_eq!(error.to_string(), "no such\\nfield: 7");
-        let error = contained_call(|| std::panic::panic_any(7)).map(|()| ()).unwrap_err();
+        let error = contained_call(|| std::panic::panic_any(7)).unwrap_err();
         assert_eq!(error.to_string(), "a panic without a message");
         assert_eq!(contained(async { 7 }).await.expect("no panic"), 7);
     }

@@ -3,6 +3,8 @@
 //!
 //! `BACKSTAY_MEMORY_OBJECTS` is how many of each kind there are.
 
+#![allow(clippy::print_stdout, reason = "prints the memory")]
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::TcpListener as StdListener;

@@ -211,7 +211,7 @@ mod tests {
     }
 
     async fn panic() -> Panic {
-        contained(async { panic!("secret=hunter2") }).await.map(|()| ()).expect_err("it panicked")
+        contained(async { panic!("secret=hunter2") }).await.expect_err("it panicked")
     }
 
     /// Panics in a reconcile of the stored run, by `recorder`, and checks that the failure is on record and ends the run for

@@ -34,9 +34,9 @@ const KNOWN: [Known; 9] = [
     Known { scenario: Scenario::Deletion, plans: 200, traffic: (12, 7) },
     Known { scenario: Scenario::Steps, plans: 550, traffic: (14, 32) },
     Known { scenario: Scenario::Undo, plans: 180, traffic: (12, 16) },
-    Known { scenario: Scenario::Inherited, plans: 350, traffic: (20, 21) },
-    Known { scenario: Scenario::Private, plans: 140, traffic: (15, 10) },
-    Known { scenario: Scenario::Plan, plans: 90, traffic: (4, 4) },
+    Known { scenario: Scenario::Inherited, plans: 350, traffic: (22, 21) },
+    Known { scenario: Scenario::Private, plans: 140, traffic: (17, 11) },
+    Known { scenario: Scenario::Plan, plans: 90, traffic: (5, 5) },
 ];
 
 #[test]

@@ -426,28 +426,34 @@ mod tests {
         error: bool,
     }
 
+    /// Texts that the parser of YAML 1.2 takes otherwise than one of YAML 1.1 (host/tests/yaml/README.md).
+    const DIFFERENT: [&str; 4] =
+        ["a: [b:, c]\n", "a: x\u{85}y\n", "a: text#c\nb: 'text'#c\n", "key: \"\\x41\\/\"\n"];
+
+    /// Returns the number of rows, and those that are read otherwise although they should not, or not although they should.
     fn table(text: &str) -> (usize, Vec<String>) {
         let rows: Vec<Row> = serde_json::from_str(text).expect("a table");
-        let differs = |row: &Row| {
+        let wrong = |row: &Row| {
             let sent: Vec<Json> = row.json.iter().map(|t| serde_json::from_str(t).expect("JSON")).collect();
             let wanted = if row.error { None } else { Some(sent) };
             let read = objects(&row.yaml);
-            (read.as_ref().ok() != wanted.as_ref())
+            let differs = read.as_ref().ok() != wanted.as_ref();
+            (differs != DIFFERENT.contains(&row.yaml.as_str()))
                 .then(|| format!("{} {:?}\n  kubectl: {wanted:?}\n  here:    {read:?}", row.name, row.yaml))
         };
-        (rows.len(), rows.iter().filter_map(differs).collect())
+        (rows.len(), rows.iter().filter_map(wrong).collect())
     }
 
     #[test]
     fn every_scalar_is_read_as_kubectl_reads_it() {
-        let (count, differ) = table(include_str!("../../tests/yaml/scalars.json"));
-        assert!(count >= 150 && differ.is_empty(), "{count} scalars\n{}", differ.join("\n"));
+        let (count, wrong) = table(include_str!("../../tests/yaml/scalars.json"));
+        assert!(count >= 150 && wrong.is_empty(), "{count} scalars\n{}", wrong.join("\n"));
     }
 
     #[test]
     fn every_document_is_read_as_kubectl_reads_it() {
-        let (count, differ) = table(include_str!("../../tests/yaml/documents.json"));
-        assert!(count >= 50 && differ.is_empty(), "{count} documents\n{}", differ.join("\n"));
+        let (count, wrong) = table(include_str!("../../tests/yaml/documents.json"));
+        assert!(count >= 50 && wrong.is_empty(), "{count} documents\n{}", wrong.join("\n"));
     }
 
     #[test]

@@ -484,7 +484,7 @@ pub(crate) mod tests {
         let mut run = stored_run(Mode::Backup, begun(100), &server);
         let managers = |names: Value| json!({"metadata": {"managedFields": names}});
         let own = json!([{"manager": "kubectl", "operation": "Update"},
-            {"manager": "backstay", "subresource": "status", "time": "9999-12-31T23:59:59Z"}]);
+            {"manager": "backstay", "subresource": "status", "time": "2026-01-01T00:00:00Z"}]);
         server.put(BACKUP_JOB, changed(BACKUP_JOB, &managers(own), &server));
         let write = async |message: &str, run: &mut Run| {
             run.resource_version = shown_run(Mode::Backup, &server).resource_version;

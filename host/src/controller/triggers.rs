@@ -4,7 +4,9 @@
 //! nothing. Writes of a run's status come back as events too. They trigger nothing, because they do not change the
 //! generation.
 
-use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob, annotations, finalizers, labels, phase};
+use backstay_api::{
+    Backup, BackupClass, BackupJob, Plan, RestoreJob, annotations, finalizers, labels, phase,
+};
 use backstay_core::backup::came_back;
 use backstay_core::job;
 use backstay_core::owner::controller;

@@ -1,5 +1,6 @@
 //! Builds the Backup of a run, and reads one back.
 
+use backstay_api::bounds::{UNDERLYING_RESOURCES_BYTES, UNDERLYING_RESOURCES_LEVELS};
 use backstay_api::conditions::{reasons, types};
 use backstay_api::{
     API_VERSION, Artifact, Backup, BackupSpec, BackupStatus, ComponentPin, FreeForm, LocalRef, RunRecord,
@@ -35,7 +36,7 @@ struct Recorded {
     #[serde(skip_serializing_if = "Option::is_none")]
     artifact: Option<Artifact>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    underlying_resources: Option<FreeForm>,
+    underlying_resources: Option<FreeForm<UNDERLYING_RESOURCES_BYTES, UNDERLYING_RESOURCES_LEVELS>>,
 }
 
 impl Recorded {

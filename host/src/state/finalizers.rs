@@ -52,8 +52,14 @@ pub async fn mark_begun(run: &Run, hold: bool, client: &Client) -> Result<String
         metadata["finalizers"] = json!(all);
     }
     let marked = match run.mode {
-        Mode::Backup => patch_metadata::<BackupJob>(&namespaced(run, client), run.name(), metadata).await,
-        _ => patch_metadata::<RestoreJob>(&namespaced(run, client), run.name(), metadata).await,
+        Mode::Backup => {
+            patch_metadata::<PartialObjectMeta<BackupJob>>(&namespaced(run, client), run.name(), metadata)
+                .await
+        }
+        _ => {
+            patch_metadata::<PartialObjectMeta<RestoreJob>>(&namespaced(run, client), run.name(), metadata)
+                .await
+        }
     };
     marked.map_err(|e| ApiError::new(format!("marking {} as begun", run.title()), e))
 }

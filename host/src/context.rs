@@ -18,6 +18,7 @@ use crate::records::Records;
 use crate::settings::Settings;
 use crate::state::State;
 use crate::state::application_locks::claim;
+use crate::state::kept_fields::KeptFields;
 use crate::state::notices::Notices;
 use crate::state::queues::Request;
 use crate::state::run::Run;
@@ -34,6 +35,8 @@ pub struct Context {
     pub records: Records,
     /// What the process remembers.
     pub state: State,
+    /// Fields of our kinds that the API server does not keep.
+    pub kept_fields: KeptFields,
     /// Events on runs.
     pub notices: Notices,
     /// Metrics.

@@ -8,6 +8,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
@@ -61,6 +62,8 @@ pub struct Metrics {
     panics: Family<Panicked, Counter>,
     /// Reasons of strategies that are labels.
     strategy_reasons: Mutex<BTreeSet<String>>,
+    fields_not_kept: Family<Kind, Gauge>,
+    other_writers: Family<Kind, Counter>,
 }
 
 /// How many reasons that strategies made up become labels: each is kept for as long as the process runs.
@@ -99,6 +102,13 @@ impl Default for Metrics {
         let panics = Family::default();
         let about = "Faults of the controller that it contained, by its part and the kind of the object";
         registry.register("panics", about, panics.clone());
+        let fields_not_kept = Family::default();
+        let about =
+            "Fields of a kind that the API server does not keep, because its CRD is of another version";
+        registry.register("fields_not_kept", about, fields_not_kept.clone());
+        let other_writers = Family::default();
+        let about = "Runs whose status somebody else has written too, by kind";
+        registry.register("runs_with_another_writer", about, other_writers.clone());
         Self {
             registry,
             ended,
@@ -110,6 +120,8 @@ impl Default for Metrics {
             panics,
             unreadable,
             strategy_reasons: Mutex::default(),
+            fields_not_kept,
+            other_writers,
         }
     }
 }
@@ -169,6 +181,17 @@ impl Metrics {
     pub fn unreadable(&self, kind: &str, namespace: &str) {
         let labels = Unreadable { kind: kind.to_owned(), namespace: namespace.to_owned() };
         self.unreadable.get_or_create(&labels).inc();
+    }
+
+    /// Sets the number of fields of a kind that the API server does not keep.
+    pub fn fields_not_kept(&self, kind: &str, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.fields_not_kept.get_or_create(&Kind { kind: kind.to_owned() }).set(count);
+    }
+
+    /// Counts a run whose status somebody else has written too.
+    pub fn other_writer(&self, kind: &str) {
+        self.other_writers.get_or_create(&Kind { kind: kind.to_owned() }).inc();
     }
 
     /// Returns all metrics as text.

@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Returns the Job component, built once for all tests of this file.
-static JOB: LazyLock<PathBuf> = LazyLock::new(|| {
-    let strategy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../strategies/job");
+static JOB: LazyLock<PathBuf> = LazyLock::new(|| built("strategies/job", "components", "job.wasm"));
+
+fn built(source: &str, folder: &str, file: &str) -> PathBuf {
+    let strategy = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(source);
     let bytes = backstay_testing::build(&strategy).expect("the strategy builds");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("components");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
     std::fs::create_dir_all(&folder).expect("the folder can be made");
-    let path = folder.join("job.wasm");
+    let path = folder.join(file);
     std::fs::write(&path, bytes).expect("the component can be written");
     path
-});
+}
 
 fn backstay(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_backstay")).args(args).output().expect("the program runs")
@@ -132,6 +134,61 @@ fn render_refuses_a_strategy_that_the_component_does_not_serve() {
         backstay(&["component", "render", &job, "--strategy", &application, "--application", &application]);
     let text = complaint(&output);
     assert!(text.contains("Redis.apps.cozystack.io is not served"), "{text}");
+}
+
+#[test]
+fn render_reads_its_files_as_kubectl_does_and_takes_each_object_by_its_kind() {
+    let job = JOB.to_str().expect("UTF-8").to_owned();
+    let (strategy, applications) = (data("several.yaml"), data("several-applications.yaml"));
+    let text = stdout(&backstay(&[
+        "component",
+        "render",
+        &job,
+        "--strategy",
+        &strategy,
+        "--application",
+        &applications,
+    ]));
+    assert!(text.contains("defaultMode: 256"), "{text}");
+    assert!(text.contains("limit=1500000 umask=18 big=1.8446744073709552e+19"), "{text}");
+
+    let examples = |file: &str| format!("{}/../examples/files/{file}", env!("CARGO_MANIFEST_DIR"));
+    let (strategy, application) = (examples("strategy.yaml"), examples("application.yaml"));
+    let text = stdout(&backstay(&[
+        "component",
+        "render",
+        &job,
+        "--strategy",
+        &strategy,
+        "--application",
+        &application,
+    ]));
+    assert!(text.contains("value: default/documents"), "{text}");
+}
+
+#[test]
+fn render_of_a_strategy_that_takes_steps_prints_its_first_step() {
+    let copier = built("tests/guests/resource", "steps", "copier.wasm");
+    let copier = copier.to_str().expect("UTF-8");
+    let strategy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copy.yaml");
+    std::fs::write(
+        &strategy,
+        "apiVersion: test.backstay.dev/v1\nkind: Copy\nmetadata: {name: c}\nspec: {copier: cp}\n",
+    )
+    .expect("a file");
+    let (strategy, application) = (strategy.to_str().expect("UTF-8"), data("application.yaml"));
+    let text = stdout(&backstay(&[
+        "component",
+        "render",
+        copier,
+        "--strategy",
+        strategy,
+        "--application",
+        &application,
+    ]));
+    for part in ["stage: copy", "act:", "create:", "name: preview-copy", "of: cache"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]

@@ -194,6 +194,8 @@ fn the_metrics_are_those_that_are_served() {
     metrics.projected("platform", None);
     metrics.panicked("reconcile", "BackupJob");
     metrics.unreadable("RestoreJob", "tenant");
+    metrics.fields_not_kept("BackupJob", 1);
+    metrics.other_writer("BackupJob");
     let text = metrics.text();
     let mut rows: BTreeMap<String, String> = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

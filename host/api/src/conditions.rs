@@ -66,6 +66,15 @@ reasons! {
     /// Something the run waited for did not appear in time.
     WAIT_DEADLINE_EXCEEDED = "WaitDeadlineExceeded";
 
+    /// Another tool restored the run, which may have run before; it is held until somebody says that it may run.
+    RESTORED_RUN = "RestoredRun";
+    /// The run has begun, and the record of its inputs is gone from its status.
+    RUN_RECORD_LOST = "RunRecordLost";
+    /// The installed CRDs are not the controller's: the API server drops fields without which nothing may begin.
+    CRDS_OUTDATED = "CRDsOutdated";
+    /// Somebody else has written the status of the run: two controllers serve it.
+    OTHER_WRITER = "OtherWriter";
+
     // ---- waits of a run ----------------------------------------------------------------------------------------
     /// The BackupClass does not exist.
     BACKUP_CLASS_NOT_FOUND = "BackupClassNotFound";
@@ -187,6 +196,8 @@ reasons! {
     BACKUP_NAME_TAKEN = "BackupNameTaken";
     /// The Backup is complete.
     BACKUP_READY = "BackupReady";
+    /// The Backup came back without its status, which was rebuilt from its annotation.
+    STATUS_REBUILT = "StatusRebuilt";
     /// Cleanup after a Backup has succeeded.
     CLEANUP_COMPLETED = "CleanupCompleted";
     /// Cleanup after a Backup or run has failed.

@@ -16,6 +16,8 @@ pub const MANAGED_BY_BACKUPS: &str = "cozystack-backups";
 
 /// Name of the revision of the strategy that made a Backup.
 pub const STRATEGY_REVISION: &str = "backstay.dev/strategy-revision";
+/// Name of the Velero restore that made the object.
+pub const VELERO_RESTORE: &str = "velero.io/restore-name";
 
 /// Content of a Secret in the controller's namespace: `checkpoint`, `kept` (a handover) or `private` (data of a Backup).
 pub const RECORD: &str = "backstay.dev/record";

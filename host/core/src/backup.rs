@@ -1,21 +1,70 @@
 //! Builds the Backup of a run, and reads one back.
 
+use backstay_api::bounds::{UNDERLYING_RESOURCES_BYTES, UNDERLYING_RESOURCES_LEVELS};
 use backstay_api::conditions::{reasons, types};
 use backstay_api::{
-    API_VERSION, Artifact, Backup, BackupSpec, BackupStatus, FreeForm, LocalRef, RunRecord, TypedRef,
-    finalizers, labels, phase,
+    API_VERSION, Artifact, Backup, BackupSpec, BackupStatus, ComponentPin, FreeForm, LocalRef, RunRecord,
+    TypedRef, annotations, finalizers, labels, names, phase,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::{Deserialize, Serialize};
 
 use crate::contract::{self, GroupKind, Outcome, Pairs};
 use crate::inputs::underlying_resources;
+use crate::restored_run::{made_earlier, made_mark};
 use crate::status::{seconds, set_condition};
 
 /// Longest URI of an artifact, in bytes.
 const URI: usize = 2048;
 /// Label with the strategy revision of a Backup: the revisions in use are found without reading statuses.
 pub const REVISION_LABEL: &str = labels::STRATEGY_REVISION;
+
+/// Longest annotation with the record of a Backup, in bytes; all annotations of an object together have 256 KiB.
+const RECORDED: usize = 64 * 1024;
+
+/// What [`annotations::RECORDED`] holds: the part of the status that a restore needs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Recorded {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<ComponentPin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strategy_revision: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact: Option<Artifact>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    underlying_resources: Option<FreeForm<UNDERLYING_RESOURCES_BYTES, UNDERLYING_RESOURCES_LEVELS>>,
+}
+
+impl Recorded {
+    /// Returns the record of a new Backup as the text of its annotation. Objects of another operator are left out if they are
+    /// too long for an annotation.
+    fn of(made: &Made<'_>, outcome: &Outcome) -> String {
+        let mut recorded = Self {
+            component: made.record.component.clone(),
+            strategy_revision: made.record.strategy_revision.clone(),
+            private_data: made.private_data.map(str::to_owned),
+            artifact: outcome.artifact.as_ref().and_then(|artifact| check(artifact).ok()),
+            underlying_resources: outcome.underlying_resources.as_ref().map(FreeForm::from),
+        };
+        // Serialising plain data cannot fail.
+        let text = |recorded: &Self| serde_json::to_string(recorded).unwrap_or_default();
+        let whole = text(&recorded);
+        if whole.len() <= RECORDED {
+            return whole;
+        }
+        recorded.underlying_resources = None;
+        text(&recorded)
+    }
+
+    fn on(metadata: &ObjectMeta) -> Option<Self> {
+        let text = metadata.annotations.as_ref()?.get(annotations::RECORDED)?;
+        serde_json::from_str(text).ok()
+    }
+}
 
 /// The facts that make a Backup of an outcome.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +83,10 @@ pub struct Made<'a> {
     pub ended: i64,
     /// Whether the component cleans up after a deleted Backup. Without it nothing holds the Backup.
     pub cleans_up: bool,
+    /// Name of the record with the private data.
+    pub private_data: Option<&'a str>,
+    /// When the Backup is made.
+    pub now: Timestamp,
 }
 
 /// Builds the Backup without its status, which [`status_of`] builds for a second write, to the status subresource
@@ -50,13 +103,20 @@ pub fn build(made: &Made<'_>, outcome: &Outcome) -> Backup {
         Timestamp::from_second(outcome.taken_at.unwrap_or(made.ended)).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut marks = Pairs::from([(labels::RUN_UID.to_owned(), made.run_uid.to_owned())]);
     if let Some(revision) = &made.record.strategy_revision {
-        marks.insert(REVISION_LABEL.to_owned(), backstay_api::names::label_value(revision));
+        marks.insert(REVISION_LABEL.to_owned(), names::label_value(revision));
     }
     Backup {
         metadata: ObjectMeta {
             name: Some(made.name.to_owned()),
             namespace: Some(made.namespace.to_owned()),
             labels: Some(marks),
+            annotations: Some(
+                [
+                    (annotations::RECORDED.to_owned(), Recorded::of(made, outcome)),
+                    (annotations::MADE_AT.to_owned(), made_mark(made.name, made.now)),
+                ]
+                .into(),
+            ),
             finalizers: made.cleans_up.then(|| vec![finalizers::CLEANUP.to_owned()]),
             ..ObjectMeta::default()
         },
@@ -166,6 +226,56 @@ pub fn made_by(existing: &Backup, built: &Backup, run_uid: &str) -> bool {
     marks.and_then(|l| l.get(labels::RUN_UID)).is_some_and(|uid| uid == run_uid) && spec == built.spec
 }
 
+/// Returns whether the object of a Backup is younger than the Backup: another tool restored it.
+#[must_use]
+pub fn came_back(metadata: &ObjectMeta) -> bool {
+    let restored = metadata.labels.as_ref().is_some_and(|all| all.contains_key(labels::VELERO_RESTORE));
+    restored || made_earlier(metadata).is_some()
+}
+
+/// Returns a Backup with those fields of its status, from its annotation and its label, that its status lacks: tools that
+/// restore objects lose the status, and CRDs of another version drop fields of it.
+///
+/// The phase stays as it is. The annotation and the label decide no more than the spec does, which the same people can write.
+#[must_use]
+pub fn completed(mut backup: Backup) -> Backup {
+    let recorded = Recorded::on(&backup.metadata).unwrap_or_default();
+    // A long name is shortened in the label.
+    let labelled = backup.metadata.labels.as_ref().and_then(|all| all.get(REVISION_LABEL));
+    let labelled = labelled.filter(|name| name.len() < names::LABEL_LIMIT).cloned();
+    let mut status = backup.status.take().unwrap_or_default();
+    status.component = status.component.or(recorded.component);
+    status.strategy_revision = status.strategy_revision.or(recorded.strategy_revision).or(labelled);
+    status.private_data = status.private_data.or(recorded.private_data);
+    status.artifact = status.artifact.or(recorded.artifact);
+    status.underlying_resources = status.underlying_resources.or(recorded.underlying_resources);
+    backup.status = (status != BackupStatus::default()).then_some(status);
+    backup
+}
+
+/// Returns the status of a Backup that came back without one; `None` if it has a status, or its annotation does not say what
+/// the status was.
+#[must_use]
+pub fn rebuilt(backup: &Backup, now: Timestamp) -> Option<BackupStatus> {
+    if backup.status.as_ref().is_some_and(|status| status.phase.is_some()) {
+        return None;
+    }
+    Recorded::on(&backup.metadata)?;
+    let mut status = completed(backup.clone()).status.unwrap_or_default();
+    status.phase = Some(phase::READY.to_owned());
+    status.observed_generation = backup.metadata.generation;
+    set_condition(
+        &mut status.conditions,
+        backup.metadata.generation,
+        types::READY,
+        Some(true),
+        reasons::STATUS_REBUILT,
+        "the Backup came back without its status, which was rebuilt from its annotation; nobody has looked whether the data is still where it says",
+        now,
+    );
+    Some(status)
+}
+
 /// Reads the parameters back from `spec.driverMetadata`: the keys with the strategy's prefix, without it. The bare prefix
 /// is no parameter.
 #[must_use]
@@ -233,7 +343,6 @@ pub fn run_ref(kind: &str, namespace: &str, name: &str) -> contract::ObjectRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use backstay_api::ComponentPin;
 
     fn record() -> RunRecord {
         RunRecord {
@@ -268,6 +377,8 @@ mod tests {
             record: &record,
             ended: 1_767_225_610,
             cleans_up,
+            private_data: Some("private-1"),
+            now: Timestamp::from_second(1_767_225_620).unwrap(),
         };
         build(&made, outcome)
     }
@@ -348,6 +459,90 @@ mod tests {
     #[test]
     fn r7_the_status_is_not_in_the_create_body() {
         assert_eq!(made(&Outcome::default()).status, None);
+    }
+
+    fn complete() -> Outcome {
+        Outcome { underlying_resources: Some(serde_json::json!({"kind": "X"})), ..artifact("s3://b/k", None) }
+    }
+
+    #[test]
+    fn a_backup_that_came_back_without_its_status_gets_it_again_from_its_annotation() {
+        let backup = made(&complete());
+        let status = status_of(&record(), &complete(), None, Timestamp::UNIX_EPOCH);
+        let again = rebuilt(&backup, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(again.phase.as_deref(), Some("Ready"));
+        assert_eq!(again.conditions[0].reason, "StatusRebuilt");
+        assert_eq!(again.private_data.as_deref(), Some("private-1"));
+        let kept = |s: &BackupStatus| {
+            (
+                s.component.clone(),
+                s.strategy_revision.clone(),
+                s.artifact.clone(),
+                s.underlying_resources.clone(),
+            )
+        };
+        assert_eq!(kept(&again), kept(&status));
+        let there = Backup { status: Some(status), ..backup };
+        assert_eq!(rebuilt(&there, Timestamp::UNIX_EPOCH), None, "it has a status");
+        assert_eq!(
+            rebuilt(
+                &Backup { metadata: ObjectMeta::default(), status: None, ..there },
+                Timestamp::UNIX_EPOCH
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn pins_that_older_crds_dropped_are_found_in_the_annotation_or_the_label() {
+        let mut backup = made(&complete());
+        backup.status = Some(BackupStatus { phase: Some("Ready".into()), ..BackupStatus::default() });
+        let status = completed(backup.clone()).status.unwrap();
+        assert_eq!(status.strategy_revision.as_deref(), Some("job-dump-0"));
+        assert_eq!(status.component.unwrap().digest, "sha256:0");
+
+        backup.metadata.annotations = None;
+        let status = completed(backup.clone()).status.unwrap();
+        assert_eq!(
+            status.strategy_revision.as_deref(),
+            Some("job-dump-0"),
+            "of a Backup of an older release"
+        );
+        assert_eq!(status.component, None);
+        backup.status.as_mut().unwrap().strategy_revision = Some("own".into());
+        assert_eq!(completed(backup).status.unwrap().strategy_revision.as_deref(), Some("own"));
+    }
+
+    #[test]
+    fn a_backup_without_marks_and_without_a_status_stays_without() {
+        let backup = Backup { metadata: ObjectMeta::default(), ..made(&Outcome::default()) };
+        assert_eq!(completed(backup.clone()), backup);
+    }
+
+    #[test]
+    fn a_backup_is_known_to_have_come_back_by_its_age_or_by_veleros_label() {
+        let at = |second: i64| Some(seconds(Timestamp::from_second(second).unwrap()));
+        let mut metadata = made(&Outcome::default()).metadata;
+        metadata.creation_timestamp = at(1_767_225_621);
+        assert!(!came_back(&metadata));
+        metadata.creation_timestamp = at(1_767_225_620 + 3601);
+        assert!(came_back(&metadata));
+        metadata.annotations = None;
+        assert!(!came_back(&metadata), "nothing says when it was made");
+        metadata.labels.as_mut().unwrap().insert(labels::VELERO_RESTORE.into(), "cluster-1".into());
+        assert!(came_back(&metadata));
+    }
+
+    #[test]
+    fn the_annotation_of_a_backup_is_bounded_and_holds_no_report_that_is_withheld() {
+        let large = Outcome {
+            underlying_resources: Some(serde_json::json!({"kind": "x".repeat(70_000)})),
+            ..artifact("s3://user:secret@host/b", None)
+        };
+        let backup = made(&large);
+        let text = &backup.metadata.annotations.as_ref().unwrap()[annotations::RECORDED];
+        assert!(text.len() < 1000 && !text.contains("secret"), "{text}");
+        assert_eq!(Recorded::on(&backup.metadata).unwrap().strategy_revision.as_deref(), Some("job-dump-0"));
     }
 
     #[test]

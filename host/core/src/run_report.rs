@@ -65,6 +65,11 @@ pub enum NotDone {
         /// The failure, its cause and its remedy.
         message: String,
     },
+    /// The run is not touched now, not even its status.
+    Untouched {
+        /// When the run is reconciled again.
+        recheck: Duration,
+    },
     /// The run belongs to another controller.
     NotOurs,
     /// The run's object no longer exists.
@@ -113,7 +118,7 @@ impl NotDone {
                     *message = redact(message);
                 }
             }
-            Self::NotOurs | Self::Gone | Self::Slowed(_) => {}
+            Self::Untouched { .. } | Self::NotOurs | Self::Gone | Self::Slowed(_) => {}
         }
         self
     }
@@ -215,6 +220,7 @@ pub fn report(
             }
             Report { write: waited, ..Report::new(Next::AwaitChange) }
         }
+        NotDone::Untouched { recheck } => Report { write: false, ..Report::new(Next::Requeue(recheck)) },
         NotDone::Gone => Report { write: false, ..Report::new(Next::AwaitChange) },
         NotDone::InProgress { message, recheck } => {
             status.running(&message, now);

@@ -103,6 +103,12 @@ impl RunStatus {
         self.conditions.iter().find(|c| c.type_ == types::READY)
     }
 
+    /// Returns whether a restore uses the current strategy, because its Backup pins none.
+    #[must_use]
+    pub fn is_unpinned(&self) -> bool {
+        self.conditions.iter().any(|c| c.type_ == types::STRATEGY_PINNED && c.status == "False")
+    }
+
     /// Marks the run as blocked, before it has begun or after. The wait counts from the first call with its reason until the
     /// run goes on.
     pub fn wait(&mut self, reason: &str, message: &str, now: Timestamp) {
@@ -125,12 +131,19 @@ impl RunStatus {
         self.unset(&[types::READY, types::RECONCILING]);
     }
 
-    /// Returns how long the run has waited for `reason`; zero if it waits for another reason or not at all.
+    /// Returns how long the run has waited for `reason`; zero if it waits for another reason or not at all. Older CRDs drop
+    /// `waitingSince`: then a run that has not begun has waited since its condition `Ready` is False.
     #[must_use]
     pub fn waited(&self, reason: &str, now: Timestamp) -> jiff::SignedDuration {
+        let Some(ready) = self.ready().filter(|c| c.reason == reason) else {
+            return jiff::SignedDuration::ZERO;
+        };
         match &self.waiting_since {
-            Some(since) if self.ready().is_some_and(|c| c.reason == reason) => now.duration_since(since.0),
-            _ => jiff::SignedDuration::ZERO,
+            Some(since) => now.duration_since(since.0),
+            None if self.run.is_none() && self.started_at.is_none() => {
+                now.duration_since(ready.last_transition_time.0)
+            }
+            None => jiff::SignedDuration::ZERO,
         }
     }
 
@@ -373,6 +386,16 @@ mod tests {
         assert_eq!(status.waiting_since, None);
         status.wait(reasons::COMPONENT_MISSING, "gone again", at(400));
         assert_eq!(status.waited(reasons::COMPONENT_MISSING, at(410)).as_secs(), 10);
+    }
+
+    #[test]
+    fn a_wait_ends_although_older_crds_drop_the_time_of_its_beginning() {
+        let mut status = RunStatus::default();
+        status.wait(reasons::BACKUP_CLASS_NOT_FOUND, "m", at(100));
+        status.waiting_since = None;
+        status.wait(reasons::BACKUP_CLASS_NOT_FOUND, "m", at(130));
+        status.waiting_since = None;
+        assert_eq!(status.waited(reasons::BACKUP_CLASS_NOT_FOUND, at(160)).as_secs(), 60);
     }
 
     #[test]

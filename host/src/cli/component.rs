@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use backstay_api::Backup;
+use backstay_core::backup::completed;
 use backstay_core::contract::{GroupKind, Json, Mode, ObjectRef, Pairs, PodRun, Request, Severity};
 use backstay_core::pod_policy;
 use backstay_core::steps::rbac;
-use backstay_engine::{Component, Engine, EngineConfig};
+use backstay_engine::{Component, Engine, EngineConfig, World};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::first_step::{first_step, refused};
+use super::objects::{Objects, kind as kind_of};
 use super::output::print;
 use crate::components::{limits, pod_bounds};
 
@@ -21,7 +24,8 @@ pub(crate) enum ComponentCommand {
     Inspect(InspectArgs),
     /// Print the RBAC that a component asks for, for kubectl apply -f -
     Rbac(RbacArgs),
-    /// Print the pod that a strategy would run, rendered as the controller would render it
+    /// Print the pod that a strategy would run, rendered as the controller would render it, or the first step of a strategy
+    /// that takes steps
     Render(Box<RenderArgs>),
 }
 
@@ -160,8 +164,13 @@ impl RenderArgs {
     fn run(self) -> anyhow::Result<()> {
         // As the controller calls it.
         let component = limits::apply(load(&self.file)?, &self.file)?;
-        let strategy: Json = read(&self.strategy)?;
-        let application: Json = read(&self.application)?;
+        let strategy = Objects::read(&self.strategy)?
+            .one("a strategy of this component", |kind| component.descriptor().serves(kind).is_some())?;
+        let served = component.descriptor().serves(&kind_of(&strategy));
+        let application = Objects::read(&self.application)?.one("the application", |kind| match served {
+            Some(served) if !served.applications.is_empty() => served.applications.contains(kind),
+            _ => is_application(kind),
+        })?;
         let request = self.request(&strategy, &application)?;
         if component.descriptor().serves(&request.strategy_kind).is_none() {
             let served: Vec<_> =
@@ -173,12 +182,22 @@ impl RenderArgs {
                 served.join(", ")
             );
         }
+        if component.world() == World::Resource {
+            let (step, pods) = first_step(&component, &request, &application)?;
+            for pod_run in &pods {
+                Self::warn(pod_run);
+                self.allowed(pod_run)?;
+            }
+            return print(&self.output.write(&step)?);
+        }
         let called = component.render(&request, Some(&application))?;
-        let pod_run = called.value.map_err(|failure| {
-            let findings =
-                failure.findings.iter().map(|f| format!("\n  {}: {}", f.at, f.message)).collect::<String>();
-            anyhow!("{}: {}{findings}", failure.reason, failure.message)
-        })?;
+        let pod_run = called.value.map_err(|failure| refused(&failure))?;
+        Self::warn(&pod_run);
+        self.allowed(&pod_run)?;
+        print(&self.output.write(&pod_run.template)?)
+    }
+
+    fn warn(pod_run: &PodRun) {
         for finding in &pod_run.findings {
             let level = if finding.severity == Severity::Error { "error" } else { "warning" };
             #[allow(clippy::print_stderr)]
@@ -186,8 +205,6 @@ impl RenderArgs {
                 eprintln!("backstay: {level}: {}: {}", finding.at, finding.message);
             }
         }
-        self.allowed(&pod_run)?;
-        print(&self.output.write(&pod_run.template)?)
     }
 
     fn allowed(&self, pod_run: &PodRun) -> anyhow::Result<()> {
@@ -210,9 +227,6 @@ impl RenderArgs {
                 )
             })
         };
-        let split = |api_version: &str| {
-            api_version.split_once('/').map_or(String::new(), |(group, _)| group.to_owned())
-        };
         let name = text(application, "/metadata/name", &self.application)?;
         let namespace = match &self.namespace {
             Some(namespace) => namespace.clone(),
@@ -220,10 +234,11 @@ impl RenderArgs {
         };
         let backup: Option<Backup> = match (&self.backup, self.mode) {
             (Some(path), RenderMode::Restore) => {
-                // Free-form fields are kept as JSON text.
-                let written: Json = read(path)?;
-                let unfit = || format!("{} is not the YAML of such an object", path.display());
-                Some(serde_json::from_value(written).with_context(unfit)?)
+                let is_backup = |kind: &GroupKind| kind.group == backstay_api::GROUP && kind.kind == "Backup";
+                let found = Objects::read(path)?.one("a Backup", is_backup)?;
+                let backup: Backup = serde_json::from_value(found)
+                    .with_context(|| format!("{} is not a Backup", path.display()))?;
+                Some(completed(backup))
             }
             (None, RenderMode::Restore) => bail!("--mode restore needs --backup FILE"),
             (Some(_), RenderMode::Backup) => bail!("--backup goes with --mode restore"),
@@ -244,9 +259,10 @@ impl RenderArgs {
             started_at: now,
             deadline: now + 3600,
             now,
-            strategy_kind: GroupKind {
-                group: split(&text(strategy, "/apiVersion", &self.strategy)?),
-                kind: text(strategy, "/kind", &self.strategy)?,
+            strategy_kind: {
+                text(strategy, "/apiVersion", &self.strategy)?;
+                text(strategy, "/kind", &self.strategy)?;
+                kind_of(strategy)
             },
             strategy: Some(strategy.get("spec").cloned().unwrap_or_else(|| json!({}))),
             parameters,
@@ -270,10 +286,11 @@ fn load(file: &Path) -> anyhow::Result<Component> {
     engine.load_file(file).with_context(|| format!("{} cannot be loaded", file.display()))
 }
 
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    serde_saphyr::from_str(&text)
-        .with_context(|| format!("{} is not the YAML of such an object", path.display()))
+/// Returns whether an object of a file with several can be the application: it is no strategy, none of our kinds, and of no
+/// group of Kubernetes.
+fn is_application(kind: &GroupKind) -> bool {
+    let of_kubernetes = kind.group.ends_with(".k8s.io") || !kind.group.contains('.');
+    !of_kubernetes && kind.group != backstay_api::GROUP && kind.group != backstay_api::STRATEGY_GROUP
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -3,10 +3,13 @@
 mod admission;
 mod component;
 mod crds;
+mod first_step;
+mod objects;
 pub mod output;
 mod run;
 mod telemetry;
 mod trust;
+mod yaml;
 
 use clap::{Parser, Subcommand};
 

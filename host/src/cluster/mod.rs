@@ -10,6 +10,7 @@ pub mod events;
 pub mod impersonation;
 mod pages;
 pub mod partial;
+pub(crate) mod schemas;
 #[cfg(test)]
 pub(crate) mod stand_in;
 pub(crate) mod write;

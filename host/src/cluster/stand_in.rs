@@ -51,6 +51,8 @@ struct Server {
     /// By the number of the call.
     faults: BTreeMap<usize, Fault>,
     unmodelled: Vec<String>,
+    /// Fields of a status that the CRD lacks.
+    pruned: &'static [&'static str],
 }
 
 /// Code and reason of a refused call.
@@ -82,6 +84,11 @@ impl StandIn {
     /// none.
     pub(crate) fn put(&self, path: &str, object: Value) {
         self.0.lock().store(path, object);
+    }
+
+    /// Drops these fields of each status that is written, as the API server does whose CRD lacks them.
+    pub(crate) fn prune(&self, fields: &'static [&'static str]) {
+        self.0.lock().pruned = fields;
     }
 
     /// Returns the object at a path, if there is one.
@@ -209,6 +216,9 @@ impl Server {
                 let path = path.strip_suffix("/status").unwrap_or(path);
                 let mut object = self.checked(path, &body["metadata"])?;
                 merge_patch(&mut object, &body);
+                if let Some(status) = object["status"].as_object_mut() {
+                    status.retain(|field, _| !self.pruned.contains(&field.as_str()));
+                }
                 Ok(self.store(path, object))
             }
             ("DELETE", [_]) => {

@@ -2,6 +2,7 @@
 //! in the background.
 
 pub mod background;
+mod crds;
 mod held_backups;
 pub mod http;
 mod restore_turns;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use kube::Client;
 
+use super::crds;
 use super::http;
 use super::resume::resume;
 use super::watches::watches;
@@ -24,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::records::Records;
 use crate::settings::Settings;
 use crate::state::State;
+use crate::state::kept_fields::KeptFields;
 use crate::state::notices::Notices;
 use crate::state::queues::Queues;
 
@@ -59,7 +61,7 @@ pub async fn run(
     let watches = tokio::spawn(watches(writers, ctx.clone()));
     let work = async {
         tokio::select! {
-            () = ctx.stores.filled().then(|()| resume(&ctx)) => {}
+            () = ctx.stores.filled().then(|()| resume(&ctx)).then(|()| crds::look(&ctx)) => {}
             // The API server may not answer, and nothing was begun.
             () = shutdown.clone() => return,
         }
@@ -106,6 +108,7 @@ pub(crate) fn context(
     let records = Records::new(&client, &settings.namespace, settings.credentials.clone());
     let ctx = Context {
         state: State::new(queues, client.clone(), impersonation.clone()),
+        kept_fields: KeptFields::new(metrics.clone()),
         notices: Notices::new(events.clone(), records.credentials.clone()),
         components: Components::new(registry, settings.concurrency, metrics.clone()),
         cluster: Cluster { client, discovery: Discovery::default(), impersonation, events },

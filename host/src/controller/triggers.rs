@@ -4,12 +4,16 @@
 //! nothing. Writes of a run's status come back as events too. They trigger nothing, because they do not change the
 //! generation.
 
-use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob, finalizers, labels, phase};
+use backstay_api::{
+    Backup, BackupClass, BackupJob, Plan, RestoreJob, annotations, finalizers, labels, phase,
+};
+use backstay_core::backup::came_back;
 use backstay_core::job;
 use backstay_core::owner::controller;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::core::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
 use crate::cluster::dynamic::group_kind;
@@ -37,12 +41,12 @@ const CLASS: Trigger = Trigger {
     why: "BackupJobs that name the class and have not begun may wait for it",
 };
 const BACKUP_JOB: Trigger = Trigger {
-    when: "a BackupJob is created, its spec is changed, or its deletion begins",
+    when: "a BackupJob is created, its spec is changed, somebody lets a restored one run, or its deletion begins",
     reconciled: &["BackupJob"],
     why: "the BackupJob begins, or ends early",
 };
 const RESTORE_JOB: Trigger = Trigger {
-    when: "a RestoreJob is created, its spec is changed, or its deletion begins",
+    when: "a RestoreJob is created, its spec is changed, somebody lets a restored one run, or its deletion begins",
     reconciled: &["RestoreJob"],
     why: "the RestoreJob begins, or ends early",
 };
@@ -62,9 +66,9 @@ const STRATEGY: Trigger = Trigger {
     why: "its component validates the strategy, and blocked runs may wait for it",
 };
 const BACKUP: Trigger = Trigger {
-    when: "a Backup that no run of this controller made appears without the finalizer, or one with it is being deleted",
+    when: "a Backup that no run of this controller made appears without the finalizer, or from a backup of the cluster, or one with the finalizer is being deleted",
     reconciled: &["Backup"],
-    why: "the Backup gets the finalizer if a component cleans up after it, or the clean-up begins",
+    why: "the Backup gets the finalizer if a component cleans up after it, or its status again, or the clean-up begins",
 };
 const BACKUP_AWAITED: Trigger = Trigger {
     when: "a Backup is created, changed or deleted",
@@ -137,12 +141,28 @@ pub(super) fn class(change: &Change<'_, BackupClass>, stores: &Stores) -> Vec<Re
 }
 
 pub(super) fn backup_job(change: &Change<'_, BackupJob>) -> Vec<Request> {
+    if let Change::Applied { object, .. } = change {
+        let begun = object.status.as_ref().is_some_and(|s| s.run.is_some());
+        if may_run_again(&object.metadata, begun) {
+            return vec![Request::backup_job(object)];
+        }
+    }
     if_moved(change, Request::backup_job)
+}
+
+/// Returns whether somebody lets a run begin that another tool restored.
+fn may_run_again(metadata: &ObjectMeta, begun: bool) -> bool {
+    let permission = metadata.annotations.as_ref().and_then(|all| all.get(annotations::RUN_AGAIN));
+    !begun && permission.is_some() && permission == metadata.uid.as_ref()
 }
 
 pub(super) fn restore_job(change: &Change<'_, RestoreJob>, stores: &Stores) -> Vec<Request> {
     let mut requests = if_moved(change, Request::restore_job);
     let job = change.object();
+    let begun = job.status.as_ref().is_some_and(|s| s.run.is_some());
+    if matches!(change, Change::Applied { moved: false, .. }) && may_run_again(&job.metadata, begun) {
+        requests.push(Request::restore_job(job));
+    }
     if matches!(change, Change::Deleted(_)) || restore_ended(job) {
         // The first list shows all restores that have ever ended; what they hold is settled by `held_backups`.
         let just_ended = !matches!(change, Change::Applied { moved: true, .. });
@@ -189,7 +209,8 @@ pub(super) fn backup(change: &Change<'_, PartialObjectMeta<Backup>>, stores: &St
         (true, finalized) => finalized,
         (false, finalized) => !finalized && !backup.labels().contains_key(labels::RUN_UID),
     };
-    if matches!(change, Change::Applied { .. }) && has_news {
+    let moved = matches!(change, Change::Applied { moved: true, .. });
+    if matches!(change, Change::Applied { .. }) && has_news || moved && came_back(&backup.metadata) {
         requests.push(Request::new(Kind::Backup, backup));
     }
     requests
@@ -414,6 +435,39 @@ mod tests {
             assert_eq!(kinds, row.reconciled.iter().copied().collect(), "when {}", row.when);
         }
     }
+
+    #[test]
+    fn a_restored_run_that_somebody_lets_run_is_reconciled_until_it_begins() {
+        let (stores, _writers) = stores();
+        let permitted = |uid: &str| json!({"annotations": {annotations::RUN_AGAIN: uid}});
+        let spec = json!({"backupClassName": "class", "applicationRef": {"kind": "App", "name": "app"}});
+        let backup = |uid: &str, status: Value| {
+            let job = object::<BackupJob>("held", permitted(uid), json!({"spec": spec, "status": status}));
+            names(super::backup_job(&status_changed(&job)))
+        };
+        assert_eq!(backup("held", json!({"phase": "Pending"})), ["BackupJob n/held Begin"]);
+        assert_eq!(backup("another", json!({"phase": "Pending"})), [""; 0]);
+        let run = json!({"applicationRef": {"kind": "App", "name": "app"}});
+        assert_eq!(backup("held", json!({"phase": "Running", "run": run})), [""; 0]);
+        let of = json!({"spec": {"backupRef": {"name": "b"}}, "status": {"phase": "Pending"}});
+        let restore = object::<RestoreJob>("held", permitted("held"), of);
+        assert_eq!(
+            names(super::restore_job(&status_changed(&restore), &stores)),
+            ["RestoreJob n/held Begin"]
+        );
+        assert_eq!(names(super::restore_job(&created(&restore), &stores)), ["RestoreJob n/held Begin"]);
+    }
+
+    #[test]
+    fn a_backup_that_comes_back_is_reconciled_once() {
+        let (stores, _writers) = stores();
+        let restored =
+            json!({"finalizers": [finalizers::CLEANUP], "labels": {"velero.io/restore-name": "r"}});
+        let backup = a_backup("b", restored);
+        assert_eq!(names(super::backup(&created(&backup), &stores)), ["Backup n/b Continue"]);
+        assert_eq!(names(super::backup(&status_changed(&backup), &stores)), [""; 0]);
+    }
+
     #[test]
     fn a_class_reconciles_its_backup_jobs_that_have_not_begun() {
         let (stores, _writers) = stores();

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info_span};
 
-use super::{background, held_backups};
+use super::{background, crds, held_backups};
 use crate::cluster::dynamic::strategy_resource;
 use crate::context::Context;
 use crate::panics::contained;
@@ -48,6 +48,8 @@ pub(super) async fn workers(ctx: &Arc<Context>, shutdown: impl Future<Output = (
     tasks.spawn(held_backups::settle(ctx.clone(), until()));
     let all = || (ctx.clone(), until());
     let ((collect, a), (drain, b), (delete, c), (project, d)) = (all(), all(), all(), all());
+    let (schemas, e) = all();
+    tasks.spawn(restarted("schemas", ctx.clone(), move || crds::watch(schemas.clone(), e.clone())));
     tasks
         .spawn(restarted("collection", ctx.clone(), move || background::collect(collect.clone(), a.clone())));
     tasks.spawn(restarted("turns", ctx.clone(), move || background::drain(drain.clone(), b.clone())));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use backstay_api::conditions::{reasons, types};
 use backstay_api::{Backup, RestoreJob, phase};
+use backstay_core::backup::{came_back, completed, rebuilt};
 use backstay_core::component::Served;
 use backstay_core::contract::Mode;
 use backstay_core::retry::{self, Class};
@@ -15,6 +16,7 @@ use kube::{Resource, ResourceExt};
 
 use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, chain};
+use crate::cluster::write::patch_status;
 use crate::context::Context;
 use crate::reconcile::run;
 use crate::run::resolve::{AwaitedLock, awaited_lock};
@@ -65,7 +67,13 @@ async fn handle(
         Some(kind) => ctx.components.registry.serving(&kind),
         None => Served::Foreign,
     };
-    let mut run = Run::from(&backup);
+    if backup.metadata.deletion_timestamp.is_none()
+        && came_back(&backup.metadata)
+        && !matches!(served, Served::Foreign)
+    {
+        rebuild(&backup, &api, ctx).await?;
+    }
+    let mut run = Run::from(&completed(backup.clone()));
     place(&run, ctx);
     match (run.deleting, run.is_finalized()) {
         (false, false) if cleans_up(&served) == Some(true) => {
@@ -114,6 +122,17 @@ fn place(run: &Run, ctx: &Context) {
         AwaitedLock::On(application, strategy) => ctx.enqueue_for_lock(run, &application, &strategy),
         AwaitedLock::None | AwaitedLock::OfBackup => ctx.needs_no_place(&run.uid),
     }
+}
+
+/// Gives a Backup that came back without its status the one that its annotation names.
+async fn rebuild(backup: &Backup, api: &Api<Backup>, ctx: &Context) -> Result<(), ApiError> {
+    let Some(status) = rebuilt(backup, ctx.clock.now()) else { return Ok(()) };
+    let (name, version) = (backup.name_any(), backup.resource_version());
+    let written = patch_status(api, &name, version.as_deref(), &backup.status, &status).await;
+    let title = format!("Backup \"{}/{name}\"", backup.namespace().unwrap_or_default());
+    written.map_err(|e| ApiError::new(format!("writing the status of {title}"), e))?;
+    tracing::info!(backup = %title, "the status of a backup that came back without it was rebuilt");
+    Ok(())
 }
 
 /// Returns whether something is to be done after a Backup of this strategy is deleted; `None` if its component is not loaded.

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backstay_api::conditions::{reasons, types};
-use backstay_api::{API_VERSION, BackupJob, BackupJobSpec, LocalRef, Plan, PlanStatus, TypedRef};
+use backstay_api::{
+    API_VERSION, BackupJob, BackupJobSpec, LocalRef, Plan, PlanStatus, TypedRef, annotations,
+};
 use backstay_core::owner::controller;
 use backstay_core::plan::{FireResult, PlanState, PlanVerdict, PlanView, Recorded, Slot, decide, fired};
+use backstay_core::restored_run::made_mark;
 use backstay_core::retry::{self, Class};
 use backstay_core::status::set_condition;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
@@ -21,6 +24,9 @@ use crate::cluster::write::{Created, create_or_get, patch_status, post_params};
 use crate::cluster::written::schedule_written;
 use crate::context::Context;
 use crate::state::work_queue::Action;
+
+/// How often a Plan is looked at whose status is not kept.
+const CRDS_RECHECK: SignedDuration = SignedDuration::from_secs(30);
 
 /// Reconciles a Plan once: fires the slot that is due, records the outcome, and requeues the Plan for the next slot.
 pub async fn reconcile(seen: Arc<Plan>, ctx: Arc<Context>) -> Action {
@@ -85,6 +91,12 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
         refused: refused.as_ref().map(|(slot, why)| (*slot, why.as_str())),
         state: &state,
     };
+    if let Some(complaint) = ctx.kept_fields.complaint(&["Plan"]) {
+        // Without its last slot on record the Plan would count its slots anew each time.
+        conditions(&mut status, &plan, false, reasons::CRDS_OUTDATED, &complaint, now);
+        write(&api, &plan, &old, &status).await?;
+        return Ok(Some(now.saturating_add(CRDS_RECHECK).unwrap_or(now)));
+    }
     let changed_at = match view.is_rescheduled() {
         true => schedule_written(&api, view.name).await.map_err(|e| reading(&plan, e))?,
         false => None,
@@ -113,11 +125,15 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
         }
     };
     state.apply_to(&mut status);
-    patch_status(&api, &plan.name_any(), plan.resource_version().as_deref(), &old, &status)
-        .await
-        .map_err(|e| ApiError::new(format!("writing the status of {}", title(&plan)), e))?;
+    write(&api, &plan, &old, &status).await?;
     note(&plan, &recorded, ctx);
     Ok(wake_at)
+}
+
+async fn write(api: &Api<Plan>, plan: &Plan, old: &PlanStatus, wanted: &PlanStatus) -> Result<(), ApiError> {
+    let version = plan.resource_version();
+    let written = patch_status(api, &plan.name_any(), version.as_deref(), old, wanted).await;
+    written.map(drop).map_err(|e| ApiError::new(format!("writing the status of {}", title(plan)), e))
 }
 
 /// Creates the BackupJob of a slot. Its name is that of the slot, so there is only one.
@@ -129,7 +145,7 @@ async fn fire_slot(
 ) -> Result<PlanState, ApiError> {
     let namespace = plan.namespace().unwrap_or_default();
     let api = Api::<BackupJob>::namespaced(ctx.cluster.client.clone(), &namespace);
-    let job = backup_job(plan, slot, &namespace);
+    let job = backup_job(plan, slot, &namespace, ctx.clock.now());
     let about = plan.object_ref(&());
     let created = create_or_get(api.create(&post_params(), &job), || api.get_opt(&slot.name)).await;
     let result = match created {
@@ -166,7 +182,7 @@ async fn fire_slot(
     Ok(fired(state, slot, result))
 }
 
-fn backup_job(plan: &Plan, slot: &Slot, namespace: &str) -> BackupJob {
+fn backup_job(plan: &Plan, slot: &Slot, namespace: &str, now: Timestamp) -> BackupJob {
     let application = &plan.spec.application_ref;
     BackupJob {
         metadata: ObjectMeta {
@@ -180,6 +196,7 @@ fn backup_job(plan: &Plan, slot: &Slot, namespace: &str) -> BackupJob {
                 controller: Some(true),
                 block_owner_deletion: Some(true),
             }]),
+            annotations: Some([(annotations::MADE_AT.to_owned(), made_mark(&slot.name, now))].into()),
             ..ObjectMeta::default()
         },
         spec: BackupJobSpec {

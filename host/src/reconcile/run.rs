@@ -20,7 +20,7 @@ use crate::run::pod::{job, verdict};
 use crate::run::report::report;
 use crate::run::save::save;
 use crate::run::steps::{handover, wake};
-use crate::run::{begin, cancel, jobs, pod_result, publish, request, resolve};
+use crate::run::{begin, cancel, hold, jobs, pod_result, publish, request, resolve};
 use crate::state::run::Run;
 use crate::state::step_cache::BackupCache;
 use crate::state::work_queue::Action;
@@ -58,6 +58,8 @@ pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
 
 /// Takes a run as far as it goes now, as it is on record.
 async fn go_on(run: &mut Run, ctx: &Context) -> Action {
+    // What an earlier reconcile saw has been told.
+    run.dropped.clear();
     let finished = run.is_finished();
     let may_cancel = || cancel::facts(run, &ctx.components.registry).may_cancel();
     if run.deleting && run.mode != Mode::Cleanup && (finished || !may_cancel()) {
@@ -70,7 +72,10 @@ async fn go_on(run: &mut Run, ctx: &Context) -> Action {
     if let Some(pause) = ctx.state.runs.paused_for(&run.uid) {
         return Action::requeue(pause);
     }
-    match advance(run, ctx).await {
+    let advanced = advance(run, ctx).await;
+    ctx.kept_fields.written(&run.object.kind, &run.dropped);
+    hold::tell_other_writer(run, ctx);
+    match advanced {
         Ok(()) => finish(run, ctx).await,
         Err(not_done) => report(run, not_done, ctx).await,
     }
@@ -111,9 +116,14 @@ async fn record_failure(run: &mut Run, ctx: &Context) -> Action {
 /// Takes a run further. `Ok` means that the run has ended, and that its end is written.
 async fn advance(run: &mut Run, ctx: &Context) -> Result<(), NotDone> {
     if run.status.run.is_none() {
+        hold::check_record(run, ctx).await?;
         let inputs = resolve::resolve(run, ctx).await?;
         let (deadline, now) = (ctx.settings.run_deadline, ctx.clock.now());
+        let before = run.status.clone();
         begin::begin(run, inputs, &ctx.records, &ctx.state.runs, deadline, now).await?;
+        hold::check_beginning(run, before, ctx)?;
+    } else {
+        hold::check_restored(run)?;
     }
     let registry = &ctx.components.registry;
     let ending = cancel::facts(run, registry).ending(ctx.clock.now(), ctx.settings.undo_deadline);

@@ -37,14 +37,20 @@ pub(crate) async fn begin(
     let descriptor = inputs.component.descriptor();
     let longest = SignedDuration::from_secs(i64::from(descriptor.longest_run));
     let deadline = now.saturating_add(run_deadline.min(longest)).unwrap_or(now);
-    if inputs.component.world() == World::Resource && needs_finalizer(run.mode, descriptor) {
-        // Before anything is made that may have to be undone or handed over.
-        let before = run.resource_version.clone();
-        run.resource_version = finalizers::add_undo(run, runs.client()).await?;
-        if run.resource_version != before {
+    // Before anything is made that may have to be undone or handed over. A backup of one pod is not worth a write more: it
+    // overwrites nothing if it is run again.
+    let hold = inputs.component.world() == World::Resource && needs_finalizer(run.mode, descriptor);
+    let version = match hold || run.mode == Mode::Restore {
+        true => finalizers::mark_begun(run, hold, runs.client()).await?,
+        false => run.resource_version.clone(),
+    };
+    if run.resource_version != version {
+        let before = std::mem::replace(&mut run.resource_version, version);
+        run.marks.begun = true;
+        if hold && !run.is_held() {
             run.finalizers.push(names::UNDO.to_owned());
-            runs.note_write(before, run);
         }
+        runs.note_write(before, run);
     }
     if run.mode == Mode::Restore
         && let Some(backup) = &inputs.backup

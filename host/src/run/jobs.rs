@@ -119,6 +119,17 @@ pub(crate) fn warn_of(pod_run: &PodRun, run: &Run, notices: &Notices) {
     }
 }
 
+/// Stops the Job of a run that has lost the record of it.
+///
+/// # Errors
+/// The API server's.
+pub(crate) async fn stop_own(run: &Run, stores: &Stores, client: &Client) -> Result<(), ApiError> {
+    match stores.job(run.namespace(), &run.job_name()).filter(|job| is_own(job, run)) {
+        Some(job) => stop(run, &job, client).await,
+        None => Ok(()),
+    }
+}
+
 /// Creates a Job from its JSON, so that fields which this program does not know reach the API server. The API server is asked
 /// to refuse fields that it does not know either: a misspelt field of a template is an error.
 pub(crate) async fn submit<K: PartialDecode>(

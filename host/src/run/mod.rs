@@ -7,6 +7,7 @@ pub(crate) mod begin;
 pub(crate) mod cancel;
 pub(crate) mod draining;
 pub(crate) mod finish;
+pub(crate) mod hold;
 pub(crate) mod jobs;
 pub mod not_done;
 pub(crate) mod pinned;

@@ -44,7 +44,21 @@ pub(crate) async fn backup(
     };
     let (now, client) = (ctx.clock.now(), &ctx.cluster.client);
     let ended = ended.unwrap_or(now.as_second());
-    let backup = ensure_backup(run, pinned, ended, outcome, client, &ctx.notices).await?;
+    let made = Made {
+        name: run.name(),
+        namespace: run.namespace(),
+        run_uid: &run.uid,
+        plan: match &run.spec {
+            RunSpec::Backup(spec) => spec.plan_ref.as_ref(),
+            _ => None,
+        },
+        record: &pinned.record,
+        ended,
+        cleans_up: pinned.component.descriptor().traits.cleanup,
+        private_data: private.as_deref(),
+        now,
+    };
+    let backup = ensure_backup(run, made, outcome, client, &ctx.notices).await?;
     ensure_status(run, pinned, outcome, private, &backup, client, now).await?;
     let name = LocalRef::new(backup.name_any());
     succeeded(run, Some(name), &ctx.state.runs, &ctx.notices, &ctx.metrics, ctx.clock.now()).await
@@ -77,28 +91,15 @@ async fn put_private(run: &Run, data: &Json, records: &Checkpoints) -> Result<St
 
 async fn ensure_backup(
     run: &Run,
-    pinned: &Pinned,
-    ended: i64,
+    made: Made<'_>,
     outcome: &Outcome,
     client: &Client,
     notices: &Notices,
 ) -> Result<Backup, NotDone> {
     let api = Api::<Backup>::namespaced(client.clone(), run.namespace());
-    let plan = match &run.spec {
-        RunSpec::Backup(spec) => spec.plan_ref.as_ref(),
-        _ => None,
-    };
     // A Backup of somebody else keeps its name: this run's Backup gets a fallback name, which contains the run's uid.
     for name in [run.name().to_owned(), names::fallback_backup_name(run.name(), &run.uid)] {
-        let made = Made {
-            name: &name,
-            namespace: run.namespace(),
-            run_uid: &run.uid,
-            plan,
-            record: &pinned.record,
-            ended,
-            cleans_up: pinned.component.descriptor().traits.cleanup,
-        };
+        let made = Made { name: &name, ..made };
         let title = format!("Backup \"{}/{name}\"", run.namespace());
         let (params, backup) = (post_params(), build(&made, outcome));
         let created = create_or_get(api.create(&params, &backup), || api.get_opt(&name)).await;
@@ -162,6 +163,9 @@ pub(crate) async fn succeeded(
 ) -> Result<(), NotDone> {
     let message = match run.mode {
         Mode::Backup => "the backup is complete and recorded",
+        _ if run.status.is_unpinned() => {
+            "the restore is complete; it used the strategy as it is now, because the Backup pins none"
+        }
         _ => "the restore is complete",
     };
     let before = run.status.clone();

@@ -2,6 +2,7 @@
 
 use backstay_api::Backup;
 use backstay_api::conditions::reasons;
+use backstay_core::backup::completed;
 use backstay_core::contract::{self, Mode, Request};
 use backstay_core::inputs;
 use jiff::Timestamp;
@@ -79,7 +80,8 @@ async fn backup(
         .get_opt(name)
         .await
         .map_err(|e| ApiError::new(format!("reading Backup \"{}/{name}\"", run.namespace()), e))?
-        .filter(|b| b.metadata.uid == pinned.record.backup_uid);
+        .filter(|b| b.metadata.uid == pinned.record.backup_uid)
+        .map(completed);
     match found {
         Some(backup) => {
             inputs::backup(&backup)?;

@@ -1,8 +1,9 @@
 //! The controller's finalizers: on Backups after which a component cleans up, or which a restore still reads, and on runs that may
 //! have something to undo.
 
-use backstay_api::{Backup, BackupJob, RestoreJob, finalizers};
+use backstay_api::{Backup, BackupJob, RestoreJob, annotations, finalizers};
 use backstay_core::contract::Mode;
+use backstay_core::restored_run::begun_mark;
 use kube::api::{PartialObjectMeta, Patch};
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource, ResourceExt};
@@ -32,23 +33,35 @@ pub async fn remove_undo(run: &Run, client: &Client) -> Result<(), ApiError> {
     remove_where(run, client, |finalizer| finalizer == finalizers::UNDO).await
 }
 
-/// Adds the finalizer that holds a run, and returns the object's resource version.
+/// Marks a run as begun ([`annotations::BEGUN`]), adds the finalizer that holds it if `hold` is set, and returns the object's
+/// resource version. Both are kept by tools that restore objects without their status.
 ///
 /// # Errors
 /// The API server's; a conflict means that the run has changed since it was seen.
-pub async fn add_undo(run: &Run, client: &Client) -> Result<String, ApiError> {
-    if run.is_held() {
+pub async fn mark_begun(run: &Run, hold: bool, client: &Client) -> Result<String, ApiError> {
+    let hold = hold && !run.is_held();
+    if run.mode == Mode::Cleanup || (run.marks.begun && !hold) {
         return Ok(run.resource_version.clone());
     }
-    let mut all = run.finalizers.clone();
-    all.push(finalizers::UNDO.to_owned());
-    let version = Some(run.resource_version.clone());
-    let added = match run.mode {
-        Mode::Backup => patch::<BackupJob>(&namespaced(run, client), run.name(), version, &all).await,
-        Mode::Restore => patch::<RestoreJob>(&namespaced(run, client), run.name(), version, &all).await,
-        Mode::Cleanup => return Ok(run.resource_version.clone()),
+    let mark = begun_mark(run.name(), &run.uid);
+    let mut metadata =
+        json!({"resourceVersion": run.resource_version, "annotations": {annotations::BEGUN: mark}});
+    if hold {
+        let mut all = run.finalizers.clone();
+        all.push(finalizers::UNDO.to_owned());
+        metadata["finalizers"] = json!(all);
+    }
+    let marked = match run.mode {
+        Mode::Backup => {
+            patch_metadata::<PartialObjectMeta<BackupJob>>(&namespaced(run, client), run.name(), metadata)
+                .await
+        }
+        _ => {
+            patch_metadata::<PartialObjectMeta<RestoreJob>>(&namespaced(run, client), run.name(), metadata)
+                .await
+        }
     };
-    added.map_err(|e| ApiError::new(format!("adding a finalizer to {}", run.title()), e))
+    marked.map_err(|e| ApiError::new(format!("marking {} as begun", run.title()), e))
 }
 
 /// Holds a Backup with the controller's finalizer, unless it is held already.
@@ -136,7 +149,18 @@ async fn patch<K>(
 where
     K: Resource<DynamicType = ()> + PartialDecode,
 {
-    let body = json!({"metadata": {"resourceVersion": version, "finalizers": all}});
+    patch_metadata(api, name, json!({"resourceVersion": version, "finalizers": all})).await
+}
+
+async fn patch_metadata<K>(
+    api: &Api<K>,
+    name: &str,
+    metadata: serde_json::Value,
+) -> Result<String, kube::Error>
+where
+    K: Resource<DynamicType = ()> + PartialDecode,
+{
+    let body = json!({ "metadata": metadata });
     let patched = api.patch(name, &patch_params(), &Patch::Merge(body)).await?;
     Ok(patched.resource_version().unwrap_or_default())
 }
@@ -210,14 +234,25 @@ mod tests {
     async fn the_finalizer_of_undoing_is_added_once_beside_the_others() {
         let server = StandIn::default();
         let run = given(Mode::Restore, RESTORE_JOB, &[OTHER], &server);
-        let version = add_undo(&run, &server.client()).await.unwrap();
+        let version = mark_begun(&run, true, &server.client()).await.unwrap();
         let held = shown_run(Mode::Restore, &server);
         assert_eq!(held.finalizers, [OTHER, finalizers::UNDO]);
         assert_eq!(held.resource_version, version);
+        assert!(held.marks.begun);
 
         server.sent();
-        assert_eq!(add_undo(&held, &server.client()).await.unwrap(), version);
+        assert_eq!(mark_begun(&held, true, &server.client()).await.unwrap(), version);
         assert_eq!(server.calls(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_run_without_anything_to_undo_is_marked_as_begun_alone() {
+        let server = StandIn::default();
+        let run = given(Mode::Backup, BACKUP_JOB, &[OTHER], &server);
+        mark_begun(&run, false, &server.client()).await.unwrap();
+        let metadata = server.get(BACKUP_JOB).unwrap()["metadata"].clone();
+        assert_eq!(metadata["annotations"], json!({"backstay.dev/begun": "nightly/run-1"}));
+        assert_eq!(metadata["finalizers"], json!([OTHER]));
     }
 
     #[tokio::test]
@@ -225,7 +260,8 @@ mod tests {
         let server = StandIn::default();
         let run = given(Mode::Backup, BACKUP_JOB, &[], &server);
         server.put(BACKUP_JOB, changed(BACKUP_JOB, &json!({"status": {"phase": "Failed"}}), &server));
-        assert_eq!(add_undo(&run, &server.client()).await.unwrap_err().class(), Class::Conflict);
+        let error = mark_begun(&run, true, &server.client()).await.unwrap_err();
+        assert_eq!(error.class(), Class::Conflict);
         assert_eq!(stored(BACKUP_JOB, &server), json!([]));
     }
 

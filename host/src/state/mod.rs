@@ -4,6 +4,7 @@ pub mod application_locks;
 pub mod deleted_backups;
 pub mod draining;
 pub mod finalizers;
+pub mod kept_fields;
 pub mod notices;
 pub mod period;
 pub mod queues;

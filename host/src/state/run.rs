@@ -1,5 +1,6 @@
 //! A run: a BackupJob, a RestoreJob, or the clean-up after a deleted Backup.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use backstay_api::{
@@ -7,16 +8,19 @@ use backstay_api::{
 };
 use backstay_core::application_locks::Target;
 use backstay_core::contract::{GroupKind, Mode, ObjectRef};
+use backstay_core::kept_fields::dropped;
+use backstay_core::restored_run::Marks;
 use backstay_core::status::RunStatus;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{PartialObjectMeta, Patch};
-use kube::core::NamespaceResourceScope;
+use kube::api::Patch;
+use kube::core::{NamespaceResourceScope, Request};
 use kube::runtime::reflector::ObjectRef as StoreRef;
 use kube::{Client, Resource, ResourceExt};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::cluster::api::Api;
-use crate::cluster::write::{patch_params, status_patch};
+use crate::cluster::write::{FIELD_MANAGER, patch_params, status_patch};
 use crate::components::Caller;
 use crate::informers::stores::Stores;
 
@@ -54,10 +58,50 @@ pub struct Run {
     pub finalizers: Vec<String>,
     /// Its spec.
     pub spec: RunSpec,
+    /// Marks of an earlier life, and of this one.
+    pub marks: Marks,
+    /// Fields that the API server did not keep at the last write of the status.
+    pub dropped: BTreeSet<String>,
+    /// Another field manager of the status, as the last write showed it.
+    pub other_writer: Option<String>,
     /// Its status as it is to be.
     pub status: RunStatus,
     /// Its status as it is stored.
     stored: RunStatus,
+}
+
+/// The part of the answer to a patch of a status that a run cannot do without.
+#[derive(Deserialize)]
+struct Patched {
+    #[serde(default)]
+    metadata: PatchedMetadata,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PatchedMetadata {
+    resource_version: Option<String>,
+    #[serde(default)]
+    managed_fields: Vec<Writer>,
+}
+
+/// A field manager, and what it has written.
+#[derive(Deserialize)]
+struct Writer {
+    manager: Option<String>,
+    subresource: Option<String>,
+}
+
+impl PatchedMetadata {
+    /// Returns a field manager of the status other than this controller.
+    fn other_writer(&self) -> Option<String> {
+        let others =
+            self.managed_fields.iter().filter(|writer| writer.subresource.as_deref() == Some("status"));
+        others
+            .filter_map(|writer| writer.manager.as_deref())
+            .find(|name| *name != FIELD_MANAGER)
+            .map(str::to_owned)
+    }
 }
 
 impl Run {
@@ -77,6 +121,9 @@ impl Run {
             deleting: meta.deletion_timestamp.is_some(),
             deleted_at: meta.deletion_timestamp.as_ref().map(|t| t.0),
             finalizers: meta.finalizers.clone().unwrap_or_default(),
+            marks: Marks::of(meta),
+            dropped: BTreeSet::new(),
+            other_writer: None,
             spec,
             stored: status.clone(),
             status,
@@ -220,11 +267,15 @@ impl Run {
         let Some(patch) = status_patch(Some(&self.resource_version), &stored, &wanted) else {
             return Ok(false);
         };
-        self.resource_version = match self.mode {
+        let (metadata, dropped) = match self.mode {
             Mode::Backup => self.patch_status::<BackupJob>(client, &patch).await?,
             Mode::Restore => self.patch_status::<RestoreJob>(client, &patch).await?,
             Mode::Cleanup => self.patch_status::<Backup>(client, &patch).await?,
         };
+        self.dropped = dropped;
+        // Others may write into a Backup: its status has more owners than its clean-up.
+        self.other_writer = metadata.other_writer().filter(|_| self.mode != Mode::Cleanup);
+        self.resource_version = metadata.resource_version.unwrap_or_default();
         self.stored = self.status.clone();
         Ok(true)
     }
@@ -235,14 +286,27 @@ impl Run {
         self.status.reduce(stored);
     }
 
-    /// Patches the status, and returns the new resource version.
-    async fn patch_status<K>(&self, client: &Client, patch: &Patch<Value>) -> Result<String, kube::Error>
+    /// Patches the status, and returns the new metadata, and the fields that the API server did not keep.
+    async fn patch_status<K>(
+        &self,
+        client: &Client,
+        patch: &Patch<Value>,
+    ) -> Result<(PatchedMetadata, BTreeSet<String>), kube::Error>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
-        let api = Api::<PartialObjectMeta<K>>::namespaced(client.clone(), self.namespace());
-        let patched = api.patch_status(self.name(), &patch_params(), patch).await?;
-        Ok(patched.resource_version().unwrap_or_default())
+        let request = Request::new(K::url_path(&(), Some(self.namespace())));
+        let request = request
+            .patch_subresource("status", self.name(), &patch_params(), patch)
+            .map_err(kube::Error::BuildRequest)?;
+        let answer = client.request_text(request).await?;
+        let patched: Patched = serde_json::from_str(&answer).map_err(kube::Error::SerdeError)?;
+        // What is too deep for a value cannot be compared.
+        let dropped = match (patch, serde_json::from_str::<Value>(&answer)) {
+            (Patch::Merge(sent), Ok(there)) => dropped(&json!({"status": sent["status"]}), &there),
+            _ => BTreeSet::new(),
+        };
+        Ok((patched.metadata, dropped))
     }
 
     /// Reads the object from the API server; `None` if it no longer exists, or another object has its name.
@@ -400,6 +464,42 @@ pub(crate) mod tests {
             server.get(BACKUP_JOB).unwrap()["status"],
             json!({"phase": "Running", "observedGeneration": 1})
         );
+    }
+
+    #[tokio::test]
+    async fn fields_of_a_status_that_the_api_server_does_not_keep_are_known_after_the_write() {
+        let server = StandIn::default();
+        let mut run = stored_run(Mode::Backup, json!({"phase": "Pending"}), &server);
+        server.prune(&["observedGeneration", "run", "waitingSince"]);
+        run.status.begin(backstay_api::RunRecord::default(), jiff::Timestamp::UNIX_EPOCH);
+        assert!(run.write_status(&server.client()).await.unwrap());
+        let dropped: Vec<_> = run.dropped.iter().map(String::as_str).collect();
+        assert_eq!(dropped, ["status.observedGeneration", "status.run"]);
+        assert_eq!(run.resource_version, "2");
+    }
+
+    #[tokio::test]
+    async fn another_writer_of_the_status_is_known_after_the_write() {
+        let server = StandIn::default();
+        let mut run = stored_run(Mode::Backup, begun(100), &server);
+        let managers = |names: Value| json!({"metadata": {"managedFields": names}});
+        let own = json!([{"manager": "kubectl", "operation": "Update"},
+            {"manager": "backstay", "subresource": "status", "time": "2026-01-01T00:00:00Z"}]);
+        server.put(BACKUP_JOB, changed(BACKUP_JOB, &managers(own), &server));
+        let write = async |message: &str, run: &mut Run| {
+            run.resource_version = shown_run(Mode::Backup, &server).resource_version;
+            run.status.message = Some(message.to_owned());
+            assert!(run.write_status(&server.client()).await.unwrap());
+        };
+        write("one", &mut run).await;
+        assert_eq!(run.other_writer, None);
+        let both = json!([{"manager": "backup-controller", "subresource": "status"},
+            {"manager": "backstay", "subresource": "status"}]);
+        let mut object = server.get(BACKUP_JOB).unwrap();
+        object["metadata"]["managedFields"] = both;
+        server.put(BACKUP_JOB, object);
+        write("two", &mut run).await;
+        assert_eq!(run.other_writer.as_deref(), Some("backup-controller"));
     }
 
     #[tokio::test]

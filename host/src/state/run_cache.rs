@@ -31,6 +31,8 @@ struct Entry {
     paused_until: Option<Instant>,
     /// Once in a period, the run's Job is read from the API server.
     job_read: Period,
+    /// Somebody was told of another writer of the status.
+    other_writer_told: bool,
 }
 
 impl RunCache {
@@ -148,6 +150,11 @@ impl RunCache {
     /// Returns whether to read the run's Job from the API server, as a net under the watch.
     pub fn job_read_due(&self, uid: &str, every: Duration) -> bool {
         self.entries().entry(uid.to_owned()).or_default().job_read.elapsed(every)
+    }
+
+    /// Returns whether somebody is to be told of another writer of the run's status: once for each run.
+    pub fn tell_other_writer(&self, uid: &str) -> bool {
+        !std::mem::replace(&mut self.entries().entry(uid.to_owned()).or_default().other_writer_told, true)
     }
 
     /// Forgets a run.

@@ -24,7 +24,7 @@ const LISTED_BYTES: usize = 600;
 const STEPS: u64 = 200_000;
 
 /// Renders the pod run of a template, with the defaults of [`PodRun::new`]. A pod without a restart policy gets
-/// `Never`. A string that printed `<no value>` is a warning.
+/// `Never`. A string that printed `<no value>`, or used a key at the top that no context has, is a warning.
 ///
 /// # Errors
 /// `TemplateError` with every field that cannot be rendered, or `InvalidStrategy` with every field that makes a
@@ -44,11 +44,17 @@ pub fn pod_run(pod: &PodTemplate, dialect: Dialect, context: &Context) -> Result
     Ok(PodRun { findings: rendered.warnings, ..PodRun::new(template) })
 }
 
-/// Returns the errors in a pod template that can be found without a run.
+/// Returns the errors and warnings about a pod template that can be found without a run.
 #[must_use]
 pub fn check(pod: &PodTemplate, dialect: Dialect) -> Vec<Finding> {
+    check_with(pod, dialect, &[])
+}
+
+/// As [`check`], for templates that also see the keys `own` of the strategy ([`Context::own_keys`]).
+#[must_use]
+pub fn check_with(pod: &PodTemplate, dialect: Dialect, own: &'static [&'static str]) -> Vec<Finding> {
     let template = Value::Object(pod.0.clone());
-    let mut findings = template::check(&template, TEMPLATE, dialect);
+    let mut findings = template::check_with(&template, TEMPLATE, dialect, own);
     findings.extend(checks::findings(&template));
     findings
 }

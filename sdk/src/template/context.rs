@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::roots::Roots;
 use crate::{Artifact, GroupKind, Mode, NamespacedName, Request};
 
 /// The data of a render. A key whose value is `None` is absent, and a template sees its fields as missing.
@@ -25,6 +26,8 @@ pub struct Context {
     pub backup: Option<BackupRef>,
     /// Strings of the strategy itself, each a key at the top such as `.Archive`. They do not hide the keys above.
     pub own: BTreeMap<String, String>,
+    /// The keys that `own` may have in some run: those are no mistake where they are absent.
+    pub own_keys: &'static [&'static str],
     /// When the run began, in seconds since 1970-01-01T00:00:00Z: the only clock that templates have.
     pub started_at: i64,
 }
@@ -63,6 +66,11 @@ impl BackupRef {
 }
 
 impl Context {
+    /// Returns the keys that templates may name at the top.
+    pub(super) fn roots(&self) -> Roots {
+        Roots::new(self.own.keys().map(String::as_str).chain(self.own_keys.iter().copied()))
+    }
+
     /// Makes the context of a pod strategy's run, with all keys.
     #[must_use]
     pub fn of<S>(request: &Request<S>, application: Option<&Value>) -> Self {
@@ -81,6 +89,7 @@ impl Context {
                 metadata: backup.metadata.clone(),
             }),
             own: BTreeMap::new(),
+            own_keys: &[],
             started_at: request.started_at,
         }
     }

@@ -1,16 +1,19 @@
 //! The dialect minijinja. An undefined value is an error, a trailing newline is kept, and comments are `{{/* ...
 //! */}}`: `{#` starts no comment, because shell scripts contain `${#array[@]}`.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::sync::{Arc, Mutex};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::ValueKind;
+use minijinja::value::{Enumerator, Object, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use serde_json::json;
 
 use super::context::Context;
 use super::meter::Meter;
-use super::outcome::{Flawed, Place, Text};
+use super::outcome::{Flawed, Place, Stray, Text};
+use super::roots::Roots;
 
 mod filters;
 mod length;
@@ -18,7 +21,39 @@ mod length;
 /// The context as values of minijinja.
 pub(super) struct Data {
     root: Value,
+    roots: Roots,
 }
+
+/// The context of one string, which remembers the keys that it was asked for and that no context has.
+#[derive(Debug)]
+struct Root {
+    values: Value,
+    roots: Roots,
+    strays: Mutex<BTreeSet<String>>,
+}
+
+impl Object for Root {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let found = self.values.get_item(key).ok().filter(|value| !value.is_undefined());
+        if found.is_none()
+            && let Some(key) = key.as_str().filter(|key| !self.roots.has(key) && *key != FUNCTION)
+            && let Ok(mut strays) = self.strays.lock()
+        {
+            strays.insert(key.to_owned());
+        }
+        found
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        match self.values.try_iter() {
+            Ok(keys) => Enumerator::Values(keys.collect()),
+            Err(_) => Enumerator::Empty,
+        }
+    }
+}
+
+/// The one function.
+const FUNCTION: &str = "range";
 
 /// The remedy for braces that are not meant for the template.
 const ESCAPE: &str =
@@ -55,15 +90,26 @@ impl Data {
                 root["Backup"]["Artifact"] = artifact;
             }
         }
-        Self { root: value(&root) }
+        Self { root: value(&root), roots: context.roots() }
     }
 
-    /// Parses one string without executing it.
-    pub(super) fn check(source: &str, meter: &Meter) -> Result<(), Flawed> {
+    /// Parses one string without executing it, and returns the keys at the top that no context has.
+    pub(super) fn check(&self, source: &str, meter: &Meter) -> Result<Vec<Stray>, Flawed> {
         not_too_long(source)?;
-        let checked =
-            environment(meter).and_then(|environment| environment.template_from_str(source).map(|_| ()));
-        checked.map_err(|error| flawed(&error, source, meter))
+        let names = environment(meter)
+            .and_then(|environment| Ok(environment.template_from_str(source)?.undeclared_variables(false)));
+        let names = names.map_err(|error| flawed(&error, source, meter))?;
+        Ok(self.strays(source, names.into_iter().filter(|name| name != FUNCTION && !self.roots.has(name))))
+    }
+
+    fn strays(&self, source: &str, names: impl Iterator<Item = String>) -> Vec<Stray> {
+        let stray = |name: String| Stray {
+            place: Place::of(source, place_of(source, &name)),
+            complaint: self.roots.complaint(&name, "", ESCAPE),
+        };
+        let mut strays: Vec<Stray> = names.map(stray).collect();
+        strays.sort_by_key(|stray| (stray.place.line, stray.place.column));
+        strays
     }
 
     /// Renders one string. It cannot change values, so all strings share the context.
@@ -75,22 +121,43 @@ impl Data {
             let environment = environment(meter)?;
             let template = environment.template_from_str(source)?;
             let mut output = Bounded { bytes: Vec::new(), room: meter.output_left() };
-            let captured = template.render_captured_to(self.root.clone(), &mut output);
+            let root = Arc::new(Root {
+                values: self.root.clone(),
+                roots: self.roots.clone(),
+                strays: Mutex::default(),
+            });
+            let captured = template.render_captured_to(Value::from_dyn_object(root.clone()), &mut output);
             let used = captured
                 .as_ref()
                 .map_or(0, |captured| captured.state().fuel_levels().map_or(0, |(used, _)| used));
             captured.map(|_| ())?;
-            Ok((output.bytes, used))
+            let strays = root.strays.lock().map(|strays| strays.clone()).unwrap_or_default();
+            Ok((output.bytes, used, strays))
         })();
         match text {
-            Ok((bytes, used)) => {
+            Ok((bytes, used, strays)) => {
                 meter.spend(used * STEPS + 1).and_then(|()| meter.output(bytes.len())).map_err(bound)?;
                 // The engine writes only valid UTF-8.
-                Ok(Text { text: String::from_utf8_lossy(&bytes).into_owned(), gaps: Vec::new() })
+                Ok(Text {
+                    text: String::from_utf8_lossy(&bytes).into_owned(),
+                    gaps: Vec::new(),
+                    strays: self.strays(source, strays.into_iter()),
+                })
             }
             Err(error) => Err(flawed(&error, source, meter)),
         }
     }
+}
+
+/// Returns where a name first stands in a text as a word of its own.
+fn place_of(source: &str, name: &str) -> usize {
+    let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '.');
+    let mut found = source.match_indices(name).map(|(at, _)| at);
+    let alone = |at: &usize| {
+        let after = source[at + name.len()..].chars().next();
+        !word(source[..*at].chars().next_back()) && !after.is_some_and(|c| c.is_alphanumeric() || c == '_')
+    };
+    found.find(alone).unwrap_or_default()
 }
 
 fn not_too_long(source: &str) -> Result<(), Flawed> {

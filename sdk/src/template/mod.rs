@@ -33,11 +33,12 @@ mod meter;
 #[cfg(feature = "minijinja")]
 mod minijinja;
 mod outcome;
+mod roots;
 mod walk;
 
 pub use context::{BackupRef, Context};
 pub use meter::Bounds;
-pub use walk::{check, render, render_owned};
+pub use walk::{check, check_with, render, render_owned};
 
 /// The language of a template. The strategy declares it; it is never guessed from the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,8 +65,8 @@ pub struct Options {
 pub struct Rendered {
     /// The object, with all strings rendered.
     pub value: serde_json::Value,
-    /// Findings for the host about strings that printed `<no value>`: at most [`MAX_FINDINGS`], and one that counts
-    /// the rest.
+    /// Findings for the host about strings that printed `<no value>`, or used a key that no context has: at most
+    /// [`MAX_FINDINGS`], and one that counts the rest.
     pub warnings: Vec<Finding>,
 }
 

@@ -6,6 +6,15 @@ pub(crate) struct Text {
     pub(crate) text: String,
     /// The actions that printed `<no value>`.
     pub(crate) gaps: Vec<Gap>,
+    /// The keys at the top that it used and that no context has.
+    pub(crate) strays: Vec<Stray>,
+}
+
+/// A key at the top that no context has.
+#[derive(Clone, Debug)]
+pub(crate) struct Stray {
+    pub(crate) place: Place,
+    pub(crate) complaint: String,
 }
 
 /// An action that printed `<no value>`.

@@ -198,9 +198,11 @@ fn a_context_without_keys_has_only_parameters() {
 #[test]
 fn a_check_finds_what_is_no_template_and_asks_nothing_of_a_context() {
     let template = json!(["{{ .Anything.at.all | upper }}", "{{ nope }}", "{{ fail \"x\" }}", "{{ if }}"]);
-    let pointers: Vec<String> =
-        check(&template, "/t", Dialect::Go).into_iter().map(|finding| finding.at).collect();
-    assert_eq!(pointers, ["/t/1", "/t/3"]);
+    let found = check(&template, "/t", Dialect::Go);
+    let of = |severity: Severity| -> Vec<&str> {
+        found.iter().filter(|f| f.severity == severity).map(|f| f.at.as_str()).collect()
+    };
+    assert_eq!((of(Severity::Error), of(Severity::Warning)), (vec!["/t/1", "/t/3"], vec!["/t/0"]));
 }
 
 #[test]
@@ -346,4 +348,108 @@ fn a_dialect_is_named_in_lower_case_and_is_go_by_default() {
     );
     assert_eq!(serde_json::to_value(Dialect::default()).expect("it is text"), json!("go"));
     assert!(serde_json::from_value::<Dialect>(json!("jinja2")).is_err());
+}
+
+/// The warnings of the check and of a render, each with its place, without the end that lists the keys.
+fn strays(dialect: Dialect, text: &str) -> (Vec<String>, Vec<String>) {
+    let told = |findings: Vec<Finding>| -> Vec<String> {
+        let shown = |finding: Finding| {
+            finding.message.split(": a template sees").next().unwrap_or_default().to_owned()
+        };
+        findings.into_iter().filter(|f| f.severity == Severity::Warning).map(shown).collect()
+    };
+    let rendered = render(&json!(text), "/a", dialect, &context(), &Options::default());
+    (told(check(&json!(text), "/a", dialect)), told(rendered.map(|r| r.warnings).unwrap_or_default()))
+}
+
+#[test]
+fn a_key_that_no_context_has_is_a_warning_in_every_position() {
+    for (text, place, key) in [
+        ("{{ range .Mounts }}{{ .Source }}{{ end }}", "1:10", "Mounts"),
+        ("{{ range $i, $m := .Mounts }}x{{ end }}", "1:20", "Mounts"),
+        ("{{ if .Values.verbose }}-v{{ end }}", "1:7", "Values"),
+        ("{{ if .Mode }}{{ else if .Values }}{{ end }}", "", "Values"),
+        ("{{ with .items }}x{{ end }}", "1:9", "items"),
+        ("{{ with .Release }}{{ $.Names }}{{ end }}", "1:23", "Names"),
+        ("{{ .Names }}", "1:4", "Names"),
+        ("{{ $x := .Names }}", "1:10", "Names"),
+        ("{{ .Names | default \"x\" }}", "1:4", "Names"),
+        ("{{ default \"x\" .Names }}", "1:16", "Names"),
+        ("{{ if or .Names .Mode }}x{{ end }}", "1:10", "Names"),
+        ("{{ printf \"%v\" (len (default \"x\" .Names)) }}", "", "Names"),
+        ("{{ with . }}{{ .Names }}{{ end }}", "1:16", "Names"),
+        ("{{ define \"t\" }}{{ .Names }}{{ end }}{{ template \"t\" . }}", "", "Names"),
+        ("{{ (.).Names }}", "", "Names"),
+    ] {
+        let (checked, rendered) = strays(Dialect::Go, text);
+        assert_eq!(checked.len(), 1, "{text}: {checked:?}");
+        assert!(checked[0].ends_with(&format!(": there is never a .{key}")), "{text}: {checked:?}");
+        assert!(checked[0].starts_with(place), "{text}: {checked:?}");
+        // An else that is not taken is no warning of a run.
+        let taken = !text.contains("else if");
+        assert_eq!(rendered, if taken { checked } else { Vec::new() }, "{text}");
+    }
+}
+
+#[cfg(feature = "minijinja")]
+#[test]
+fn a_key_that_no_context_has_is_a_warning_in_minijinja_too() {
+    for (text, place, runs) in [
+        ("{% if Mounts is defined %}x{% endif %}", "1:7", true),
+        ("{{ Mounts | default(\"x\") }}", "1:4", true),
+        ("{% if Mode == \"restore\" %}{{ Mounts }}{% endif %}", "1:30", false),
+        ("{% for mount in Mounts %}{{ mount }}{% endfor %}", "1:17", false),
+    ] {
+        let (checked, rendered) = strays(Dialect::Minijinja, text);
+        assert_eq!(checked, [format!("{place}: there is never a Mounts")], "{text}");
+        assert_eq!(rendered, if runs { checked } else { Vec::new() }, "{text}");
+    }
+    for text in [
+        "{% for i in range(3) %}{{ i }}{{ loop.index }}{% endfor %}",
+        "{% set x = Mode %}{{ x }}{{ Parameters.bucket }}",
+    ] {
+        assert_eq!(strays(Dialect::Minijinja, text), (Vec::new(), Vec::new()), "{text}");
+    }
+}
+
+#[test]
+fn keys_that_some_context_has_and_keys_of_other_values_are_no_warnings() {
+    for text in [
+        "{{ if .Backup }}{{ .Backup.Name }}{{ end }}",
+        "{{ range .Application.spec.tags }}{{ . }}{{ end }}",
+        "{{ with .Application }}{{ .kind }}{{ .metadata.nothing | default \"x\" }}{{ end }}",
+        "{{ range $k, $v := .Parameters }}{{ $v }}{{ end }}",
+        "{{ define \"t\" }}{{ .kind }}{{ end }}{{ template \"t\" .Application }}",
+        "{{ $_ := set . \"mine\" \"x\" }}{{ .mine }}",
+        "{{ $d := dict \"a\" 1 }}{{ $d.b | default 2 }}",
+        "{{ `{{range .Mounts}}` }}",
+    ] {
+        assert_eq!(strays(Dialect::Go, text), (Vec::new(), Vec::new()), "{text}");
+    }
+}
+
+#[test]
+fn a_branch_that_a_run_does_not_take_is_a_warning_of_the_check_alone() {
+    let (checked, rendered) = strays(Dialect::Go, "{{ if eq .Mode \"restore\" }}{{ .Names }}{{ end }}");
+    assert_eq!((checked.len(), rendered.len()), (1, 0));
+}
+
+#[test]
+fn keys_of_the_strategy_itself_are_known_where_they_are_absent() {
+    let text = json!("{{ if .Archive }}{{ .Archive }}{{ end }}{{ .Other }}");
+    let told = |findings: Vec<Finding>| findings.into_iter().map(|f| f.message).collect::<Vec<_>>();
+    let checked = told(super::check_with(&text, "/a", Dialect::Go, &["Archive"]));
+    assert_eq!(checked.len(), 1);
+    assert!(checked[0].contains("never a .Other: a template sees .Application, .Backup, .Mode, .Parameters, .Release, .Archive; braces"), "{checked:?}");
+    let known = Context { own_keys: &["Archive"], ..context() };
+    let rendered = render(&text, "/a", Dialect::Go, &known, &Options::default()).expect("it renders");
+    assert_eq!(told(rendered.warnings), checked);
+}
+
+#[test]
+fn several_keys_of_one_text_are_one_warning() {
+    let (checked, _) = strays(Dialect::Go, "{{ .Names }}{{ .Names }}{{ .items }}");
+    assert_eq!(checked.len(), 1);
+    let whole = check(&json!("{{ .Names }}{{ .items }}"), "/a", Dialect::Go);
+    assert!(whole[0].message.ends_with("(and 1 more such keys in this text)"), "{whole:?}");
 }

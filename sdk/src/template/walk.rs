@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::meter::Meter;
-use super::outcome::{Flawed, Text};
+use super::outcome::{Flawed, Stray, Text};
 use super::{Context, Dialect, MAX_FINDINGS, Options, Rendered};
 use crate::{Finding, Severity};
 
@@ -52,16 +52,29 @@ pub fn render_owned(
     if errors.is_empty() { Ok(Rendered { value, warnings }) } else { Err(errors) }
 }
 
-/// Returns a finding for every string in `value` that [`render`] could not parse. Strings are not executed, so errors
-/// that depend on the context are not found.
+/// Returns a finding for every string in `value` that [`render`] could not parse, and warnings for those that name a key at
+/// the top of the context that no context has. Strings are not executed, so errors that depend on the context are not found.
 #[must_use]
 pub fn check(value: &Value, root_pointer: &str, dialect: Dialect) -> Vec<Finding> {
-    let engine = Engine::new(dialect, &Context::default());
+    check_with(value, root_pointer, dialect, &[])
+}
+
+/// As [`check`], for templates that also see the keys `own` of the strategy ([`Context::own`]).
+#[must_use]
+pub fn check_with(
+    value: &Value,
+    root_pointer: &str,
+    dialect: Dialect,
+    own: &'static [&'static str],
+) -> Vec<Finding> {
+    let engine = Engine::new(dialect, &Context { own_keys: own, ..Context::default() });
     let meter = Meter::new(Options::default().bounds);
     let mut walk = Walk::new(&engine, &meter);
     walk.parse_only = true;
     walk.value(&mut value.clone(), &Path::Root(root_pointer), 0);
-    walk.errors.list(root_pointer)
+    let mut findings = walk.errors.list(root_pointer);
+    findings.extend(walk.warnings.list(root_pointer));
+    findings
 }
 
 /// A dialect, and the context as its values.
@@ -109,12 +122,12 @@ impl Engine {
         }
     }
 
-    fn check(&self, text: &str, meter: &Meter) -> Result<(), Flawed> {
+    fn check(&self, text: &str, meter: &Meter) -> Result<Vec<Stray>, Flawed> {
         match self {
             #[cfg(feature = "go")]
-            Engine::Go(_) => super::go::check(text, meter),
+            Engine::Go(data) => super::go::check(text, data, meter),
             #[cfg(feature = "minijinja")]
-            Engine::Minijinja(_) => super::minijinja::Data::check(text, meter),
+            Engine::Minijinja(data) => data.check(text, meter),
             #[cfg(not(all(feature = "go", feature = "minijinja")))]
             Engine::Absent(dialect) => Err(absent(dialect)),
         }
@@ -209,18 +222,35 @@ impl<'a> Walk<'a> {
         }
         let rendered = match self.parse_only {
             true => {
-                self.engine.check(text, self.meter).map(|()| Text { text: String::new(), gaps: Vec::new() })
+                let checked = self.engine.check(text, self.meter);
+                checked.map(|strays| Text { text: String::new(), gaps: Vec::new(), strays })
             }
             false => self.engine.render(text, self.meter),
         };
         match rendered {
-            Ok(rendered) => {
+            Ok(mut rendered) => {
+                self.strays(&mut rendered, path);
                 self.gaps(&rendered, path);
                 *text = rendered.text;
             }
             Err(flawed) => {
                 self.errors.add(path, format!("{}: {}{}", flawed.place, flawed.cause, flawed.remedy));
             }
+        }
+    }
+
+    /// Reports the keys at the top that no context has, one finding per string. Where they print `<no value>`, that needs no
+    /// finding of its own, unless it is an error.
+    fn strays(&mut self, rendered: &mut Text, path: &Path<'_>) {
+        let Some(first) = rendered.strays.first() else { return };
+        let more = match rendered.strays.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more such keys in this text)"),
+        };
+        self.warnings.add(path, format!("{}: {}{more}", first.place, first.complaint));
+        if !self.strict {
+            let strays = std::mem::take(&mut rendered.strays);
+            rendered.gaps.retain(|gap| strays.iter().all(|stray| stray.place != gap.place));
         }
     }
 

@@ -45,12 +45,15 @@ impl RunData {
     }
 }
 
+/// The keys at the top that templates of this strategy see beside those of every strategy.
+const OWN: &[&str] = &["Archive", "TakenAt"];
+
 /// Renders the pod run.
 pub(crate) fn run(request: &Request<AltinitySpec>, application: Option<&Value>) -> Result<PodRun, Failure> {
     let spec = request.spec()?;
     let shards = shards::of(application);
     let mut warnings: Vec<Finding> = shards::judge(request, shards)?.into_iter().collect();
-    let mut context = Context::of(request, application);
+    let mut context = Context { own_keys: OWN, ..Context::of(request, application) };
     let archive = match &request.backup {
         None => Some(archive::of_run(request)),
         Some(backup) => {
@@ -84,7 +87,7 @@ pub(crate) fn run(request: &Request<AltinitySpec>, application: Option<&Value>) 
 
 /// Returns the findings about a strategy without a run.
 pub(crate) fn check(spec: &AltinitySpec) -> Vec<Finding> {
-    let mut findings = pod_template::check(&spec.template, spec.dialect);
+    let mut findings = pod_template::check_with(&spec.template, spec.dialect, OWN);
     if !mentions(&Value::Object(spec.template.0.clone()), "Archive") {
         findings.push(Finding::warning(
             "/strategy/template",

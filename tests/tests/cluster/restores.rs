@@ -1,7 +1,7 @@
 //! Restores: R9, F17, and the needs of a restore.
 
 use backstay_api::{Backup, ComponentPin, RestoreJob};
-use backstay_tests::{World, script_spec};
+use backstay_tests::{World, ready, script_spec};
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{DeleteParams, Patch};
 use serde_json::{Value, json};
@@ -204,4 +204,72 @@ async fn a_restore_is_refused_where_the_strategy_does_not_know_the_kind_of_its_s
     let (phase, reason, message) = w.restore_ends("back").await;
     assert_eq!((phase.as_str(), reason.as_str()), ("Failed", "ApplicationMismatch"), "{message}");
     assert!(message.contains("Redis") && message.contains("ClickHouse"), "{message}");
+}
+
+/// Returns an object as a tool has it that backs up clusters: without status, uid and owner.
+fn saved(object: &impl serde::Serialize) -> Value {
+    let mut saved = serde_json::to_value(object).expect("JSON");
+    let fields = saved.as_object_mut().expect("an object");
+    fields.remove("status");
+    let lost =
+        ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "ownerReferences"];
+    for field in lost {
+        fields["metadata"].as_object_mut().expect("metadata").remove(field);
+    }
+    saved
+}
+
+#[tokio::test]
+async fn a_restore_that_another_tool_brings_back_is_held_until_somebody_lets_it_run() {
+    let Some(w) = World::new("t11-held").await else { return };
+    w.script("true").await;
+    w.backup("nightly").await;
+    w.backup_succeeds("nightly").await;
+    w.restore("undo", "nightly").await;
+    assert_eq!(w.restore_ends("undo").await.0, "Succeeded");
+    let of_then = saved(&w.api::<RestoreJob>().get("undo").await.expect("it is there"));
+    w.delete::<RestoreJob>("undo").await;
+    w.until_gone::<RestoreJob>("undo").await;
+    w.until_gone::<Job>("undo-restore").await;
+
+    let back: RestoreJob = w.create(of_then).await;
+    let held = |job: &RestoreJob| {
+        job.status.as_ref().is_some_and(|s| ready(&s.conditions).1 == "RestoredRun" && s.run.is_none())
+    };
+    w.until("undo", "held", held).await;
+    assert!(w.event("undo", "RestoredRun").await.contains("overwrites what the application holds now"));
+    assert_eq!(w.jobs().await, ["nightly-backup"]);
+
+    let permission = json!({"metadata": {"annotations": {"backstay.dev/run-again": back.metadata.uid}}});
+    let permitted = w.api::<RestoreJob>().patch("undo", &Default::default(), &Patch::Merge(permission)).await;
+    permitted.expect("an annotation");
+    assert_eq!(w.restore_ends("undo").await.0, "Succeeded");
+}
+
+#[tokio::test]
+async fn a_backup_that_comes_back_without_its_status_gets_it_again_and_restores_by_its_own_strategy() {
+    let Some(w) = World::new("t11-back").await else { return };
+    let report = r#"printf '{"artifact":{"uri":"s3://b/k"}}' > /dev/termination-log; echo original"#;
+    w.script(report).await;
+    w.backup("nightly").await;
+    w.backup_succeeds("nightly").await;
+    let before = w.get_backup("nightly").await;
+    let mut of_then = saved(&before);
+    of_then["metadata"]["labels"]["velero.io/restore-name"] = json!("cluster-1");
+    w.delete::<Backup>("nightly").await;
+    w.until_gone::<Backup>("nightly").await;
+
+    let _: Backup = w.create(of_then).await;
+    let again: Backup = w
+        .until("nightly", "Ready again", |b: &Backup| b.status.as_ref().is_some_and(|s| s.phase.is_some()))
+        .await;
+    let (status, earlier) = (again.status.expect("a status"), before.status.expect("a status"));
+    assert_eq!(ready(&status.conditions), ("True".to_owned(), "StatusRebuilt".to_owned()));
+    assert_eq!(
+        (status.strategy_revision, status.component, status.artifact),
+        (earlier.strategy_revision, earlier.component, earlier.artifact)
+    );
+    w.strategy(script_spec("exit 1")).await;
+    w.restore("back", "nightly").await;
+    assert_eq!(w.restore_ends("back").await.0, "Succeeded");
 }

@@ -386,6 +386,8 @@ fn publish(outcome: &Outcome) {
         record: &record,
         ended: NOW,
         cleans_up: true,
+        private_data: None,
+        now: Timestamp::from_second(NOW).unwrap(),
     };
     let built = backup::build(&made, outcome);
     let status = backup::status_of(&record, outcome, Some(1), Timestamp::from_second(NOW).unwrap());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use backstay_api::{AnyTime, Cut};
+use backstay_api::{AnyTime, Cut, annotations};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::ObjectMeta;
 use serde::Deserialize;
@@ -30,6 +30,10 @@ const FIRST: &[&str] = &[
     backstay_core::job::POD_RUN_ANNOTATION,
     "backstay.dev/proof",
     "backstay.dev/turn",
+    annotations::BEGUN,
+    annotations::MADE_AT,
+    annotations::RUN_AGAIN,
+    backstay_api::labels::VELERO_RESTORE,
     "job-name",
     "batch.kubernetes.io/job-name",
     "batch.kubernetes.io/controller-uid",
@@ -176,6 +180,10 @@ impl<'de, const WHOLE: bool> Visitor<'de> for MarksVisitor<WHOLE> {
 }
 
 fn is_kept(key: &str) -> bool {
+    // The record on a Backup is read with the whole object.
+    if key == annotations::RECORDED {
+        return false;
+    }
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);
     DOMAINS.iter().any(|kept| {
         domain.strip_suffix(kept).is_some_and(|before| before.is_empty() || before.ends_with('.'))

@@ -8,7 +8,7 @@ mod strategy;
 
 use backstay_api::conditions::reasons;
 use backstay_api::{Backup, ComponentPin, FreeForm, TypedRef, phase};
-use backstay_core::backup::{parameters, restore_target};
+use backstay_core::backup::{completed, parameters, restore_target};
 use backstay_core::component::{Pin, Served, Unfit, may_restore};
 use backstay_core::contract::{GroupKind, Json, Mode, ObjectRef};
 use backstay_core::inputs;
@@ -16,9 +16,10 @@ use backstay_core::object_name;
 use backstay_core::revision::Revision;
 use backstay_core::strategy_kind::strategy_kind;
 use backstay_engine::Component;
+use kube::ResourceExt;
 
-use super::application;
 use super::not_done::NotDone;
+use super::{application, hold};
 use crate::cluster::api::Api;
 use crate::cluster::error::ApiError;
 use crate::context::Context;
@@ -61,6 +62,7 @@ pub(crate) async fn resolve(run: &Run, ctx: &Context) -> Result<Inputs, NotDone>
             named(&format!("strategyRef.name in {source}"), &strategy_ref.name)?;
             let Some(kind) = strategy_kind(&strategy_ref) else { return Err(nobodys(run, &source, ctx)) };
             let component = component(&kind, ctx)?;
+            hold::check(run, ctx)?;
             // A run of another controller is left alone before this.
             inputs::backup_job(spec)?;
             inputs::pairs(&format!("parameters of {source}"), &parameters)?;
@@ -191,7 +193,7 @@ fn component(kind: &GroupKind, ctx: &Context) -> Result<Component, NotDone> {
 async fn find_backup(run: &Run, name: &str, ctx: &Context) -> Result<Option<Backup>, ApiError> {
     let api = Api::<Backup>::namespaced(ctx.cluster.client.clone(), run.namespace());
     let doing = || format!("reading Backup \"{}/{name}\"", run.namespace());
-    api.get_opt(name).await.map_err(|e| ApiError::new(doing(), e))
+    Ok(api.get_opt(name).await.map_err(|e| ApiError::new(doing(), e))?.map(completed))
 }
 
 /// Returns the Backup that a RestoreJob names, if it can be restored.
@@ -249,6 +251,7 @@ async fn of_backup(
     named(&format!("spec.strategyRef.name of Backup {title:?}"), &backup.spec.strategy_ref.name)?;
     let kind = strategy_kind(&backup.spec.strategy_ref).ok_or(NotDone::NotOurs)?;
     let component = component(&kind, ctx)?;
+    hold::check(run, ctx)?;
     let descriptor = component.descriptor();
     let able = match run.mode {
         Mode::Cleanup => descriptor.traits.cleanup,
@@ -278,6 +281,15 @@ async fn of_backup(
         Some(name) => {
             named(&format!("status.strategyRevision of Backup {title:?}"), name)?;
             let revision = ctx.records.revisions.get(name).await?;
+            if (&revision.kind, &revision.name) != (&kind, &backup.spec.strategy_ref.name) {
+                let message = format!(
+                    "Backup {:?} pins strategy revision {name:?}, which is of {} {:?} and not of its own strategy; restore another Backup",
+                    backup.name_any(),
+                    revision.kind,
+                    revision.name
+                );
+                return Err(NotDone::failed(reasons::STRATEGY_SNAPSHOT_CORRUPT, message));
+            }
             (revision, true)
         }
         None => {

@@ -100,7 +100,10 @@ impl<'s> Executor<'_, 's, '_> {
             Value::Map(_) | Value::Texts(_) if given.count() > 0 => {
                 Self::flaw(at, format!("{name} is a field, not a function, so it takes no arguments"))
             }
-            Value::Map(map) => Ok(map.get(name.as_bytes()).unwrap_or(Value::Missing)),
+            Value::Map(map) => Ok(map.get(name.as_bytes()).unwrap_or_else(|| {
+                self.lacks(at, map, name);
+                Value::Missing
+            })),
             Value::Texts(map) => {
                 Ok(map.entries.get(name.as_bytes()).map_or(Value::Missing, |text| Value::Str(text.clone())))
             }

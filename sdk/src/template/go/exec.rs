@@ -1,27 +1,43 @@
 //! Execution of a parsed template: blocks, variables and output.
 
+use std::rc::Rc;
+
 use super::super::meter::Meter;
+use super::super::roots::Roots;
 use super::ast::{Branch, MAIN, Node, Pipe, Tree};
 use super::funcs::Env;
 use super::lexer::Flaw;
 use super::printf;
-use super::value::Value;
+use super::value::{Map, Value};
 
 /// The output of a template.
 pub(super) struct Output {
     pub(super) bytes: Vec<u8>,
     /// Ranges of the source: the actions that printed `<no value>`.
     pub(super) without_value: Vec<(usize, usize)>,
+    /// Offset and name of the keys that the context was asked for and that no context has.
+    pub(super) strays: Vec<(usize, String)>,
 }
 
+/// Most keys that no context has which are remembered: a loop may ask again and again.
+const STRAYS: usize = 100;
+
 /// Executes `tree` on `data`. `now` is the time at which the run began.
-pub(super) fn execute<'s>(tree: &Tree<'s>, data: Value, now: i64, meter: &Meter) -> Result<Output, Flaw> {
+pub(super) fn execute<'s>(
+    tree: &Tree<'s>,
+    data: Value,
+    roots: &Roots,
+    now: i64,
+    meter: &Meter,
+) -> Result<Output, Flaw> {
     let mut executor = Executor {
         tree,
+        root: data.clone(),
+        roots,
         env: Env { meter, now },
         variables: vec![("$", data.clone())],
         level: 0,
-        output: Output { bytes: Vec::new(), without_value: Vec::new() },
+        output: Output { bytes: Vec::new(), without_value: Vec::new(), strays: Vec::new() },
     };
     if let Some(nodes) = tree.templates.get(MAIN) {
         executor.nodes(nodes, &data)?;
@@ -31,6 +47,8 @@ pub(super) fn execute<'s>(tree: &Tree<'s>, data: Value, now: i64, meter: &Meter)
 
 pub(super) struct Executor<'t, 's, 'm> {
     tree: &'t Tree<'s>,
+    root: Value,
+    roots: &'t Roots,
     pub(super) env: Env<'m>,
     pub(super) variables: Vec<(&'s str, Value)>,
     level: usize,
@@ -71,6 +89,15 @@ impl<'s> Executor<'_, 's, '_> {
         let result = run(self);
         self.level -= 1;
         result
+    }
+
+    /// Notes that a map was asked for a key that it lacks, if it is the context and no context has the key.
+    pub(super) fn lacks(&mut self, at: usize, map: &Rc<Map>, key: &str) {
+        let is_root = matches!(&self.root, Value::Map(root) if Rc::ptr_eq(root, map));
+        let known = self.output.strays.iter().any(|(place, name)| *place == at && name == key);
+        if is_root && !self.roots.has(key) && !known && self.output.strays.len() < STRAYS {
+            self.output.strays.push((at, key.to_owned()));
+        }
     }
 
     fn nodes(&mut self, nodes: &[Node<'s>], dot: &Value) -> Result<Flow, Flaw> {

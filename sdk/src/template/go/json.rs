@@ -147,21 +147,24 @@ pub(super) struct DecodeError {
     pub(super) bound: bool,
 }
 
-/// Parses one JSON text. All numbers are floats, as in Go.
-pub(super) fn decode(text: &[u8], meter: &Meter) -> Result<Value, DecodeError> {
+/// Parses one JSON text. All numbers are floats, as in Go. A number that is too large for a float is null, and the second result
+/// says so: Go goes on behind it, too.
+pub(super) fn decode(text: &[u8], meter: &Meter) -> Result<(Value, Option<String>), DecodeError> {
     meter.spend(text.len() as u64 / 4 + 1).map_err(|message| DecodeError { message, bound: true })?;
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = Reader { text, at: 0, unfit: None };
     let value = reader.value(0)?;
     reader.spaces();
     if reader.at < text.len() {
         return Err(reader.unexpected("after the JSON text"));
     }
-    Ok(value)
+    Ok((value, reader.unfit))
 }
 
 struct Reader<'t> {
     text: &'t [u8],
     at: usize,
+    /// The first number that does not fit.
+    unfit: Option<String>,
 }
 
 impl Reader<'_> {
@@ -282,13 +285,13 @@ impl Reader<'_> {
             self.digits()?;
         }
         let text = String::from_utf8_lossy(&self.text[start..self.at]);
-        match float::parse(&text) {
-            Some(f) => Ok(Value::Float(f)),
-            None => Err(DecodeError {
-                message: format!("the number {text} does not fit a float64"),
-                bound: false,
-            }),
-        }
+        Ok(match float::parse(&text) {
+            Some(f) => Value::Float(f),
+            None => {
+                self.unfit.get_or_insert_with(|| format!("the number {text} does not fit a float64"));
+                Value::Nil
+            }
+        })
     }
 
     fn string(&mut self) -> Result<Text, DecodeError> {

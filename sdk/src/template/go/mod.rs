@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use super::context::Context;
 use super::meter::Meter;
-use super::outcome::{Flawed, Gap, Place, Text};
+use super::outcome::{Flawed, Gap, Place, Stray, Text};
+use super::roots::Roots;
 use crate::Mode;
 use value::Value;
 
@@ -26,6 +27,7 @@ mod pattern;
 mod printer;
 mod printf;
 mod quote;
+mod roots;
 mod sink;
 mod time;
 mod value;
@@ -37,6 +39,7 @@ const ESCAPE: &str =
 /// The context as Go values.
 pub(super) struct Data {
     root: Value,
+    roots: Roots,
     now: i64,
 }
 
@@ -73,7 +76,7 @@ impl Data {
             known.extend(backup.artifact_json().map(|artifact| ("Artifact", Value::from_json(&artifact))));
             ("Backup", any(known))
         }));
-        Self { root: any(root), now: context.started_at }
+        Self { root: any(root), roots: context.roots(), now: context.started_at }
     }
 }
 
@@ -87,9 +90,15 @@ fn parameters(context: &Context) -> Value {
     Value::texts(entries.map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())))
 }
 
-/// Parses one string without executing it.
-pub(super) fn check(source: &str, meter: &Meter) -> Result<(), Flawed> {
-    parsed(source, meter).map(|_| ())
+/// Parses one string without executing it, and returns the keys at the top that no context has.
+pub(super) fn check(source: &str, data: &Data, meter: &Meter) -> Result<Vec<Stray>, Flawed> {
+    let tree = parsed(source, meter)?;
+    let found = roots::unknown(&tree, &data.roots);
+    Ok(found.into_iter().map(|(at, name)| stray(source, at, name, data)).collect())
+}
+
+fn stray(source: &str, at: usize, name: &str, data: &Data) -> Stray {
+    Stray { place: Place::of(source, at), complaint: data.roots.complaint(name, ".", ESCAPE) }
 }
 
 fn parsed<'s>(source: &'s str, meter: &Meter) -> Result<ast::Tree<'s>, Flawed> {
@@ -104,13 +113,15 @@ fn parsed<'s>(source: &'s str, meter: &Meter) -> Result<ast::Tree<'s>, Flawed> {
 pub(super) fn render(source: &str, data: &Data, meter: &Meter) -> Result<Text, Flawed> {
     let tree = parsed(source, meter)?;
     let root = if tree.mutates { data.root.deep_copy() } else { data.root.clone() };
-    let output = exec::execute(&tree, root, data.now, meter).map_err(|flaw: lexer::Flaw| Flawed {
-        place: Place::of(source, flaw.at),
-        cause: flaw.cause,
-        remedy: "",
+    let output = exec::execute(&tree, root, &data.roots, data.now, meter).map_err(|flaw: lexer::Flaw| {
+        Flawed { place: Place::of(source, flaw.at), cause: flaw.cause, remedy: "" }
     })?;
     let gaps = output.without_value.iter();
+    let mut strays = output.strays;
+    strays.sort_unstable();
+    strays.dedup();
     Ok(Text {
+        strays: strays.into_iter().map(|(at, name)| stray(source, at, &name, data)).collect(),
         text: quote::into_text(output.bytes),
         gaps: gaps
             .map(|(start, end)| Gap {

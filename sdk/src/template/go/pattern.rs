@@ -178,8 +178,11 @@ impl Translator<'_> {
             return Ok(());
         }
         self.out.push('?');
+        // Flags behind a minus are switched off.
+        let mut off = false;
         while let Some(c) = self.rest.next_if(|c| c.is_ascii_alphabetic() || *c == '-') {
-            if c == 'i' && self.beyond_ascii {
+            off |= c == '-';
+            if c == 'i' && !off && self.beyond_ascii {
                 self.refuse("case is ignored for ASCII only; write other letters in both cases");
             }
             if !"imsUP-".contains(c) {

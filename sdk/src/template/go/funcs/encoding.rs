@@ -43,7 +43,8 @@ fn encode(args: &[Value], env: &Env<'_>, style: Style, must: bool) -> Result<Val
 /// Parses JSON. A text that is no JSON is nil, or with `must` an error.
 fn decode(args: &[Value], env: &Env<'_>, must: bool) -> Result<Value, String> {
     match json::decode(bytes(&args[0]), env.meter) {
-        Ok(value) => Ok(value),
+        Ok((_, Some(unfit))) if must => Err(unfit),
+        Ok((value, _)) => Ok(value),
         Err(malformed) if must || malformed.bound => Err(malformed.message),
         Err(_) => Ok(Value::Nil),
     }

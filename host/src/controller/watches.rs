@@ -7,7 +7,6 @@ use backstay_api::{
 };
 use backstay_core::job::POD_RUN_ANNOTATION;
 use futures::Stream;
-use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource;
 use kube::api::{ApiResource, DynamicObject};
@@ -58,7 +57,7 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
         }
         triggers::backup(change, &ctx.stores)
     }));
-    tasks.spawn(watch(writers.jobs, of_runs(), ctx.clone(), slim_job, |change, ctx| {
+    tasks.spawn(watch(writers.jobs, of_runs(), ctx.clone(), whole, |change, ctx| {
         match change {
             Change::Applied { object, .. } => ctx.stores.unfinished.job(object),
             Change::Deleted(object) => ctx.stores.unfinished.job_gone(object),
@@ -202,11 +201,7 @@ fn slim_plan(plan: &mut Plan) {
     plan.status = None;
 }
 
-/// The note of a pod run is read from the Job itself, where it is needed.
-fn slim_job(job: &mut Job) {
-    forget_note(&mut job.metadata);
-}
-
+/// The note of a pod run is read from the Job, which has it too.
 fn slim_pod(pod: &mut Pod) {
     forget_note(&mut pod.metadata);
 }

@@ -27,6 +27,11 @@ struct Slot {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Mended {
+    what: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Projected {
     namespace: String,
     result: String,
@@ -41,6 +46,7 @@ pub struct Metrics {
     call_seconds: Histogram,
     slots: Family<Slot, Counter>,
     projections: Family<Projected, Counter>,
+    mended: Family<Mended, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -68,7 +74,10 @@ impl Default for Metrics {
         let about =
             "Projections of the platform's credentials into the namespaces that always have them, by result";
         registry.register("credentials_projections", about, projections.clone());
-        Self { registry, ended, run_seconds, calls, call_seconds, slots, projections }
+        let mended = Family::default();
+        let about = "Differences between the memory of the controller and the cluster that were mended, by what differed";
+        registry.register("memory_mended", about, mended.clone());
+        Self { registry, ended, run_seconds, calls, call_seconds, slots, projections, mended }
     }
 }
 
@@ -100,6 +109,11 @@ impl Metrics {
     pub fn projected(&self, namespace: &str, reason: Option<&str>) {
         let result = reason.unwrap_or("ok").to_owned();
         self.projections.get_or_create(&Projected { namespace: namespace.to_owned(), result }).inc();
+    }
+
+    /// Counts something in the memory of the controller that differed from the cluster, and was mended.
+    pub fn mended(&self, what: &str) {
+        self.mended.get_or_create(&Mended { what: what.to_owned() }).inc();
     }
 
     /// Returns all metrics as text.

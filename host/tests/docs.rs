@@ -144,6 +144,7 @@ fn the_metrics_are_those_that_are_served() {
     metrics.called("job", "render", "ok", 0.001);
     metrics.slot("Fired");
     metrics.projected("platform", None);
+    metrics.mended("lock");
     let text = metrics.text();
     let mut rows: BTreeMap<String, String> = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

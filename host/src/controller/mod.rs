@@ -2,10 +2,12 @@
 //! in the background.
 
 pub mod background;
+mod compare;
 pub mod http;
 mod restore_turns;
 mod resume;
 pub mod start;
+mod time;
 pub mod triggers;
 mod watches;
 mod workers;

@@ -17,6 +17,7 @@ use super::triggers;
 use crate::cluster::events::Events;
 use crate::cluster::partial::{Invalid, Partial, PartialDecode};
 use crate::context::Context;
+use crate::informers::index::Index;
 use crate::informers::stores::Writers;
 use crate::informers::watcher::{Change, follow};
 use crate::state::queues::Request;
@@ -32,24 +33,40 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
     }
     let all = Config::default;
     let of_runs = || Config::default().labels(labels::RUN_UID);
-    tasks.spawn(watch(writers.classes, all(), ctx.clone(), whole, |change, ctx| {
+    let of = &ctx.stores.indexes;
+    let (backup_jobs, restore_jobs) = (of.backup_jobs.clone(), of.restore_jobs.clone());
+    let (plans, backups, jobs) = (of.plans.clone(), of.backups.clone(), of.jobs.clone());
+    tasks.spawn(watch(writers.classes, None, all(), ctx.clone(), whole, |change, ctx| {
         triggers::class(change, &ctx.stores)
     }));
-    tasks.spawn(watch(writers.backup_jobs, all(), ctx.clone(), slim_backup_job, backup_job));
-    tasks.spawn(watch(writers.restore_jobs, all(), ctx.clone(), slim_restore_job, |change, ctx| {
+    tasks.spawn(watch(
+        writers.backup_jobs,
+        Some(backup_jobs),
+        all(),
+        ctx.clone(),
+        slim_backup_job,
+        backup_job,
+    ));
+    let slim = slim_restore_job;
+    tasks.spawn(watch(writers.restore_jobs, Some(restore_jobs), all(), ctx.clone(), slim, |change, ctx| {
         let phase = change.object().status.as_ref().and_then(|status| status.phase.as_deref());
         forget_run(change, phase, ctx);
         triggers::restore_job(change, &ctx.stores)
     }));
-    tasks.spawn(watch(writers.plans, all(), ctx.clone(), whole, |change, _| triggers::plan(change)));
-    tasks.spawn(watch(writers.backups, all(), ctx.clone(), whole, |change, ctx| {
+    tasks.spawn(watch(writers.plans, Some(plans), all(), ctx.clone(), whole, |change, ctx| {
+        if let Change::Deleted(plan) = change {
+            ctx.state.runs.forget(plan.metadata.uid.as_deref().unwrap_or_default());
+        }
+        triggers::plan(change)
+    }));
+    tasks.spawn(watch(writers.backups, Some(backups), all(), ctx.clone(), whole, |change, ctx| {
         if let Change::Deleted(backup) = change {
             ctx.forget(backup.metadata.uid.as_deref().unwrap_or_default());
             ctx.state.deleted_backups.add(&backup.metadata);
         }
         triggers::backup(change, &ctx.stores)
     }));
-    tasks.spawn(watch(writers.jobs, of_runs(), ctx.clone(), whole, |change, ctx| {
+    tasks.spawn(watch(writers.jobs, Some(jobs), of_runs(), ctx.clone(), whole, |change, ctx| {
         match change {
             Change::Applied { object, .. } => ctx.stores.unfinished.job(object),
             Change::Deleted(object) => ctx.stores.unfinished.job_gone(object),
@@ -61,7 +78,7 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
         }
         triggers::job(change).into_iter().collect()
     }));
-    tasks.spawn(watch(writers.pods, of_runs(), ctx, whole, pod));
+    tasks.spawn(watch(writers.pods, None, of_runs(), ctx, whole, pod));
     tasks.join_all().await;
 }
 
@@ -71,27 +88,34 @@ async fn strategies(resource: ApiResource, writer: Writer<DynamicObject>, ctx: A
         object.metadata.managed_fields = None;
         Ok(object)
     };
-    let changed = |change: Change<'_, _>| enqueue(triggers::strategy(&change, &resource, &ctx.stores), &ctx);
-    follow(&resource, watcher(api, Config::default()), writer, decode, |_| {}, changed).await;
+    let changed = |change: Change<'_, DynamicObject>| {
+        if let Change::Deleted(strategy) = change {
+            ctx.state.runs.forget(strategy.metadata.uid.as_deref().unwrap_or_default());
+        }
+        enqueue(triggers::strategy(&change, &resource, &ctx.stores), &ctx);
+    };
+    follow(&resource, watcher(api, Config::default()), writer, None, decode, |_| {}, changed).await;
 }
 
 /// Watches a kind. `slim` removes what the store does not keep of an object. `changed` updates the state for a change, and
 /// returns what the change triggers.
 async fn watch<K: PartialDecode>(
     writer: Writer<K>,
+    index: Option<Arc<Index<K>>>,
     config: Config,
     ctx: Arc<Context>,
     slim: fn(&mut K),
     changed: fn(&Change<'_, K>, &Context) -> Vec<Request>,
 ) {
     let api: Api<Partial<K>> = Api::all(ctx.cluster.client.clone());
-    handle(watcher(api, config.page_size(PAGE_SIZE)), writer, &ctx, slim, changed).await;
+    handle(watcher(api, config.page_size(PAGE_SIZE)), writer, index, &ctx, slim, changed).await;
 }
 
 /// Handles the events of a watch; see [`watch`].
 async fn handle<K: PartialDecode>(
     events: impl Stream<Item = watcher::Result<Event<Partial<K>>>> + Send,
     writer: Writer<K>,
+    index: Option<Arc<Index<K>>>,
     ctx: &Context,
     slim: fn(&mut K),
     changed: fn(&Change<'_, K>, &Context) -> Vec<Request>,
@@ -103,7 +127,7 @@ async fn handle<K: PartialDecode>(
         })
     };
     let invalid = |invalid: &Invalid| report::<K>(invalid, &ctx.cluster.events);
-    follow(&(), events, writer, decode, invalid, |change| enqueue(changed(&change, ctx), ctx)).await;
+    follow(&(), events, writer, index, decode, invalid, |change| enqueue(changed(&change, ctx), ctx)).await;
 }
 
 fn enqueue(requests: Vec<Request>, ctx: &Context) {
@@ -251,7 +275,9 @@ mod tests {
     }
 
     async fn handled(events: Events, writer: Writer<BackupJob>, ctx: &Context) {
-        handle(stream::iter(events.into_iter().map(Ok)), writer, ctx, slim_backup_job, backup_job).await;
+        let (events, index) =
+            (stream::iter(events.into_iter().map(Ok)), ctx.stores.indexes.backup_jobs.clone());
+        handle(events, writer, Some(index), ctx, slim_backup_job, backup_job).await;
     }
 
     /// The BackupJobs in the queue.
@@ -266,7 +292,7 @@ mod tests {
         let record = holder.status.run.clone().expect("it has begun");
         let strategy = record.strategy_ref.as_ref().and_then(strategy_kind).expect("it has a kind");
         ctx.restore_lock(&holder);
-        let busy = ctx.try_lock(&waiter, &record.application_ref, &strategy);
+        let busy = ctx.try_lock(&waiter, &holder.target().expect("it has begun"), &strategy);
         assert_eq!(busy.expect_err("it is locked").run_uid, "holder");
     }
 

@@ -11,7 +11,7 @@ use kube::runtime::reflector::Store;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info_span};
 
-use super::background;
+use super::{background, compare, time};
 use crate::cluster::dynamic::strategy_resource;
 use crate::context::Context;
 use crate::reconcile::{backup, plan, run, strategy};
@@ -42,6 +42,8 @@ pub(super) async fn workers(ctx: &Arc<Context>, shutdown: impl Future<Output = (
     tasks.spawn(work(plans, ctx.clone(), until(), plan::reconcile));
     tasks.spawn(background::collect(ctx.clone(), until()));
     tasks.spawn(background::drain(ctx.clone(), until()));
+    tasks.spawn(compare::compare(ctx.clone(), until()));
+    tasks.spawn(time::keep(ctx.clone(), until()));
     tasks.spawn(background::delete_records(ctx.clone(), until()));
     tasks.spawn(background::project_credentials(ctx.clone(), until()));
     tasks.join_all().await;
@@ -74,7 +76,8 @@ fn other<K>(_: &K) -> Priority {
     Priority::Continue
 }
 
-/// Reconciles the objects of a queue as the store has them. An object that the store does not have no longer exists.
+/// Reconciles the objects of a queue as the store has them. An object that the store does not have no longer exists; if it
+/// vanished while it was reconciled, what that has put into the memory of the process is forgotten.
 async fn work<K, R, F>(
     source: Source<K>,
     ctx: Arc<Context>,
@@ -91,12 +94,19 @@ async fn work<K, R, F>(
     let priority = |key: &Key| object(key).map_or(Priority::Begin, |object| (source.priority)(&object));
     let reconcile = |key: &Key| {
         let span = info_span!("reconcile", kind = %source.kind, object = %key);
-        let reconciled = object(key).map(|object| reconcile(object, ctx.clone()));
+        let found = object(key);
+        let uid = found.as_ref().and_then(|object| object.meta().uid.clone());
+        let reconciled = found.map(|object| reconcile(object, ctx.clone()));
+        let (ctx, object, key) = (&ctx, &object, key.clone());
         async move {
-            match reconciled {
-                Some(reconciled) => reconciled.await,
-                None => Action::await_change(),
+            let Some(reconciled) = reconciled else { return Action::await_change() };
+            let action = reconciled.await;
+            if object(&key).is_some_and(|object| object.meta().uid == uid) {
+                return action;
             }
+            // The watch reported that the object is gone; nobody would do so again.
+            ctx.forget(uid.as_deref().unwrap_or_default());
+            Action::await_change()
         }
         .instrument(span)
     };
@@ -130,12 +140,23 @@ async fn drain<F: Future<Output = Action>>(
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
+    use backstay_api::BackupJob;
+    use backstay_core::contract::Mode;
+    use backstay_core::strategy_kind::strategy_kind;
     use futures::FutureExt;
+    use kube::runtime::watcher::Event;
     use parking_lot::Mutex;
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::cluster::stand_in::StandIn;
+    use crate::components::registry::Registry;
+    use crate::controller::start::context;
+    use crate::settings::Settings;
+    use crate::state::run::tests::{BACKUP_JOB, begun, stored_run};
+    use crate::state::step_cache::StepCache;
 
     fn key(name: impl ToString) -> Key {
         Key { namespace: Some("n".to_owned()), name: name.to_string() }
@@ -176,6 +197,56 @@ mod tests {
         assert!(place("result") <= place("100") + CONCURRENCY, "{} {}", place("result"), place("100"));
         assert!(most.into_inner() <= CONCURRENCY);
         assert_eq!(reconciled.len(), 1001);
+    }
+
+    /// Everything that a reconcile puts into the memory of the process after the watch has reported that its run is gone.
+    #[tokio::test]
+    async fn a_run_that_vanishes_while_it_is_reconciled_leaves_nothing_in_memory() {
+        let server = StandIn::default();
+        let (ctx, mut writers, _poster) = context(server.client(), Registry::default(), Settings::default());
+        let run = stored_run(Mode::Backup, begun(100), &server);
+        let target = run.target().expect("it has begun");
+        let waiter = Run { uid: "waiter".to_owned(), created: 9, ..run.clone() };
+        let strategy = run.status.run.as_ref().and_then(|r| r.strategy_ref.as_ref()).and_then(strategy_kind);
+        let strategy = strategy.expect("it has a kind");
+        let shown: BackupJob =
+            serde_json::from_value(server.get(BACKUP_JOB).expect("it is stored")).expect("a run");
+        writers.backup_jobs.apply_watcher_event(&Event::Apply(shown.clone()));
+        let queue = ctx.state.queues.of(&Kind::BackupJob).expect("there is a queue");
+        queue.add(
+            Key { namespace: Some("tenant-a".to_owned()), name: "nightly".to_owned() },
+            Priority::Continue,
+        );
+
+        let (finished, until) = oneshot::channel::<()>();
+        let (finished, writers) = (Mutex::new(Some(finished)), Mutex::new(writers));
+        let source = Source::new(Kind::BackupJob, &ctx.stores.backup_jobs, backup_job_priority);
+        let reconcile = |_: Arc<BackupJob>, ctx: Arc<Context>| {
+            let (run, shown, target, strategy) = (&run, &shown, &target, &strategy);
+            let (waiter, writers, finished) = (&waiter, &writers, &finished);
+            async move {
+                writers.lock().backup_jobs.apply_watcher_event(&Event::Delete(shown.clone()));
+                ctx.forget(&run.uid);
+                tokio::task::yield_now().await;
+                let acquired = ctx.state.locks.try_acquire(run, target, strategy);
+                assert_eq!(acquired, (Ok(()), Vec::new()));
+                assert!(ctx.state.locks.try_acquire(waiter, target, strategy).0.is_err());
+                ctx.state.step_caches.put(&run.uid, StepCache::default());
+                ctx.state.runs.failed(&run.uid);
+                ctx.state.watch_pool.wait_for(&run.object, &run.uid, Vec::new());
+                finished.lock().take();
+                Action::requeue(Duration::from_secs(1))
+            }
+        };
+        work(source, ctx.clone(), until.map(drop), reconcile).await;
+
+        assert!(
+            ctx.state.draining.contains(&run.uid),
+            "its lock is kept until its pods are known to be gone"
+        );
+        let kept = [ctx.state.step_caches.uids(), ctx.state.runs.uids(), ctx.state.watch_pool.uids()];
+        assert_eq!(kept.concat(), [""; 0]);
+        assert_eq!(queue.next(|_| Priority::Begin), None, "it is not looked at again");
     }
 
     #[tokio::test]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backstay_api::Backup;
 use backstay_api::conditions::{reasons, types};
-use backstay_api::{Backup, phase};
 use backstay_core::component::Served;
 use backstay_core::contract::Mode;
 use backstay_core::retry::{self, Class};
@@ -67,7 +67,7 @@ async fn handle(
             Ok(Action::await_change())
         }
         (true, true) => {
-            if restored_by(&run, ctx) {
+            if ctx.stores.is_restored(&run.uid) {
                 // The restore still reads the Backup; its end enqueues the Backup.
                 return Ok(Action::requeue(RECHECK));
             }
@@ -104,19 +104,6 @@ fn place(run: &Run, ctx: &Context) {
         AwaitedLock::On(application, strategy) => ctx.enqueue_for_lock(run, &application, &strategy),
         AwaitedLock::None | AwaitedLock::OfBackup => ctx.needs_no_place(&run.uid),
     }
-}
-
-/// Returns whether a restore that has begun and not ended reads this Backup.
-fn restored_by(run: &Run, ctx: &Context) -> bool {
-    ctx.stores
-        .restore_jobs
-        .find(|job| {
-            let Some(status) = &job.status else { return false };
-            job.metadata.deletion_timestamp.is_none()
-                && !phase::is_terminal(status.phase.as_deref())
-                && status.run.as_ref().and_then(|r| r.backup_uid.as_deref()) == Some(&run.uid)
-        })
-        .is_some()
 }
 
 async fn waits_for_component(run: &mut Run, backup: &Backup, ctx: &Arc<Context>) -> Result<Action, ApiError> {

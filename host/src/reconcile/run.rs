@@ -28,9 +28,13 @@ use crate::state::work_queue::Action;
 /// The process may die after any single write, and the reconcile is then done again: existing objects are found by the
 /// run's uid, and a write that was made is not made twice.
 pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
+    let uid = seen.uid.clone();
     let mut run = match ctx.state.runs.current(seen).await {
         Ok(Some(run)) => run,
-        Ok(None) => return Action::await_change(),
+        Ok(None) => {
+            ctx.forget(&uid);
+            return Action::await_change();
+        }
         Err(error) => {
             tracing::warn!(error = %chain(&error), "a run could not be read again");
             return Action::requeue(Duration::from_secs(5));
@@ -128,5 +132,42 @@ async fn publish(
             publish::succeeded(run, None, &state.runs, notices, &ctx.metrics, ctx.clock.now()).await
         }
         Mode::Cleanup => publish::cleaned(run, &ctx.cluster.client, notices, &state.deleted_backups).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::stand_in::StandIn;
+    use crate::state::run::tests::{BACKUP_JOB, begun, changed, stored_run};
+    use crate::state::step_cache::StepCache;
+
+    #[tokio::test]
+    async fn a_run_that_turns_out_to_be_gone_or_another_one_is_forgotten_and_releases_its_lock() {
+        for anew in [false, true] {
+            let server = StandIn::default();
+            let ctx = crate::context::tests::empty(server.client());
+            let run = stored_run(Mode::Backup, begun(100), &server);
+            ctx.restore_lock(&run);
+            ctx.state.step_caches.put(&run.uid, StepCache::default());
+            // A conflict of an earlier write.
+            ctx.state.runs.invalidate(&run.uid);
+            match anew {
+                true => {
+                    let another = json!({"metadata": {"uid": "another"}});
+                    server.put(BACKUP_JOB, changed(BACKUP_JOB, &another, &server));
+                }
+                false => server.remove(BACKUP_JOB),
+            }
+            assert_eq!(reconcile(run, ctx.clone()).await, Action::await_change());
+            let kept = [ctx.state.step_caches.uids(), ctx.state.runs.uids()];
+            assert_eq!(kept.concat(), [""; 0], "made anew: {anew}");
+            assert!(
+                ctx.state.draining.contains("run-1"),
+                "its lock is kept until its pods are known to be gone"
+            );
+        }
     }
 }

@@ -4,6 +4,7 @@ use backstay_api::conditions::{reasons, types};
 use backstay_api::{RunRecord, finalizers as names};
 use backstay_core::cancel::needs_finalizer;
 use backstay_core::contract::Mode;
+use backstay_core::retry::Class;
 use backstay_core::status::seconds;
 use backstay_engine::World;
 use jiff::{SignedDuration, Timestamp};
@@ -39,7 +40,12 @@ pub(crate) async fn begin(
     if inputs.component.world() == World::Resource && needs_finalizer(run.mode, descriptor) {
         // Before anything is made that may have to be undone or handed over.
         let before = run.resource_version.clone();
-        run.resource_version = finalizers::add_undo(run, runs.client()).await?;
+        run.resource_version = match finalizers::add_undo(run, runs.client()).await {
+            Err(error) if error.class() == Class::NotFound && runs.is_gone(run).await => {
+                return Err(NotDone::Gone);
+            }
+            added => added?,
+        };
         if run.resource_version != before {
             run.finalizers.push(names::UNDO.to_owned());
             runs.note_write(before, run);
@@ -48,6 +54,7 @@ pub(crate) async fn begin(
     let (backup_ref, backup_uid) = inputs.backup.unzip();
     let record = RunRecord {
         application_ref: inputs.application,
+        application_cluster_scoped: inputs.application_ref.namespace.is_none().then_some(true),
         application_version: Some(inputs.application_ref.api_version),
         strategy_ref: Some(inputs.strategy_ref),
         parameters: (!inputs.revision.parameters.is_empty()).then_some(inputs.revision.parameters),

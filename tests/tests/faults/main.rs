@@ -24,17 +24,18 @@ struct Known {
 }
 
 /// One of the reads is of a bystander, since the controller reads the Backup of another controller once. Two more allow
-/// for reads of a run whose watch is behind.
-const KNOWN: [Known; 9] = [
+/// for reads of a run whose watch is behind. A run in steps is read before and after its first checkpoint.
+const KNOWN: [Known; 10] = [
     // Six writes of the run and its Backup; the strategy's status and revision; the Job's time to live.
     Known { scenario: Scenario::Backup, plans: 380, traffic: (2, 9) },
     Known { scenario: Scenario::Failed, plans: 120, traffic: (3, 7) },
     Known { scenario: Scenario::Restore, plans: 200, traffic: (7, 6) },
     Known { scenario: Scenario::Deletion, plans: 200, traffic: (10, 6) },
-    Known { scenario: Scenario::Steps, plans: 550, traffic: (12, 31) },
-    Known { scenario: Scenario::Undo, plans: 180, traffic: (10, 15) },
-    Known { scenario: Scenario::Inherited, plans: 350, traffic: (18, 20) },
-    Known { scenario: Scenario::Private, plans: 140, traffic: (13, 9) },
+    Known { scenario: Scenario::Steps, plans: 550, traffic: (14, 31) },
+    Known { scenario: Scenario::Undo, plans: 180, traffic: (12, 15) },
+    Known { scenario: Scenario::Turns, plans: 80, traffic: (24, 34) },
+    Known { scenario: Scenario::Inherited, plans: 350, traffic: (22, 20) },
+    Known { scenario: Scenario::Private, plans: 140, traffic: (15, 9) },
     Known { scenario: Scenario::Plan, plans: 90, traffic: (2, 3) },
 ];
 

@@ -301,16 +301,17 @@ pub(crate) mod tests {
         let server = StandIn::default();
         let (run, _) = given(&server);
         let (stores, mut writers) = Stores::new(&Registry::default());
-        show(&job("complete", "run-1", "Complete"), &mut writers);
+        show(&proven(job("complete", "run-1", "Complete")), &mut writers);
         stores.index();
-        let day = SignedDuration::from_hours(24);
+        let (day, key) = (SignedDuration::from_hours(24), ProofKey::new([7; 32]));
         server.fault(0, Fault::Answer(409, "Conflict"));
-        assert_eq!(expire(&run, day, &stores, &server.client()).await.unwrap_err().class(), Class::Conflict);
+        let refused = expire(&run, day, &key, &stores, &server.client()).await.unwrap_err();
+        assert_eq!(refused.class(), Class::Conflict);
 
         let mut anew = job("complete", "run-1", "");
         anew["metadata"]["uid"] = json!("newer");
         put(&anew, &server);
-        expire(&run, day, &stores, &server.client()).await.unwrap();
+        expire(&run, day, &key, &stores, &server.client()).await.unwrap();
         let spec = server.get(&format!("{JOBS}/complete")).unwrap()["spec"].clone();
         assert_eq!(spec["ttlSecondsAfterFinished"], Value::Null);
     }

@@ -206,7 +206,8 @@ mod tests {
         let (ctx, mut writers, _poster) = context(server.client(), Registry::default(), Settings::default());
         let run = stored_run(Mode::Backup, begun(100), &server);
         let target = run.target().expect("it has begun");
-        let waiter = Run { uid: "waiter".to_owned(), created: 9, ..run.clone() };
+        let mut waiter = run.clone();
+        (waiter.uid, waiter.created) = ("waiter".to_owned(), 9);
         let strategy = run.status.run.as_ref().and_then(|r| r.strategy_ref.as_ref()).and_then(strategy_kind);
         let strategy = strategy.expect("it has a kind");
         let shown: BackupJob =

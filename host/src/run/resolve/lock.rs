@@ -105,7 +105,8 @@ mod tests {
             let ctx = crate::context::tests::empty(server.client());
             let holder = stored_run(Mode::Backup, begun(100), &server);
             ctx.restore_lock(&holder);
-            let younger = Run { uid: "run-2".to_owned(), created: 7, ..holder };
+            let mut younger = holder;
+            (younger.uid, younger.created) = ("run-2".to_owned(), 7);
             Self { server, ctx, younger }
         }
 

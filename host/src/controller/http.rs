@@ -40,9 +40,9 @@ impl Heartbeat {
     pub async fn beat(self) {
         let mut every = tokio::time::interval(BEAT);
         loop {
-            every.tick().await;
             let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.last.store(now, Ordering::Relaxed);
+            every.tick().await;
         }
     }
 

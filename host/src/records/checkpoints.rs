@@ -438,6 +438,19 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
+    async fn records_are_listed_page_by_page() {
+        let server = StandIn::default();
+        server.pages_of(2);
+        let records = records(&server);
+        for run in ["u1", "u2", "u3", "u4", "u5"] {
+            records.write(checkpoint(run), None).await.unwrap();
+        }
+        server.sent();
+        assert_eq!(records.list(labels::RECORD).await.unwrap().len(), 5);
+        assert_eq!(server.calls(), ["GET secrets"; 3]);
+    }
+
+    #[tokio::test]
     async fn a_checkpoint_that_another_controller_has_written_since_is_not_deleted() {
         let server = StandIn::default();
         let own = records(&server);

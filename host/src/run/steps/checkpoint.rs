@@ -100,7 +100,10 @@ async fn store(
         return cache.write(stored, records).await;
     }
     // Spares a checkpoint that would not count.
-    check_current(run, client).await?;
+    if let Err(error) = check_current(run, client).await {
+        cache.checkpoint = Cached::Unread;
+        return Err(error);
+    }
     cache.write(stored, records).await?;
     let doing = || format!("reading {}", run.title());
     let now = run.read_again(client).await.map_err(|e| ApiError::new(doing(), e))?;

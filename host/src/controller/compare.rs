@@ -42,7 +42,7 @@ async fn pass(before: &HashSet<Difference>, ctx: &Context) -> HashSet<Difference
         for (number, uid) in uids.into_iter().enumerate() {
             let_others_go(number).await;
             // The lock of a run whose object is gone is kept as long as its pods may run.
-            if exists(&uid, &ctx.stores) || state.draining.contains(&uid) {
+            if exists(&uid, &ctx.stores) || what == "lock" && state.draining.contains(&uid) {
                 continue;
             }
             if mended(what, &uid, before, &mut found, ctx) {

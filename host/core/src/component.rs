@@ -130,12 +130,12 @@ pub fn may_restore(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::contract::{StrategyKind, Traits};
     use serde_json::json;
 
-    fn descriptor(name: &str, version: &str, restores: &[&str]) -> Descriptor {
+    pub(crate) fn descriptor(name: &str, version: &str, restores: &[&str]) -> Descriptor {
         Descriptor {
             name: name.into(),
             version: version.into(),

@@ -51,33 +51,14 @@ fn is_reserved(group: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
-    use crate::contract::{Access, Scope, Traits, Verbs};
+    use crate::contract::{Access, Scope, Verbs};
 
     fn descriptor(group: &str) -> Descriptor {
-        Descriptor {
-            name: "dump".into(),
-            version: "1.0.0".into(),
-            kinds: vec![StrategyKind {
-                group: group.into(),
-                version: "v1".into(),
-                kind: "Dump".into(),
-                plural: "dumps".into(),
-                schema: json!({}),
-                applications: vec![],
-            }],
-            parameters_schema: json!({}),
-            options_schema: json!({}),
-            access: vec![],
-            namespaces: [].into(),
-            stages: vec![],
-            longest_run: 60,
-            restores: vec![],
-            target_namespace_option: None,
-            traits: Traits::default(),
-        }
+        let mut descriptor = crate::component::tests::descriptor("dump", "1.0.0", &[]);
+        descriptor.kinds.iter_mut().for_each(|kind| group.clone_into(&mut kind.group));
+        descriptor
     }
 
     fn named() -> Vec<String> {

@@ -6,12 +6,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use backstay_api::admission::{Controller, Policy, policies};
-use backstay_engine::{Engine, EngineConfig};
 use clap::Args;
 
 use super::output::print;
 use super::trust::TrustArgs;
-use crate::components::registry::Registry;
 
 #[derive(Debug, Args)]
 pub(crate) struct AdmissionArgs {
@@ -35,8 +33,7 @@ impl AdmissionArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let mut groups = BTreeSet::from([backstay_api::STRATEGY_GROUP.to_owned()]);
         if let Some(folder) = &self.components {
-            let engine = Engine::new(EngineConfig::default())?;
-            let registry = Registry::load(&engine, folder, &self.trust.trust())?;
+            let registry = self.trust.load(folder)?;
             groups.extend(registry.iter().flat_map(|c| &c.descriptor().kinds).map(|kind| kind.group.clone()));
         }
         let policies = policies(&Controller {

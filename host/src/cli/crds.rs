@@ -3,13 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use backstay_engine::{Engine, EngineConfig};
 use clap::Args;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 use super::output::print;
 use super::trust::TrustArgs;
-use crate::components::registry::Registry;
 
 #[derive(Debug, Args)]
 pub(crate) struct CrdsArgs {
@@ -27,8 +25,7 @@ impl CrdsArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let mut crds = backstay_api::crds();
         if let Some(folder) = &self.components {
-            let engine = Engine::new(EngineConfig::default())?;
-            for component in Registry::load(&engine, folder, &self.trust.trust())?.iter() {
+            for component in self.trust.load(folder)?.iter() {
                 for kind in &component.descriptor().kinds {
                     let crd = strategy_crd(kind).with_context(|| {
                         format!(

@@ -1,7 +1,12 @@
 //! What administrators trust components with, as flags of several commands.
 
+use std::path::Path;
+
 use backstay_core::trust::Trust;
+use backstay_engine::{Engine, EngineConfig};
 use clap::Args;
+
+use crate::components::registry::Registry;
 
 #[derive(Debug, Args)]
 pub(crate) struct TrustArgs {
@@ -23,5 +28,11 @@ impl TrustArgs {
             credentials: self.allow_credentials.clone(),
             groups: self.allow_reserved_group.clone(),
         }
+    }
+
+    /// Loads the components of a folder for a command that only asks what they serve.
+    pub(crate) fn load(&self, folder: &Path) -> anyhow::Result<Registry> {
+        let engine = Engine::new(EngineConfig::default())?;
+        Ok(Registry::load(&engine, folder, &self.trust())?)
     }
 }

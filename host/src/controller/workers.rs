@@ -45,21 +45,24 @@ pub(super) async fn workers(ctx: &Arc<Context>, shutdown: impl Future<Output = (
     tasks.spawn(work(backups, ctx.clone(), until(), backup::reconcile));
     let plans = Source::new(Kind::Plan, &ctx.stores.plans, other);
     tasks.spawn(work(plans, ctx.clone(), until(), plan::reconcile));
-    tasks.spawn(held_backups::settle(ctx.clone(), until()));
-    let all = || (ctx.clone(), until());
-    let ((collect, a), (drain, b), (delete, c), (project, d)) = (all(), all(), all(), all());
-    let (schemas, e) = all();
-    tasks.spawn(restarted("schemas", ctx.clone(), move || crds::watch(schemas.clone(), e.clone())));
-    tasks
-        .spawn(restarted("collection", ctx.clone(), move || background::collect(collect.clone(), a.clone())));
-    tasks.spawn(restarted("turns", ctx.clone(), move || background::drain(drain.clone(), b.clone())));
-    tasks.spawn(restarted("records", ctx.clone(), move || {
-        background::delete_records(delete.clone(), c.clone())
-    }));
-    tasks.spawn(restarted("credentials", ctx.clone(), move || {
-        background::project_credentials(project.clone(), d.clone())
-    }));
+    keep(&mut tasks, "finalizers", ctx, until(), held_backups::settle);
+    keep(&mut tasks, "schemas", ctx, until(), crds::watch);
+    keep(&mut tasks, "collection", ctx, until(), background::collect);
+    keep(&mut tasks, "turns", ctx, until(), background::drain);
+    keep(&mut tasks, "records", ctx, until(), background::delete_records);
+    keep(&mut tasks, "credentials", ctx, until(), background::project_credentials);
     tasks.join_all().await;
+}
+
+/// Runs work in the background until `until`, as a task of its own.
+fn keep<U, W, F>(tasks: &mut JoinSet<()>, what: &'static str, ctx: &Arc<Context>, until: U, work: W)
+where
+    U: Clone + Send + 'static,
+    W: Fn(Arc<Context>, U) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let of = ctx.clone();
+    tasks.spawn(restarted(what, ctx.clone(), move || work(of.clone(), until.clone())));
 }
 
 /// Runs work in the background, and runs it anew after a pause whenever it panics.

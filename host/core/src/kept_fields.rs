@@ -54,8 +54,10 @@ fn descend(ours: &Value, served: &Value, at: &str, found: &mut BTreeSet<String>)
     }
     // A map has one schema for all values, a list for all items.
     for of_all in ["additionalProperties", "items"] {
-        if ours[of_all].is_object() && served[of_all].is_object() {
-            descend(&ours[of_all], &served[of_all], at, found);
+        let schemas = ours.get(of_all).zip(served.get(of_all));
+        if let Some((ours, served)) = schemas.filter(|(ours, served)| ours.is_object() && served.is_object())
+        {
+            descend(ours, served, at, found);
         }
     }
 }

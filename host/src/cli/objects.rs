@@ -59,7 +59,7 @@ impl<'a> Objects<'a> {
 
 /// Returns group and kind of an object.
 pub(crate) fn kind(object: &Json) -> GroupKind {
-    let text = |key: &str| object[key].as_str().unwrap_or_default();
+    let text = |key: &str| object.get(key).and_then(Json::as_str).unwrap_or_default();
     let group = text("apiVersion").split_once('/').map_or("", |(group, _)| group);
     GroupKind { group: group.to_owned(), kind: text("kind").to_owned() }
 }

@@ -57,7 +57,7 @@ fn json(text: &str) -> (Vec<Json>, &str) {
         found.push(canonical(value));
         end = stream.byte_offset();
     }
-    let rest = &text[end..];
+    let rest = text.get(end..).unwrap_or_default();
     (found, if rest.trim().is_empty() { "" } else { rest })
 }
 
@@ -70,12 +70,12 @@ fn parts(text: &str) -> Result<Vec<(usize, &str)>, YamlError> {
             if !behind.is_empty() && !behind.starts_with('#') {
                 return Err(YamlError::Marker(number + 1));
             }
-            parts.push((first, &text[begin..at]));
+            parts.push((first, text.get(begin..at).unwrap_or_default()));
             (begin, first) = (at + line.len(), number + 1);
         }
         at += line.len();
     }
-    parts.push((first, &text[begin..]));
+    parts.push((first, text.get(begin..).unwrap_or_default()));
     Ok(parts)
 }
 
@@ -403,7 +403,8 @@ fn binary(text: &str) -> Option<String> {
             };
             word = word << 6 | u32::from(value);
         }
-        bytes.extend_from_slice(&word.to_be_bytes()[1..]);
+        let [_, of_three @ ..] = word.to_be_bytes();
+        bytes.extend_from_slice(&of_three);
     }
     bytes.truncate(bytes.len() - padding);
     Some(String::from_utf8_lossy(&bytes).into_owned())

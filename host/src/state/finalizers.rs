@@ -46,10 +46,10 @@ pub async fn mark_begun(run: &Run, hold: bool, client: &Client) -> Result<String
     let mark = begun_mark(run.name(), &run.uid);
     let mut metadata =
         json!({"resourceVersion": run.resource_version, "annotations": {annotations::BEGUN: mark}});
-    if hold {
+    if hold && let Some(fields) = metadata.as_object_mut() {
         let mut all = run.finalizers.clone();
         all.push(finalizers::UNDO.to_owned());
-        metadata["finalizers"] = json!(all);
+        fields.insert("finalizers".to_owned(), json!(all));
     }
     let marked = match run.mode {
         Mode::Backup => {

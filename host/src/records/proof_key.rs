@@ -5,7 +5,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
-use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 
 use super::checkpoints::RecordsError;
 use crate::cluster::api::Api;
@@ -23,7 +23,7 @@ const TYPE: &str = "backstay.dev/proof-key";
 pub struct StoredKey {
     api: Api<Secret>,
     namespace: String,
-    known: Mutex<Option<ProofKey>>,
+    known: OnceCell<ProofKey>,
 }
 
 impl StoredKey {
@@ -33,18 +33,19 @@ impl StoredKey {
         Self {
             api: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
-            known: Mutex::default(),
+            known: OnceCell::new(),
         }
     }
 
-    /// Returns the key, which the first caller makes.
+    /// Returns the key, which the first caller reads or makes; others wait for it.
     ///
     /// # Errors
-    /// The API server's, or something else has the Secret's name.
+    /// The API server's, or something else has the Secret's name. The next caller tries again.
     pub async fn get(&self) -> Result<ProofKey, RecordsError> {
-        if let Some(key) = self.known.lock().clone() {
-            return Ok(key);
-        }
+        self.known.get_or_try_init(|| self.stored()).await.cloned()
+    }
+
+    async fn stored(&self) -> Result<ProofKey, RecordsError> {
         let title = || format!("Secret \"{}/{NAME}\"", self.namespace);
         let found = self.api.get_opt(NAME).await;
         let found = found.map_err(|e| ApiError::new(format!("reading {}", title()), e))?;
@@ -59,10 +60,7 @@ impl StoredKey {
                 }
             }
         };
-        let key = read(&secret).ok_or_else(|| RecordsError::NotARecord(title()))?;
-        // Of two first callers both have read what one has made.
-        *self.known.lock() = Some(key.clone());
-        Ok(key)
+        read(&secret).ok_or_else(|| RecordsError::NotARecord(title()))
     }
 }
 
@@ -103,9 +101,7 @@ pub(crate) mod tests {
 
     /// A key that is known without a call.
     pub(crate) fn known(server: &StandIn) -> StoredKey {
-        let key = stored(server);
-        *key.known.lock() = Some(ProofKey::new([7; 32]));
-        key
+        StoredKey { known: OnceCell::new_with(Some(ProofKey::new([7; 32]))), ..stored(server) }
     }
 
     fn stored(server: &StandIn) -> StoredKey {
@@ -122,6 +118,15 @@ pub(crate) mod tests {
         assert_eq!(stored(&server).get().await.unwrap(), key);
         server.remove(SECRET);
         assert_ne!(stored(&server).get().await.unwrap(), key, "another one is made");
+    }
+
+    #[tokio::test]
+    async fn of_two_first_callers_one_makes_the_key() {
+        let server = StandIn::default();
+        let key = stored(&server);
+        let (one, other) = tokio::join!(key.get(), key.get());
+        assert_eq!(one.unwrap(), other.unwrap());
+        assert_eq!(server.calls(), ["GET secrets/backstay-proof-key", "POST secrets"]);
     }
 
     #[tokio::test]

@@ -30,11 +30,11 @@ const KNOWN: [Known; 9] = [
     // Six writes of the run and its Backup; the strategy's status and revision; the key; the Job's time to live.
     Known { scenario: Scenario::Backup, plans: 380, traffic: (4, 10) },
     Known { scenario: Scenario::Failed, plans: 120, traffic: (5, 8) },
-    Known { scenario: Scenario::Restore, plans: 200, traffic: (9, 9) },
+    Known { scenario: Scenario::Restore, plans: 200, traffic: (9, 10) },
     Known { scenario: Scenario::Deletion, plans: 200, traffic: (12, 7) },
     Known { scenario: Scenario::Steps, plans: 550, traffic: (14, 32) },
     Known { scenario: Scenario::Undo, plans: 180, traffic: (12, 16) },
-    Known { scenario: Scenario::Inherited, plans: 350, traffic: (22, 21) },
+    Known { scenario: Scenario::Inherited, plans: 350, traffic: (22, 23) },
     Known { scenario: Scenario::Private, plans: 140, traffic: (17, 11) },
     Known { scenario: Scenario::Plan, plans: 90, traffic: (5, 5) },
 ];

@@ -381,7 +381,7 @@ fn canonical(value: Json) -> Json {
 /// Decodes base64 into text. Bytes that are no text become replacement characters, as in Go's JSON.
 fn binary(text: &str) -> Option<String> {
     let digits: Vec<u8> = text.bytes().filter(|b| !matches!(b, b'\n' | b'\r')).collect();
-    if digits.len() % 4 != 0 {
+    if !digits.len().is_multiple_of(4) {
         return None;
     }
     let padding = digits.iter().rev().take_while(|b| **b == b'=').count();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use backstay_api::conditions::reasons;
 use backstay_api::{JobRecord, TypedRef, phase};
-use backstay_core::application_locks::Claim;
+use backstay_core::application_locks::{Claim, Target};
 use backstay_core::contract::GroupKind;
 use backstay_core::job::end;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -63,6 +63,10 @@ impl Context {
     /// Forgets the failures of a run that has ended or is being deleted, and ends its turn.
     pub fn finished(&self, run: &Run) {
         self.state.runs.ended(&run.uid);
+        // No event follows if the watch was faster than the answer to the last write.
+        if let Some(shown) = run.shown(&self.stores).filter(Run::is_finished) {
+            self.state.runs.caught_up(&run.uid, &shown.resource_version);
+        }
         self.end_turn(run);
     }
 
@@ -107,21 +111,16 @@ impl Context {
             || self.state.step_caches.has_pods(&run.uid) == Some(false)
     }
 
-    /// Acquires the lock on `application` for a run that is about to begin, or its place in the queue for it.
+    /// Acquires the lock on a target for a run that is about to begin, or its place in the queue for it.
     ///
     /// # Errors
     /// The claim of the run to wait for.
-    pub fn try_lock(
-        &self,
-        run: &Run,
-        application: &TypedRef,
-        strategy: &GroupKind,
-    ) -> Result<(), Box<Claim>> {
+    pub fn try_lock(&self, run: &Run, target: &Target, strategy: &GroupKind) -> Result<(), Box<Claim>> {
         // A clean-up that failed begins anew once its earlier pods have stopped.
         if self.state.draining.contains(&run.uid) {
             return Err(Box::new(claim(run, strategy)));
         }
-        let (acquired, free) = self.state.locks.try_acquire(run, application, strategy);
+        let (acquired, free) = self.state.locks.try_acquire(run, target, strategy);
         self.let_go(free);
         acquired
     }
@@ -164,5 +163,35 @@ impl Context {
 
     fn let_go(&self, free: Vec<Claim>) {
         free.iter().for_each(|claim| self.state.queues.add(Request::free(claim)));
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use kube::Client;
+
+    use super::*;
+    use crate::cluster::discovery::Discovery;
+    use crate::cluster::events::events;
+    use crate::cluster::impersonation::Impersonation;
+    use crate::components::registry::Registry;
+
+    /// The parts of a controller without components, which has just started.
+    pub(crate) fn empty(client: Client) -> Arc<Context> {
+        let (settings, metrics) = (Settings::default(), Arc::new(Metrics::default()));
+        let records = Records::new(&client, &settings.namespace, None);
+        let (events, _) = events(client.clone());
+        let impersonation = Arc::new(Impersonation::new(client.clone(), &settings.namespace));
+        Arc::new(Context {
+            notices: Notices::new(events.clone(), records.credentials.clone()),
+            components: Components::new(Registry::default(), settings.concurrency, metrics.clone()),
+            stores: Stores::new(&Registry::default()).0,
+            state: State::empty(client.clone()),
+            cluster: Cluster { client, discovery: Discovery::default(), impersonation, events },
+            records,
+            metrics,
+            settings,
+            clock: Clock::start(),
+        })
     }
 }

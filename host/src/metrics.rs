@@ -32,6 +32,11 @@ struct Slot {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Mended {
+    what: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Projected {
     namespace: String,
     result: String,
@@ -64,6 +69,7 @@ pub struct Metrics {
     strategy_reasons: Mutex<BTreeSet<String>>,
     fields_not_kept: Family<Kind, Gauge>,
     other_writers: Family<Kind, Counter>,
+    mended: Family<Mended, Counter>,
 }
 
 /// How many reasons that strategies made up become labels: each is kept for as long as the process runs.
@@ -109,6 +115,9 @@ impl Default for Metrics {
         let other_writers = Family::default();
         let about = "Runs whose status somebody else has written too, by kind";
         registry.register("runs_with_another_writer", about, other_writers.clone());
+        let mended = Family::default();
+        let about = "Differences between the memory of the controller and the cluster that were mended, by what differed";
+        registry.register("memory_mended", about, mended.clone());
         Self {
             registry,
             ended,
@@ -122,6 +131,7 @@ impl Default for Metrics {
             strategy_reasons: Mutex::default(),
             fields_not_kept,
             other_writers,
+            mended,
         }
     }
 }
@@ -192,6 +202,11 @@ impl Metrics {
     /// Counts a run whose status somebody else has written too.
     pub fn other_writer(&self, kind: &str) {
         self.other_writers.get_or_create(&Kind { kind: kind.to_owned() }).inc();
+    }
+
+    /// Counts something in the memory of the controller that differed from the cluster, and was mended.
+    pub fn mended(&self, what: &str) {
+        self.mended.get_or_create(&Mended { what: what.to_owned() }).inc();
     }
 
     /// Returns all metrics as text.

@@ -196,6 +196,7 @@ fn the_metrics_are_those_that_are_served() {
     metrics.unreadable("RestoreJob", "tenant");
     metrics.fields_not_kept("BackupJob", 1);
     metrics.other_writer("BackupJob");
+    metrics.mended("lock");
     let text = metrics.text();
     let mut rows: BTreeMap<String, String> = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

@@ -23,6 +23,9 @@ pub struct RunRecord {
     /// `group/version` (or `v1`) under which the application was read.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_name")]
     pub application_version: Option<String>,
+    /// Whether the application is in no namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_cluster_scoped: Option<bool>,
     /// The strategy, as resolved when the run began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy_ref: Option<TypedRef>,

@@ -40,13 +40,15 @@ pub enum Class {
 /// Classifies an error of the API server.
 ///
 /// Refused are 400, 405, 413, 422, the 500 of an object that is too large, and the 403 of an admission webhook or policy. 404 and both kinds of 409 have classes
-/// of their own; any other error is retried.
+/// of their own; any other error is retried. A patch that names the uid of an object which was made anew under its name is
+/// answered with 422, and is a conflict.
 #[must_use]
 pub fn classify(fault: &ApiFault<'_>) -> Class {
     match fault.code {
         Some(404) => Class::NotFound,
         Some(409) if fault.reason == "AlreadyExists" => Class::AlreadyExists,
         Some(409) => Class::Conflict,
+        Some(422) if fault.message.contains(OTHER_UID) => Class::Conflict,
         Some(400 | 405 | 413 | 422) => Class::Refused,
         Some(500) if too_large(fault.message) => Class::Refused,
         Some(403) if denied_by_admission(fault.message) => Class::Refused,
@@ -61,6 +63,9 @@ pub fn classify(fault: &ApiFault<'_>) -> Class {
 pub fn too_large(message: &str) -> bool {
     message.contains("request is too large") || message.contains("trying to send message larger than max")
 }
+
+/// Part of the answer to a patch whose uid is not that of the object.
+const OTHER_UID: &str = "metadata.uid: Invalid value";
 
 /// Returns whether an admission webhook or policy gave this answer, which shows only in its text.
 /// A quota is admission as well, but changes with time, so it is retried.
@@ -100,6 +105,14 @@ mod tests {
     fn r4_retry_after_is_honoured() {
         let slow = ApiFault { code: Some(429), reason: "", message: "", retry_after: Some(7) };
         assert_eq!(classify(&slow), Class::Retry { after: Some(Duration::from_secs(7)) });
+    }
+
+    #[test]
+    fn r4_a_patch_of_an_object_that_was_made_anew_under_its_name_is_a_conflict() {
+        let message = "Job.batch \"j\" is invalid: metadata.uid: Invalid value: \"1\": field is immutable";
+        assert_eq!(class(422, "Invalid", message), Class::Conflict);
+        let other = "Job.batch \"j\" is invalid: spec.template.metadata.uid: Required value";
+        assert_eq!(class(422, "Invalid", other), Class::Refused);
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Report {
 }
 
 /// Changes the `status` of a run that stopped because of `not_done`, and returns the next steps. `attempt` counts the
-/// failed calls since the status was last written, this one included.
+/// failures in a row, this one included.
 ///
 /// The status of a failed run does not change here: the controller has work to do before it writes the failure.
 pub fn report(

@@ -3,16 +3,24 @@
 
 use std::time::Duration;
 
-use kube::client::ClientBuilder;
+use http::Request;
+use http::header::DATE;
+use jiff::fmt::rfc2822::DateTimeParser;
+use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
+use tokio::time::Instant;
+use tower::service_fn;
 use tower::timeout::TimeoutLayer;
 
 use super::checked_names::CheckedNames;
 use super::pages::Pages;
+use crate::clock::Clock;
 
 /// How long a call may take to be answered. The API server answers after 60 seconds at the latest, so only a connection
 /// that is dead in silence reaches this limit.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(75);
+/// An answer that takes longer says nothing about the time.
+const PROMPT: Duration = Duration::from_secs(2);
 /// How long a connection may be silent while a response is awaited: longer than a watch, which the API server ends after 290
 /// seconds at the latest.
 const READ_TIMEOUT: Duration = Duration::from_secs(310);
@@ -30,15 +38,49 @@ pub fn client(mut config: Config, timeout: Duration) -> Result<Client, kube::Err
     Ok(builder.with_layer(&Pages::default()).with_layer(&CheckedNames).build())
 }
 
+/// Returns `client`, which tells `clock` the `Date` of each answer that comes at once.
+#[must_use]
+pub fn dated(client: Client, clock: Clock) -> Client {
+    let service = service_fn(move |request: Request<Body>| {
+        let (client, clock) = (client.clone(), clock.clone());
+        async move {
+            let sent = Instant::now();
+            let answer = client.send(request).await?;
+            if sent.elapsed() < PROMPT
+                && let Some(date) = answer.headers().get(DATE).and_then(|date| date.to_str().ok())
+                && let Ok(date) = DateTimeParser::new().parse_timestamp(date)
+            {
+                clock.heard(date);
+            }
+            Ok::<_, kube::Error>(answer)
+        }
+    });
+    ClientBuilder::new(service, "default").build()
+}
+
 #[cfg(test)]
 mod tests {
     use backstay_core::retry::Class;
+    use http::Response;
     use k8s_openapi::api::core::v1::Namespace;
     use kube::Api;
     use tokio::net::TcpListener;
 
     use super::*;
     use crate::cluster::error::class;
+
+    #[tokio::test]
+    async fn the_clock_hears_the_date_of_an_answer() {
+        let answer = |_: Request<Body>| async {
+            let answer = Response::builder().header(DATE, "Thu, 01 Jan 2099 00:00:07 GMT");
+            answer.body(Body::from(br#"{"metadata": {"name": "x"}}"#.to_vec()))
+        };
+        let clock = Clock::start();
+        let client = dated(Client::new(service_fn(answer), "default"), clock.clone());
+        Api::<Namespace>::all(client).get("x").await.expect("an answer");
+        assert_eq!(clock.check().map(|jump| jump.like), Some("the API server"));
+        assert!(clock.now().to_string().starts_with("2099-01-01T00:00:0"), "{:?}", clock.now());
+    }
 
     #[tokio::test]
     async fn r4_a_call_that_is_never_answered_is_tried_again() {

@@ -53,6 +53,8 @@ struct Server {
     unmodelled: Vec<String>,
     /// Fields of a status that the CRD lacks.
     pruned: &'static [&'static str],
+    /// The most objects that a page of a list has, whatever is asked for.
+    largest_page: Option<usize>,
 }
 
 /// Code and reason of a refused call.
@@ -94,6 +96,11 @@ impl StandIn {
     /// Returns the object at a path, if there is one.
     pub(crate) fn get(&self, path: &str) -> Option<Value> {
         self.0.lock().objects.get(path).cloned()
+    }
+
+    /// Has the pages of lists hold at most so many objects.
+    pub(crate) fn pages_of(&self, objects: usize) {
+        self.0.lock().largest_page = Some(objects);
     }
 
     /// Deletes the object at a path, as another client would.
@@ -164,14 +171,15 @@ impl Server {
 
     fn answer(&mut self, head: &Parts, body: Value) -> Result<Value, Refusal> {
         let path = head.uri.path();
-        let (mut labels, mut limit) = (None, usize::MAX);
+        let (mut labels, mut limit, mut after) = (None, usize::MAX, String::new());
         for parameter in head.uri.query().unwrap_or_default().split('&').filter(|p| !p.is_empty()) {
             match parameter.split_once('=') {
                 Some(("labelSelector", selector)) if !selector.contains("%28") => {
                     labels = Some(decoded(selector));
                 }
                 Some(("fieldManager" | "fieldValidation", _)) => {}
-                Some(("limit", most)) => limit = most.parse().unwrap_or_default(),
+                Some(("limit", number)) => limit = number.parse().map_err(|_| UNMODELLED)?,
+                Some(("continue", token)) => after = decoded(token),
                 _ => return Err(UNMODELLED),
             }
         }
@@ -188,12 +196,8 @@ impl Server {
             ("GET", []) => {
                 let of_metadata = head.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
                 let only_metadata = of_metadata.is_some_and(|a| a.contains("PartialObjectMetadata"));
-                let list = self.list(path, labels.as_deref().unwrap_or_default(), only_metadata);
-                // A second page is not modelled.
-                if list["items"].as_array().is_none_or(|items| items.len() > limit) {
-                    return Err(UNMODELLED);
-                }
-                Ok(list)
+                let page = limit.min(self.largest_page.unwrap_or(usize::MAX));
+                Ok(self.list(path, labels.as_deref().unwrap_or_default(), only_metadata, (&after, page)))
             }
             // A group that is not served.
             ("GET", _) if parts.len() <= version => Err(NOT_FOUND),
@@ -271,7 +275,14 @@ impl Server {
         object
     }
 
-    fn list(&self, collection: &str, selector: &str, only_metadata: bool) -> Value {
+    /// Lists the objects behind the path `after`, at most `page`.
+    fn list(
+        &self,
+        collection: &str,
+        selector: &str,
+        only_metadata: bool,
+        (after, page): (&str, usize),
+    ) -> Value {
         let selected = |object: &Value| {
             selector.split(',').filter(|term| !term.is_empty()).all(|term| {
                 let labels = &object["metadata"]["labels"];
@@ -285,12 +296,23 @@ impl Server {
         };
         let here =
             |path: &str| path.rsplit_once('/').is_some_and(|(place, _)| place == collection || of_all(place));
-        let found = self.objects.iter().filter(|(path, object)| here(path) && selected(object));
+        let behind = |path: &str| path > after;
+        let found =
+            self.objects.iter().filter(|(path, object)| here(path) && behind(path) && selected(object));
         let shown = |object: &Value| {
             if only_metadata { json!({"metadata": object["metadata"]}) } else { object.clone() }
         };
-        let items: Vec<Value> = found.map(|(_, object)| shown(object)).collect();
-        json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": self.version.to_string()}, "items": items})
+        let mut found = found.peekable();
+        let (mut items, mut next) = (Vec::new(), "");
+        while let Some((path, object)) = found.next() {
+            items.push(shown(object));
+            if items.len() == page && found.peek().is_some() {
+                next = path;
+                break;
+            }
+        }
+        json!({"kind": "List", "apiVersion": "v1", "items": items,
+            "metadata": {"resourceVersion": self.version.to_string(), "continue": next}})
     }
 }
 

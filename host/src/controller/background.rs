@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backstay_api::conditions::types;
-use backstay_api::{Backup, labels};
+use backstay_api::{Backup, RunRecord, labels, phase};
 use backstay_core::backup::REVISION_LABEL;
 use backstay_core::retry::{self, Class};
 use backstay_core::status::set_condition;
@@ -13,6 +13,7 @@ use backstay_core::steps::{checkpoint_name, private_name};
 use futures::StreamExt;
 use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta, Patch};
 use serde_json::json;
@@ -26,7 +27,6 @@ use crate::records::pins::{self, Pins};
 use crate::run::draining;
 use crate::state::deleted_backups::DeletedBackup;
 use crate::state::draining::Turn;
-use crate::state::run::Run;
 
 /// How often unused revisions and records are collected.
 const COLLECT_EVERY: Duration = Duration::from_secs(3600);
@@ -34,11 +34,13 @@ const COLLECT_EVERY: Duration = Duration::from_secs(3600);
 const PROJECT_EVERY: Duration = Duration::from_secs(60);
 /// Ended runs that are looked at side by side.
 const LOOKS: usize = 8;
+/// So many objects of a pass over everything are looked at before others get the thread.
+const AT_ONCE: usize = 256;
 /// A record younger than this is never collected: its run may not show in a watch yet.
 const YOUNG: SignedDuration = SignedDuration::from_mins(10);
 
 /// Calls `work` once in a `period`, at once for the first time, until `until`.
-async fn periodically<F: Future<Output = ()>>(
+pub(super) async fn periodically<F: Future<Output = ()>>(
     period: Duration,
     until: impl Future<Output = ()>,
     mut work: impl FnMut() -> F,
@@ -81,7 +83,7 @@ async fn collect_revisions(ctx: &Context) -> Result<usize, ApiError> {
     if let Err(error) = tell_what_is_missing(&backups, &revisions, ctx).await {
         tracing::warn!(error = %chain(&error), "Backups not told what is missing, will try again");
     }
-    let mut used = revisions_in_use(ctx);
+    let mut used = revisions_in_use(ctx).await;
     used.extend(backups.into_iter().filter_map(|pins| pins.revision));
     let collected = ctx.records.revisions.collect(&revisions, &used, ctx.clock.now()).await?;
     if collected.held_back > 0 {
@@ -141,17 +143,31 @@ async fn tell(
 }
 
 /// Names of the revisions that a Backup, or a run that has begun and not ended, is pinned to.
-fn revisions_in_use(ctx: &Context) -> BTreeSet<String> {
-    let pinned = |run: Run| {
-        let record = run.status.run.as_ref().filter(|_| !run.status.is_terminal())?;
-        record.strategy_revision.clone()
+async fn revisions_in_use(ctx: &Context) -> BTreeSet<String> {
+    let pinned = |phase: Option<&str>, record: Option<&RunRecord>| {
+        record.filter(|_| !phase::is_terminal(phase))?.strategy_revision.clone()
     };
-    let (stores, backups) = (&ctx.stores, ctx.stores.backups.state());
-    let of_backups = backups.iter().filter_map(|b| b.labels().get(REVISION_LABEL).cloned());
-    let of_backup_jobs = stores.backup_jobs.state().into_iter().filter_map(|j| pinned(Run::from(j.as_ref())));
-    let of_restore_jobs =
-        stores.restore_jobs.state().into_iter().filter_map(|j| pinned(Run::from(j.as_ref())));
-    of_backups.chain(of_backup_jobs).chain(of_restore_jobs).collect()
+    let (stores, mut used) = (&ctx.stores, BTreeSet::new());
+    for (number, backup) in stores.backups.state().iter().enumerate() {
+        let_others_go(number).await;
+        used.extend(backup.labels().get(REVISION_LABEL).cloned());
+    }
+    for (number, job) in stores.backup_jobs.state().iter().enumerate() {
+        let_others_go(number).await;
+        used.extend(job.status.as_ref().and_then(|s| pinned(s.phase.as_deref(), s.run.as_deref())));
+    }
+    for (number, job) in stores.restore_jobs.state().iter().enumerate() {
+        let_others_go(number).await;
+        used.extend(job.status.as_ref().and_then(|s| pinned(s.phase.as_deref(), s.run.as_deref())));
+    }
+    used
+}
+
+/// Gives the thread to others after every so many steps of a pass over everything.
+pub(super) async fn let_others_go(step: usize) {
+    if step % AT_ONCE == AT_ONCE - 1 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Deletes checkpoints of runs that have ended or are gone, and private data of Backups that are gone. A controller that
@@ -159,8 +175,22 @@ fn revisions_in_use(ctx: &Context) -> BTreeSet<String> {
 /// finalizer was removed by hand, is handed over to the next restore of its target first.
 async fn collect_records(ctx: &Context) -> Result<usize, ApiError> {
     let records = &ctx.records.checkpoints;
+    let (mut collected, mut next) = (0, None);
+    loop {
+        let page = records.page(&format!("{} in (checkpoint,private)", labels::RECORD), next).await?;
+        collected += collect_page(page.items, ctx).await?;
+        next = page.metadata.continue_.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(collected);
+        }
+    }
+}
+
+async fn collect_page(page: Vec<PartialObjectMeta<Secret>>, ctx: &Context) -> Result<usize, ApiError> {
+    let records = &ctx.records.checkpoints;
     let mut collected = 0;
-    for record in records.list(&format!("{} in (checkpoint,private)", labels::RECORD)).await? {
+    for (number, record) in page.into_iter().enumerate() {
+        let_others_go(number).await;
         let created = record.metadata.creation_timestamp.as_ref().map_or(ctx.clock.now(), |t| t.0);
         let run_uid = record.labels().get(labels::RUN_UID).cloned().unwrap_or_default();
         let young = ctx.clock.now().duration_since(created) < YOUNG;

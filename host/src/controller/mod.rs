@@ -2,12 +2,14 @@
 //! in the background.
 
 pub mod background;
+mod compare;
 mod crds;
 mod held_backups;
 pub mod http;
 mod restore_turns;
 mod resume;
 pub mod start;
+mod time;
 pub mod triggers;
 mod unreadable;
 mod watches;

@@ -141,7 +141,8 @@ mod tests {
 
     /// Whether a run gets the lock on an application.
     fn acquires(run: impl Into<Run>, name: &str, ctx: &Context) -> bool {
-        ctx.try_lock(&run.into(), &application(name), &GroupKind::default()).is_ok()
+        let run: Run = run.into();
+        ctx.try_lock(&run, &run.target_of(&application(name)), &GroupKind::default()).is_ok()
     }
 
     #[tokio::test]

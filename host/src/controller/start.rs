@@ -8,12 +8,13 @@ use futures::FutureExt;
 use kube::Client;
 
 use super::crds;
-use super::http;
+use super::http::{self, Heartbeat};
 use super::resume::resume;
 use super::watches::watches;
 use super::workers::workers;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
+use crate::cluster::client::dated;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::events::{Poster, events};
 use crate::cluster::impersonation::Impersonation;
@@ -57,7 +58,9 @@ pub async fn run(
     let (ctx, writers, mut poster) = context(client, registry, settings);
     let ready = Arc::new(AtomicBool::new(false));
     let shutdown = shutdown.shared();
-    let http = http::serve(ctx.clone(), ready.clone()).await.map_err(ControllerError::Http)?;
+    let heartbeat = Heartbeat::begin();
+    let mut http =
+        http::serve(ctx.clone(), ready.clone(), heartbeat.clone()).map_err(ControllerError::Http)?;
     let watches = tokio::spawn(watches(writers, ctx.clone()));
     let work = async {
         tokio::select! {
@@ -88,7 +91,8 @@ pub async fn run(
             Ok(())
         }
         _ = watches => Err(ControllerError::Ended("the watches")),
-        _ = http => Err(ControllerError::Ended("the HTTP server")),
+        () = http.ended() => Err(ControllerError::Ended("the HTTP server")),
+        () = heartbeat.beat() => Err(ControllerError::Ended("the heartbeat")),
     };
     tracing::info!("controller stopped");
     result
@@ -100,6 +104,8 @@ pub(crate) fn context(
     registry: Registry,
     settings: Settings,
 ) -> (Arc<Context>, Writers, Poster) {
+    let clock = Clock::start();
+    let client = dated(client, clock.clone());
     let (stores, writers) = Stores::new(&registry);
     let queues = Arc::new(Queues::new(&registry, settings.concurrency));
     let (events, poster) = events(client.clone());
@@ -116,7 +122,7 @@ pub(crate) fn context(
         stores,
         metrics,
         settings,
-        clock: Clock::start(),
+        clock,
     };
     (Arc::new(ctx), writers, poster)
 }

@@ -17,6 +17,7 @@ use kube::core::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
 use crate::cluster::dynamic::group_kind;
+use crate::informers::index::By;
 use crate::informers::stores::Stores;
 use crate::informers::watcher::Change;
 use crate::state::queues::{Kind, Request};
@@ -100,6 +101,16 @@ const TIMER: Trigger = Trigger {
     reconciled: &["BackupJob", "RestoreJob", "Backup", "Plan", "Strategy"],
     why: "a deadline passes, a failed call is repeated, or a running run is checked without any event (`--recheck`)",
 };
+const CLOCK: Trigger = Trigger {
+    when: "the clock of the controller is set, since it was wrong or the machine was suspended",
+    reconciled: &["BackupJob", "RestoreJob", "Backup", "Plan"],
+    why: "the times after which reconciles asked to be repeated were computed by the wrong clock",
+};
+const LOST: Trigger = Trigger {
+    when: "a `--recheck` finds an object that goes on and that nothing would lead to again",
+    reconciled: &["BackupJob", "RestoreJob", "Backup", "Plan"],
+    why: "an event or a requeue was lost; `backstay_memory_mended` counts it",
+};
 const SLOT: Trigger = Trigger {
     when: "a slot of a Plan is due",
     reconciled: &["Plan"],
@@ -126,18 +137,15 @@ pub const TRIGGERS: &[Trigger] = &[
     AWAITED,
     LOCK,
     TIMER,
+    CLOCK,
+    LOST,
     SLOT,
     START,
 ];
 
 pub(super) fn class(change: &Change<'_, BackupClass>, stores: &Stores) -> Vec<Request> {
-    let class = change.object().name_any();
-    let waits = |job: &BackupJob| {
-        job.spec.backup_class_name == class
-            && job.status.as_ref().is_none_or(|s| s.run.is_none() && !phase::is_terminal(s.phase.as_deref()))
-    };
-    let jobs = stores.backup_jobs.state();
-    jobs.iter().filter(|job| waits(job)).map(|job| Request::backup_job(job)).collect()
+    let jobs = stores.indexes.backup_jobs.of(By::Class(&change.object().name_any()));
+    jobs.iter().map(|job| Request::backup_job(job)).collect()
 }
 
 pub(super) fn backup_job(change: &Change<'_, BackupJob>) -> Vec<Request> {
@@ -190,20 +198,17 @@ pub(super) fn strategy(
     let mut requests =
         if_moved(change, |strategy| Request::new(Kind::Strategy(group_kind(resource)), strategy));
     if !requests.is_empty() {
-        let backup_jobs = stores.backup_jobs.state();
-        let waiting =
-            backup_jobs.iter().filter(|job| job.status.as_ref().is_some_and(|s| s.waiting_since.is_some()));
-        requests.extend(waiting.map(|job| Request::backup_job(job)));
-        requests.extend(waiting_restore_jobs(stores, |_| true));
+        let waiting = stores.indexes.backup_jobs.of(By::Waiting);
+        requests.extend(waiting.iter().map(|job| Request::backup_job(job)));
+        requests.extend(waiting_restore_jobs(stores, By::Waiting));
     }
     requests
 }
 
 pub(super) fn backup(change: &Change<'_, PartialObjectMeta<Backup>>, stores: &Stores) -> Vec<Request> {
     let backup = change.object();
-    let mut requests = waiting_restore_jobs(stores, |job| {
-        job.spec.backup_ref.name == backup.name_any() && job.namespace() == backup.namespace()
-    });
+    let (namespace, name) = (backup.namespace().unwrap_or_default(), backup.name_any());
+    let mut requests = waiting_restore_jobs(stores, By::NamedBackup(&namespace, &name));
     // The Backup of a run has the finalizer from its creation, if it needs one.
     let has_news = match (backup.metadata.deletion_timestamp.is_some(), is_finalized(backup)) {
         (true, finalized) => finalized,
@@ -248,11 +253,11 @@ fn if_moved<K: Resource>(change: &Change<'_, K>, request: impl Fn(&K) -> Request
     }
 }
 
-/// Requests the reconciliation of the blocked RestoreJobs that match.
-fn waiting_restore_jobs(stores: &Stores, matches: impl Fn(&RestoreJob) -> bool) -> Vec<Request> {
+/// Requests the reconciliation of the blocked RestoreJobs that are found by `key`.
+fn waiting_restore_jobs(stores: &Stores, key: By<'_>) -> Vec<Request> {
     let waits = |job: &RestoreJob| job.status.as_ref().is_some_and(|s| s.waiting_since.is_some());
-    let jobs = stores.restore_jobs.state();
-    jobs.iter().filter(|job| waits(job) && matches(job)).map(|job| Request::restore_job(job)).collect()
+    let jobs = stores.indexes.restore_jobs.of(key);
+    jobs.iter().filter(|job| waits(job)).map(|job| Request::restore_job(job)).collect()
 }
 
 #[cfg(test)]
@@ -340,6 +345,7 @@ mod tests {
         );
         fill(&mut writers.backups, [a_backup("backup", json!({})), a_backup("deleting", deleting())]);
         fill(&mut writers.jobs, [a_job(("BackupJob", "running"), json!({}))]);
+        stores.index();
         (stores, writers)
     }
 

@@ -19,6 +19,7 @@ use super::{triggers, unreadable};
 use crate::cluster::api::Api;
 use crate::cluster::partial::{Invalid, Partial, PartialDecode};
 use crate::context::Context;
+use crate::informers::index::Index;
 use crate::informers::stores::Writers;
 use crate::informers::watcher::{Change, follow};
 use crate::panics::contained_call;
@@ -35,29 +36,42 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
     }
     let all = Config::default;
     let of_runs = || Config::default().labels(labels::RUN_UID);
-    tasks.spawn(watch(writers.classes, all(), ctx.clone(), whole, |change, ctx| {
+    let of = &ctx.stores.indexes;
+    let (backup_jobs, restore_jobs) = (of.backup_jobs.clone(), of.restore_jobs.clone());
+    let (plans, backups, jobs) = (of.plans.clone(), of.backups.clone(), of.jobs.clone());
+    tasks.spawn(watch(writers.classes, None, all(), ctx.clone(), whole, |change, ctx| {
         triggers::class(change, &ctx.stores)
     }));
-    tasks.spawn(watch(writers.backup_jobs, all(), ctx.clone(), slim_backup_job, backup_job));
-    tasks.spawn(watch(writers.restore_jobs, all(), ctx.clone(), slim_restore_job, |change, ctx| {
+    tasks.spawn(watch(
+        writers.backup_jobs,
+        Some(backup_jobs),
+        all(),
+        ctx.clone(),
+        slim_backup_job,
+        backup_job,
+    ));
+    let slim = slim_restore_job;
+    tasks.spawn(watch(writers.restore_jobs, Some(restore_jobs), all(), ctx.clone(), slim, |change, ctx| {
         let phase = change.object().status.as_ref().and_then(|status| status.phase.as_deref());
         forget_run(change, phase, ctx);
         triggers::restore_job(change, &ctx.stores)
     }));
-    tasks.spawn(watch(writers.plans, all(), ctx.clone(), slim_plan, |change, ctx| {
+    tasks.spawn(watch(writers.plans, Some(plans), all(), ctx.clone(), slim_plan, |change, ctx| {
         if let Change::Deleted(plan) = change {
-            ctx.state.refused_slots.forget(plan.metadata.uid.as_deref().unwrap_or_default());
+            let uid = plan.metadata.uid.as_deref().unwrap_or_default();
+            ctx.state.refused_slots.forget(uid);
+            ctx.state.runs.forget(uid);
         }
         triggers::plan(change)
     }));
-    tasks.spawn(watch(writers.backups, all(), ctx.clone(), whole, |change, ctx| {
+    tasks.spawn(watch(writers.backups, Some(backups), all(), ctx.clone(), whole, |change, ctx| {
         if let Change::Deleted(backup) = change {
             ctx.forget(backup.metadata.uid.as_deref().unwrap_or_default());
             ctx.state.deleted_backups.add(&backup.metadata);
         }
         triggers::backup(change, &ctx.stores)
     }));
-    tasks.spawn(watch(writers.jobs, of_runs(), ctx.clone(), whole, |change, ctx| {
+    tasks.spawn(watch(writers.jobs, Some(jobs), of_runs(), ctx.clone(), whole, |change, ctx| {
         match change {
             Change::Applied { object, .. } => ctx.stores.unfinished.job(object),
             Change::Deleted(object) => ctx.stores.unfinished.job_gone(object),
@@ -72,38 +86,43 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
         }
         triggers::job(change).into_iter().collect()
     }));
-    tasks.spawn(watch(writers.pods, of_runs(), ctx, slim_pod, pod));
+    tasks.spawn(watch(writers.pods, None, of_runs(), ctx, slim_pod, pod));
     tasks.join_all().await;
 }
 
 async fn strategies(resource: ApiResource, writer: Writer<DynamicObject>, ctx: Arc<Context>) {
     let api = Api::<DynamicObject>::all_with(ctx.cluster.client.clone(), &resource).watched();
     let decode = |partial: Partial<DynamicObject>| partial.0;
-    let changed = |change: Change<'_, _>| {
+    let changed = |change: Change<'_, DynamicObject>| {
+        if let Change::Deleted(strategy) = change {
+            ctx.state.runs.forget(strategy.metadata.uid.as_deref().unwrap_or_default());
+        }
         handled(change.object(), &resource, &ctx, || triggers::strategy(&change, &resource, &ctx.stores));
     };
     let invalid = |invalid: &Invalid| unreadable::report::<DynamicObject>(&resource, invalid, &ctx);
     let events = watcher(api, Config::default().page_size(PAGE_SIZE));
-    follow(&resource, events, writer, decode, invalid, changed).await;
+    follow(&resource, events, writer, None, decode, invalid, changed).await;
 }
 
 /// Watches a kind. `slim` removes what the store does not keep of an object. `changed` updates the state for a change, and
 /// returns what the change triggers.
 async fn watch<K: PartialDecode + Resource<DynamicType = ()>>(
     writer: Writer<K>,
+    index: Option<Arc<Index<K>>>,
     config: Config,
     ctx: Arc<Context>,
     slim: fn(&mut K),
     changed: fn(&Change<'_, K>, &Context) -> Vec<Request>,
 ) {
     let api = Api::<K>::all(ctx.cluster.client.clone()).watched();
-    handle(watcher(api, config.page_size(PAGE_SIZE)), writer, &ctx, slim, changed).await;
+    handle(watcher(api, config.page_size(PAGE_SIZE)), writer, index, &ctx, slim, changed).await;
 }
 
 /// Handles the events of a watch; see [`watch`].
 async fn handle<K: PartialDecode + Resource<DynamicType = ()>>(
     events: impl Stream<Item = watcher::Result<Event<Partial<K>>>> + Send,
     writer: Writer<K>,
+    index: Option<Arc<Index<K>>>,
     ctx: &Context,
     slim: fn(&mut K),
     changed: fn(&Change<'_, K>, &Context) -> Vec<Request>,
@@ -116,7 +135,7 @@ async fn handle<K: PartialDecode + Resource<DynamicType = ()>>(
     };
     let invalid = |invalid: &Invalid| unreadable::report::<K>(&(), invalid, ctx);
     let changed = |change: Change<'_, K>| handled(change.object(), &(), ctx, || changed(&change, ctx));
-    follow(&(), events, writer, decode, invalid, changed).await;
+    follow(&(), events, writer, index, decode, invalid, changed).await;
 }
 
 /// Enqueues what a change of `object` triggers. A panic of a trigger is contained: the watch goes on, and the object is
@@ -293,7 +312,9 @@ mod tests {
     }
 
     async fn handled(events: Events, writer: Writer<BackupJob>, ctx: &Context) {
-        handle(stream::iter(events.into_iter().map(Ok)), writer, ctx, slim_backup_job, backup_job).await;
+        let (events, index) =
+            (stream::iter(events.into_iter().map(Ok)), ctx.stores.indexes.backup_jobs.clone());
+        handle(events, writer, Some(index), ctx, slim_backup_job, backup_job).await;
     }
 
     /// The BackupJobs in the queue.
@@ -308,7 +329,7 @@ mod tests {
         let record = holder.status.run.clone().expect("it has begun");
         let strategy = record.strategy_ref.as_ref().and_then(strategy_kind).expect("it has a kind");
         ctx.restore_lock(&holder);
-        let busy = ctx.try_lock(&waiter, &record.application_ref, &strategy);
+        let busy = ctx.try_lock(&waiter, &holder.target().expect("it has begun"), &strategy);
         assert_eq!(busy.expect_err("it is locked").run_uid, "holder");
     }
 

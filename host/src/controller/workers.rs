@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info_span};
 
-use super::{background, crds, held_backups};
+use super::{background, compare, crds, held_backups, time};
 use crate::cluster::dynamic::strategy_resource;
 use crate::context::Context;
 use crate::panics::contained;
@@ -49,6 +49,8 @@ pub(super) async fn workers(ctx: &Arc<Context>, shutdown: impl Future<Output = (
     keep(&mut tasks, "schemas", ctx, until(), crds::watch);
     keep(&mut tasks, "collection", ctx, until(), background::collect);
     keep(&mut tasks, "turns", ctx, until(), background::drain);
+    keep(&mut tasks, "memory", ctx, until(), compare::compare);
+    keep(&mut tasks, "time", ctx, until(), time::keep);
     keep(&mut tasks, "records", ctx, until(), background::delete_records);
     keep(&mut tasks, "credentials", ctx, until(), background::project_credentials);
     tasks.join_all().await;
@@ -108,7 +110,8 @@ fn other<K>(_: &K) -> Priority {
     Priority::Continue
 }
 
-/// Reconciles the objects of a queue as the store has them. An object that the store does not have no longer exists.
+/// Reconciles the objects of a queue as the store has them. An object that the store does not have no longer exists; if it
+/// vanished while it was reconciled, what that has put into the memory of the process is forgotten.
 async fn work<K, R, F>(
     source: Source<K>,
     ctx: Arc<Context>,
@@ -127,14 +130,16 @@ async fn work<K, R, F>(
     let panics = Mutex::new(HashMap::<Key, u32>::new());
     let reconcile = |key: &Key| {
         let span = info_span!("reconcile", kind = %source.kind, object = %key);
-        let (object, key) = (object(key), key.clone());
-        let (reconcile, kind, panics, ctx) = (&reconcile, &source.kind, &panics, ctx.clone());
+        let found = object(key);
+        let uid = found.as_ref().and_then(|object| object.meta().uid.clone());
+        let (reconcile, kind, panics) = (&reconcile, &source.kind, &panics);
+        let (object, key, ctx) = (&object, key.clone(), ctx.clone());
         async move {
-            let Some(object) = object else {
+            let Some(found) = found else {
                 panics.lock().remove(&key);
                 return Action::await_change();
             };
-            match contained(async { reconcile(object, ctx.clone()).await }).await {
+            let action = match contained(async { reconcile(found, ctx.clone()).await }).await {
                 Ok(action) => {
                     panics.lock().remove(&key);
                     action
@@ -143,11 +148,17 @@ async fn work<K, R, F>(
                     tracing::error!(%panic, "reconcile panicked, will try again; report it, this is a fault of the controller");
                     ctx.metrics.panicked("reconcile", &kind.to_string());
                     let mut panics = panics.lock();
-                    let panics = panics.entry(key).or_default();
+                    let panics = panics.entry(key.clone()).or_default();
                     *panics += 1;
                     Action::requeue(pause(*panics))
                 }
+            };
+            if object(&key).is_some_and(|object| object.meta().uid == uid) {
+                return action;
             }
+            // The watch reported that the object is gone; nobody would do so again.
+            ctx.forget(uid.as_deref().unwrap_or_default());
+            Action::await_change()
         }
         .instrument(span)
     };
@@ -181,9 +192,13 @@ async fn drain<F: Future<Output = Action>>(
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
+    use backstay_api::BackupJob;
+    use backstay_core::contract::Mode;
+    use backstay_core::strategy_kind::strategy_kind;
     use futures::FutureExt;
+    use kube::runtime::watcher::Event;
     use parking_lot::Mutex;
     use tokio::sync::oneshot;
 
@@ -197,6 +212,8 @@ mod tests {
     use crate::cluster::stand_in::StandIn;
     use crate::components::registry::Registry;
     use crate::settings::Settings;
+    use crate::state::run::tests::{BACKUP_JOB, begun, stored_run};
+    use crate::state::step_cache::StepCache;
 
     fn key(name: impl ToString) -> Key {
         Key { namespace: Some("n".to_owned()), name: name.to_string() }
@@ -237,6 +254,57 @@ mod tests {
         assert!(place("result") <= place("100") + CONCURRENCY, "{} {}", place("result"), place("100"));
         assert!(most.into_inner() <= CONCURRENCY);
         assert_eq!(reconciled.len(), 1001);
+    }
+
+    /// Everything that a reconcile puts into the memory of the process after the watch has reported that its run is gone.
+    #[tokio::test]
+    async fn a_run_that_vanishes_while_it_is_reconciled_leaves_nothing_in_memory() {
+        let server = StandIn::default();
+        let (ctx, mut writers, _poster) = context(server.client(), Registry::default(), Settings::default());
+        let run = stored_run(Mode::Backup, begun(100), &server);
+        let target = run.target().expect("it has begun");
+        let mut waiter = run.clone();
+        (waiter.uid, waiter.created) = ("waiter".to_owned(), 9);
+        let strategy = run.status.run.as_ref().and_then(|r| r.strategy_ref.as_ref()).and_then(strategy_kind);
+        let strategy = strategy.expect("it has a kind");
+        let shown: BackupJob =
+            serde_json::from_value(server.get(BACKUP_JOB).expect("it is stored")).expect("a run");
+        writers.backup_jobs.apply_watcher_event(&Event::Apply(shown.clone()));
+        let queue = ctx.state.queues.of(&Kind::BackupJob).expect("there is a queue");
+        queue.add(
+            Key { namespace: Some("tenant-a".to_owned()), name: "nightly".to_owned() },
+            Priority::Continue,
+        );
+
+        let (finished, until) = oneshot::channel::<()>();
+        let (finished, writers) = (Mutex::new(Some(finished)), Mutex::new(writers));
+        let source = Source::new(Kind::BackupJob, &ctx.stores.backup_jobs, backup_job_priority);
+        let reconcile = |_: Arc<BackupJob>, ctx: Arc<Context>| {
+            let (run, shown, target, strategy) = (&run, &shown, &target, &strategy);
+            let (waiter, writers, finished) = (&waiter, &writers, &finished);
+            async move {
+                writers.lock().backup_jobs.apply_watcher_event(&Event::Delete(shown.clone()));
+                ctx.forget(&run.uid);
+                tokio::task::yield_now().await;
+                let acquired = ctx.state.locks.try_acquire(run, target, strategy);
+                assert_eq!(acquired, (Ok(()), Vec::new()));
+                assert!(ctx.state.locks.try_acquire(waiter, target, strategy).0.is_err());
+                ctx.state.step_caches.put(&run.uid, StepCache::default());
+                ctx.state.runs.failed(&run.uid);
+                ctx.state.watch_pool.wait_for(&run.object, &run.uid, Vec::new());
+                finished.lock().take();
+                Action::requeue(Duration::from_secs(1))
+            }
+        };
+        work(source, ctx.clone(), until.map(drop), reconcile).await;
+
+        assert!(
+            ctx.state.draining.contains(&run.uid),
+            "its lock is kept until its pods are known to be gone"
+        );
+        let kept = [ctx.state.step_caches.uids(), ctx.state.runs.uids(), ctx.state.watch_pool.uids()];
+        assert_eq!(kept.concat(), [""; 0]);
+        assert_eq!(queue.next(|_| Priority::Begin), None, "it is not looked at again");
     }
 
     #[tokio::test]

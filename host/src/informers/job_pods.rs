@@ -55,6 +55,12 @@ impl JobPods {
         self.jobs().remove(&(namespace.to_owned(), job_uid.to_owned()));
     }
 
+    /// Namespaces and uids of the Jobs whose pods a watch shows.
+    #[must_use]
+    pub fn all(&self) -> Vec<(String, String)> {
+        self.jobs().keys().cloned().collect()
+    }
+
     /// The pods of a Job.
     #[must_use]
     pub fn of(&self, namespace: &str, job_uid: &str) -> Vec<ObjectRef<Pod>> {

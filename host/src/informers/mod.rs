@@ -1,6 +1,7 @@
 //! Watched objects: the stores that hold them, and the watches that fill the stores.
 
 pub mod evidence;
+pub mod index;
 pub mod interruptions;
 pub mod job_pods;
 pub mod stores;

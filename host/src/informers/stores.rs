@@ -4,20 +4,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob};
+use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob, labels};
 use backstay_core::contract::{GroupKind, Json, StrategyKind};
 use backstay_core::owner::controller;
 use futures::FutureExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
-use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::api::{ApiResource, DynamicObject, ObjectMeta, PartialObjectMeta};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::evidence::Evidence;
+use super::index::{By, Index};
 use super::job_pods::JobPods;
 use super::unfinished::Unfinished;
 use crate::cluster::api::Api;
@@ -46,10 +47,101 @@ pub struct Stores {
     pub evidence: Evidence,
     /// Jobs and pods that may run, by run.
     pub unfinished: Unfinished,
+    /// What the objects of the stores are found by.
+    pub indexes: Indexes,
     /// Strategies, by kind.
     pub strategies: HashMap<GroupKind, Store<DynamicObject>>,
     /// Told when a pod changes.
     pub pods_changed: Notify,
+}
+
+/// The indexes of the stores, kept by the watches.
+pub struct Indexes {
+    /// Of BackupJobs.
+    pub backup_jobs: Arc<Index<BackupJob>>,
+    /// Of RestoreJobs.
+    pub restore_jobs: Arc<Index<RestoreJob>>,
+    /// Of Plans.
+    pub plans: Arc<Index<Plan>>,
+    /// Of Backups.
+    pub backups: Arc<Index<PartialObjectMeta<Backup>>>,
+    /// Of Jobs of runs.
+    pub jobs: Arc<Index<Job>>,
+}
+
+impl Default for Indexes {
+    fn default() -> Self {
+        Self {
+            backup_jobs: Index::new(backup_job_keys).into(),
+            restore_jobs: Index::new(restore_job_keys).into(),
+            plans: Index::new(|plan: &Plan, each| uid_key(&plan.metadata, each)).into(),
+            backups: Index::new(backup_keys).into(),
+            jobs: Index::new(job_keys).into(),
+        }
+    }
+}
+
+fn uid_key(meta: &ObjectMeta, each: &mut dyn FnMut(By<'_>)) {
+    each(By::Uid(meta.uid.as_deref().unwrap_or_default()));
+}
+
+fn controller_key(meta: &ObjectMeta, each: &mut dyn FnMut(By<'_>)) {
+    if let Some(owner) = controller(meta) {
+        each(By::Controller(&owner.uid));
+    }
+}
+
+fn backup_job_phase(job: &BackupJob) -> Option<&str> {
+    job.status.as_ref()?.phase.as_deref()
+}
+
+fn restore_job_phase(job: &RestoreJob) -> Option<&str> {
+    job.status.as_ref()?.phase.as_deref()
+}
+
+fn has_ended(phase: Option<&str>) -> bool {
+    backstay_api::phase::is_terminal(phase)
+}
+
+fn backup_job_keys(job: &BackupJob, each: &mut dyn FnMut(By<'_>)) {
+    uid_key(&job.metadata, each);
+    controller_key(&job.metadata, each);
+    if job.status.as_ref().is_none_or(|status| status.run.is_none()) && !has_ended(backup_job_phase(job)) {
+        each(By::Class(&job.spec.backup_class_name));
+    }
+    if job.status.as_ref().is_some_and(|status| status.waiting_since.is_some()) {
+        each(By::Waiting);
+    }
+}
+
+fn restore_job_keys(job: &RestoreJob, each: &mut dyn FnMut(By<'_>)) {
+    uid_key(&job.metadata, each);
+    if !has_ended(restore_job_phase(job)) {
+        let namespace = job.metadata.namespace.as_deref().unwrap_or_default();
+        each(By::NamedBackup(namespace, &job.spec.backup_ref.name));
+    }
+    let Some(status) = &job.status else { return };
+    if status.waiting_since.is_some() {
+        each(By::Waiting);
+    }
+    if let Some(uid) = status.run.as_ref().and_then(|run| run.backup_uid.as_deref())
+        && !has_ended(restore_job_phase(job))
+    {
+        each(By::RestoredBackup(uid));
+    }
+}
+
+fn backup_keys(backup: &PartialObjectMeta<Backup>, each: &mut dyn FnMut(By<'_>)) {
+    uid_key(&backup.metadata, each);
+    let run = backup.metadata.labels.as_ref().and_then(|labels| labels.get(labels::RUN_UID));
+    if let Some(run) = run {
+        each(By::Run(run));
+    }
+}
+
+fn job_keys(job: &Job, each: &mut dyn FnMut(By<'_>)) {
+    uid_key(&job.metadata, each);
+    controller_key(&job.metadata, each);
 }
 
 /// The other ends of the stores, for the watches.
@@ -70,6 +162,19 @@ pub struct Writers {
     pub pods: Writer<Pod>,
     /// See [`Stores`].
     pub strategies: Vec<(ApiResource, Writer<DynamicObject>)>,
+}
+
+#[cfg(test)]
+impl Stores {
+    /// Has the indexes show what the stores show, as the watches do.
+    pub(crate) fn index(&self) {
+        let of = &self.indexes;
+        of.backup_jobs.replace(&self.backup_jobs.state());
+        of.restore_jobs.replace(&self.restore_jobs.state());
+        of.plans.replace(&self.plans.state());
+        of.backups.replace(&self.backups.state());
+        of.jobs.replace(&self.jobs.state());
+    }
 }
 
 impl Stores {
@@ -105,6 +210,7 @@ impl Stores {
                 job_pods: JobPods::default(),
                 evidence: Evidence::default(),
                 unfinished: Unfinished::default(),
+                indexes: Indexes::default(),
                 pods_changed: Notify::new(),
             },
             Writers {
@@ -150,26 +256,39 @@ impl Stores {
     /// Whether a run of this uid has not ended, or is a Backup: one that is being deleted may be cleaned up after.
     #[must_use]
     pub fn is_unfinished(&self, uid: &str) -> bool {
-        let is = |meta: &kube::core::ObjectMeta| meta.uid.as_deref() == Some(uid);
-        let goes_on = |phase: Option<&str>| !backstay_api::phase::is_terminal(phase);
-        let backup_job =
-            |j: &BackupJob| is(&j.metadata) && goes_on(j.status.as_ref().and_then(|s| s.phase.as_deref()));
-        let restore_job =
-            |j: &RestoreJob| is(&j.metadata) && goes_on(j.status.as_ref().and_then(|s| s.phase.as_deref()));
-        self.backup_jobs.find(backup_job).is_some()
-            || self.restore_jobs.find(restore_job).is_some()
-            || self.backups.find(|b| is(&b.metadata)).is_some()
+        let of = &self.indexes;
+        of.backup_jobs.any(By::Uid(uid), |job| !has_ended(backup_job_phase(job)))
+            || of.restore_jobs.any(By::Uid(uid), |job| !has_ended(restore_job_phase(job)))
+            || of.backups.has_uid(uid)
+    }
+
+    /// Whether there is a run of this uid, whatever became of it.
+    #[must_use]
+    pub fn has_run(&self, uid: &str) -> bool {
+        let of = &self.indexes;
+        of.backup_jobs.has_uid(uid) || of.restore_jobs.has_uid(uid) || of.backups.has_uid(uid)
     }
 
     /// Whether there is a Backup that the run of this uid made, beside the one of a uid.
     #[must_use]
     pub fn has_backup_of(&self, run_uid: &str, beside: Option<&str>) -> bool {
-        let made = |b: &PartialObjectMeta<Backup>| {
-            let marks = b.metadata.labels.as_ref();
-            (beside.is_none() || b.metadata.uid.as_deref() != beside)
-                && marks.and_then(|l| l.get(backstay_api::labels::RUN_UID)).is_some_and(|uid| uid == run_uid)
-        };
-        self.backups.find(made).is_some()
+        self.indexes
+            .backups
+            .any(By::Run(run_uid), |backup| beside.is_none() || backup.metadata.uid.as_deref() != beside)
+    }
+
+    /// Whether a RestoreJob names this Backup and has not ended: it may be about to begin.
+    #[must_use]
+    pub fn is_named_by_a_restore(&self, namespace: &str, backup: &str) -> bool {
+        self.indexes.restore_jobs.any(By::NamedBackup(namespace, backup), |_| true)
+    }
+
+    /// Whether a restore that has begun and not ended reads the Backup of this uid.
+    #[must_use]
+    pub fn is_restored(&self, backup_uid: &str) -> bool {
+        self.indexes
+            .restore_jobs
+            .any(By::RestoredBackup(backup_uid), |job| job.metadata.deletion_timestamp.is_none())
     }
 
     /// A Job of ours.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use kube::Resource;
@@ -18,6 +19,10 @@ use kube::runtime::watcher::{self, Event};
 use super::interruptions::Interruptions;
 use crate::cluster::error::chain;
 use crate::cluster::partial::Invalid;
+use crate::informers::index::Index;
+
+/// So many changes of a relist are handed on before others get the thread.
+const AT_ONCE: usize = 256;
 
 /// A change of an object, made in its store already.
 #[derive(Debug)]
@@ -46,11 +51,13 @@ impl<'a, K> Change<'a, K> {
 /// Fills a store from the events of a watch, and hands on each change. Ends with the stream.
 ///
 /// `decode` returns what the store keeps of an object. An object that does not decode is handed to `invalid`; the store
-/// keeps the last version of it that did, until the object is deleted.
+/// keeps the last version of it that did, until the object is deleted. `index` is kept beside the store, and is up to date
+/// before a change is handed on.
 pub async fn follow<O, K>(
     resource: &K::DynamicType,
     events: impl Stream<Item = watcher::Result<Event<O>>> + Send,
     writer: Writer<K>,
+    index: Option<Arc<Index<K>>>,
     decode: impl Fn(O) -> Result<K, Box<Invalid>>,
     mut invalid: impl FnMut(&Invalid),
     mut changed: impl FnMut(Change<'_, K>),
@@ -58,7 +65,7 @@ pub async fn follow<O, K>(
     K: Resource + Clone + Debug + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone,
 {
-    let mut informer = Informer { resource, store: writer.as_reader(), writer };
+    let mut informer = Informer { resource, store: writer.as_reader(), writer, index };
     let mut interruptions = Interruptions::default();
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
@@ -79,7 +86,7 @@ pub async fn follow<O, K>(
                 }
                 informer.list(decoded);
             }
-            Ok(Event::InitDone) => informer.listed(&mut changed),
+            Ok(Event::InitDone) => informer.listed(&mut changed).await,
             Err(error) => {
                 let cause = chain(&error);
                 let (pause, told) = interruptions.failed(&cause);
@@ -104,6 +111,7 @@ where
     resource: &'a K::DynamicType,
     store: Store<K>,
     writer: Writer<K>,
+    index: Option<Arc<Index<K>>>,
 }
 
 impl<K> Informer<'_, K>
@@ -112,9 +120,13 @@ where
     K::DynamicType: Eq + Hash + Clone,
 {
     fn apply(&mut self, object: K, changed: &mut impl FnMut(Change<'_, K>)) {
-        let before = self.store.get(&ObjectRef::from_obj_with(&object, self.resource.clone()));
+        let reference = ObjectRef::from_obj_with(&object, self.resource.clone());
+        let before = self.store.get(&reference);
         let event = Event::Apply(object);
         self.writer.apply_watcher_event(&event);
+        if let (Some(index), Some(now)) = (&self.index, self.store.get(&reference)) {
+            index.put(before.as_deref(), &now);
+        }
         if let Event::Apply(object) = &event {
             changed(Change::Applied { object, moved: moved(before.as_deref(), object) });
         }
@@ -122,6 +134,10 @@ where
 
     fn delete(&mut self, object: Result<K, Box<Invalid>>, changed: &mut impl FnMut(Change<'_, K>)) {
         let Some(object) = self.last_decoded(object) else { return };
+        let before = self.store.get(&ObjectRef::from_obj_with(&object, self.resource.clone()));
+        if let (Some(index), Some(before)) = (&self.index, before) {
+            index.remove(&before);
+        }
         let event = Event::Delete(object);
         self.writer.apply_watcher_event(&event);
         if let Event::Delete(object) = &event {
@@ -138,18 +154,25 @@ where
 
     /// Ends a relist: has the store take the list, and hands on deletions, then all objects of the list. An object that was
     /// created anew under its old name is both.
-    fn listed(&mut self, changed: &mut impl FnMut(Change<'_, K>)) {
+    async fn listed(&mut self, changed: &mut impl FnMut(Change<'_, K>)) {
         let before = self.store.state();
         self.writer.apply_watcher_event(&Event::InitDone);
         let now = self.store.state();
+        if let Some(index) = &self.index {
+            index.replace(&now);
+        }
         // Both states are pointers to objects, and the uids are borrowed from them.
         let mut deleted: HashMap<_, _> = before.iter().map(|object| (&object.meta().uid, object)).collect();
         for object in &now {
             deleted.remove(&object.meta().uid);
         }
-        deleted.into_values().for_each(|object| changed(Change::Deleted(object)));
+        for (number, object) in deleted.into_values().enumerate() {
+            let_others_go(number).await;
+            changed(Change::Deleted(object));
+        }
         let before: HashMap<_, _> = before.iter().map(|object| (&object.meta().uid, object)).collect();
-        for object in &now {
+        for (number, object) in now.iter().enumerate() {
+            let_others_go(number).await;
             let before = before.get(&object.meta().uid).map(|before| before.as_ref());
             changed(Change::Applied { object, moved: moved(before, object) });
         }
@@ -165,6 +188,13 @@ where
         reference.namespace = invalid.namespace;
         let stored = self.store.get(&reference)?;
         (stored.meta().uid == invalid.uid).then(|| K::clone(&stored))
+    }
+}
+
+/// Gives the thread to others after every so many steps of a pass over everything.
+async fn let_others_go(step: usize) {
+    if step % AT_ONCE == AT_ONCE - 1 {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -237,7 +267,7 @@ mod tests {
                 object.uid().unwrap_or_default()
             ));
         };
-        follow(&(), stream::iter(events), writer, |decoded| decoded, invalid, changed).await;
+        follow(&(), stream::iter(events), writer, None, |decoded| decoded, invalid, changed).await;
         let mut store: Vec<String> = reader
             .state()
             .iter()

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backstay_api::Backup;
 use backstay_api::conditions::{reasons, types};
-use backstay_api::{Backup, RestoreJob, phase};
 use backstay_core::backup::{came_back, completed, rebuilt};
 use backstay_core::component::Served;
 use backstay_core::contract::Mode;
@@ -80,12 +80,15 @@ async fn handle(
             finalizers::hold(&backup, &ctx.cluster.client).await?;
             Ok(Action::await_change())
         }
-        (false, true) if cleans_up(&served) == Some(false) && !named_by_a_restore(&run, ctx) => {
+        (false, true)
+            if cleans_up(&served) == Some(false)
+                && !ctx.stores.is_named_by_a_restore(run.namespace(), run.name()) =>
+        {
             finalizers::let_go(&backup, &ctx.cluster.client).await?;
             Ok(Action::await_change())
         }
         (true, true) => {
-            if restored_by(&run, ctx) {
+            if ctx.stores.is_restored(&run.uid) {
                 // The restore still reads the Backup; its end enqueues the Backup.
                 return Ok(Action::requeue(RECHECK));
             }
@@ -141,29 +144,6 @@ fn cleans_up(served: &Served<&Component>) -> Option<bool> {
         Served::By(component) => Some(component.descriptor().traits.cleanup),
         Served::Missing | Served::Foreign => None,
     }
-}
-
-/// Returns whether a RestoreJob names this Backup and has not ended: it may be about to begin.
-fn named_by_a_restore(run: &Run, ctx: &Context) -> bool {
-    let names = |job: &RestoreJob| {
-        job.namespace().as_deref() == Some(run.namespace())
-            && job.spec.backup_ref.name == run.name()
-            && !phase::is_terminal(job.status.as_ref().and_then(|status| status.phase.as_deref()))
-    };
-    ctx.stores.restore_jobs.find(names).is_some()
-}
-
-/// Returns whether a restore that has begun and not ended reads this Backup.
-fn restored_by(run: &Run, ctx: &Context) -> bool {
-    ctx.stores
-        .restore_jobs
-        .find(|job| {
-            let Some(status) = &job.status else { return false };
-            job.metadata.deletion_timestamp.is_none()
-                && !phase::is_terminal(status.phase.as_deref())
-                && status.run.as_ref().and_then(|r| r.backup_uid.as_deref()) == Some(&run.uid)
-        })
-        .is_some()
 }
 
 async fn waits_for_component(run: &mut Run, backup: &Backup, ctx: &Arc<Context>) -> Result<Action, ApiError> {

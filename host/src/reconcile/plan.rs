@@ -23,6 +23,7 @@ use crate::cluster::error::{ApiError, chain, class};
 use crate::cluster::write::{Created, create_or_get, patch_status, post_params};
 use crate::cluster::written::schedule_written;
 use crate::context::Context;
+use crate::informers::index::By;
 use crate::state::work_queue::Action;
 
 /// How often a Plan is looked at whose status is not kept.
@@ -213,9 +214,8 @@ fn backup_job(plan: &Plan, slot: &Slot, namespace: &str, now: Timestamp) -> Back
 }
 
 fn runs_of(plan: &Plan, ctx: &Context) -> BTreeSet<String> {
-    let uid = plan.uid();
-    let jobs =
-        ctx.stores.backup_jobs.state_filter(|job| controller(job.meta()).map(|o| &o.uid) == uid.as_ref());
+    let uid = plan.uid().unwrap_or_default();
+    let jobs = ctx.stores.indexes.backup_jobs.of(By::Controller(&uid));
     jobs.iter().map(|job| job.name_any()).collect()
 }
 

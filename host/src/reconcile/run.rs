@@ -37,10 +37,13 @@ const UNREADABLE: Duration = Duration::from_mins(5);
 /// The process may die after any single write, and the reconcile is then done again: existing objects are found by the
 /// run's uid, and a write that was made is not made twice.
 pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
-    let about = seen.reference();
+    let (about, uid) = (seen.reference(), seen.uid.clone());
     let mut run = match ctx.state.runs.current(seen).await {
         Ok(Some(run)) => run,
-        Ok(None) => return Action::await_change(),
+        Ok(None) => {
+            ctx.forget(&uid);
+            return Action::await_change();
+        }
         Err(error) if is_undecodable(&error) => {
             ctx.report_unreadable(about, &chain(&error));
             return Action::requeue(UNREADABLE);
@@ -205,6 +208,8 @@ mod tests {
     use crate::components::registry::Registry;
     use crate::controller::start::context;
     use crate::settings::Settings;
+    use crate::state::run::tests::{BACKUP_JOB, begun, changed, stored_run};
+    use crate::state::step_cache::StepCache;
 
     const PATH: &str = "/apis/backups.cozystack.io/v1alpha1/namespaces/n/backupjobs/a";
 
@@ -259,5 +264,32 @@ mod tests {
     #[tokio::test]
     async fn where_the_end_of_a_run_panics_too_its_failure_is_recorded_all_the_same() {
         fails(async |run, ctx| record_failure(run, ctx).await).await;
+    }
+
+    #[tokio::test]
+    async fn a_run_that_turns_out_to_be_gone_or_another_one_is_forgotten_and_releases_its_lock() {
+        for anew in [false, true] {
+            let server = StandIn::default();
+            let ctx = crate::context::tests::empty(server.client());
+            let run = stored_run(Mode::Backup, begun(100), &server);
+            ctx.restore_lock(&run);
+            ctx.state.step_caches.put(&run.uid, StepCache::default());
+            // A conflict of an earlier write.
+            ctx.state.runs.invalidate(&run.uid);
+            match anew {
+                true => {
+                    let another = json!({"metadata": {"uid": "another"}});
+                    server.put(BACKUP_JOB, changed(BACKUP_JOB, &another, &server));
+                }
+                false => server.remove(BACKUP_JOB),
+            }
+            assert_eq!(reconcile(run, ctx.clone()).await, Action::await_change());
+            let kept = [ctx.state.step_caches.uids(), ctx.state.runs.uids()];
+            assert_eq!(kept.concat(), [""; 0], "made anew: {anew}");
+            assert!(
+                ctx.state.draining.contains("run-1"),
+                "its lock is kept until its pods are known to be gone"
+            );
+        }
     }
 }

@@ -82,7 +82,8 @@ async fn write(
     set_condition(&mut conditions, generation, types::READY, Some(valid), reason, message, ctx.clock.now());
     let api: Api<DynamicObject> = Api::all_with(ctx.cluster.client.clone(), resource);
     let (stored, wanted) = (json!({"conditions": stored}), json!({"conditions": conditions}));
-    if patch_status(&api, &strategy.name_any(), None, &stored, &wanted).await?.is_none() {
+    let version = strategy.resource_version();
+    if patch_status(&api, &strategy.name_any(), version.as_deref(), &stored, &wanted).await?.is_none() {
         return Ok(());
     }
     if !valid {

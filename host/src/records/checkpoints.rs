@@ -15,12 +15,15 @@ use backstay_core::steps::{
 };
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DeleteParams, ListParams, PartialObjectMeta};
+use kube::api::{DeleteParams, ListParams, ObjectList, PartialObjectMeta, Preconditions};
 use kube::{Client, ResourceExt};
 
 use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, class, is_not_found};
 use crate::cluster::write::{Created, create_or_get, delete_params, post_params};
+
+/// Records in a page of a list: decoding a page takes the thread for a few milliseconds.
+const PAGE: u32 = 500;
 
 /// Why a record cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -136,9 +139,12 @@ impl Checkpoints {
     /// Deletes the checkpoint of a run, if there is one.
     ///
     /// # Errors
-    /// The API server's.
-    pub async fn delete(&self, run_uid: &str) -> Result<(), ApiError> {
-        self.delete_with(&checkpoint_name(run_uid), &DeleteParams::default()).await
+    /// The API server's; a conflict if the checkpoint has another resource version than `version`: somebody has written it
+    /// since.
+    pub async fn delete(&self, run_uid: &str, version: &str) -> Result<(), ApiError> {
+        let preconditions = Some(Preconditions { uid: None, resource_version: Some(version.to_owned()) });
+        let params = DeleteParams { preconditions, ..DeleteParams::default() };
+        self.delete_with(&checkpoint_name(run_uid), &params).await
     }
 
     /// Returns the checkpoint that an earlier run of this component handed over on a target.
@@ -257,8 +263,29 @@ impl Checkpoints {
     /// # Errors
     /// The API server's.
     pub async fn list(&self, selector: &str) -> Result<Vec<PartialObjectMeta<Secret>>, ApiError> {
-        let all = self.api.list_metadata(&ListParams::default().labels(selector)).await;
-        Ok(all.map_err(|e| ApiError::new("listing records of runs", e))?.items)
+        let (mut all, mut next) = (Vec::new(), None);
+        loop {
+            let page = self.page(selector, next).await?;
+            all.extend(page.items);
+            next = page.metadata.continue_.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Returns a page of [`Self::list`]: the first one, or the one after it that a page names.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn page(
+        &self,
+        selector: &str,
+        token: Option<String>,
+    ) -> Result<ObjectList<PartialObjectMeta<Secret>>, ApiError> {
+        let params = ListParams { limit: Some(PAGE), continue_token: token, ..ListParams::default() };
+        let page = self.api.list_metadata(&params.labels(selector)).await;
+        page.map_err(|e| ApiError::new("listing records of runs", e))
     }
 
     /// Deletes the record that was listed, and no other that has its name.
@@ -402,13 +429,37 @@ pub(crate) mod tests {
     async fn a_checkpoint_is_deleted_and_a_missing_one_is_no_error() {
         let server = StandIn::default();
         let records = records(&server);
-        records.write(checkpoint("u1"), None).await.unwrap();
-        records.delete("u1").await.unwrap();
+        let (_, version) = records.write(checkpoint("u1"), None).await.unwrap();
+        records.delete("u1", &version).await.unwrap();
         assert_eq!(server.get(&path("checkpoint-u1")), None);
-        records.delete("u1").await.unwrap();
+        records.delete("u1", &version).await.unwrap();
         server.fault(0, Fault::Answer(403, "Forbidden"));
-        let error = records.delete("u1").await.unwrap_err();
+        let error = records.delete("u1", &version).await.unwrap_err();
         assert!(error.to_string().contains("Secret \"backstay-system/checkpoint-u1\""), "{error}");
+    }
+
+    #[tokio::test]
+    async fn records_are_listed_page_by_page() {
+        let server = StandIn::default();
+        server.pages_of(2);
+        let records = records(&server);
+        for run in ["u1", "u2", "u3", "u4", "u5"] {
+            records.write(checkpoint(run), None).await.unwrap();
+        }
+        server.sent();
+        assert_eq!(records.list(labels::RECORD).await.unwrap().len(), 5);
+        assert_eq!(server.calls(), ["GET secrets"; 3]);
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_that_another_controller_has_written_since_is_not_deleted() {
+        let server = StandIn::default();
+        let own = records(&server);
+        let (_, version) = own.write(checkpoint("u1"), None).await.unwrap();
+        records(&server).write(checkpoint("u1"), Some(&version)).await.unwrap();
+        let error = own.delete("u1", &version).await.unwrap_err();
+        assert_eq!(error.class(), Class::Conflict);
+        assert!(server.get(&path("checkpoint-u1")).is_some());
     }
 
     #[tokio::test]

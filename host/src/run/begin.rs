@@ -4,6 +4,7 @@ use backstay_api::conditions::{reasons, types};
 use backstay_api::{LocalRef, RunRecord, finalizers as names};
 use backstay_core::cancel::needs_finalizer;
 use backstay_core::contract::Mode;
+use backstay_core::retry::Class;
 use backstay_core::status::seconds;
 use backstay_engine::World;
 use jiff::{SignedDuration, Timestamp};
@@ -41,7 +42,12 @@ pub(crate) async fn begin(
     // overwrites nothing if it is run again.
     let hold = inputs.component.world() == World::Resource && needs_finalizer(run.mode, descriptor);
     let version = match hold || run.mode == Mode::Restore {
-        true => finalizers::mark_begun(run, hold, runs.client()).await?,
+        true => match finalizers::mark_begun(run, hold, runs.client()).await {
+            Err(error) if error.class() == Class::NotFound && runs.is_gone(run).await => {
+                return Err(NotDone::Gone);
+            }
+            marked => marked?,
+        },
         false => run.resource_version.clone(),
     };
     if run.resource_version != version {
@@ -61,6 +67,7 @@ pub(crate) async fn begin(
         inputs.backup.map(|b| (LocalRef::new(b.name_any()), b.uid().unwrap_or_default())).unzip();
     let record = RunRecord {
         application_ref: inputs.application,
+        application_cluster_scoped: inputs.application_ref.namespace.is_none().then_some(true),
         application_version: Some(inputs.application_ref.api_version),
         strategy_ref: Some(inputs.strategy_ref),
         parameters: (!inputs.revision.parameters.is_empty()).then_some(inputs.revision.parameters),

@@ -22,6 +22,7 @@ use crate::cluster::error::{ApiError, class, is_not_found};
 use crate::cluster::partial::{Partial, PartialDecode};
 use crate::cluster::write::{patch_params, post_params};
 use crate::components::registry::Registry;
+use crate::informers::index::By;
 use crate::informers::stores::Stores;
 use crate::state::State;
 use crate::state::notices::Notices;
@@ -91,7 +92,11 @@ pub(crate) async fn expire(
     // The Job of a pod strategy has a name of its own; the Jobs of steps are found by their owner.
     let jobs = match stores.job(run.namespace(), &run.job_name()).filter(|job| made(job)) {
         Some(job) => vec![job],
-        None => stores.jobs.state_filter(made),
+        None => {
+            let mut jobs = stores.indexes.jobs.of(By::Controller(&run.uid));
+            jobs.retain(|job| made(job));
+            jobs
+        }
     };
     let endless = |job: &Job| job.spec.as_ref().is_none_or(|s| s.ttl_seconds_after_finished.is_none());
     let api = Api::<Job>::namespaced(client.clone(), run.namespace());
@@ -100,14 +105,19 @@ pub(crate) async fn expire(
             "metadata": {"uid": job.metadata.uid},
             "spec": {"ttlSecondsAfterFinished": time_to_live.as_secs()},
         });
-        match api.patch(&job.name_any(), &patch_params(), &Patch::Merge(body)).await {
-            Err(error) if !is_not_found(&error) => {
-                let doing =
-                    format!("setting the time to live of Job \"{}/{}\"", run.namespace(), job.name_any());
-                return Err(ApiError::new(doing, error));
+        let doing = || format!("setting the time to live of Job \"{}/{}\"", run.namespace(), job.name_any());
+        let error = match api.patch(&job.name_any(), &patch_params(), &Patch::Merge(body)).await {
+            Err(error) if !is_not_found(&error) => error,
+            _ => continue,
+        };
+        // A Job that was made anew under the name is not the run's, and the watch will say so.
+        if class(&error) == Class::Conflict {
+            let now = api.get_metadata_opt(&job.name_any()).await.map_err(|e| ApiError::new(doing(), e))?;
+            if now.is_none_or(|now| now.uid() != job.uid()) {
+                continue;
             }
-            _ => {}
         }
+        return Err(ApiError::new(doing(), error));
     }
     Ok(())
 }
@@ -287,6 +297,7 @@ pub(crate) mod tests {
         ] {
             show(shown, &mut writers);
         }
+        stores.index();
         let key = ProofKey::new([7; 32]);
         expire(&run, SignedDuration::from_secs(60), &key, &stores, &server.client()).await.unwrap();
         let ttl = |name: &str| {
@@ -294,6 +305,26 @@ pub(crate) mod tests {
         };
         assert_eq!([ttl("complete"), ttl("failed"), ttl("foreign")], [json!(60), json!(7), Value::Null]);
         assert_eq!(ttl("runs"), Value::Null, "the controller did not make it");
+    }
+
+    #[tokio::test]
+    async fn a_job_that_was_made_anew_under_the_name_is_left_alone_and_another_conflict_is_an_error() {
+        let server = StandIn::default();
+        let (run, _) = given(&server);
+        let (stores, mut writers) = Stores::new(&Registry::default());
+        show(&proven(job("complete", "run-1", "Complete")), &mut writers);
+        stores.index();
+        let (day, key) = (SignedDuration::from_hours(24), ProofKey::new([7; 32]));
+        server.fault(0, Fault::Answer(409, "Conflict"));
+        let refused = expire(&run, day, &key, &stores, &server.client()).await.unwrap_err();
+        assert_eq!(refused.class(), Class::Conflict);
+
+        let mut anew = job("complete", "run-1", "");
+        anew["metadata"]["uid"] = json!("newer");
+        put(&anew, &server);
+        expire(&run, day, &key, &stores, &server.client()).await.unwrap();
+        let spec = server.get(&format!("{JOBS}/complete")).unwrap()["spec"].clone();
+        assert_eq!(spec["ttlSecondsAfterFinished"], Value::Null);
     }
 
     #[tokio::test]

@@ -62,7 +62,7 @@ pub(crate) async fn load(run: &Run, registry: &Registry, revisions: &Revisions) 
     let application = ObjectRef {
         api_version: record.application_version.clone().unwrap_or_default(),
         kind: record.application_ref.kind.clone(),
-        namespace: Some(run.namespace().to_owned()),
+        namespace: (record.application_cluster_scoped != Some(true)).then(|| run.namespace().to_owned()),
         name: record.application_ref.name.clone(),
     };
     Ok(Pinned { record: *record, kind, component, revision, application })

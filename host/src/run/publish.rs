@@ -1,7 +1,7 @@
 //! The result of a run that ended well: first the Backup is created, then the run's end is written.
 
 use backstay_api::conditions::reasons;
-use backstay_api::{Backup, LocalRef, names};
+use backstay_api::{Backup, LocalRef, RunRecord, names};
 use backstay_core::backup::{Made, build, made_by, status_of};
 use backstay_core::contract::{Json, Mode, Outcome};
 use backstay_core::retry::Class;
@@ -59,7 +59,7 @@ pub(crate) async fn backup(
         now,
     };
     let backup = ensure_backup(run, made, outcome, client, &ctx.notices).await?;
-    ensure_status(run, pinned, outcome, private, &backup, client, now).await?;
+    ensure_status(run, &pinned.record, outcome, private, &backup, client, now).await?;
     let name = LocalRef::new(backup.name_any());
     succeeded(run, Some(name), &ctx.state.runs, &ctx.notices, &ctx.metrics, ctx.clock.now()).await
 }
@@ -125,28 +125,44 @@ async fn ensure_backup(
 
 async fn ensure_status(
     run: &Run,
-    pinned: &Pinned,
+    record: &RunRecord,
     outcome: &Outcome,
     private: Option<String>,
     backup: &Backup,
     client: &Client,
     now: Timestamp,
 ) -> Result<(), NotDone> {
-    let mut wanted = status_of(&pinned.record, outcome, backup.metadata.generation, now);
-    wanted.private_data = private;
-    if backup.status.as_ref().is_some_and(|s| s.phase == wanted.phase) {
-        return Ok(());
-    }
-    let Some(patch) = status_patch(None, &backup.status, &wanted) else { return Ok(()) };
     let api = Api::<Backup>::namespaced(client.clone(), run.namespace());
     let name = backup.name_any();
-    let written = match api.patch_status(&name, &patch_params(), &patch).await {
-        // A CRD of the Go implementation has no status subresource: then the status is a field like any other.
-        Err(error) if class(&error) == Class::NotFound => api.patch(&name, &patch_params(), &patch).await,
-        other => other,
-    };
     let doing = || format!("writing the status of Backup \"{}/{name}\"", run.namespace());
-    written.map(drop).map_err(|error| unrecorded(doing(), error))
+    let mut wanted = status_of(record, outcome, backup.metadata.generation, now);
+    wanted.private_data = private;
+    let mut backup = backup.clone();
+    loop {
+        if backup.status.as_ref().is_some_and(|s| s.phase == wanted.phase) {
+            return Ok(());
+        }
+        let version = backup.resource_version();
+        let Some(patch) = status_patch(version.as_deref(), &backup.status, &wanted) else { return Ok(()) };
+        let written = match api.patch_status(&name, &patch_params(), &patch).await {
+            // A CRD of the Go implementation has no status subresource: then the status is a field like any other.
+            Err(error) if class(&error) == Class::NotFound => api.patch(&name, &patch_params(), &patch).await,
+            other => other,
+        };
+        let error = match written {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        if class(&error) != Class::Conflict {
+            return Err(unrecorded(doing(), error));
+        }
+        // It has got its finalizer meanwhile, or somebody labelled it.
+        let now = api.get_opt(&name).await.map_err(|e| unrecorded(doing(), e))?;
+        match now.filter(|now| now.uid() == backup.uid()) {
+            Some(now) if now.resource_version() != version => backup = now,
+            _ => return Err(unrecorded(doing(), error)),
+        }
+    }
 }
 
 /// Writes the end of a run that ended well, with the Backup that it made.
@@ -205,4 +221,55 @@ pub(crate) async fn cleaned(
         deleted_backups.add(&backup.metadata);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cluster::stand_in::{Fault, StandIn};
+    use crate::state::run::tests::{BACKUP, begun, changed, stored_run};
+
+    /// Writes the status of a Backup that has just been made and that somebody changes before the write.
+    async fn written(change: &Value) -> (StandIn, Result<(), NotDone>) {
+        let server = StandIn::default();
+        stored_run(Mode::Cleanup, json!({}), &server);
+        let backup: Backup = serde_json::from_value(server.get(BACKUP).unwrap()).unwrap();
+        let run = stored_run(Mode::Backup, begun(100), &server);
+        let record = run.status.run.clone().unwrap();
+        server.fault(0, Fault::Overtaken(BACKUP.to_owned(), changed(BACKUP, change, &server)));
+        let (outcome, client) = (Outcome::default(), server.client());
+        let done =
+            ensure_status(&run, &record, &outcome, None, &backup, &client, Timestamp::UNIX_EPOCH).await;
+        (server, done)
+    }
+
+    #[tokio::test]
+    async fn the_status_of_a_backup_that_got_its_finalizer_meanwhile_is_written_over_the_newest_version() {
+        let (server, done) = written(&json!({"metadata": {"finalizers": ["x"]}})).await;
+        assert_eq!(done, Ok(()));
+        let backup = server.get(BACKUP).unwrap();
+        assert_eq!(
+            (&backup["status"]["phase"], &backup["metadata"]["finalizers"]),
+            (&json!("Ready"), &json!(["x"]))
+        );
+        let status = "PATCH backups/nightly/status";
+        assert_eq!(server.calls(), [status, "GET backups/nightly", status]);
+    }
+
+    #[tokio::test]
+    async fn the_status_of_a_backup_of_the_same_name_is_not_written() {
+        let (server, done) = written(&json!({"metadata": {"uid": "another"}})).await;
+        assert!(matches!(done, Err(NotDone::Api(_))), "{done:?}");
+        assert_eq!(server.get(BACKUP).unwrap()["status"], json!({}));
+    }
+
+    #[tokio::test]
+    async fn a_status_that_another_controller_has_written_meanwhile_is_left_as_it_is() {
+        let (server, done) =
+            written(&json!({"status": {"phase": "Ready", "strategyRevision": "theirs"}})).await;
+        assert_eq!(done, Ok(()));
+        assert_eq!(server.get(BACKUP).unwrap()["status"]["strategyRevision"], json!("theirs"));
+    }
 }

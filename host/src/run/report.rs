@@ -53,6 +53,7 @@ pub(crate) async fn report(run: &mut Run, not_done: NotDone, ctx: &Context) -> A
         Next::Requeue(after) => Action::requeue(after),
         Next::AwaitChange => Action::await_change(),
     };
+    let failed = cause.is_some();
     if let Some(cause) = cause {
         tracing::warn!(run = %run.title(), attempt, next = ?then, error = %cause, "call failed, will try again");
     }
@@ -60,6 +61,9 @@ pub(crate) async fn report(run: &mut Run, not_done: NotDone, ctx: &Context) -> A
         && let Err(again) = write(run, ctx).await
     {
         return again;
+    }
+    if !failed {
+        ctx.state.runs.went_well(&run.uid);
     }
     then
 }

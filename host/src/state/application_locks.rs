@@ -2,7 +2,7 @@
 
 use parking_lot::{Mutex, MutexGuard};
 
-use backstay_api::{RunRecord, TypedRef};
+use backstay_api::TypedRef;
 use backstay_core::application_locks::{Claim, LockTable, Target};
 use backstay_core::contract::{GroupKind, Mode};
 use backstay_core::job::TurnNote;
@@ -27,7 +27,7 @@ impl ApplicationLocks {
         self.0.lock()
     }
 
-    /// Acquires the lock on `application` for a run that is about to begin, or its place in the queue for it. Returns also the
+    /// Acquires the lock on a target for a run that is about to begin, or its place in the queue for it. Returns also the
     /// runs that may go now: who waits for an application that the run named before does not wait for this run.
     ///
     /// # Errors
@@ -35,19 +35,19 @@ impl ApplicationLocks {
     pub fn try_acquire(
         &self,
         run: &Run,
-        application: &TypedRef,
+        target: &Target,
         strategy: &GroupKind,
     ) -> (Result<(), Box<Claim>>, Vec<Claim>) {
         let Locks { table, unplaced } = &mut *self.locks();
-        let (target, claim) = (run.target_of(application), claim(run, strategy));
-        let mut free = table.leave_others(&target, &run.uid);
+        let claim = claim(run, strategy);
+        let mut free = table.leave_others(target, &run.uid);
         free.extend(unplaced.placed(&run.uid));
         let acquired = match unplaced.before(&claim) {
             Some(before) => {
-                table.enqueue(&target, &claim);
+                table.enqueue(target, &claim);
                 Err(Box::new(before))
             }
-            None => table.try_acquire(&target, &claim),
+            None => table.try_acquire(target, &claim),
         };
         (acquired, free)
     }
@@ -55,11 +55,10 @@ impl ApplicationLocks {
     /// Restores the lock of a run that has begun, and returns the runs that waited until its place was known.
     pub fn restore(&self, run: &Run) -> Vec<Claim> {
         let Locks { table, unplaced } = &mut *self.locks();
-        if let Some(RunRecord { application_ref, strategy_ref: Some(strategy), .. }) =
-            run.status.run.as_deref()
-            && let Some(kind) = strategy_kind(strategy)
+        if let Some(record) = run.status.run.as_deref()
+            && let Some(kind) = record.strategy_ref.as_ref().and_then(strategy_kind)
         {
-            table.restore(&run.target_of(application_ref), &claim(run, &kind));
+            table.restore(&run.target_of(&record.application_ref), &claim(run, &kind));
         }
         unplaced.placed(&run.uid)
     }
@@ -98,6 +97,12 @@ impl ApplicationLocks {
     /// Notes that a run needs no place, and returns the runs that waited until that was known.
     pub fn placed(&self, uid: &str) -> Vec<Claim> {
         self.locks().unplaced.placed(uid)
+    }
+
+    /// Returns the uids of the runs that hold a lock or wait for one.
+    #[must_use]
+    pub fn uids(&self) -> Vec<String> {
+        self.locks().table.runs().map(str::to_owned).collect()
     }
 
     /// Gives the lock back to a run of which only a Job or a pod is left.

@@ -441,7 +441,8 @@ pub(crate) mod tests {
         let deadline = jiff::Timestamp::from_second(deadline).unwrap();
         json!({"phase": "Running", "observedGeneration": 1, "startedAt": "1970-01-01T00:00:00Z", "run": {
             "applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Postgres", "name": "orders"},
-            "strategyRef": {"kind": "Job", "name": "dump"}, "deadline": deadline,
+            "strategyRef": {"apiGroup": "strategy.backups.cozystack.io", "kind": "Job", "name": "dump"},
+            "deadline": deadline,
             "component": {"name": "copier", "version": "1.0.0", "digest": "sha256:0"}}})
     }
 

@@ -25,12 +25,12 @@ struct Entry {
     written: Option<(Vec<String>, Run)>,
     /// A conflict has shown that the known state is out of date: the run is read before the next step.
     invalid: bool,
-    /// Failures since the status was last written.
+    /// Failures in a row.
     failures: u32,
     /// Until when the run is not reconciled, although its own writes enqueue it.
     paused_until: Option<Instant>,
-    /// Once in a period, the run's Job is read from the API server.
-    job_read: Period,
+    /// Once in a period, each of the run's Jobs is read from the API server.
+    job_reads: HashMap<String, Period>,
     /// Somebody was told of another writer of the status.
     other_writer_told: bool,
 }
@@ -100,9 +100,6 @@ impl RunCache {
         let written = run.write_status(&self.client).await?;
         if written {
             self.note_write(before, run);
-            if let Some(entry) = self.entries().get_mut(&run.uid) {
-                entry.failures = 0;
-            }
         }
         Ok(written)
     }
@@ -127,7 +124,14 @@ impl RunCache {
         self.entries().entry(uid.to_owned()).or_default().invalid = true;
     }
 
-    /// Counts a failure, and returns the number of failures since the status of the run was last written.
+    /// Ends a row of failures: a reconcile got as far as it can go now. The write that shows a failure ends none.
+    pub fn went_well(&self, uid: &str) {
+        if let Some(entry) = self.entries().get_mut(uid) {
+            entry.failures = 0;
+        }
+    }
+
+    /// Counts a failure, and returns the number of failures in a row.
     pub fn failed(&self, uid: &str) -> u32 {
         let mut entries = self.entries();
         let entry = entries.entry(uid.to_owned()).or_default();
@@ -147,9 +151,17 @@ impl RunCache {
         Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 
-    /// Returns whether to read the run's Job from the API server, as a net under the watch.
-    pub fn job_read_due(&self, uid: &str, every: Duration) -> bool {
-        self.entries().entry(uid.to_owned()).or_default().job_read.elapsed(every)
+    /// Returns whether to read the run's Job of this name from the API server, as a net under the watch.
+    pub fn job_read_due(&self, uid: &str, job: &str, every: Duration) -> bool {
+        let mut entries = self.entries();
+        let reads = &mut entries.entry(uid.to_owned()).or_default().job_reads;
+        reads.entry(job.to_owned()).or_default().elapsed(every)
+    }
+
+    /// Returns the uids of what is in the cache: runs, and Plans and strategies that failed.
+    #[must_use]
+    pub fn uids(&self) -> Vec<String> {
+        self.entries().keys().cloned().collect()
     }
 
     /// Returns whether somebody is to be told of another writer of the run's status: once for each run.
@@ -162,11 +174,20 @@ impl RunCache {
         self.entries().remove(uid);
     }
 
+    /// Forgets a run that has ended, if the watch shows it at version `shown`, which is not older than the last write.
+    pub fn caught_up(&self, uid: &str, shown: &str) {
+        let mut entries = self.entries();
+        let behind = |(replaced, _): &(Vec<String>, Run)| replaced.iter().any(|version| version == shown);
+        if entries.get(uid).is_some_and(|entry| !entry.written.as_ref().is_some_and(behind)) {
+            entries.remove(uid);
+        }
+    }
+
     /// Resets the counters of a run that has ended. Its last write still counts: a watch may show an older state.
     pub fn ended(&self, uid: &str) {
         if let Some(entry) = self.entries().get_mut(uid) {
             entry.failures = 0;
-            entry.job_read = Period::default();
+            entry.job_reads.clear();
         }
     }
 }
@@ -248,13 +269,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failures_count_until_a_write_succeeds() {
+    async fn failures_in_a_row_count_until_a_reconcile_goes_well_and_the_write_that_shows_them_ends_no_row() {
         let server = StandIn::default();
         let (cache, run) = given(&server);
         assert_eq!((cache.failed(&run.uid), cache.failed(&run.uid)), (1, 2));
-        assert!(!cache.write(&mut run.clone()).await.unwrap());
-        assert_eq!(cache.failed(&run.uid), 3, "nothing was written");
         write("one", &run, &cache).await;
+        assert_eq!(cache.failed(&run.uid), 3, "the status shows the failures, and they go on");
+        cache.went_well(&run.uid);
         assert_eq!(cache.failed(&run.uid), 1);
         cache.ended(&run.uid);
         assert_eq!(cache.failed(&run.uid), 1);
@@ -269,6 +290,32 @@ mod tests {
         assert_eq!(version(&cache, &first).await, written.resource_version);
         cache.forget(&first.uid);
         assert_eq!(version(&cache, &first).await, first.resource_version);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_has_ended_is_forgotten_once_the_watch_has_caught_up() {
+        let server = StandIn::default();
+        let (cache, first) = given(&server);
+        let written = write("one", &first, &cache).await;
+        cache.caught_up(&first.uid, &first.resource_version);
+        assert_eq!(cache.uids(), [first.uid.clone()], "the watch is behind");
+        cache.caught_up(&first.uid, &written.resource_version);
+        assert_eq!(cache.uids(), [""; 0]);
+        cache.failed(&first.uid);
+        cache.caught_up(&first.uid, "any");
+        assert_eq!(cache.uids(), [""; 0], "nothing of it was written");
+    }
+
+    #[tokio::test]
+    async fn each_job_of_a_run_is_read_once_in_a_period() {
+        let (cache, _) = given(&StandIn::default());
+        for job in ["a", "b"] {
+            assert!(!cache.job_read_due("u", job, Duration::MAX));
+        }
+        for job in ["a", "b"] {
+            assert!(cache.job_read_due("u", job, Duration::ZERO), "{job}");
+            assert!(!cache.job_read_due("u", job, Duration::MAX), "{job}");
+        }
     }
 
     #[tokio::test]

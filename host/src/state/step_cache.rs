@@ -176,6 +176,12 @@ impl StepCaches {
         self.0.lock().insert(run_uid.to_owned(), cache);
     }
 
+    /// Returns the uids of the runs in the cache.
+    #[must_use]
+    pub fn uids(&self) -> Vec<String> {
+        self.0.lock().keys().cloned().collect()
+    }
+
     /// Forgets a run.
     pub fn forget(&self, run_uid: &str) {
         self.0.lock().remove(run_uid);

@@ -1,7 +1,7 @@
 //! Watches on exactly the objects that waiting runs named. Runs share them, and a watch ends with the last run that needs it.
 //! They also answer reads of guests that may come from a cache.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -49,8 +49,18 @@ pub enum Selector {
 /// Objects in a page of a list; see `PAGE_SIZE` of the controller's own watches.
 const PAGE_SIZE: u32 = 20;
 
-/// Resource versions by name, as a run has read them.
+/// Resource versions by [`place`], as a run has read them.
 pub type Versions = BTreeMap<String, String>;
+
+/// Returns the key of an object in [`Versions`]: a selection can hold objects of one name in several namespaces.
+#[must_use]
+pub fn place(namespace: Option<&str>, name: &str) -> String {
+    format!("{}/{name}", namespace.unwrap_or_default())
+}
+
+fn place_of(object: &DynamicObject) -> String {
+    place(object.metadata.namespace.as_deref(), &object.name_any())
+}
 
 /// The watches of this process.
 #[derive(Clone)]
@@ -67,6 +77,8 @@ struct Pool {
 #[derive(Default)]
 struct Watches {
     by_key: HashMap<WatchKey, Watch>,
+    /// What each waiting run waits for: thousands of runs may wait, each for something else.
+    by_run: HashMap<String, Vec<WatchKey>>,
     /// How many watches have been started.
     started: u64,
 }
@@ -137,6 +149,12 @@ impl WatchPool {
         self.0.watches.lock().forget(run_uid);
     }
 
+    /// Returns the uids of the runs that wait for something.
+    #[must_use]
+    pub fn uids(&self) -> Vec<String> {
+        self.0.watches.lock().by_run.keys().cloned().collect()
+    }
+
     /// Returns the objects that a live watch shows; `None` if there is no such watch, or it keeps no content of one of them.
     #[must_use]
     pub fn shown(&self, key: &WatchKey) -> Option<Vec<Arc<DynamicObject>>> {
@@ -197,11 +215,7 @@ impl Watches {
         mut start: impl FnMut(WatchKey, u64) -> (Store<DynamicObject>, AbortHandle),
     ) -> WatchState {
         let mut state = WatchState { live: true, changed: false };
-        for (key, watch) in &mut self.by_key {
-            if !wanted.iter().any(|(w, _)| w == key) {
-                watch.waiting.remove(run_uid);
-            }
-        }
+        let keys: Vec<WatchKey> = wanted.iter().map(|(key, _)| key.clone()).collect();
         for (key, read) in wanted {
             let watch = self.by_key.entry(key.clone()).or_insert_with(|| {
                 self.started += 1;
@@ -220,15 +234,30 @@ impl Watches {
             let waiting = Waiting { run: run.clone(), read, notified: notified || news };
             watch.waiting.insert(run_uid.to_owned(), waiting);
         }
-        self.drop_unused();
+        self.leave(run_uid, &keys);
+        if !keys.is_empty() {
+            self.by_run.insert(run_uid.to_owned(), keys);
+        }
         state
     }
 
     fn forget(&mut self, run_uid: &str) {
-        for watch in self.by_key.values_mut() {
+        self.leave(run_uid, &[]);
+    }
+
+    /// Has a run wait for nothing but this, and ends the watches that nobody needs any more.
+    fn leave(&mut self, run_uid: &str, kept: &[WatchKey]) {
+        for key in self.by_run.remove(run_uid).unwrap_or_default() {
+            if kept.contains(&key) {
+                continue;
+            }
+            let Some(watch) = self.by_key.get_mut(&key) else { continue };
             watch.waiting.remove(run_uid);
+            if watch.waiting.is_empty() {
+                watch.task.abort();
+                self.by_key.remove(&key);
+            }
         }
-        self.drop_unused();
     }
 
     /// Handles an object of a watch, or with `None` the end of its list. Returns the runs that wait for it and have read
@@ -246,7 +275,7 @@ impl Watches {
         for waiting in watch.waiting.values_mut() {
             let is_news = match (object, &waiting.read) {
                 (Some((object, gone)), Some(read)) => {
-                    let known = read.get(&object.name_any());
+                    let known = read.get(&place_of(object));
                     if gone { known.is_some() } else { known != object.resource_version().as_ref() }
                 }
                 (None, Some(read)) => differs(&watch.store, read),
@@ -265,16 +294,6 @@ impl Watches {
             watch.live = false;
         }
     }
-
-    fn drop_unused(&mut self) {
-        self.by_key.retain(|_, watch| {
-            let used = !watch.waiting.is_empty();
-            if !used {
-                watch.task.abort();
-            }
-            used
-        });
-    }
 }
 
 /// Returns whether a store shows a newer version than was read. A store that is merely behind does not.
@@ -282,10 +301,13 @@ fn differs(store: &Store<DynamicObject>, read: &Versions) -> bool {
     let state = store.state();
     let newer = |object: &DynamicObject| {
         let shown = object.resource_version().unwrap_or_default();
-        read.get(&object.name_any()).is_none_or(|known| *known != shown && !is_older(&shown, known))
+        read.get(&place_of(object)).is_none_or(|known| *known != shown && !is_older(&shown, known))
     };
-    state.iter().any(|object| newer(object))
-        || read.keys().any(|name| !state.iter().any(|object| object.name_any() == *name))
+    if state.iter().any(|object| newer(object)) {
+        return true;
+    }
+    let shown: HashSet<String> = state.iter().map(|object| place_of(object)).collect();
+    read.keys().any(|name| !shown.contains(name))
 }
 
 /// Returns whether a resource version is older than another. Kubernetes' own storage uses growing numbers; where they are no
@@ -352,7 +374,7 @@ mod tests {
     }
 
     fn read(name: &str, version: &str) -> Option<Versions> {
-        Some([(name.to_owned(), version.to_owned())].into())
+        Some([(place(Some("n"), name), version.to_owned())].into())
     }
 
     #[tokio::test]
@@ -366,7 +388,7 @@ mod tests {
         assert_eq!(table.watches.by_key.len(), 2);
         table.watches.forget("b");
         table.watches.forget("a");
-        assert!(table.watches.by_key.is_empty());
+        assert!(table.watches.by_key.is_empty() && table.watches.by_run.is_empty());
         for (_, task) in table.begun {
             assert!(task.await.unwrap_err().is_cancelled());
         }

@@ -79,6 +79,13 @@ impl<T: Queued> WorkQueue<T> {
         self.added.notify_one();
     }
 
+    /// Returns whether the object is queued, due later, or being reconciled.
+    #[must_use]
+    pub fn has(&self, object: &T) -> bool {
+        let schedule = self.schedule.lock();
+        schedule.places.contains_key(object) || schedule.running.contains_key(object)
+    }
+
     /// Returns the next object to reconcile, if there is one and the concurrency permits it. The consumer then calls
     /// [`WorkQueue::done`]. An object whose requeue is due gets the priority that `priority` returns for it.
     pub fn next(&self, priority: impl Fn(&T) -> Priority) -> Option<T> {

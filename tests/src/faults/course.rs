@@ -5,17 +5,18 @@ use std::time::Duration;
 use backstay_api::{Backup, BackupJob, Plan, RestoreJob};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::wait::await_condition;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::ledger::is_terminal;
 use super::plan::Scenario;
-use super::stage::{Stage, object};
+use super::stage::{Stage, TURNS, object};
 
 /// The progress of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,7 @@ impl Stage {
                 }
                 self.until("nightly", |job: Option<&BackupJob>| job.is_none(), within).await
             }
+            Scenario::Turns => self.turns_end(within).await,
             Scenario::Restore => self.until("back", |j| j.is_some_and(restored), within).await,
             Scenario::Inherited => {
                 self.until("back", |j| j.is_some_and(restored), within).await?;
@@ -78,6 +80,41 @@ impl Stage {
         }
     }
 
+    /// Deletes each of the runs that take turns once it has begun, until both are gone.
+    async fn turns_end(&self, within: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + within;
+        let mut every = tokio::time::interval(Duration::from_millis(100));
+        let mut told = String::new();
+        loop {
+            every.tick().await;
+            if Instant::now() >= deadline {
+                return Err(format!("after {within:?} there are still: {told}"));
+            }
+            // The API server may be asked again.
+            let Ok(runs) = self.turns().await else { continue };
+            if runs.is_empty() {
+                return Ok(());
+            }
+            told = runs.iter().map(|run| json!([run.name_any(), run.status]).to_string()).collect();
+            let begun: Vec<_> =
+                runs.iter().filter(|run| waits(run) && run.metadata.deletion_timestamp.is_none()).collect();
+            if begun.len() > 1 {
+                return Err(format!("both runs act on the application: {told}"));
+            }
+            for run in begun {
+                let params = DeleteParams::background();
+                let _ = self.api::<BackupJob>().delete(&run.name_any(), &params).await;
+            }
+        }
+    }
+
+    /// Returns the runs that take turns, as far as they are there.
+    async fn turns(&self) -> Result<Vec<BackupJob>, kube::Error> {
+        let mut runs = self.api::<BackupJob>().list(&ListParams::default()).await?.items;
+        runs.retain(|run| TURNS.contains(&run.name_any().as_str()));
+        Ok(runs)
+    }
+
     /// Returns the progress.
     ///
     /// # Errors
@@ -88,6 +125,11 @@ impl Stage {
                 let job = self.api::<BackupJob>().get_opt("nightly").await?;
                 let status = job.as_ref().and_then(|j| j.status.as_ref());
                 (status.is_some_and(|s| s.run.is_some()), job.as_ref().is_none_or(backed_up))
+            }
+            Scenario::Turns => {
+                let runs = self.turns().await?;
+                let begun = |run: &BackupJob| run.status.as_ref().is_some_and(|s| s.run.is_some());
+                (runs.len() < TURNS.len() || runs.iter().any(begun), runs.is_empty())
             }
             Scenario::Restore | Scenario::Inherited => {
                 let last = if self.scenario == Scenario::Restore { "back" } else { "again" };

@@ -66,6 +66,10 @@ pub fn plans(scenario: Scenario, seen: &Seen) -> Vec<Plan> {
     }
     let mut plans: Vec<Plan> =
         troubles.into_iter().map(|trouble| Plan { scenario, twin: false, trouble }).collect();
+    if scenario == Scenario::Turns {
+        // Each controller has locks of its own, so there is one controller (docs/architecture.md).
+        return plans;
+    }
     plans.push(Plan { scenario, twin: true, trouble: Trouble::None });
     let dying: Vec<_> = plans
         .iter()
@@ -78,15 +82,20 @@ pub fn plans(scenario: Scenario, seen: &Seen) -> Vec<Plan> {
 
 /// Returns whether a scenario takes another way through code of an earlier one.
 fn adds(scenario: Scenario) -> bool {
-    matches!(scenario, Scenario::Failed | Scenario::Undo | Scenario::Inherited | Scenario::Private)
+    matches!(
+        scenario,
+        Scenario::Failed | Scenario::Undo | Scenario::Turns | Scenario::Inherited | Scenario::Private
+    )
 }
 
-/// Returns the lists and watches to strike: all in the first scenario, in the others those that they are about.
+/// Returns the lists and watches to strike: all in the first scenario, in the others those that they are about. Of the runs
+/// that take turns only the writes of the runs themselves are struck, too: the others are those of one run.
 fn concerns(scenario: Scenario, verb: &str, resource: &str) -> bool {
-    if verb != "list" && verb != "watch" {
+    if verb != "list" && verb != "watch" && scenario != Scenario::Turns {
         return true;
     }
     match scenario {
+        Scenario::Turns => resource.starts_with("backupjobs"),
         Scenario::Backup => true,
         Scenario::Failed => matches!(resource, "pods" | "jobs"),
         Scenario::Restore => matches!(resource, "restorejobs" | "jobs"),
@@ -122,6 +131,16 @@ fn failing(scenario: Scenario, at: &Call, codes: &[u16], troubles: &mut Vec<Trou
 }
 
 fn write(scenario: Scenario, at: &Call, verb: &str, troubles: &mut Vec<Trouble>) {
+    if scenario == Scenario::Turns {
+        troubles.extend([
+            Trouble::Answer { at: at.clone(), code: 409, times: 1 },
+            Trouble::Unsent { at: at.clone(), times: 5 },
+            Trouble::Lost { at: at.clone(), times: 1 },
+            Trouble::Die { at: at.clone(), stale: false },
+            Trouble::Die { at: at.clone(), stale: true },
+        ]);
+        return;
+    }
     failing(scenario, at, &[409, 429, 500, 504], troubles);
     for times in TIMES {
         troubles.push(Trouble::Lost { at: at.clone(), times });

@@ -89,6 +89,15 @@ pub(super) fn wrong(scenario: Scenario, found: &Found, snapshot: &Snapshot) -> V
             check(!snapshot.objects.contains_key("ConfigMap half"), "the ConfigMap of the run is deleted");
             check(found.records.is_empty(), "no checkpoint is left");
         }
+        Scenario::Turns => {
+            check(found.backup_jobs.is_empty() && found.backups.is_empty(), "no run and no Backup is left");
+            check(
+                count("BackupJob") == (2, 2) && count("Backup") == (0, 0),
+                "both runs went, without a Backup",
+            );
+            check(count("ConfigMap") == (2, 2), "each run made its ConfigMap and deleted it");
+            check(found.records.is_empty(), "no checkpoint is left");
+        }
         Scenario::Inherited => {
             let run =
                 |name: &str| snapshot.objects.get(&format!("RestoreJob {name}")).cloned().unwrap_or_default();

@@ -102,6 +102,20 @@ where
     S::Future: Send,
     S::Error: Into<BoxError>,
 {
+    /// Returns the address of a call. Where a watch expires, the lists have pages of one object.
+    fn paged(&self, verb: Verb, uri: &Uri) -> Uri {
+        if verb != Verb::List || !self.tap.expires() {
+            return uri.clone();
+        }
+        let one = uri
+            .to_string()
+            .split('&')
+            .map(|p| if p.starts_with("limit=") { "limit=1" } else { p })
+            .collect::<Vec<_>>()
+            .join("&");
+        one.parse().unwrap_or_else(|_| uri.clone())
+    }
+
     async fn send(&self, sending: &Sending) -> Result<Response<Body>, BoxError> {
         self.inner.clone().oneshot(sending.request()).await.map_err(Into::into)
     }
@@ -111,7 +125,7 @@ where
         let asked = Asked::of(&parts.method, &parts.uri);
         let sending = Sending {
             method: parts.method,
-            uri: scoped(&parts.uri, &self.tap.namespace),
+            uri: self.paged(asked.verb, &scoped(&parts.uri, &self.tap.namespace)),
             headers: parts.headers,
             body: body.collect_bytes().await?,
         };

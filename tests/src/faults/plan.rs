@@ -18,6 +18,8 @@ pub enum Scenario {
     Steps,
     /// A BackupJob in steps is deleted midway, and undoes its work.
     Undo,
+    /// Two BackupJobs of one application, each of which is deleted as soon as it has begun: the lock outlives neither.
+    Turns,
     /// A RestoreJob fails after data may have been lost, and hands its checkpoint over to the next one.
     Inherited,
     /// A Backup with private data is deleted, with a clean-up in steps.
@@ -28,13 +30,14 @@ pub enum Scenario {
 
 impl Scenario {
     /// All scenarios.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Backup,
         Self::Failed,
         Self::Restore,
         Self::Deletion,
         Self::Steps,
         Self::Undo,
+        Self::Turns,
         Self::Inherited,
         Self::Private,
         Self::Plan,
@@ -55,7 +58,7 @@ impl Scenario {
         match self {
             Self::Backup | Self::Failed | Self::Restore | Self::Plan => "job.wasm",
             Self::Deletion => "scrubber.wasm",
-            Self::Steps | Self::Undo | Self::Inherited | Self::Private => "steps.wasm",
+            Self::Steps | Self::Undo | Self::Turns | Self::Inherited | Self::Private => "steps.wasm",
         }
     }
 
@@ -69,6 +72,7 @@ impl Scenario {
             Self::Deletion => "deletion",
             Self::Steps => "steps",
             Self::Undo => "undo",
+            Self::Turns => "turns",
             Self::Inherited => "inherited",
             Self::Private => "private",
             Self::Plan => "plan",

@@ -21,6 +21,8 @@ use super::tap::Meddling;
 
 /// The simulated node of all plans.
 pub(super) const NODE: &str = "simulated";
+/// The runs that take turns.
+pub(super) const TURNS: [&str; 2] = ["nightly", "later"];
 const GROUP: &str = "strategy.backups.cozystack.io";
 const TEST_GROUP: &str = "test.backstay.dev";
 
@@ -96,7 +98,7 @@ impl Stage {
             stage.rights_for_steps().await;
         }
         match scenario {
-            Scenario::Backup | Scenario::Failed | Scenario::Undo => {}
+            Scenario::Backup | Scenario::Failed | Scenario::Undo | Scenario::Turns => {}
             Scenario::Steps => stage.room_for_steps().await,
             Scenario::Restore => stage.backup("nightly", job_kind(), programs::job("then"), component).await,
             Scenario::Deletion => {
@@ -114,14 +116,17 @@ impl Stage {
 
     /// Returns whether the scenario's strategy works in steps.
     fn takes_steps(&self) -> bool {
-        matches!(self.scenario, Scenario::Steps | Scenario::Undo | Scenario::Inherited | Scenario::Private)
+        matches!(
+            self.scenario,
+            Scenario::Steps | Scenario::Undo | Scenario::Turns | Scenario::Inherited | Scenario::Private
+        )
     }
 
     async fn strategy(&self) {
         let (group, version, kind, plural, spec) = match self.scenario {
             Scenario::Deletion => (TEST_GROUP, "v1", "Scrub", "scrubs", programs::scrub()),
             Scenario::Steps => (TEST_GROUP, "v1", "Steps", "steps", programs::steps()),
-            Scenario::Undo => (TEST_GROUP, "v1", "Steps", "steps", programs::endless()),
+            Scenario::Undo | Scenario::Turns => (TEST_GROUP, "v1", "Steps", "steps", programs::endless()),
             // The Backups of these scenarios pin other strategies.
             Scenario::Inherited | Scenario::Private => (TEST_GROUP, "v1", "Steps", "steps", programs::idle()),
             Scenario::Failed => (GROUP, "v1alpha1", "Job", "jobs", programs::failing_job()),
@@ -246,14 +251,23 @@ impl Stage {
         api.patch_status("hourly", &PatchParams::default(), &Patch::Merge(status)).await.expect("a status");
     }
 
+    async fn backup_job(&self, name: &str) {
+        self.create::<BackupJob>(json!({"metadata": {"name": name}, "spec": {
+            "applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "cache"},
+            "backupClassName": self.namespace}}))
+            .await;
+    }
+
     /// Gives the cue.
     pub(super) async fn cue(&self) {
         match self.scenario {
             Scenario::Backup | Scenario::Failed | Scenario::Steps | Scenario::Undo => {
-                self.create::<BackupJob>(json!({"metadata": {"name": "nightly"}, "spec": {
-                    "applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "cache"},
-                    "backupClassName": self.namespace}}))
-                    .await;
+                self.backup_job("nightly").await;
+            }
+            Scenario::Turns => {
+                for name in TURNS {
+                    self.backup_job(name).await;
+                }
             }
             Scenario::Restore | Scenario::Inherited => {
                 let spec = json!({"backupRef": {"name": "nightly"}});

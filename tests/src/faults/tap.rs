@@ -190,6 +190,11 @@ impl Tap {
         self.seen().written
     }
 
+    /// Returns whether a watch expires.
+    pub(super) fn expires(&self) -> bool {
+        matches!(self.trouble, Trouble::Gap { .. })
+    }
+
     /// Returns whether the plan has no trouble.
     pub(super) fn is_calm(&self) -> bool {
         self.trouble == Trouble::None

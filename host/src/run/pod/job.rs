@@ -197,7 +197,7 @@ pub(crate) async fn recorded(
 ) -> Result<Job, NotDone> {
     // A watch may be behind. The Job itself is read once in a while, and before it is stopped for being late.
     if !run.is_late(now)
-        && !runs.job_read_due(&run.uid, recheck)
+        && !runs.job_read_due(&run.uid, &record.name, recheck)
         && let Some(job) = stores.job(run.namespace(), &record.name)
         && job.metadata.uid.as_deref() == Some(&record.uid)
     {

@@ -4,6 +4,7 @@
 //! message that says what to change.
 
 mod class;
+mod lock;
 mod strategy;
 
 use backstay_api::conditions::reasons;
@@ -97,25 +98,7 @@ pub(crate) async fn resolve(run: &Run, ctx: &Context) -> Result<Inputs, NotDone>
             of_backup(run, backup, backup.spec.application_ref.clone(), None, ctx).await?
         }
     };
-    if let Err(before) = ctx.try_lock(run, &inputs.application, &inputs.kind) {
-        let application = &inputs.application_ref;
-        let on = format!("{} {:?}", application.kind, application.name);
-        // Not which run: the message would change, and be written, for every waiting run with every run that ends. Only the
-        // first one says what is left of a run that has ended.
-        let left = ctx.left_of_ended(&before.run_uid, &run.uid);
-        let message = match left {
-            None => format!("waiting for earlier runs to finish with {on}"),
-            Some(what) => {
-                format!("waiting until nothing of {}, which has ended, runs on {on}: {what}", before.title())
-            }
-        };
-        return Err(NotDone::Blocked {
-            reason: reasons::TARGET_BUSY,
-            message,
-            bounded: false,
-            give_up: None,
-        });
-    }
+    lock::acquire(run, &inputs.application, &inputs.application_ref, &inputs.kind, ctx).await?;
     Ok(inputs)
 }
 

@@ -14,7 +14,7 @@ use crate::cluster::error::ApiError;
 use crate::records::checkpoints::{Checkpoints, RecordsError};
 use crate::run::pinned::{Pinned, pin_of};
 use crate::state::run::Run;
-use crate::state::step_cache::StepCache;
+use crate::state::step_cache::{Cached, StepCache};
 
 /// Returns the stored checkpoint, which is read once.
 ///
@@ -54,8 +54,11 @@ pub(crate) fn changed(doing: String) -> ApiError {
 
 /// Writes the checkpoint of the wake, with the notes of the run's pod runs. Returns the bytes of its data.
 ///
+/// A later checkpoint is fenced by the version of the one before. The first one has none before it: another controller may have
+/// ended the run meanwhile, and deleted its checkpoint. So it counts only if the run has not changed once it is written.
+///
 /// # Errors
-/// The API server's; a conflict if another controller has written the checkpoint since.
+/// The API server's; a conflict if another controller has written the checkpoint since, or the first checkpoint does not count.
 pub(crate) async fn write(
     run: &Run,
     pinned: &Pinned,
@@ -63,6 +66,7 @@ pub(crate) async fn write(
     pods: BTreeMap<String, PodRunNote>,
     cache: &mut StepCache,
     records: &Checkpoints,
+    client: &Client,
 ) -> Result<usize, ApiError> {
     let Some((checkpoint, since)) = wake.checkpoint() else { return Ok(0) };
     let bytes = size(&checkpoint.data);
@@ -77,10 +81,44 @@ pub(crate) async fn write(
         stranded: handover_target(run, pinned, &checkpoint.stage),
         writer: String::new(),
     };
-    cache.write(stored, records).await.map_err(|e| e.late_as(reasons::RUN_DEADLINE_EXCEEDED))?;
+    store(run, stored, cache, records, client)
+        .await
+        .map_err(|e| e.late_as(reasons::RUN_DEADLINE_EXCEEDED))?;
     tracing::debug!(run = %run.title(), stage = %checkpoint.stage, "checkpoint written");
     wake.written();
     Ok(bytes)
+}
+
+async fn store(
+    run: &Run,
+    stored: StoredCheckpoint,
+    cache: &mut StepCache,
+    records: &Checkpoints,
+    client: &Client,
+) -> Result<(), ApiError> {
+    if cache.stored().is_some() {
+        return cache.write(stored, records).await;
+    }
+    // Spares a checkpoint that would not count.
+    if let Err(error) = check_current(run, client).await {
+        cache.checkpoint = Cached::Unread;
+        return Err(error);
+    }
+    cache.write(stored, records).await?;
+    let doing = || format!("reading {}", run.title());
+    let now = run.read_again(client).await.map_err(|e| ApiError::new(doing(), e))?;
+    match now {
+        Some(now) if now.resource_version == run.resource_version => return Ok(()),
+        // Whoever goes on with the run finds the checkpoint.
+        Some(now) if !now.is_finished() => {}
+        _ => {
+            if let Some((_, version)) = cache.checkpoint.present() {
+                records.delete(&run.uid, version).await?;
+            }
+        }
+    }
+    cache.checkpoint = Cached::Unread;
+    Err(changed(doing()))
 }
 
 /// Returns for whom the checkpoint is kept if the run ends badly in this stage.
@@ -97,11 +135,11 @@ fn handover_target(run: &Run, pinned: &Pinned, stage: &str) -> Option<HandoverTa
 #[cfg(test)]
 mod tests {
     use backstay_core::retry::Class;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::cluster::stand_in::StandIn;
-    use crate::records::checkpoints::tests::{checkpoint, records};
+    use crate::cluster::stand_in::{Fault, StandIn};
+    use crate::records::checkpoints::tests::{RECORDS, checkpoint, records};
     use crate::state::run::tests::{RESTORE_JOB, begun, changed, stored_run};
 
     #[tokio::test]
@@ -121,6 +159,54 @@ mod tests {
             }
             assert_eq!(server.calls(), ["GET secrets/checkpoint-run-1", "GET restorejobs/nightly"]);
         }
+    }
+
+    /// Stores the first checkpoint of a run, whose object another controller changes before the call `overtaken`.
+    async fn first(change: &Value, overtaken: usize) -> (StandIn, StepCache, Result<(), ApiError>) {
+        let server = StandIn::default();
+        let (records, client) = (records(&server), server.client());
+        let run = stored_run(Mode::Restore, begun(100), &server);
+        let mut cache = StepCache { checkpoint: Cached::Absent, ..StepCache::default() };
+        let theirs = changed(RESTORE_JOB, change, &server);
+        server.fault(overtaken, Fault::Overtaken(RESTORE_JOB.to_owned(), theirs));
+        let written = store(&run, checkpoint(&run.uid), &mut cache, &records, &client).await;
+        (server, cache, written)
+    }
+
+    #[tokio::test]
+    async fn the_first_checkpoint_of_a_run_that_another_controller_has_ended_does_not_count_and_does_not_stay()
+     {
+        let ended = json!({"status": {"phase": "Failed"}});
+        // Before the run is read, before the checkpoint is written, and right after that.
+        for overtaken in 0..3 {
+            let (server, cache, written) = first(&ended, overtaken).await;
+            assert_eq!(written.unwrap_err().class(), Class::Conflict, "{overtaken}");
+            assert!(cache.checkpoint.is_unread(), "{overtaken}");
+            assert_eq!(server.get(&format!("{RECORDS}/checkpoint-run-1")), None, "{overtaken}");
+            let posts = server.calls().iter().filter(|call| call.starts_with("POST")).count();
+            assert_eq!(posts, usize::from(overtaken > 0), "{overtaken}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_checkpoint_of_a_run_that_has_changed_and_goes_on_is_there_for_whoever_goes_on() {
+        let (server, cache, written) = first(&json!({"status": {"message": "theirs"}}), 1).await;
+        assert_eq!(written.unwrap_err().class(), Class::Conflict);
+        assert!(cache.checkpoint.is_unread());
+        assert!(server.get(&format!("{RECORDS}/checkpoint-run-1")).is_some());
+    }
+
+    #[tokio::test]
+    async fn the_run_is_read_around_the_first_checkpoint_only() {
+        let server = StandIn::default();
+        let (records, client) = (records(&server), server.client());
+        let run = stored_run(Mode::Restore, begun(100), &server);
+        let mut cache = StepCache { checkpoint: Cached::Absent, ..StepCache::default() };
+        for _ in 0..2 {
+            store(&run, checkpoint(&run.uid), &mut cache, &records, &client).await.unwrap();
+        }
+        let read = "GET restorejobs/nightly";
+        assert_eq!(server.calls(), [read, "POST secrets", read, "PUT secrets/checkpoint-run-1"]);
     }
 
     #[tokio::test]

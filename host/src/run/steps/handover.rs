@@ -91,8 +91,8 @@ pub(crate) async fn discard_inherited(
 pub(crate) async fn clear(run: &Run, records: &Checkpoints, state: &State) {
     state.watch_pool.forget(&run.uid);
     let cache = state.step_caches.take(&run.uid);
-    if cache.stored().is_some()
-        && let Err(error) = records.delete(&run.uid).await
+    if let Some((_, version)) = cache.checkpoint.present()
+        && let Err(error) = records.delete(&run.uid, version).await
     {
         tracing::warn!(run = %run.title(), error = %chain(&error), "checkpoint not deleted, will be collected");
     }

@@ -22,7 +22,7 @@ use crate::cluster::error::class;
 use crate::run::not_done::NotDone;
 use crate::run::{application, pod_logs};
 use crate::state::step_cache::{Cached, StepCache, Written};
-use crate::state::watch_pool::{Selector, Versions, WatchKey, is_older};
+use crate::state::watch_pool::{Selector, Versions, WatchKey, is_older, place};
 
 /// Bytes of one object, and of all answers of a wake together: within what the contract lets a call take.
 const OBJECT: usize = 1 << 20;
@@ -37,7 +37,7 @@ pub(crate) struct Seen {
     pub live: HashSet<String>,
     /// Resource versions of single objects, `None` for one that was not there.
     pub objects: HashMap<ObjectRef, Option<String>>,
-    /// Resource versions by name, of selections that were read completely.
+    /// Resource versions of selections that were read completely.
     pub lists: Vec<(Selection, Versions)>,
     /// Watches are not read.
     bypass_watches: bool,
@@ -297,7 +297,7 @@ impl<'a> Found<'a> {
     fn take(&mut self, object: Json) {
         let text =
             |field: &str| object["metadata"].get(field).and_then(Json::as_str).unwrap_or_default().to_owned();
-        self.versions.insert(text("name"), text("resourceVersion"));
+        self.versions.insert(place(Some(&text("namespace")), &text("name")), text("resourceVersion"));
         if !self.reach.shows(&object) {
             return;
         }

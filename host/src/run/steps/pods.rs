@@ -149,7 +149,7 @@ pub(crate) async fn result(
     let name = reference(pod_run, scope).name;
     let api = Api::<Job>::namespaced(scope.cluster.client.clone(), scope.run.namespace());
     // A watch may be behind: the Job itself is read once in a while.
-    let due = scope.runs.job_read_due(&scope.run.uid, scope.recheck);
+    let due = scope.runs.job_read_due(&scope.run.uid, &name, scope.recheck);
     let found = match scope.stores.job(scope.run.namespace(), &name).filter(|_| !due) {
         Some(found) => found.as_ref().clone(),
         None => match with_retries(scope.budget, || api.get_opt(&name)).await.map_err(|e| read_error(&e))? {

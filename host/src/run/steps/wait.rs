@@ -10,7 +10,7 @@ use super::observe::Seen;
 use super::scope::StepScope;
 use crate::cluster::dynamic::access_resource;
 use crate::state::step_cache::{StepCache, Written};
-use crate::state::watch_pool::{Selector, Versions, WatchKey, is_older};
+use crate::state::watch_pool::{Selector, Versions, WatchKey, is_older, place};
 
 /// A watch that the run waits for, and the versions that it has read; `None` if it has read none.
 type Wanted = (WatchKey, Option<Versions>);
@@ -73,8 +73,9 @@ fn of_object(
         Err(_) if scope.grants.is_application(object) => return Ok(None),
         Err(violation) => return Err(violation),
     };
-    let read = last_seen(object, cache, seen)
-        .map(|version| version.into_version().into_iter().map(|v| (object.name.clone(), v)).collect());
+    let read = last_seen(object, cache, seen).map(|version| {
+        version.into_version().into_iter().map(|v| (place(namespace, &object.name), v)).collect()
+    });
     Ok(Some((key(&reach, namespace, Selector::Name(object.name.clone()), scope), read)))
 }
 
@@ -118,9 +119,11 @@ impl LastSeen {
 /// Returns what the guest saw of an object last, by a read, in a list, or as the result of its own write.
 fn last_seen(object: &ObjectRef, cache: &StepCache, seen: &Seen) -> Option<LastSeen> {
     let of_kind = |s: &Selection| {
-        s.api_version == object.api_version && s.kind == object.kind && s.namespace == object.namespace
+        let here = s.namespace.is_none() || s.namespace == object.namespace;
+        s.api_version == object.api_version && s.kind == object.kind && here
     };
-    let listed = || seen.lists.iter().find_map(|(s, items)| items.get(&object.name).filter(|_| of_kind(s)));
+    let key = place(object.namespace.as_deref(), &object.name);
+    let listed = || seen.lists.iter().find_map(|(s, items)| items.get(&key).filter(|_| of_kind(s)));
     let read = match seen.objects.get(object) {
         Some(Some(version)) => Some(LastSeen::At(version.clone())),
         Some(None) => Some(LastSeen::Missing),
@@ -166,7 +169,7 @@ mod tests {
                 namespace: Some("a".into()),
                 labels: String::new(),
             };
-            seen.lists.push((selection, [("c".to_owned(), version.to_owned())].into()));
+            seen.lists.push((selection, [("a/c".to_owned(), version.to_owned())].into()));
         } else {
             seen.objects.insert(object("c"), Some(version.to_owned()));
         }
@@ -199,5 +202,10 @@ mod tests {
         let mut elsewhere = read("7", true);
         elsewhere.lists[0].0.namespace = Some("b".into());
         assert_eq!(seen_last(&elsewhere, None), None);
+        // Of two objects of one name in a list of all namespaces, each has a version of its own.
+        let mut both = read("7", true);
+        both.lists[0].0.namespace = None;
+        both.lists[0].1.insert("b/c".to_owned(), "9".to_owned());
+        assert_eq!(seen_last(&both, None), Some(Some("7".to_owned())));
     }
 }

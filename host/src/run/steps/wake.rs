@@ -3,7 +3,7 @@
 //! The host writes before it goes on: the conditions, then the checkpoint, then it does what the decision asks for. So a
 //! process that dies anywhere begins the wake anew with the last checkpoint, and the guest looks whether it has acted
 //! already. The same write stops a second controller: a checkpoint is written before every act, and never over that of another
-//! process. Only acts of a guest that has no checkpoint yet are not fenced.
+//! process, and the first one only for a run that goes on. Only acts of a guest that has no checkpoint yet are not fenced.
 
 use backstay_core::contract::{Condition, Event, Mode, Outcome, Request, WriteError};
 use backstay_core::steps::{Effect, Grants, Next, Pins, Wake, room_for};
@@ -81,7 +81,9 @@ async fn steps(
                 }
                 Effect::WriteCheckpoint { pod_runs, .. } => {
                     let pods = pods::merge(pod_runs, run, cache, &ctx.stores);
-                    let bytes = checkpoint::write(run, pinned, &mut wake, pods, cache, records).await?;
+                    let client = &ctx.cluster.client;
+                    let bytes =
+                        checkpoint::write(run, pinned, &mut wake, pods, cache, records, client).await?;
                     cache.spending(limits).wrote_checkpoint(bytes);
                     continue;
                 }

@@ -1,0 +1,169 @@
+//! The lock of a run on its application.
+
+use backstay_api::conditions::reasons;
+use backstay_api::{Backup, BackupJob, RestoreJob, TypedRef};
+use backstay_core::application_locks::Claim;
+use backstay_core::contract::{GroupKind, Mode, ObjectRef};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource, ResourceExt};
+
+use crate::cluster::error::chain;
+use crate::context::Context;
+use crate::run::not_done::NotDone;
+use crate::state::run::Run;
+
+/// Acquires the lock on the application, which the API server serves as `served`, for a run that is about to begin.
+///
+/// # Errors
+/// The run waits for another one, which exists.
+pub(super) async fn acquire(
+    run: &Run,
+    application: &TypedRef,
+    served: &ObjectRef,
+    strategy: &GroupKind,
+    ctx: &Context,
+) -> Result<(), NotDone> {
+    let target = run.target_of(application);
+    while let Err(before) = ctx.try_lock(run, &target, strategy) {
+        if exists(&before, ctx).await {
+            return Err(busy(run, &before, served, ctx));
+        }
+        tracing::warn!(run = %run.title(), holder = %before.title(), uid = %before.run_uid,
+            "the run that holds the lock on the application no longer exists, its lock is released once nothing of it runs");
+        ctx.metrics.mended("lock");
+        ctx.forget(&before.run_uid);
+    }
+    Ok(())
+}
+
+fn busy(run: &Run, before: &Claim, application: &ObjectRef, ctx: &Context) -> NotDone {
+    let on = format!("{} {:?}", application.kind, application.name);
+    // Not which run: the message would change, and be written, for every waiting run with every run that ends. Only the first
+    // one says what is left of a run that has ended.
+    let message = match ctx.left_of_ended(&before.run_uid, &run.uid) {
+        None => format!("waiting for earlier runs to finish with {on}"),
+        Some(what) => {
+            format!("waiting until nothing of {}, which has ended, runs on {on}: {what}", before.title())
+        }
+    };
+    NotDone::Blocked { reason: reasons::TARGET_BUSY, message, bounded: false, give_up: None }
+}
+
+/// Returns whether the run of a claim exists, by the watches, or else by the API server. A run is not taken for gone because
+/// the API server does not answer.
+async fn exists(claim: &Claim, ctx: &Context) -> bool {
+    // The lock of a run whose object is gone is kept as long as its pods may run.
+    if ctx.stores.has_run(&claim.run_uid) || ctx.state.draining.contains(&claim.run_uid) {
+        return true;
+    }
+    let client = ctx.cluster.client.clone();
+    let uid = match claim.mode {
+        Mode::Backup => uid::<BackupJob>(claim, client).await,
+        Mode::Restore => uid::<RestoreJob>(claim, client).await,
+        Mode::Cleanup => uid::<Backup>(claim, client).await,
+    };
+    match uid {
+        Ok(uid) => uid.as_deref() == Some(&claim.run_uid),
+        Err(error) => {
+            tracing::warn!(holder = %claim.title(), error = %chain(&error), "the holder of a lock could not be read");
+            true
+        }
+    }
+}
+
+/// Returns the uid of the object that has the name of a claim's run; `None` if there is none.
+async fn uid<K>(claim: &Claim, client: Client) -> Result<Option<String>, kube::Error>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
+{
+    let api = Api::<K>::namespaced(client, &claim.namespace);
+    Ok(api.get_metadata_opt(&claim.name).await?.and_then(|found| found.uid()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::stand_in::{Fault, StandIn};
+    use crate::informers::index::By;
+    use crate::state::run::tests::{BACKUP_JOB, begun, changed, stored_run};
+
+    /// The run that holds the lock; a younger one, which waits for it; and the claim of the younger one.
+    struct Given {
+        server: StandIn,
+        ctx: std::sync::Arc<Context>,
+        younger: Run,
+    }
+
+    impl Given {
+        fn new() -> Self {
+            let server = StandIn::default();
+            let ctx = crate::context::tests::empty(server.client());
+            let holder = stored_run(Mode::Backup, begun(100), &server);
+            ctx.restore_lock(&holder);
+            let mut younger = holder;
+            (younger.uid, younger.created) = ("run-2".to_owned(), 7);
+            Self { server, ctx, younger }
+        }
+
+        async fn acquire(&self) -> Result<(), NotDone> {
+            let application: TypedRef = serde_json::from_value(
+                json!({"apiGroup": "apps.cozystack.io", "kind": "Postgres", "name": "orders"}),
+            )
+            .expect("a reference");
+            let served = ObjectRef {
+                api_version: "apps.cozystack.io/v1".into(),
+                kind: "Postgres".into(),
+                namespace: Some("tenant-a".into()),
+                name: "orders".into(),
+            };
+            let strategy = GroupKind { group: "strategy.backups.cozystack.io".into(), kind: "Job".into() };
+            acquire(&self.younger, &application, &served, &strategy, &self.ctx).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_waits_for_a_holder_that_exists_or_of_which_the_api_server_says_nothing() {
+        let given = Given::new();
+        assert!(matches!(given.acquire().await, Err(NotDone::Blocked { reason: "TargetBusy", .. })));
+        given.server.fault(0, Fault::Answer(503, "ServiceUnavailable"));
+        assert!(given.acquire().await.is_err());
+        assert_eq!(given.ctx.state.locks.uids().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_holder_that_no_longer_exists_is_forgotten_by_whoever_asks() {
+        for anew in [false, true] {
+            let given = Given::new();
+            given.ctx.state.runs.failed("run-1");
+            match anew {
+                true => {
+                    let another = json!({"metadata": {"uid": "another"}});
+                    given.server.put(BACKUP_JOB, changed(BACKUP_JOB, &another, &given.server));
+                }
+                false => given.server.remove(BACKUP_JOB),
+            }
+            assert!(given.acquire().await.is_err(), "its pods may still run");
+            assert_eq!(given.ctx.state.runs.uids(), [""; 0], "all that was kept of it is forgotten");
+            assert!(
+                given.ctx.state.draining.contains("run-1"),
+                "its lock is kept until its pods are known to be gone"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_holder_that_a_watch_shows_is_not_read() {
+        let given = Given::new();
+        let shown =
+            serde_json::from_value(given.server.get(BACKUP_JOB).expect("it is stored")).expect("it decodes");
+        given.ctx.stores.indexes.backup_jobs.put(None, &std::sync::Arc::new(shown));
+        assert_eq!(given.ctx.stores.indexes.backup_jobs.of(By::Uid("run-1")).len(), 1);
+        assert!(given.acquire().await.is_err());
+        assert_eq!(given.server.calls(), [""; 0]);
+    }
+}

@@ -38,6 +38,8 @@ async fn pass(before: &HashSet<Difference>, ctx: &Context) -> HashSet<Difference
         ("run", state.runs.uids()),
         ("steps", state.step_caches.uids()),
         ("watch", state.watch_pool.uids()),
+        ("evidence", ctx.stores.evidence.uids()),
+        ("slot", state.refused_slots.uids()),
     ] {
         for (number, uid) in uids.into_iter().enumerate() {
             let_others_go(number).await;
@@ -47,6 +49,7 @@ async fn pass(before: &HashSet<Difference>, ctx: &Context) -> HashSet<Difference
             }
             if mended(what, &uid, before, &mut found, ctx) {
                 ctx.forget(&uid);
+                state.refused_slots.forget(&uid);
             }
         }
     }
@@ -166,6 +169,7 @@ mod tests {
     use std::time::Duration;
 
     use backstay_core::contract::Mode;
+    use jiff::Timestamp;
     use kube::runtime::watcher::Event;
     use serde_json::json;
 
@@ -192,10 +196,16 @@ mod tests {
         ctx.restore_lock(run);
         ctx.state.runs.failed(&run.uid);
         ctx.state.step_caches.put(&run.uid, StepCache::default());
+        ctx.state.refused_slots.note(&run.uid, Timestamp::UNIX_EPOCH, "a slot".to_owned());
+        let job = json!({"metadata": {"name": "j", "namespace": "tenant-a", "uid": "j"}});
+        ctx.stores.evidence.job_gone(&serde_json::from_value(job).expect("a Job"), &run.uid);
     }
 
     fn remembered(ctx: &Context) -> usize {
-        ctx.state.locks.uids().len() + ctx.state.runs.uids().len() + ctx.state.step_caches.uids().len()
+        let state = &ctx.state;
+        let kept =
+            [state.locks.uids(), state.runs.uids(), state.step_caches.uids(), state.refused_slots.uids()];
+        kept.concat().len() + ctx.stores.evidence.uids().len()
     }
 
     #[tokio::test]
@@ -205,7 +215,7 @@ mod tests {
         let run = stored_run(Mode::Backup, begun(100), &server);
         remember(&run, &ctx);
         let first = pass(&HashSet::new(), &ctx).await;
-        assert_eq!((first.len(), remembered(&ctx)), (3, 3), "a reconcile may be going on");
+        assert_eq!((first.len(), remembered(&ctx)), (5, 5), "a reconcile may be going on");
         assert_eq!(mended(&ctx), [""; 0]);
         assert!(pass(&first, &ctx).await.is_empty());
         assert_eq!(remembered(&ctx), 1);
@@ -213,7 +223,7 @@ mod tests {
             ctx.state.draining.contains(&run.uid),
             "its lock is kept until its pods are known to be gone"
         );
-        assert_eq!(mended(&ctx), ["lock\"} 1", "run\"} 1", "steps\"} 1"]);
+        assert_eq!(mended(&ctx), ["evidence\"} 1", "lock\"} 1", "run\"} 1", "slot\"} 1", "steps\"} 1"]);
     }
 
     #[tokio::test]
@@ -233,7 +243,7 @@ mod tests {
         let queue = ctx.state.queues.of(&Kind::BackupJob).expect("there is a queue");
         assert_eq!(queue.next(|_| Priority::Continue), None);
         assert!(pass(&first, &ctx).await.is_empty());
-        assert_eq!(remembered(&ctx), 3);
+        assert_eq!(remembered(&ctx), 5);
         assert_eq!(mended(&ctx), ["queue\"} 1"]);
 
         let key = queue.next(|_| Priority::Continue).expect("it is enqueued");

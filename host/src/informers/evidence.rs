@@ -216,6 +216,12 @@ impl Evidence {
         (seen.gone.is_some() && seen.namespace == namespace).then(|| seen.run_uid.clone())
     }
 
+    /// Returns the uids of the runs of which something is kept.
+    #[must_use]
+    pub fn uids(&self) -> Vec<String> {
+        self.0.lock().runs.keys().cloned().collect()
+    }
+
     /// A run has ended, or is gone.
     pub fn forget(&self, run_uid: &str) {
         let mut known = self.0.lock();

@@ -21,6 +21,12 @@ impl RefusedSlots {
         self.0.lock().get(plan_uid).cloned()
     }
 
+    /// Returns the uids of the Plans that have such a slot.
+    #[must_use]
+    pub fn uids(&self) -> Vec<String> {
+        self.0.lock().keys().cloned().collect()
+    }
+
     /// The slot has an outcome, or the Plan is gone.
     pub fn forget(&self, plan_uid: &str) {
         self.0.lock().remove(plan_uid);

@@ -188,6 +188,7 @@ pub(crate) mod tests {
             stores: Stores::new(&Registry::default()).0,
             state: State::empty(client.clone()),
             cluster: Cluster { client, discovery: Discovery::default(), impersonation, events },
+            kept_fields: KeptFields::new(metrics.clone()),
             records,
             metrics,
             settings,

@@ -348,7 +348,7 @@ mod tests {
             backup_job(change, ctx)
         };
         let events = stream::iter(list([holder(), waiter()]).into_iter().map(Ok));
-        handle(events, writers.backup_jobs, &ctx, slim_backup_job, changed).await;
+        handle(events, writers.backup_jobs, None, &ctx, slim_backup_job, changed).await;
         assert_eq!(queued(&ctx), ["waiter"]);
         assert!(ctx.metrics.text().contains("backstay_panics_total{part=\"watch\",kind=\"BackupJob\"} 1"));
     }

@@ -15,10 +15,10 @@ use backstay_core::steps::{
 };
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DeleteParams, ListParams, ObjectList, PartialObjectMeta, Preconditions};
+use kube::api::{DeleteParams, ListParams, PartialObjectMeta, Preconditions};
 use kube::{Client, ResourceExt};
 
-use crate::cluster::api::Api;
+use crate::cluster::api::{Api, Page};
 use crate::cluster::error::{ApiError, class, is_not_found};
 use crate::cluster::write::{Created, create_or_get, delete_params, post_params};
 
@@ -282,7 +282,7 @@ impl Checkpoints {
         &self,
         selector: &str,
         token: Option<String>,
-    ) -> Result<ObjectList<PartialObjectMeta<Secret>>, ApiError> {
+    ) -> Result<Page<PartialObjectMeta<Secret>>, ApiError> {
         let params = ListParams { limit: Some(PAGE), continue_token: token, ..ListParams::default() };
         let page = self.api.list_metadata(&params.labels(selector)).await;
         page.map_err(|e| ApiError::new("listing records of runs", e))

@@ -112,7 +112,7 @@ pub(crate) async fn expire(
         };
         // A Job that was made anew under the name is not the run's, and the watch will say so.
         if class(&error) == Class::Conflict {
-            let now = api.get_metadata_opt(&job.name_any()).await.map_err(|e| ApiError::new(doing(), e))?;
+            let now = api.get_opt(&job.name_any()).await.map_err(|e| ApiError::new(doing(), e))?;
             if now.is_none_or(|now| now.uid() != job.uid()) {
                 continue;
             }

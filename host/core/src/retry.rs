@@ -39,9 +39,9 @@ pub enum Class {
 
 /// Classifies an error of the API server.
 ///
-/// Refused are 400, 405, 413, 422, the 500 of an object that is too large, and the 403 of an admission webhook or policy. 404 and both kinds of 409 have classes
-/// of their own; any other error is retried. A patch that names the uid of an object which was made anew under its name is
-/// answered with 422, and is a conflict.
+/// Refused are 400, 405, 413, 422, the 500 of an object that is too large, and the 403 of an admission webhook or policy. 404
+/// and both kinds of 409 have classes of their own; any other error is retried. A patch that names the uid of an object which
+/// was made anew under its name is answered with 422, and is a conflict.
 #[must_use]
 pub fn classify(fault: &ApiFault<'_>) -> Class {
     match fault.code {

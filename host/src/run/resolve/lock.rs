@@ -4,10 +4,13 @@ use backstay_api::conditions::reasons;
 use backstay_api::{Backup, BackupJob, RestoreJob, TypedRef};
 use backstay_core::application_locks::Claim;
 use backstay_core::contract::{GroupKind, Mode, ObjectRef};
+use kube::api::PartialObjectMeta;
 use kube::core::NamespaceResourceScope;
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 
+use crate::cluster::api::Api;
 use crate::cluster::error::chain;
+use crate::cluster::partial::PartialDecode;
 use crate::context::Context;
 use crate::run::not_done::NotDone;
 use crate::state::run::Run;
@@ -74,13 +77,10 @@ async fn exists(claim: &Claim, ctx: &Context) -> bool {
 /// Returns the uid of the object that has the name of a claim's run; `None` if there is none.
 async fn uid<K>(claim: &Claim, client: Client) -> Result<Option<String>, kube::Error>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + PartialDecode,
 {
-    let api = Api::<K>::namespaced(client, &claim.namespace);
-    Ok(api.get_metadata_opt(&claim.name).await?.and_then(|found| found.uid()))
+    let api = Api::<PartialObjectMeta<K>>::namespaced(client, &claim.namespace);
+    Ok(api.get_opt(&claim.name).await?.and_then(|found| found.uid()))
 }
 
 #[cfg(test)]

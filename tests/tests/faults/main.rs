@@ -35,7 +35,7 @@ const KNOWN: [Known; 10] = [
     Known { scenario: Scenario::Deletion, plans: 200, traffic: (12, 7) },
     Known { scenario: Scenario::Steps, plans: 550, traffic: (16, 32) },
     Known { scenario: Scenario::Undo, plans: 180, traffic: (14, 16) },
-    Known { scenario: Scenario::Turns, plans: 80, traffic: (26, 35) },
+    Known { scenario: Scenario::Turns, plans: 80, traffic: (22, 30) },
     Known { scenario: Scenario::Inherited, plans: 350, traffic: (26, 23) },
     Known { scenario: Scenario::Private, plans: 140, traffic: (19, 11) },
     Known { scenario: Scenario::Plan, plans: 90, traffic: (5, 5) },

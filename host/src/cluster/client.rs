@@ -13,6 +13,7 @@ use tower::service_fn;
 use tower::timeout::TimeoutLayer;
 
 use super::checked_names::CheckedNames;
+use super::large_events::LargeEvents;
 use super::pages::Pages;
 use crate::clock::Clock;
 
@@ -35,7 +36,7 @@ pub fn client(mut config: Config, timeout: Duration) -> Result<Client, kube::Err
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
     let builder = ClientBuilder::try_from(config)?.with_layer(&TimeoutLayer::new(timeout));
-    Ok(builder.with_layer(&Pages::default()).with_layer(&CheckedNames).build())
+    Ok(builder.with_layer(&LargeEvents).with_layer(&Pages::default()).with_layer(&CheckedNames).build())
 }
 
 /// Returns `client`, which tells `clock` the `Date` of each answer that comes at once.

@@ -8,6 +8,7 @@ pub mod dynamic;
 pub mod error;
 pub mod events;
 pub mod impersonation;
+mod large_events;
 mod pages;
 pub mod partial;
 pub(crate) mod schemas;

@@ -13,7 +13,9 @@ pub(super) fn restore_turns(living: &HashMap<String, String>, ctx: &Context) {
     for ((namespace, run_uid), names) in ctx.stores.unfinished.all() {
         // Labels are written by tenants: one that names the run of another namespace means nothing.
         let foreign = living.get(&run_uid).is_some_and(|of_run| *of_run != namespace);
-        if foreign || ctx.state.locks.held_in(&run_uid).is_some() {
+        // A clean-up goes on, and gets its lock when its Backup has been read.
+        let goes_on = ctx.state.locks.held_in(&run_uid).is_some() || ctx.state.locks.is_unplaced(&run_uid);
+        if foreign || goes_on {
             continue;
         }
         let pod = |name: &String| ctx.stores.pods.get(&ObjectRef::new(name).within(&namespace));

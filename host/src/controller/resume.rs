@@ -75,6 +75,7 @@ mod tests {
 
     use backstay_api::{Backup, BackupJob, RestoreJob, TypedRef};
     use backstay_core::contract::GroupKind;
+    use k8s_openapi::api::batch::v1::Job;
     use kube::api::PartialObjectMeta;
     use kube::runtime::watcher::Event;
     use serde::de::DeserializeOwned;
@@ -170,6 +171,21 @@ mod tests {
         let queue = ctx.state.queues.of(&Kind::BackupJob).expect("there is a queue");
         assert_eq!(queue.next(|_| Priority::Begin).map(|key| key.name).as_deref(), Some("later"));
         assert!(acquires(&later, "other", &ctx), "the target of the restore is another one");
+    }
+
+    #[tokio::test]
+    async fn f20_a_clean_up_whose_pods_run_goes_on_after_a_restart() {
+        let server = StandIn::default();
+        let (ctx, mut writers) = given(&server, Vec::new(), Vec::new(), &["b1"]);
+        let turn = json!({"application": {"group": "", "kind": "App"}, "name": "app", "mode": "cleanup",
+            "run": "b1", "strategy": {"group": "g", "kind": "K"}});
+        let meta = json!({"labels": {"backstay.dev/run-uid": "b1"}, "annotations": {"backstay.dev/turn": turn.to_string()}});
+        let job: Job = object("b1-cleanup", 1, &json!({ "metadata": meta }));
+        ctx.stores.unfinished.job(&job);
+        writers.jobs.apply_watcher_event(&Event::Apply(job));
+        resumed(&ctx).await;
+        assert!(!ctx.state.draining.contains("b1"), "its Job is not stopped");
+        assert!(ctx.state.locks.is_unplaced("b1"), "it gets its lock when its Backup has been read");
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use backstay_api::annotations;
 use serde_json::{Value, json};
 
 use super::census::Count;
@@ -60,9 +61,21 @@ pub(super) fn comparable(value: Value, words: &[(String, String)]) -> Value {
             let kept = fields.into_iter().filter(|(key, _)| {
                 !VOLATILE.contains(&key.as_str()) && !(fired && (key == "reason" || key == "message"))
             });
-            kept.map(|(key, v)| (replaced(&key, words), comparable(v, words))).collect()
+            let compared = |key: &str, value: Value| match (key, value) {
+                (annotations::MADE_AT, Value::String(mark)) => Value::String(without_seconds(&mark)),
+                (_, value) => comparable(value, words),
+            };
+            kept.map(|(key, value)| (replaced(&key, words), compared(&key, value))).collect()
         }
         other => other,
+    }
+}
+
+/// Removes the time from the mark of when a Backup was made.
+fn without_seconds(mark: &str) -> String {
+    match mark.rsplit_once('/') {
+        Some((name, seconds)) if seconds.parse::<i64>().is_ok() => format!("{name}/<time>"),
+        _ => mark.to_owned(),
     }
 }
 

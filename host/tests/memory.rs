@@ -338,5 +338,10 @@ async fn t3_memory_is_bounded_whatever_tenants_write() {
         mib(after)
     );
     assert!(most <= BOUND, "{} MiB, and {} MiB is the bound", mib(most), mib(BOUND));
-    assert!(after <= idle + idle / LEFT, "{} MiB are left, and an idle program has {} MiB", mib(after), mib(idle));
+    assert!(
+        after <= idle + idle / LEFT,
+        "{} MiB are left, and an idle program has {} MiB",
+        mib(after),
+        mib(idle)
+    );
 }

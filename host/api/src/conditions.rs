@@ -219,6 +219,8 @@ reasons! {
     /// A BackupJob of the slot's name exists and is not this Plan's.
     NAME_TAKEN = "NameTaken";
 
+    /// Many strategy revisions seem unused at once, and most of them are kept for now.
+    COLLECTION_HELD_BACK = "CollectionHeldBack";
     /// The object does not decode, though the API server took it.
     UNREADABLE_OBJECT = "UnreadableObject";
 

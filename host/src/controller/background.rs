@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backstay_api::conditions::types;
+use backstay_api::conditions::{reasons, types};
 use backstay_api::{Backup, RunRecord, labels, phase};
 use backstay_core::backup::REVISION_LABEL;
 use backstay_core::retry::{self, Class};
@@ -13,7 +13,7 @@ use backstay_core::steps::{checkpoint_name, private_name};
 use futures::StreamExt;
 use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::ControllerRevision;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use kube::ResourceExt;
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta, Patch};
 use serde_json::json;
@@ -87,12 +87,23 @@ async fn collect_revisions(ctx: &Context) -> Result<usize, ApiError> {
     used.extend(backups.into_iter().filter_map(|pins| pins.revision));
     let collected = ctx.records.revisions.collect(&revisions, &used, ctx.clock.now()).await?;
     if collected.held_back > 0 {
-        tracing::warn!(
-            held_back = collected.held_back,
-            "many strategy revisions seem unused at once, a tenth is deleted in a pass; see whether Backups are missing"
-        );
+        tell_held_back(collected.held_back, ctx);
     }
     Ok(collected.deleted)
+}
+
+/// Tells in an Event on the controller's namespace, and in the log, how many unused revisions stay until the next pass.
+fn tell_held_back(held_back: usize, ctx: &Context) {
+    let message = "many strategy revisions seem unused at once, a tenth is deleted in a pass; see whether Backups are missing";
+    tracing::warn!(held_back, "{message}");
+    let about = ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Namespace".to_owned()),
+        name: Some(ctx.settings.namespace.clone()),
+        ..ObjectReference::default()
+    };
+    let note = format!("{message}; {held_back} are kept for now");
+    ctx.cluster.events.warning(about, reasons::COLLECTION_HELD_BACK, &note);
 }
 
 /// Writes condition `Restorable` into Backups that lack what a restore needs, and into those that lack it no more.
@@ -365,4 +376,28 @@ pub(crate) async fn project_credentials(ctx: Arc<Context>, until: impl Future<Ou
         }
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::stand_in::StandIn;
+    use crate::components::registry::Registry;
+    use crate::controller::start::context;
+    use crate::settings::Settings;
+
+    #[tokio::test]
+    async fn t8_the_brake_on_the_collection_of_revisions_is_told_in_an_event_on_the_controllers_namespace() {
+        let server = StandIn::default();
+        let (ctx, _writers, poster) = context(server.client(), Registry::default(), Settings::default());
+        tell_held_back(180, &ctx);
+        poster.finish().await;
+        let sent = server.sent();
+        let posted = sent.iter().find(|sent| sent.call == "POST events").expect("an Event is posted");
+        let event = &posted.body;
+        assert_eq!(event["regarding"]["kind"], "Namespace");
+        assert_eq!(event["regarding"]["name"], ctx.settings.namespace);
+        assert_eq!(event["reason"], "CollectionHeldBack");
+        assert!(event["note"].as_str().is_some_and(|note| note.ends_with("180 are kept for now")), "{event}");
+    }
 }

@@ -74,9 +74,7 @@ faults: build ## Play every fault plan; BACKSTAY_FAULT_PLAN='…' replays one [c
 
 .PHONY: hostile
 hostile: build ## Play a hostile tenant, and print what came of each group of its inputs [cache]
-	@$(CLUSTER) up
-	$(CLUSTER) exec -- env BACKSTAY_TEST_CLUSTER=1 CARGO_NET_OFFLINE=true \
-	  cargo test --workspace --locked --test hostile -- --nocapture
+	@tests/run hostile
 
 .PHONY: mutants
 mutants: build ## Put defects of the reference back: a fault plan or a walk must catch each [cache]

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use backstay_api::{
-    BackupJob, BackupJobSpec, BackupJobStatus, Plan, PlanSpec, RestoreJob, RestoreJobStatus, labels, phase,
+    Backup, BackupJob, BackupJobSpec, BackupJobStatus, Plan, PlanSpec, RestoreJob, RestoreJobStatus,
+    annotations, labels, phase,
 };
 use backstay_core::job::POD_RUN_ANNOTATION;
 use futures::Stream;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::core::ObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{self, Config, Event, watcher};
@@ -64,7 +65,7 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
         }
         triggers::plan(change)
     }));
-    tasks.spawn(watch(writers.backups, Some(backups), all(), ctx.clone(), whole, |change, ctx| {
+    tasks.spawn(watch(writers.backups, Some(backups), all(), ctx.clone(), slim_backup, |change, ctx| {
         if let Change::Deleted(backup) = change {
             ctx.forget(backup.metadata.uid.as_deref().unwrap_or_default());
             ctx.state.deleted_backups.add(&backup.metadata);
@@ -213,6 +214,13 @@ fn pod(change: &Change<'_, Pod>, ctx: &Context) -> Vec<Request> {
 
 /// The store keeps the whole decoded object.
 fn whole<K>(_: &mut K) {}
+
+/// The record on a Backup is read with the Backup.
+fn slim_backup(backup: &mut PartialObjectMeta<Backup>) {
+    if let Some(all) = &mut backup.metadata.annotations {
+        all.remove(annotations::RECORDED);
+    }
+}
 
 /// A Plan is read again when it is reconciled.
 fn slim_plan(plan: &mut Plan) {

@@ -62,7 +62,9 @@ pub(super) fn comparable(value: Value, words: &[(String, String)]) -> Value {
                 !VOLATILE.contains(&key.as_str()) && !(fired && (key == "reason" || key == "message"))
             });
             let compared = |key: &str, value: Value| match (key, value) {
-                (annotations::MADE_AT, Value::String(mark)) => Value::String(without_seconds(&replaced(&mark, words))),
+                (annotations::MADE_AT, Value::String(mark)) => {
+                    Value::String(without_seconds(&replaced(&mark, words)))
+                }
                 (_, value) => comparable(value, words),
             };
             kept.map(|(key, value)| (replaced(&key, words), compared(&key, value))).collect()

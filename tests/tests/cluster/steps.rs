@@ -9,6 +9,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
+use kube::runtime::wait::await_condition;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -30,7 +31,7 @@ pub(crate) async fn rewrite(w: &World, program: Value) {
     rewrite_of("Steps", w, program).await;
 }
 
-/// Replaces the program of this kind of the guest.
+/// Replaces the program of this kind of the guest, and waits until the controller has seen it.
 pub(crate) async fn rewrite_of(kind: &str, w: &World, program: Value) {
     let gvk = GroupVersionKind::gvk("test.backstay.dev", "v1", kind);
     let plural = if kind == "Keep" { "keeps" } else { "steps" };
@@ -39,7 +40,14 @@ pub(crate) async fn rewrite_of(kind: &str, w: &World, program: Value) {
     let object = json!({"apiVersion": "test.backstay.dev/v1", "kind": kind, "metadata": {"name": w.namespace},
         "spec": program});
     let params = PatchParams::apply("test").force();
-    api.patch(&w.namespace, &params, &Patch::Apply(&object)).await.expect("a program");
+    let written = api.patch(&w.namespace, &params, &Patch::Apply(&object)).await.expect("a program");
+    let seen = |found: Option<&DynamicObject>| {
+        let conditions = found.and_then(|found| found.data["status"]["conditions"].as_array());
+        let generation = written.metadata.generation.map(Value::from);
+        conditions.into_iter().flatten().any(|c| c.get("observedGeneration") == generation.as_ref())
+    };
+    let seen = tokio::time::timeout(Duration::from_secs(30), await_condition(api, &w.namespace, seen)).await;
+    seen.expect("the controller sees it in time").expect("a watch");
 }
 
 pub(crate) fn config_map(name: &str) -> Value {

@@ -32,6 +32,7 @@ const FIRST: &[&str] = &[
     "backstay.dev/turn",
     annotations::BEGUN,
     annotations::MADE_AT,
+    annotations::RECORDED,
     annotations::RUN_AGAIN,
     backstay_api::labels::VELERO_RESTORE,
     "job-name",
@@ -180,10 +181,6 @@ impl<'de, const WHOLE: bool> Visitor<'de> for MarksVisitor<WHOLE> {
 }
 
 fn is_kept(key: &str) -> bool {
-    // The record on a Backup is read with the whole object.
-    if key == annotations::RECORDED {
-        return false;
-    }
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);
     DOMAINS.iter().any(|kept| {
         domain.strip_suffix(kept).is_some_and(|before| before.is_empty() || before.ends_with('.'))

@@ -1,6 +1,6 @@
 //! Objects that decode, that do not, and that should cost much.
 
-use backstay_api::{BackupJob, RestoreJob};
+use backstay_api::{Backup, BackupJob, RestoreJob};
 use backstay_core::contract::Json;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -63,6 +63,22 @@ fn a_pod_keeps_its_status() {
         "status": {"phase": "Running"}}))
     .unwrap();
     assert_eq!((pod.spec, pod.status.unwrap().phase.as_deref()), (None, Some("Running")));
+}
+
+/// A Backup that came back without a status gets it again from there.
+#[test]
+fn a_backup_keeps_the_record_of_its_status_whatever_other_marks_it_has() {
+    let record = "x".repeat(60_000);
+    let mut marks: serde_json::Map<String, Json> =
+        (0..1000).map(|n| (format!("a.cozystack.io/{n}"), json!("y"))).collect();
+    marks.insert("backstay.dev/recorded".to_owned(), json!(record));
+    let backup: Backup = lean(json!({"metadata": {"name": "a", "annotations": marks}, "spec": {
+        "applicationRef": {"kind": "Postgres", "name": "p"}, "strategyRef": {"kind": "Job", "name": "s"},
+        "takenAt": "2026-07-01T00:00:00Z"}}))
+    .unwrap();
+    let kept = backup.metadata.annotations.unwrap();
+    assert_eq!(kept.get("backstay.dev/recorded"), Some(&record));
+    assert!(kept.len() < 100, "{}", kept.len());
 }
 
 #[test]

@@ -141,11 +141,12 @@ impl Stage {
         archive.cloned().unwrap_or_else(|| panic!("no archive in {metadata:?}"))
     }
 
-    /// Kills the pod of a Job, without a grace period.
+    /// Kills the pod of a Job, without a grace period, and waits until it is gone.
     pub(super) async fn kill_pod(&self, job: &str) {
         let pod = self.world.pods(job).await.remove(0).name_any();
         let at_once = DeleteParams::default().grace_period(0);
         self.world.api::<Pod>().delete(&pod, &at_once).await.expect("deletion is accepted");
+        self.world.until_gone::<Pod>(&pod).await;
     }
 
     /// Waits until the sidecar satisfies a condition.

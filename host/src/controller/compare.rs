@@ -6,8 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use backstay_api::conditions::types;
-use backstay_api::{BackupJob, Condition, Plan, RestoreJob, finalizers, phase};
+use backstay_api::{BackupJob, Plan, RestoreJob, finalizers, phase};
 use kube::ResourceExt;
 
 use super::background::{let_others_go, periodically};
@@ -47,7 +46,7 @@ async fn pass(before: &HashSet<Difference>, ctx: &Context) -> HashSet<Difference
             if exists(&uid, &ctx.stores) || what == "lock" && state.draining.contains(&uid) {
                 continue;
             }
-            if mended(what, &uid, before, &mut found, ctx) {
+            if mended(what, &uid, "", before, &mut found, ctx) {
                 ctx.forget(&uid);
                 state.refused_slots.forget(&uid);
             }
@@ -55,7 +54,7 @@ async fn pass(before: &HashSet<Difference>, ctx: &Context) -> HashSet<Difference
     }
     for (number, (namespace, uid)) in ctx.stores.job_pods.all().into_iter().enumerate() {
         let_others_go(number).await;
-        if !ctx.stores.indexes.jobs.has_uid(&uid) && mended("pods", &uid, before, &mut found, ctx) {
+        if !ctx.stores.indexes.jobs.has_uid(&uid) && mended("pods", &uid, "", before, &mut found, ctx) {
             ctx.stores.job_pods.forget(&namespace, &uid);
         }
     }
@@ -63,10 +62,11 @@ async fn pass(before: &HashSet<Difference>, ctx: &Context) -> HashSet<Difference
     found
 }
 
-/// Notes a difference. Returns whether it is to be mended now.
+/// Notes a difference, of an object with a uid or a name. Returns whether it is to be mended now.
 fn mended(
     what: &'static str,
     uid: &str,
+    object: &str,
     before: &HashSet<Difference>,
     found: &mut HashSet<Difference>,
     ctx: &Context,
@@ -76,7 +76,7 @@ fn mended(
         found.insert(difference);
         return false;
     }
-    tracing::warn!(what, uid, "memory of the process differed from the cluster, and was mended");
+    tracing::warn!(what, uid, object, "memory of the process differed from the cluster, and was mended");
     ctx.metrics.mended(what);
     true
 }
@@ -136,7 +136,11 @@ fn enqueue(
     ctx: &Context,
 ) {
     let has = |key: &Key| ctx.state.queues.of(&request.kind).is_none_or(|queue| queue.has(key));
-    if !has(&request.key) && mended("queue", uid.unwrap_or_default(), before, found, ctx) {
+    if has(&request.key) {
+        return;
+    }
+    let object = format!("{} {}", request.kind, request.key);
+    if mended("queue", uid.unwrap_or_default(), &object, before, found, ctx) {
         ctx.state.queues.add(request);
     }
 }
@@ -158,10 +162,9 @@ fn restore_job_goes_on(job: &RestoreJob) -> bool {
 }
 
 fn plan_goes_on(plan: &Plan) -> bool {
-    let valid = |c: &Condition| c.type_ == types::READY && c.status == "True";
     plan.metadata.deletion_timestamp.is_none()
         && plan.spec.suspend != Some(true)
-        && plan.status.as_ref().is_some_and(|status| status.conditions.iter().any(valid))
+        && plan.status.as_ref().is_some_and(|status| status.next_slot.is_some())
 }
 
 #[cfg(test)]

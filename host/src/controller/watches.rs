@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use backstay_api::{
-    Backup, BackupJob, BackupJobSpec, BackupJobStatus, Plan, PlanSpec, RestoreJob, RestoreJobStatus,
-    annotations, labels, phase,
+    Backup, BackupJob, BackupJobSpec, BackupJobStatus, Plan, PlanSpec, PlanStatus, RestoreJob,
+    RestoreJobStatus, annotations, labels, phase,
 };
 use backstay_core::job::POD_RUN_ANNOTATION;
 use futures::Stream;
@@ -222,10 +222,11 @@ fn slim_backup(backup: &mut PartialObjectMeta<Backup>) {
     }
 }
 
-/// A Plan is read again when it is reconciled.
+/// A Plan is read again when it is reconciled. What is kept tells whether it goes on.
 fn slim_plan(plan: &mut Plan) {
-    plan.spec = PlanSpec::default();
-    plan.status = None;
+    plan.spec = PlanSpec { suspend: plan.spec.suspend, ..PlanSpec::default() };
+    let next_slot = plan.status.take().and_then(|status| status.next_slot);
+    plan.status = next_slot.map(|slot| PlanStatus { next_slot: Some(slot), ..PlanStatus::default() });
 }
 
 /// The note of a pod run is read from the Job, which has it too.

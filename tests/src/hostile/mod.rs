@@ -25,7 +25,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams
 use kube::config::Kubeconfig;
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource};
 use neighbour::Neighbour;
 use program::{Program, Start};
 pub use report::Report;
@@ -160,7 +160,7 @@ impl Play<'_> {
         self.stage("left alone");
         let inputs = inputs(self.report);
         let mallory = tenant::client().await.expect("a client of the tenant");
-        let began = Instant::now();
+        let (began, before) = (Instant::now(), self.program.processor());
         let hostile = async {
             let sent = tenant::send(&mallory, &inputs, Instant::now() + SENDING).await;
             let objects: Vec<_> = inputs
@@ -178,6 +178,8 @@ impl Play<'_> {
             () = backs_up_on_and_on(&mut neighbour, &mut self.report.disturbed) => unreachable!("it goes on and on"),
         };
         self.report.sending = sending;
+        self.report.processor = self.program.processor() - before;
+        self.report.slowest_call = neighbour.slowest_call;
         self.report.judge(&inputs, &sent, &told);
         self.note_program();
 
@@ -316,29 +318,61 @@ impl Play<'_> {
             }
         };
         if tokio::time::timeout_at(deadline, left).await.is_err() {
-            self.report
-                .wrong
-                .push(format!("not everything is gone {} s after it was deleted", REMOVING.as_secs()));
+            let left = self.left().await;
+            self.report.wrong.push(format!(
+                "not everything is gone {} s after it was deleted: {left}",
+                REMOVING.as_secs()
+            ));
         }
     }
 
-    /// Deletes the objects of a kind; the tenant's own finalizers go first.
+    /// Returns what is left of the tenant's objects: of each kind the number, and the first one.
+    async fn left(&self) -> String {
+        let mut told = Vec::new();
+        for namespace in [NAMESPACE, OTHER] {
+            for kind in kinds() {
+                match self.listed(namespace, &kind).await {
+                    Ok(left) => told.extend(left.first().map(|first| {
+                        let meta = &first["metadata"];
+                        let (finalizers, deleted) = (&meta["finalizers"], &meta["deletionTimestamp"]);
+                        let name = &meta["name"];
+                        format!("{} {}, as {name}: {finalizers}, deleted {deleted}", left.len(), kind.kind)
+                    })),
+                    Err(error) => told.push(format!("{}: {error}", kind.kind)),
+                }
+            }
+        }
+        told.join("; ")
+    }
+
+    /// Returns the metadata of the objects of a kind. Some of it decodes in no typed way: `managedFields` are the tenant's too.
+    async fn listed(&self, namespace: &str, kind: &ApiResource) -> Result<Vec<Value>, kube::Error> {
+        let path = DynamicObject::url_path(kind, Some(namespace));
+        let request = kube::core::Request::new(path).list_metadata(&ListParams::default());
+        let list: Value = self.client.request(request.map_err(kube::Error::BuildRequest)?).await?;
+        Ok(list["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Deletes the objects of a kind; the tenant's own finalizers go first. On a Plan all are the tenant's own.
     async fn removed(&self, namespace: &str, kind: &ApiResource) {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, kind);
         let mut every = tokio::time::interval(Duration::from_millis(500));
         loop {
             every.tick().await;
             let _ = api.delete_collection(&DeleteParams::background(), &ListParams::default()).await;
-            let Ok(left) = api.list_metadata(&ListParams::default()).await else { continue };
-            if left.items.is_empty() {
+            let Ok(left) = self.listed(namespace, kind).await else { continue };
+            if left.is_empty() {
                 return;
             }
-            for object in left.items.iter().filter(|o| o.metadata.deletion_timestamp.is_some()) {
-                let theirs: Vec<&String> =
-                    object.finalizers().iter().filter(|f| !f.starts_with("mallory")).collect();
-                if theirs.len() < object.finalizers().len() {
-                    let patch = Patch::Merge(json!({"metadata": {"finalizers": theirs}}));
-                    let _ = api.patch_metadata(&object.name_any(), &PatchParams::default(), &patch).await;
+            for meta in left.iter().map(|object| &object["metadata"]) {
+                let all: Vec<&str> =
+                    meta["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let own = |finalizer: &str| finalizer.starts_with("mallory") || kind.kind == "Plan";
+                let others: Vec<&str> = all.iter().copied().filter(|finalizer| !own(finalizer)).collect();
+                if meta["deletionTimestamp"].is_string() && others.len() < all.len() {
+                    let patch = json!({"metadata": {"finalizers": others}});
+                    let name = meta["name"].as_str().unwrap_or_default();
+                    let _ = api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await;
                 }
             }
         }

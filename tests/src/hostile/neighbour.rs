@@ -30,6 +30,8 @@ pub(super) struct Neighbour {
     complete: Times,
     succeeded: Times,
     made: usize,
+    /// The slowest answer to the creation of a run: what the API server itself takes for one call.
+    pub slowest_call: Duration,
 }
 
 impl Neighbour {
@@ -40,6 +42,7 @@ impl Neighbour {
             complete: Times::default(),
             succeeded: Times::default(),
             made: 0,
+            slowest_call: Duration::ZERO,
         };
         note::<Job>(client.clone(), Arc::clone(&neighbour.jobs), |_| true);
         note::<Job>(client.clone(), Arc::clone(&neighbour.complete), |job| {
@@ -62,6 +65,7 @@ impl Neighbour {
         let created = Instant::now();
         let api: Api<BackupJob> = Api::namespaced(self.client.clone(), NAMESPACE);
         api.create(&PostParams::default(), &run).await.map_err(|e| format!("the neighbour's {name}: {e}"))?;
+        self.slowest_call = self.slowest_call.max(created.elapsed());
         let mut every = tokio::time::interval(Duration::from_millis(5));
         loop {
             every.tick().await;

@@ -159,6 +159,16 @@ impl Program {
         (bytes("VmRSS:"), bytes("VmHWM:"))
     }
 
+    /// Returns the processor time that the process has taken, in seconds.
+    pub(super) fn processor(&self) -> f64 {
+        let stat = Path::new("/proc").join(self.child.id().to_string()).join("stat");
+        let stat = std::fs::read_to_string(stat).unwrap_or_default();
+        // Behind the name, which ends with the last parenthesis; in hundredths of a second.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<u32>().ok()).unwrap_or_default();
+        f64::from(ticks(11) + ticks(12)) / 100.0
+    }
+
     /// Returns the lowest resident memory of a while in which it does not grow any more.
     pub(super) async fn settled_memory(&self, most: Duration) -> u64 {
         let until = Instant::now() + most;

@@ -14,7 +14,7 @@ use crate::{controller, node};
 /// Name of the user.
 const USER: &str = "mallory";
 /// Inputs that are sent at once.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 2;
 /// The simulated node.
 pub(super) const NODE: &str = "hostile";
 

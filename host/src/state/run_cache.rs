@@ -298,7 +298,7 @@ mod tests {
         let (cache, first) = given(&server);
         let written = write("one", &first, &cache).await;
         cache.caught_up(&first.uid, &first.resource_version);
-        assert_eq!(cache.uids(), [first.uid.clone()], "the watch is behind");
+        assert_eq!(cache.uids(), std::slice::from_ref(&first.uid), "the watch is behind");
         cache.caught_up(&first.uid, &written.resource_version);
         assert_eq!(cache.uids(), [""; 0]);
         cache.failed(&first.uid);

@@ -28,7 +28,7 @@ const BOUND: u64 = 300 << 20;
 const LARGE: usize = 1_400_000;
 /// The part of an idle process's memory that it may have beside that once the objects are gone, for one part.
 const LEFT: u64 = 5;
-const DEADLINE: Duration = Duration::from_secs(240);
+const DEADLINE: Duration = Duration::from_secs(300);
 /// The resource version of the deletion of the first object.
 const DELETED: usize = 1_000_000;
 
@@ -310,9 +310,9 @@ async fn measured(count: usize) -> (u64, u64, u64) {
     let _ = all_gone.send(true);
     if count > 0 {
         let enough = idle + idle / LEFT;
-        let begun = Instant::now();
+        let (begun, patience) = (Instant::now(), Duration::from_secs(60 + count as u64 / 5));
         until("the memory is free again", async || {
-            program.memory("VmRSS") <= enough || begun.elapsed() > Duration::from_secs(60)
+            program.memory("VmRSS") <= enough || begun.elapsed() > patience
         })
         .await;
     }

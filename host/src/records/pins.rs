@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use crate::cluster::error::ApiError;
 
-/// Backups in a page of a list.
-const PAGE: u32 = 200;
+/// Backups in a page of a list: each may have 1.5 MB.
+const PAGE: u32 = 20;
 
 /// What a Backup needs to be restored.
 #[derive(Clone, Debug, Default, PartialEq)]

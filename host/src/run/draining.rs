@@ -22,7 +22,7 @@ use crate::state::draining::Seen;
 /// How long a look may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Objects in a page of a list.
-const PAGE: u32 = 100;
+const PAGE: u32 = 20;
 /// The finalizer of an object that goes after its dependents.
 const FOREGROUND: &str = "foregroundDeletion";
 

@@ -22,6 +22,7 @@ use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, chain, class};
 use crate::cluster::write::patch_params;
 use crate::context::Context;
+use crate::informers::watcher::let_others_go;
 use crate::records::checkpoints::RecordsError;
 use crate::records::pins::{self, Pins};
 use crate::run::draining;
@@ -34,8 +35,6 @@ const COLLECT_EVERY: Duration = Duration::from_secs(3600);
 const PROJECT_EVERY: Duration = Duration::from_secs(60);
 /// Ended runs that are looked at side by side.
 const LOOKS: usize = 8;
-/// So many objects of a pass over everything are looked at before others get the thread.
-const AT_ONCE: usize = 256;
 /// A record younger than this is never collected: its run may not show in a watch yet.
 const YOUNG: SignedDuration = SignedDuration::from_mins(10);
 
@@ -172,13 +171,6 @@ async fn revisions_in_use(ctx: &Context) -> BTreeSet<String> {
         used.extend(job.status.as_ref().and_then(|s| pinned(s.phase.as_deref(), s.run.as_deref())));
     }
     used
-}
-
-/// Gives the thread to others after every so many steps of a pass over everything.
-pub(super) async fn let_others_go(step: usize) {
-    if step % AT_ONCE == AT_ONCE - 1 {
-        tokio::task::yield_now().await;
-    }
 }
 
 /// Deletes checkpoints of runs that have ended or are gone, and private data of Backups that are gone. A controller that

@@ -6,12 +6,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use backstay_api::{BackupJob, Plan, RestoreJob, finalizers, phase};
-use kube::ResourceExt;
+use backstay_api::{BackupJob, Plan, RestoreJob, phase};
 
-use super::background::{let_others_go, periodically};
+use super::background::periodically;
+use super::triggers::is_finalized;
 use crate::context::Context;
 use crate::informers::stores::Stores;
+use crate::informers::watcher::let_others_go;
 use crate::state::queues::{Key, Kind, Request};
 
 /// A difference: what differs, and the uid.
@@ -108,8 +109,7 @@ async fn unqueued(before: &HashSet<Difference>, found: &mut HashSet<Difference>,
     }
     for (number, backup) in stores.backups.state().iter().enumerate() {
         let_others_go(number).await;
-        let finalized = backup.finalizers().iter().any(|f| finalizers::is_ours(f));
-        if finalized && backup.metadata.deletion_timestamp.is_some() {
+        if is_finalized(backup) && backup.metadata.deletion_timestamp.is_some() {
             let request = Request::new(Kind::Backup, backup.as_ref());
             enqueue(request, backup.metadata.uid.as_deref(), before, found, ctx);
         }
@@ -147,18 +147,24 @@ fn enqueue(
 
 /// Returns whether this controller has begun with a run, or has had it wait, and the run has not ended.
 fn backup_job_goes_on(job: &BackupJob) -> bool {
-    let goes_on = |s: &backstay_api::BackupJobStatus| {
-        (s.run.is_some() || s.waiting_since.is_some()) && !phase::is_terminal(s.phase.as_deref())
-    };
-    job.metadata.deletion_timestamp.is_none() && job.status.as_ref().is_some_and(goes_on)
+    job.metadata.deletion_timestamp.is_none()
+        && job
+            .status
+            .as_ref()
+            .is_some_and(|s| goes_on(s.run.is_some(), s.waiting_since.is_some(), s.phase.as_deref()))
 }
 
 /// See [`backup_job_goes_on`].
 fn restore_job_goes_on(job: &RestoreJob) -> bool {
-    let goes_on = |s: &backstay_api::RestoreJobStatus| {
-        (s.run.is_some() || s.waiting_since.is_some()) && !phase::is_terminal(s.phase.as_deref())
-    };
-    job.metadata.deletion_timestamp.is_none() && job.status.as_ref().is_some_and(goes_on)
+    job.metadata.deletion_timestamp.is_none()
+        && job
+            .status
+            .as_ref()
+            .is_some_and(|s| goes_on(s.run.is_some(), s.waiting_since.is_some(), s.phase.as_deref()))
+}
+
+fn goes_on(has_begun: bool, waits: bool, phase: Option<&str>) -> bool {
+    (has_begun || waits) && !phase::is_terminal(phase)
 }
 
 fn plan_goes_on(plan: &Plan) -> bool {

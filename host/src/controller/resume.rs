@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use backstay_api::finalizers;
 use kube::ResourceExt;
 
 use super::restore_turns::restore_turns;
+use super::triggers::is_finalized;
 use crate::context::Context;
 use crate::panics::contained_call;
 use crate::run::resolve::{AwaitedLock, awaited_lock};
@@ -38,8 +38,7 @@ pub(super) async fn resume(ctx: &Context) {
     // The store has only the metadata of Backups.
     for shown in ctx.stores.backups.state() {
         living.insert(shown.uid().unwrap_or_default(), shown.namespace().unwrap_or_default());
-        let finalized = shown.finalizers().iter().any(|f| finalizers::is_ours(f));
-        if finalized && shown.metadata.deletion_timestamp.is_some() {
+        if is_finalized(&shown) && shown.metadata.deletion_timestamp.is_some() {
             ctx.state.locks.unplaced_cleanup(&shown.metadata);
         }
     }
@@ -73,7 +72,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use backstay_api::{Backup, BackupJob, RestoreJob, TypedRef};
+    use backstay_api::{Backup, BackupJob, RestoreJob, TypedRef, finalizers};
     use backstay_core::contract::GroupKind;
     use k8s_openapi::api::batch::v1::Job;
     use kube::api::PartialObjectMeta;

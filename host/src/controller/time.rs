@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backstay_api::{finalizers, phase};
-use kube::ResourceExt;
+use backstay_api::phase;
 
-use super::background::{let_others_go, periodically};
+use super::background::periodically;
+use super::triggers::is_finalized;
 use crate::context::Context;
+use crate::informers::watcher::let_others_go;
 use crate::state::queues::{Kind, Request};
 
 /// How often the clock is compared with others.
@@ -47,8 +48,7 @@ async fn look_again(ctx: &Context) {
     }
     for (number, backup) in stores.backups.state().iter().enumerate() {
         let_others_go(number).await;
-        let finalized = backup.finalizers().iter().any(|f| finalizers::is_ours(f));
-        if finalized && backup.metadata.deletion_timestamp.is_some() {
+        if is_finalized(backup) && backup.metadata.deletion_timestamp.is_some() {
             queues.add(Request::new(Kind::Backup, backup.as_ref()));
         }
     }

@@ -221,7 +221,8 @@ pub(super) fn backup(change: &Change<'_, PartialObjectMeta<Backup>>, stores: &St
     requests
 }
 
-fn is_finalized(backup: &PartialObjectMeta<Backup>) -> bool {
+/// Returns whether the controller's finalizer, or that of the Go implementation, holds a Backup.
+pub(super) fn is_finalized(backup: &PartialObjectMeta<Backup>) -> bool {
     backup.finalizers().iter().any(|finalizer| finalizers::is_ours(finalizer))
 }
 

@@ -21,7 +21,7 @@ use crate::cluster::error::chain;
 use crate::cluster::partial::Invalid;
 use crate::informers::index::Index;
 
-/// So many changes of a relist are handed on before others get the thread.
+/// So many objects of a pass over everything are looked at before others get the thread.
 const AT_ONCE: usize = 256;
 
 /// A change of an object, made in its store already.
@@ -192,7 +192,7 @@ where
 }
 
 /// Gives the thread to others after every so many steps of a pass over everything.
-async fn let_others_go(step: usize) {
+pub async fn let_others_go(step: usize) {
     if step % AT_ONCE == AT_ONCE - 1 {
         tokio::task::yield_now().await;
     }

@@ -372,6 +372,9 @@ pub(crate) async fn project_credentials(ctx: Arc<Context>, until: impl Future<Ou
 
 #[cfg(test)]
 mod tests {
+    use backstay_core::contract::GroupKind;
+    use backstay_core::revision::Revision;
+
     use super::*;
     use crate::cluster::stand_in::StandIn;
     use crate::components::registry::Registry;
@@ -382,7 +385,18 @@ mod tests {
     async fn t8_the_brake_on_the_collection_of_revisions_is_told_in_an_event_on_the_controllers_namespace() {
         let server = StandIn::default();
         let (ctx, _writers, poster) = context(server.client(), Registry::default(), Settings::default());
-        tell_held_back(180, &ctx);
+        let revisions = &ctx.records.revisions;
+        for image in 0..200 {
+            let kind = GroupKind { group: "strategy.backups.cozystack.io".into(), kind: "Job".into() };
+            let spec = json!({ "image": image.to_string() });
+            let revision = Revision { kind, name: "dump".into(), spec, parameters: [].into() };
+            revisions.put(&revision).await.expect("it is stored");
+        }
+        let two_days_ago = ctx.clock.now() - SignedDuration::from_hours(48);
+        let all = revisions.list().await.expect("a list");
+        revisions.collect(&all, &BTreeSet::new(), two_days_ago).await.expect("a first look");
+
+        assert_eq!(collect_revisions(&ctx).await.expect("a second look"), 20);
         poster.finish().await;
         let sent = server.sent();
         let posted = sent.iter().find(|sent| sent.call == "POST events").expect("an Event is posted");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use backstay::cluster::client;
 use backstay::components::registry::Registry;
 use backstay::controller;
 use backstay::settings::Settings;
@@ -208,7 +209,7 @@ async fn set_up(client: Client) {
         tracing_subscriber::fmt().with_env_filter("info,kube=warn").with_writer(log).with_ansi(false).init();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let ended = runtime.block_on(async move {
-            let client = Client::try_from(config).expect("a client");
+            let client = client::client(config, client::REQUEST_TIMEOUT).expect("a client");
             controller::run(client, registry, settings, std::future::pending()).await
         });
         panic!("the controller ended: {ended:?}");

@@ -81,6 +81,8 @@ fn is_name(segment: &str) -> bool {
 fn parts(segments: &[&str]) -> Option<usize> {
     let rest = match segments {
         ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest,
+        // The schemas of a group and version.
+        ["openapi", "v3", "apis", _, _] => return Some(0),
         _ => return (segments.len() <= 2).then_some(0),
     };
     let rest = match rest {
@@ -106,6 +108,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::error::class;
+    use crate::cluster::schemas::missing_fields;
 
     /// A client that notes which requests are sent.
     fn noting() -> (Client, Arc<Mutex<Vec<String>>>) {
@@ -144,6 +147,7 @@ mod tests {
         let _ = pods.logs("p", &LogParams { container: Some("c".into()), ..LogParams::default() }).await;
         let _ = client.list_core_api_versions().await;
         let _ = client.list_api_group_resources("apps.cozystack.io/v1").await;
-        assert_eq!(sent.lock().len(), 5);
+        let _ = missing_fields(&client).await;
+        assert_eq!(sent.lock().len(), 6);
     }
 }

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use http::Request;
+use bytes::Bytes;
 use http::header::DATE;
+use http::{Request, Response};
 use jiff::fmt::rfc2822::DateTimeParser;
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use tokio::time::Instant;
-use tower::service_fn;
 use tower::timeout::TimeoutLayer;
+use tower::{BoxError, Service, service_fn};
 
 use super::checked_names::CheckedNames;
 use super::large_events::LargeEvents;
@@ -35,8 +36,20 @@ pub fn client(mut config: Config, timeout: Duration) -> Result<Client, kube::Err
     config.default_retry = false;
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
-    let builder = ClientBuilder::try_from(config)?.with_layer(&TimeoutLayer::new(timeout));
-    Ok(builder.with_layer(&LargeEvents).with_layer(&Pages::default()).with_layer(&CheckedNames).build())
+    Ok(layered(ClientBuilder::try_from(config)?.with_layer(&TimeoutLayer::new(timeout))))
+}
+
+/// Returns the client of this builder, with what every client of the controller does to requests and answers.
+#[must_use]
+pub fn layered<S, B>(builder: ClientBuilder<S>) -> Client
+where
+    S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    builder.with_layer(&LargeEvents).with_layer(&Pages::default()).with_layer(&CheckedNames).build()
 }
 
 /// Returns `client`, which tells `clock` the `Date` of each answer that comes at once.
@@ -62,7 +75,6 @@ pub fn dated(client: Client, clock: Clock) -> Client {
 #[cfg(test)]
 mod tests {
     use backstay_core::retry::Class;
-    use http::Response;
     use k8s_openapi::api::core::v1::Namespace;
     use kube::Api;
     use tokio::net::TcpListener;

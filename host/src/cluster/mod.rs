@@ -9,7 +9,7 @@ pub mod error;
 pub mod events;
 pub mod impersonation;
 mod large_events;
-mod pages;
+pub(crate) mod pages;
 pub mod partial;
 pub(crate) mod schemas;
 #[cfg(test)]

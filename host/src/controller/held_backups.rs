@@ -14,12 +14,10 @@ use kube::api::ListParams;
 
 use crate::cluster::api::Api;
 use crate::cluster::error::chain;
+use crate::cluster::pages::PAGE;
 use crate::components::registry::Registry;
 use crate::context::Context;
 use crate::state::queues::{Kind, Request};
-
-/// Backups in a page of a list.
-const PAGE: u32 = 20;
 
 /// Enqueues each Backup that the finalizer holds in vain, or does not hold though it should. Ends when all were looked at, or with
 /// `until`.

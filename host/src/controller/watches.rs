@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::{triggers, unreadable};
 use crate::cluster::api::Api;
+use crate::cluster::pages::PAGE;
 use crate::cluster::partial::{Invalid, Partial, PartialDecode};
 use crate::context::Context;
 use crate::informers::index::Index;
@@ -25,9 +26,6 @@ use crate::informers::stores::Writers;
 use crate::informers::watcher::{Change, follow};
 use crate::panics::contained_call;
 use crate::state::queues::Request;
-
-/// Objects in a page of a list. Each may have 1.5 MB, and the text of a page is in memory twice.
-const PAGE_SIZE: u32 = 20;
 
 /// Runs all watches, each as a task of its own. Returns only if a watch panics or ends.
 pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
@@ -101,7 +99,7 @@ async fn strategies(resource: ApiResource, writer: Writer<DynamicObject>, ctx: A
         handled(change.object(), &resource, &ctx, || triggers::strategy(&change, &resource, &ctx.stores));
     };
     let invalid = |invalid: &Invalid| unreadable::report::<DynamicObject>(&resource, invalid, &ctx);
-    let events = watcher(api, Config::default().page_size(PAGE_SIZE));
+    let events = watcher(api, Config::default().page_size(PAGE));
     follow(&resource, events, writer, None, decode, invalid, changed).await;
 }
 
@@ -116,7 +114,7 @@ async fn watch<K: PartialDecode + Resource<DynamicType = ()>>(
     changed: fn(&Change<'_, K>, &Context) -> Vec<Request>,
 ) {
     let api = Api::<K>::all(ctx.cluster.client.clone()).watched();
-    handle(watcher(api, config.page_size(PAGE_SIZE)), writer, index, &ctx, slim, changed).await;
+    handle(watcher(api, config.page_size(PAGE)), writer, index, &ctx, slim, changed).await;
 }
 
 /// Handles the events of a watch; see [`watch`].

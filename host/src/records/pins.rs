@@ -10,9 +10,7 @@ use kube::core::Request;
 use serde::Deserialize;
 
 use crate::cluster::error::ApiError;
-
-/// Backups in a page of a list: each may have 1.5 MB.
-const PAGE: u32 = 20;
+use crate::cluster::pages::PAGE;
 
 /// What a Backup needs to be restored.
 #[derive(Clone, Debug, Default, PartialEq)]

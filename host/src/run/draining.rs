@@ -14,6 +14,7 @@ use kube::{Client, Resource, ResourceExt};
 
 use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, chain, class};
+use crate::cluster::pages::PAGE;
 use crate::cluster::partial::{Partial, PartialDecode};
 use crate::records::checkpoints::RecordsError;
 use crate::records::proof_key::StoredKey;
@@ -21,8 +22,6 @@ use crate::state::draining::Seen;
 
 /// How long a look may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Objects in a page of a list.
-const PAGE: u32 = 20;
 /// The finalizer of an object that goes after its dependents.
 const FOREGROUND: &str = "foregroundDeletion";
 

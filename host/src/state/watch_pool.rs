@@ -21,6 +21,7 @@ use super::watched_contents::{Contents, has_content};
 use crate::cluster::dynamic;
 use crate::cluster::error::chain;
 use crate::cluster::impersonation::Impersonation;
+use crate::cluster::pages::PAGE;
 use crate::informers::interruptions::Interruptions;
 use crate::panics::contained;
 
@@ -45,9 +46,6 @@ pub enum Selector {
     /// The objects that match this label selector.
     Labels(String),
 }
-
-/// Objects in a page of a list; see `PAGE_SIZE` of the controller's own watches.
-const PAGE_SIZE: u32 = 20;
 
 /// Resource versions by [`place`], as a run has read them.
 pub type Versions = BTreeMap<String, String>;
@@ -179,7 +177,7 @@ impl WatchPool {
             Selector::Labels(labels) => Config::default().labels(labels),
         };
         let mut contents = self.0.contents.of_watch();
-        let stream = watcher(api.watched(), config.page_size(PAGE_SIZE));
+        let stream = watcher(api.watched(), config.page_size(PAGE));
         let stream = stream.map_ok(move |event| contents.keep(event));
         let stream = reflector(writer, stream);
         let mut interruptions = Interruptions::default();

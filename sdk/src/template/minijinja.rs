@@ -106,6 +106,7 @@ impl Data {
         let stray = |name: String| Stray {
             place: Place::of(source, place_of(source, &name)),
             complaint: self.roots.complaint(&name, "", ESCAPE),
+            key: name,
         };
         let mut strays: Vec<Stray> = names.map(stray).collect();
         strays.sort_by_key(|stray| (stray.place.line, stray.place.column));

@@ -14,6 +14,8 @@ pub(crate) struct Text {
 #[derive(Clone, Debug)]
 pub(crate) struct Stray {
     pub(crate) place: Place,
+    /// The key, as a template writes it.
+    pub(crate) key: String,
     pub(crate) complaint: String,
 }
 

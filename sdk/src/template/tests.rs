@@ -450,6 +450,8 @@ fn keys_of_the_strategy_itself_are_known_where_they_are_absent() {
 fn several_keys_of_one_text_are_one_warning() {
     let (checked, _) = strays(Dialect::Go, "{{ .Names }}{{ .Names }}{{ .items }}");
     assert_eq!(checked.len(), 1);
+    let many = check(&json!("{{ .a }}{{ .b }}{{ .c }}{{ .d }}{{ .e }}{{ .f }}{{ .g }}"), "/a", Dialect::Go);
+    assert!(many[0].message.ends_with("(nor are there .b, .c, .d, .e, .f and 1 more)"), "{many:?}");
     let whole = check(&json!("{{ .Names }}{{ .items }}"), "/a", Dialect::Go);
-    assert!(whole[0].message.ends_with("(and 1 more such keys in this text)"), "{whole:?}");
+    assert!(whole[0].message.ends_with("(nor are there .items)"), "{whole:?}");
 }

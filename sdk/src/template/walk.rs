@@ -1,5 +1,7 @@
 //! The walk over an object, and the findings about its strings.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::meter::Meter;
@@ -13,6 +15,9 @@ const MAX_NESTING: usize = 100;
 const MAX_POINTER: usize = 512;
 /// Maximum bytes of a message. Messages quote templates and data, and are cut here.
 const MAX_MESSAGE: usize = 1000;
+
+/// Most keys that a finding names beside its first.
+const NAMED: usize = 5;
 
 /// Renders every string in `value` as a template of its own, on the unchanged `context`. Map keys and all other values
 /// stay. `root_pointer` is the place of `value` in the author's object.
@@ -243,11 +248,17 @@ impl<'a> Walk<'a> {
     /// finding of its own, unless it is an error.
     fn strays(&mut self, rendered: &mut Text, path: &Path<'_>) {
         let Some(first) = rendered.strays.first() else { return };
-        let more = match rendered.strays.len() - 1 {
+        let others: BTreeSet<&str> = rendered.strays.iter().map(|stray| stray.key.as_str()).collect();
+        let others: Vec<&str> = others.into_iter().filter(|key| *key != first.key).collect();
+        let more = match others.len().saturating_sub(NAMED) {
             0 => String::new(),
-            more => format!(" (and {more} more such keys in this text)"),
+            more => format!(" and {more} more"),
         };
-        self.warnings.add(path, format!("{}: {}{more}", first.place, first.complaint));
+        let others = match others.len().min(NAMED) {
+            0 => String::new(),
+            named => format!(" (nor are there {}{more})", others[..named].join(", ")),
+        };
+        self.warnings.add(path, format!("{}: {}{others}", first.place, first.complaint));
         if !self.strict {
             let strays = std::mem::take(&mut rendered.strays);
             rendered.gaps.retain(|gap| strays.iter().all(|stray| stray.place != gap.place));

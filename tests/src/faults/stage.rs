@@ -231,7 +231,8 @@ impl Stage {
         }
     }
 
-    /// Creates an hourly Plan whose last slot but one is a little over an hour ago.
+    /// Creates an hourly Plan whose last slot but one is a little over an hour ago. Its last slot is due for longer than any tier
+    /// takes to come back to it.
     async fn plan_not_looked_at(&self) {
         let now = jiff::Timestamp::now();
         let minute = now.as_second() / 60;
@@ -245,7 +246,7 @@ impl Stage {
         // No controller runs yet, so none sees it incomplete.
         self.create::<Plan>(json!({"metadata": {"name": "hourly"}, "spec": {
             "applicationRef": {"kind": "Redis", "name": "cache"}, "backupClassName": self.namespace,
-            "schedule": {"type": "cron", "cron": cron}}}))
+            "startingDeadlineSeconds": 1800, "schedule": {"type": "cron", "cron": cron}}}))
             .await;
         let api = self.api::<Plan>();
         api.patch_status("hourly", &PatchParams::default(), &Patch::Merge(status)).await.expect("a status");

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backstay::cluster::client;
 use backstay::components::registry::Registry;
 use backstay::controller;
 use backstay::settings::Settings;
@@ -55,7 +56,7 @@ impl Subject {
                     let real = real.clone();
                     async move { real.send(request).await }
                 });
-                let client = ClientBuilder::new(real, "default").with_layer(&layer).build();
+                let client = client::layered(ClientBuilder::new(real, "default").with_layer(&layer));
                 let settings = Settings {
                     namespace,
                     wait_deadline: SignedDuration::from_secs(30),

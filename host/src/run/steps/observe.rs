@@ -19,6 +19,7 @@ use super::scope::StepScope;
 use crate::cluster::api::Api;
 use crate::cluster::dynamic::{access_resource, api};
 use crate::cluster::error::class;
+use crate::cluster::pages::PAGE;
 use crate::run::not_done::NotDone;
 use crate::run::{application, pod_logs};
 use crate::state::step_cache::{Cached, StepCache, Written};
@@ -27,8 +28,6 @@ use crate::state::watch_pool::{Selector, Versions, WatchKey, is_older, place};
 /// Bytes of one object, and of all answers of a wake together: within what the contract lets a call take.
 const OBJECT: usize = 1 << 20;
 const ANSWERS: usize = 5 << 20;
-/// Objects of a list that are read at a time.
-const PAGE: u32 = 20;
 
 /// The reads of a wake: which objects may be purged, and which versions a wait is compared with.
 #[derive(Default)]

@@ -98,7 +98,8 @@ pub(super) fn check(source: &str, data: &Data, meter: &Meter) -> Result<Vec<Stra
 }
 
 fn stray(source: &str, at: usize, name: &str, data: &Data) -> Stray {
-    Stray { place: Place::of(source, at), complaint: data.roots.complaint(name, ".", ESCAPE) }
+    let complaint = data.roots.complaint(name, ".", ESCAPE);
+    Stray { place: Place::of(source, at), key: format!(".{name}"), complaint }
 }
 
 fn parsed<'s>(source: &'s str, meter: &Meter) -> Result<ast::Tree<'s>, Flawed> {

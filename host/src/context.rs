@@ -130,6 +130,16 @@ impl Context {
         self.let_go(self.state.locks.restore(run));
     }
 
+    /// Gives the lock to a run that has begun, unless another run holds it.
+    ///
+    /// # Errors
+    /// The claim of the run to wait for.
+    pub fn resume_lock(&self, run: &Run) -> Result<(), Box<Claim>> {
+        let (resumed, free) = self.state.locks.resume(run);
+        self.let_go(free);
+        resumed
+    }
+
     /// Restores the place of a run that waited for the lock on `application` before this process started.
     pub fn enqueue_for_lock(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) {
         self.let_go(self.state.locks.enqueue(run, application, strategy));

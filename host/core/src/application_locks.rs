@@ -191,6 +191,23 @@ impl LockTable {
         }
     }
 
+    /// Gives the lock to a run that has begun, unless another run holds it: then the run waits as one that has not begun. A run
+    /// that holds the lock already gets `Ok`. An earlier process may have begun a run, by a write that arrived late, after this one
+    /// had given the turn to another.
+    ///
+    /// # Errors
+    /// The claim of the run that holds the lock.
+    pub fn resume(&mut self, target: &Target, claim: &Claim) -> Result<(), Box<Claim>> {
+        if self.places.get(&claim.run_uid).is_some_and(|place| place.holds) {
+            return Ok(());
+        }
+        let holders = self.queues.get(target).map(|queue| &queue.holders);
+        let holder = holders.and_then(|all| all.first_excluding(&claim.class(), &claim.run_uid)).cloned();
+        self.remove(&claim.run_uid);
+        self.put(target, claim, holder.is_none());
+        holder.map_or(Ok(()), |holder| Err(Box::new(holder)))
+    }
+
     /// Queues a run that was waiting before the controller started, so that no later run overtakes it.
     pub fn enqueue(&mut self, target: &Target, claim: &Claim) {
         if !self.places.contains_key(&claim.run_uid) {

@@ -132,7 +132,7 @@ async fn advance(run: &mut Run, ctx: &Context) -> Result<(), NotDone> {
     let ending = cancel::facts(run, registry).ending(ctx.clock.now(), ctx.settings.undo_deadline);
     cancel::check_undo_deadline(run, ending)?;
     let pinned = pinned::load(run, registry, &ctx.records.revisions).await?;
-    ctx.restore_lock(run);
+    resolve::lock::resume(run, ctx).await?;
     match pinned.component.world() {
         World::Pod => pod(run, &pinned, ctx).await,
         World::Resource => steps(run, &pinned, ctx).await,

@@ -63,6 +63,21 @@ impl ApplicationLocks {
         unplaced.placed(&run.uid)
     }
 
+    /// Gives the lock to a run that has begun unless another run holds it; see [`LockTable::resume`]. Returns also the runs that
+    /// waited until its place was known.
+    ///
+    /// # Errors
+    /// The claim of the run that holds the lock.
+    pub fn resume(&self, run: &Run) -> (Result<(), Box<Claim>>, Vec<Claim>) {
+        let Locks { table, unplaced } = &mut *self.locks();
+        let record = run.status.run.as_deref();
+        let resumed = match record.and_then(|r| Some((r, strategy_kind(r.strategy_ref.as_ref()?)?))) {
+            Some((record, kind)) => table.resume(&run.target_of(&record.application_ref), &claim(run, &kind)),
+            None => Ok(()),
+        };
+        (resumed, unplaced.placed(&run.uid))
+    }
+
     /// Restores the place of a run that waited for the lock on `application` before this process started, and returns the runs
     /// that waited until its place was known.
     pub fn enqueue(&self, run: &Run, application: &TypedRef, strategy: &GroupKind) -> Vec<Claim> {

@@ -206,3 +206,17 @@ fn a_run_that_has_ended_is_known_by_the_lock_that_it_holds_and_so_is_who_waits_f
     assert_eq!(locks.first_behind("b").map(|claim| claim.run_uid.as_str()), Some("r"));
     assert_eq!((locks.held_by("r"), locks.first_behind("r")), (None, None), "it holds nothing");
 }
+
+#[test]
+fn f20_a_run_that_turns_out_to_have_begun_waits_for_the_one_whose_turn_it_is() {
+    let mut locks = LockTable::default();
+    let [early, late] = [claim("early", Mode::Backup, "Job", 1), claim("late", Mode::Backup, "Job", 2)];
+    locks.try_acquire(&target(), &late).unwrap();
+    assert_eq!(locks.resume(&target(), &early).unwrap_err().run_uid, "late");
+    assert_eq!(locks.resume(&target(), &early).unwrap_err().run_uid, "late", "however often it asks");
+    assert_eq!(locks.resume(&target(), &late), Ok(()), "its turn is its own");
+    assert_eq!(released(&mut locks, "late"), ["early"]);
+    assert_eq!(locks.resume(&target(), &early), Ok(()));
+    let other = claim("other", Mode::Backup, "Vault", 0);
+    assert_eq!(locks.resume(&target(), &other), Ok(()), "it excludes nobody");
+}

@@ -39,6 +39,30 @@ pub(super) async fn acquire(
     Ok(())
 }
 
+/// Has a run that has begun hold its lock before it goes on. It may lack it where an earlier process began it by a write that
+/// arrived after this process had given the turn to another run. A run whose Job was recorded goes on in any case: its pod
+/// may run already.
+///
+/// # Errors
+/// The run waits for another one, which exists.
+pub(crate) async fn resume(run: &Run, ctx: &Context) -> Result<(), NotDone> {
+    if run.status.run.as_ref().is_some_and(|record| record.job.is_some()) {
+        ctx.restore_lock(run);
+        return Ok(());
+    }
+    while let Err(holder) = ctx.resume_lock(run) {
+        if exists(&holder, ctx).await {
+            tracing::warn!(run = %run.title(), holder = %holder.title(),
+                "a run that has begun waits: another one has its turn on the application");
+            let message = format!("waiting for {}, which has its turn on the application", holder.title());
+            return Err(NotDone::InProgress { message, recheck: ctx.settings.recheck });
+        }
+        ctx.metrics.mended("lock");
+        ctx.forget(&holder.run_uid);
+    }
+    Ok(())
+}
+
 fn busy(run: &Run, before: &Claim, application: &ObjectRef, ctx: &Context) -> NotDone {
     let on = format!("{} {:?}", application.kind, application.name);
     // Not which run: the message would change, and be written, for every waiting run with every run that ends. Only the first
@@ -165,5 +189,33 @@ mod tests {
         assert_eq!(given.ctx.stores.indexes.backup_jobs.of(By::Uid("run-1")).len(), 1);
         assert!(given.acquire().await.is_err());
         assert_eq!(given.server.calls(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn f20_a_run_that_an_earlier_process_began_late_waits_for_the_one_whose_turn_it_is() {
+        let server = StandIn::default();
+        let ctx = crate::context::tests::empty(server.client());
+        let run = stored_run(Mode::Backup, begun(100), &server);
+        let mut late = run.clone();
+        (late.uid, late.object.name) = ("run-2".to_owned(), "late".to_owned());
+        ctx.restore_lock(&run);
+        let waits = |result: Result<(), NotDone>| match result {
+            Err(NotDone::InProgress { message, .. }) => message,
+            other => panic!("{other:?}"),
+        };
+        let says = waits(resume(&late, &ctx).await);
+        assert!(says.contains(&run.title()) && says.contains("has its turn"), "{says}");
+        assert!(resume(&run, &ctx).await.is_ok());
+        let record = late.status.run.as_mut().expect("it has begun");
+        record.job =
+            Some(backstay_api::JobRecord { name: "j".into(), uid: "j".into(), ..Default::default() });
+        assert!(resume(&late, &ctx).await.is_ok(), "its pod may run already");
+        let mut third = run.clone();
+        third.uid = "run-3".to_owned();
+        waits(resume(&third, &ctx).await);
+        server.remove(BACKUP_JOB);
+        ctx.release_lock("run-2");
+        assert!(resume(&third, &ctx).await.is_err(), "the pods of a run that is gone may still run");
+        assert!(ctx.state.draining.contains("run-1"));
     }
 }

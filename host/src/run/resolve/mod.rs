@@ -4,7 +4,7 @@
 //! message that says what to change.
 
 mod class;
-mod lock;
+pub(crate) mod lock;
 mod strategy;
 
 use backstay_api::conditions::reasons;

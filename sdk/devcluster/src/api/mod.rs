@@ -1,0 +1,1 @@
+//! The API server: requests, the store, lists and watches.

@@ -1,0 +1,1 @@
+//! Built-in kinds: their schemas, defaults and checks.

@@ -1,0 +1,1 @@
+//! A node whose containers are processes of the user.

@@ -1,1 +1,5 @@
-//! What is asked before an object is stored: admission policies, quotas, limit ranges.
+//! Admission: ValidatingAdmissionPolicies, LimitRanges, ResourceQuotas.
+
+mod selector;
+
+pub use selector::selects;

@@ -16,13 +16,21 @@
 
 mod environment;
 mod fields;
+mod files;
 mod image;
+mod life;
 mod logs;
+mod node;
 mod plan;
+mod pod;
 mod quantity;
 mod run;
 mod setup;
+mod status;
 mod volumes;
 
 pub use fields::UNSUPPORTED;
+pub use files::Files;
 pub use image::{Image, Images, Root};
+pub use logs::Wanted;
+pub use node::Node;

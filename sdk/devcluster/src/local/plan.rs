@@ -1,7 +1,6 @@
 //! What a pod amounts to on the local node: its containers, with their mounts, variables and commands.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -144,8 +143,7 @@ pub(super) fn plan(
             Some(_) => "container's runAsUser breaks non-root policy",
             None => "container has runAsNonRoot and image will run as root",
         };
-        let pod = format!("{}_{}({})", text(pod, "/metadata/name"), text(pod, "/metadata/namespace"), text(pod, "/metadata/uid"));
-        return Err(hindered(format!("{why} (pod: \"{pod}\", container: {})", text(container, "/name"))));
+        return Err(hindered(format!("{why} (pod: \"{}\", container: {})", title(pod), text(container, "/name"))));
     }
     let command = command(container, &image.entrypoint, &image.command, &own);
     if command.is_empty() {
@@ -174,6 +172,13 @@ pub(super) fn plan(
             path => absolute(path),
         },
     })
+}
+
+/// Names a pod as the kubelet's texts do.
+#[must_use]
+pub(super) fn title(pod: &Value) -> String {
+    let [name, namespace, uid] = ["name", "namespace", "uid"].map(|of| text(&pod["metadata"], &format!("/{of}")));
+    format!("{name}_{namespace}({uid})")
 }
 
 fn hostname(pod: &Value) -> String {
@@ -258,12 +263,6 @@ pub(super) fn grace(pod: &Value) -> u64 {
     let own = number(pod, "/metadata/deletionGracePeriodSeconds");
     let seconds = own.or_else(|| number(pod, "/spec/terminationGracePeriodSeconds")).unwrap_or(30);
     u64::try_from(seconds).unwrap_or_default()
-}
-
-/// Returns where the files of a pod are.
-#[must_use]
-pub(super) fn folder(state: &std::path::Path, pod: &Value) -> PathBuf {
-    state.join("pods").join(text(pod, "/metadata/uid"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ base=$1 image=$2 name=$3 kind=$4 writable=$5 directory=$6 command=$7 paths=$8
 shift 8
 root=$base/root layers=$base/layers count=0 shut=
 mkdir -p "$root" "$layers"
-echo "$name" > /proc/sys/kernel/hostname
+hostname "$name" 2> /dev/null || echo "$name" > /proc/sys/kernel/hostname
 mount -t tmpfs -o mode=755 tmpfs "$root"
 mount -t tmpfs -o mode=755 tmpfs "$layers"
 

@@ -1,0 +1,208 @@
+//! Creates.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::call::Call;
+use super::errors::{self, Refusal, bad_request};
+use super::options::{self, WriteOptions};
+use super::resource::Resource;
+use super::{clock, decode, definitions, meta, state, view};
+use crate::status::{Cause, Status};
+
+impl Call<'_> {
+    /// Answers a POST.
+    pub(crate) fn create(&mut self, resource: &Arc<Resource>) -> Result<Answer, Refusal> {
+        let look = self.look(resource)?;
+        let options = options::write(self.request, "CreateOptions", false)?;
+        let sent = decode::object(self, resource)?;
+        decode::mind(self, resource, &sent, options.validation)?;
+        let made = self.insert(resource, sent.object, &options, false)?;
+        Ok(Answer::new(201, look.object(resource, &made)?))
+    }
+
+    /// Puts an object into the namespace of the path.
+    pub(crate) fn place(&self, resource: &Resource, object: &mut Value) -> Result<(), Status> {
+        if !resource.namespaced {
+            meta::set(object, "namespace", None);
+            return Ok(());
+        }
+        match meta::text(object, "namespace") {
+            "" => meta::set(object, "namespace", Some(self.target.namespace.clone().into())),
+            own if own == self.target.namespace => {}
+            _ => {
+                let message =
+                    "the namespace of the provided object does not match the namespace sent on the request";
+                return Err(bad_request(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what is made in a namespace that is not there or goes.
+    fn namespace_open(&self, resource: &Resource, name: &str) -> Result<(), Status> {
+        let namespace = &self.target.namespace;
+        if !resource.namespaced {
+            return Ok(());
+        }
+        let key = (String::new(), namespace.clone());
+        let Some(stored) = self.state.store.get(&state::namespaces(), &key) else {
+            let message = format!("namespaces \"{namespace}\" not found");
+            let details = errors::details(namespace, "", "namespaces");
+            return Err(Status::new(404, "NotFound", message).with(Value::Object(details)));
+        };
+        let phase = stored.value.get("status").and_then(|status| status.get("phase")).and_then(Value::as_str);
+        if phase != Some("Terminating") {
+            return Ok(());
+        }
+        let why =
+            format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let mut status = errors::forbidden(resource, name, &why);
+        let cause = serde_json::json!([{"reason": "NamespaceTerminating",
+            "message": format!("namespace {namespace} is being terminated"), "field": "metadata.namespace"}]);
+        if let Some(details) = &mut status.details {
+            details.insert("causes".into(), cause);
+        }
+        Err(status)
+    }
+
+    /// Makes an object: by a POST, by an apply or by a PUT of what is not there. `applied` says that its fields have
+    /// their owners already.
+    pub(crate) fn insert(
+        &mut self,
+        resource: &Arc<Resource>,
+        mut object: Value,
+        options: &WriteOptions,
+        applied: bool,
+    ) -> Result<Arc<Value>, Refusal> {
+        if resource.custom.as_ref().is_some_and(|custom| custom.terminating) {
+            return Err(definitions::ending(resource).into());
+        }
+        self.place(resource, &mut object)?;
+        let version = meta::text(&object, "resourceVersion").to_owned();
+        let asked = decode::name(&object).to_owned();
+        self.namespace_open(resource, &asked)?;
+        self.warn_of_owners(&mut object);
+        self.prepare_new(resource, &mut object, options, applied);
+        let name = decode::name(&object).to_owned();
+        self.check(resource, &object, None, "")?;
+        let key =
+            (if resource.namespaced { self.target.namespace.clone() } else { String::new() }, name.clone());
+        let family = resource.family();
+        if let Some(there) = self.state.store.get(&family, &key) {
+            return Err(errors::already_exists(resource, &name, meta::terminating(&there.value)).into());
+        }
+        if !version.is_empty() && version != "0" && !applied {
+            return Err(errors::internal("resourceVersion should not be set on objects to be created").into());
+        }
+        self.fits_etcd(&object)?;
+        if options.dry {
+            return Ok(Arc::new(object));
+        }
+        let stored = view::stored(resource, object);
+        let Some(stored) = self.state.store.commit(&family, key, Some((stored, resource.shape()))) else {
+            return Err(errors::internal("nothing was stored").into());
+        };
+        let made = view::present(resource, &stored);
+        definitions::react(self, &family, &name);
+        Ok(made)
+    }
+
+    /// Warns of owners that are named twice, and takes them out.
+    pub(crate) fn warn_of_owners(&mut self, object: &mut Value) {
+        let doubles = meta::dedup_owners(object);
+        if !doubles.is_empty() {
+            self.warn(format!(
+                ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, \
+                 and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+                doubles.join(", ")
+            ));
+        }
+    }
+
+    /// What etcd would not take.
+    pub(crate) fn fits_etcd(&self, object: &Value) -> Result<(), Status> {
+        const LARGEST: usize = 1_572_864;
+        if self.request.body.len() > LARGEST / 2 && super::words::json(object).len() > LARGEST {
+            return Err(errors::internal("etcdserver: request is too large"));
+        }
+        Ok(())
+    }
+
+    fn prepare_new(
+        &mut self,
+        resource: &Arc<Resource>,
+        object: &mut Value,
+        options: &WriteOptions,
+        applied: bool,
+    ) {
+        if resource.has("status") && resource.custom.is_some() {
+            object.as_object_mut().map(|object| object.remove("status"));
+        }
+        if !applied {
+            self.own(resource, None, object, options, "");
+        }
+        for field in
+            ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "selfLink", "generation"]
+        {
+            meta::set(object, field, None);
+        }
+        if decode::name(object).is_empty() {
+            let prefix = meta::text(object, "generateName").to_owned();
+            if !prefix.is_empty() {
+                let name = self.state.ids.name(&prefix);
+                meta::set(object, "name", Some(name.into()));
+            }
+        }
+        let uid = self.state.ids.uid();
+        meta::set(object, "uid", Some(uid.into()));
+        meta::set(object, "creationTimestamp", Some(clock::seconds(self.now).into()));
+        if resource.generation {
+            meta::set(object, "generation", Some(1.into()));
+        }
+        definitions::prepare(resource, object, None);
+        meta::tidy(object);
+    }
+
+    /// Tells whose the fields of an object are.
+    pub(crate) fn own(
+        &mut self,
+        _resource: &Arc<Resource>,
+        _old: Option<&Value>,
+        _object: &mut Value,
+        _options: &WriteOptions,
+        _subresource: &str,
+    ) {
+    }
+
+    /// Holds an object to all that is checked of it.
+    pub(crate) fn check(
+        &mut self,
+        resource: &Arc<Resource>,
+        new: &Value,
+        old: Option<&Value>,
+        subresource: &str,
+    ) -> Result<(), Refusal> {
+        let name = decode::name(new);
+        let kind = new.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if kind != resource.kind {
+            let shown = super::words::quoted(kind);
+            let message = format!("Invalid value: {shown}: must be {}", resource.kind);
+            let cause = Cause { reason: "FieldValueInvalid", message, field: "kind".into() };
+            return Err(errors::invalid(&resource.group, kind, name, &[cause]).into());
+        }
+        let mut causes = Vec::new();
+        if name.is_empty() {
+            let message = "Required value: name or generateName is required".into();
+            causes.push(Cause { reason: "FieldValueRequired", message, field: "metadata.name".into() });
+        }
+        let _ = (old, subresource);
+        causes.extend(definitions::check(resource, new));
+        if causes.is_empty() {
+            return Ok(());
+        }
+        Err(errors::invalid(&resource.group, &resource.kind, name, &causes).into())
+    }
+}

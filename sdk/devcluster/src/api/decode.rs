@@ -1,0 +1,286 @@
+//! Bodies of requests as objects.
+
+use serde_json::Value;
+
+use super::call::Call;
+use super::errors::{bad_request, internal, invalid};
+use super::negotiate::{self, Media};
+use super::options::{DeleteBody, Validation};
+use super::request::Request;
+use super::resource::Resource;
+use super::{meta, parts, words};
+use crate::status::{Cause, Status};
+
+/// An object as a client sent it, and what a strict decoder minds.
+pub(crate) struct Sent {
+    pub(crate) object: Value,
+    pub(crate) faults: Vec<String>,
+}
+
+/// The Go type by which a kind is found out.
+const TYPE_META: &str = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
+
+/// What Go's decoder calls a value.
+pub(crate) fn named(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Reads the body of a create or an update.
+///
+/// # Errors
+/// 400 and 415, in the words of kube-apiserver.
+pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Status> {
+    let media = negotiate::body_media(call.request)?;
+    call.body_fits()?;
+    let body = &call.request.body;
+    let refuse = |words: &str| bad_request(parts::unrecognized(&resource.kind, words, body));
+    let unread = |words: &str| refuse(&format!("couldn't get version/kind; json parse error: {words}"));
+    let decoded = parts::decode(body, media == Media::Yaml);
+    let decoded =
+        decoded.map_err(|words| if media == Media::Yaml { refuse(&words) } else { unread(&words) })?;
+    let mut object = decoded.object;
+    match &object {
+        Value::Object(_) => {}
+        Value::Null if resource.custom.is_none() => object = Value::Object(serde_json::Map::new()),
+        Value::Null => return Err(refuse("Object 'Kind' is missing in 'null'")),
+        other => {
+            return Err(unread(&format!(
+                "json: cannot unmarshal {} into Go value of type {TYPE_META}",
+                named(other)
+            )));
+        }
+    }
+    for field in ["apiVersion", "kind"] {
+        if let Some(other) = object.get(field).filter(|value| !value.is_string() && !value.is_null()) {
+            let what = format!(
+                "json: cannot unmarshal {} into Go struct field .{field} of type string",
+                named(other)
+            );
+            return Err(unread(&what));
+        }
+    }
+    let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (version, kind) = (text("apiVersion"), text("kind"));
+    if resource.custom.is_some() {
+        if kind.is_empty() {
+            let shown = String::from_utf8_lossy(body);
+            return Err(refuse(&format!("Object 'Kind' is missing in '{shown}'")));
+        }
+        let expected = resource.api_version();
+        if version != expected {
+            let message = format!(
+                "the API version in the data ({version}) does not match the expected API version ({expected})"
+            );
+            return Err(bad_request(message));
+        }
+    } else {
+        builtin_kind(call, resource, &version, &kind)?;
+        object["kind"] = resource.kind.clone().into();
+        object["apiVersion"] = resource.api_version().into();
+    }
+    let mut sent = Sent { object, faults: decoded.faults };
+    typed(call, resource, &mut sent).map_err(|words| {
+        let kind = sent.object.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let version = &resource.version;
+        bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {}: {words}",
+            resource.kind
+        ))
+    })?;
+    Ok(sent)
+}
+
+/// Whether a body is of the built-in kind of its path.
+fn builtin_kind(call: &Call<'_>, resource: &Resource, version: &str, kind: &str) -> Result<(), Status> {
+    let (group, short) = version.split_once('/').unwrap_or(("", version));
+    let own_kind = kind.is_empty() || kind == resource.kind;
+    let own_version = version.is_empty() || (group == resource.group && short == resource.version);
+    if own_kind && own_version {
+        return Ok(());
+    }
+    let (group, short) = if version.is_empty() {
+        (resource.group.as_str(), resource.version.as_str())
+    } else {
+        (group, short)
+    };
+    let kind = if kind.is_empty() { resource.kind.as_str() } else { kind };
+    let shown = if group.is_empty() { short.to_owned() } else { format!("{group}/{short}") };
+    let why = if call.state.of_kind(group, short, kind).is_some_and(|other| other.custom.is_none()) {
+        let package = match resource.group.split('.').next() {
+            None | Some("") => "core",
+            Some(package) => package,
+        };
+        format!("converting ({short}.{kind}) to ({package}.{}): unknown conversion", resource.kind)
+    } else {
+        format!(
+            "no kind \"{kind}\" is registered for version \"{shown}\" in scheme \"pkg/runtime/scheme.go:110\""
+        )
+    };
+    Err(bad_request(format!("{kind} in version \"{short}\" cannot be handled as a {}: {why}", resource.kind)))
+}
+
+/// Holds an object to the types of its fields; what the schema does not know is taken out and told as a fault.
+fn typed(_call: &Call<'_>, resource: &Resource, sent: &mut Sent) -> Result<(), String> {
+    if let Some(custom) = &resource.custom {
+        metadata_types(&sent.object)?;
+        let unknown = parts::prune(&custom.schema, &mut sent.object);
+        sent.faults.extend(unknown.iter().map(|path| format!("unknown field {}", words::quoted(path))));
+        parts::default(&custom.schema, &mut sent.object);
+    }
+    Ok(())
+}
+
+fn metadata_types(object: &Value) -> Result<(), String> {
+    let of = |value: &Value, field: &str, kind: &str| {
+        Err(format!(
+            "json: cannot unmarshal {} into Go struct field ObjectMeta.{field} of type {kind}",
+            named(value)
+        ))
+    };
+    match object.get("metadata") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Object(metadata)) => {
+            for (field, value) in metadata.iter().filter(|(_, value)| !value.is_null()) {
+                match (field.as_str(), value) {
+                    (
+                        "name" | "generateName" | "namespace" | "resourceVersion" | "uid" | "selfLink",
+                        value,
+                    ) => {
+                        if !value.is_string() {
+                            return of(value, field, "string");
+                        }
+                    }
+                    ("labels" | "annotations", Value::Object(map)) => {
+                        if let Some(value) = map.values().find(|value| !value.is_string() && !value.is_null())
+                        {
+                            return of(value, field, "string");
+                        }
+                    }
+                    ("labels" | "annotations", value) => return of(value, field, "map[string]string"),
+                    _ => {}
+                }
+            }
+            Ok(())
+        }
+        Some(other) => {
+            Err(format!("json: cannot unmarshal {} into Go value of type v1.ObjectMeta", named(other)))
+        }
+    }
+}
+
+/// What becomes of faults that a strict decoder minds in the body of a create or an update.
+pub(crate) fn mind(
+    call: &mut Call<'_>,
+    resource: &Resource,
+    sent: &Sent,
+    validation: Validation,
+) -> Result<(), Status> {
+    match validation {
+        Validation::Ignore => Ok(()),
+        Validation::Warn => {
+            sent.faults.iter().for_each(|fault| call.warn(fault.clone()));
+            Ok(())
+        }
+        Validation::Strict if sent.faults.is_empty() => Ok(()),
+        Validation::Strict => Err(bad_request(format!(
+            "{} in version \"{}\" cannot be handled as a {}: {}",
+            resource.kind,
+            resource.version,
+            resource.kind,
+            strict(&sent.faults)
+        ))),
+    }
+}
+
+/// The text of a strict decoder.
+pub(crate) fn strict(faults: &[String]) -> String {
+    format!("strict decoding error: {}", faults.join(", "))
+}
+
+/// The 422 of a patch whose result cannot be decoded.
+pub(crate) fn patched_fault(object: &Value, why: &str) -> Status {
+    let shown = words::quoted(&String::from_utf8_lossy(&words::json(object)));
+    let message = format!("Invalid value: {shown}: {why}");
+    let cause = Cause { reason: "FieldValueInvalid", message, field: "patch".into() };
+    let mut status = invalid("", "", "", &[cause]);
+    status.message = status.message.replacen("\"\"", " \"\"", 1).trim_start_matches("  ").to_owned();
+    if !status.message.starts_with(" \"\"") {
+        status.message.insert(0, ' ');
+    }
+    status
+}
+
+/// Holds what a patch made to the types of its fields, as [`object`] does.
+pub(crate) fn patched(
+    call: &mut Call<'_>,
+    resource: &Resource,
+    object: Value,
+    validation: Validation,
+    faults: Vec<String>,
+) -> Result<Value, Status> {
+    let whole = object.clone();
+    let mut sent = Sent { object, faults };
+    typed(call, resource, &mut sent).map_err(|why| patched_fault(&whole, &why))?;
+    match validation {
+        Validation::Strict if !sent.faults.is_empty() => Err(patched_fault(&whole, &strict(&sent.faults))),
+        Validation::Ignore => Ok(sent.object),
+        _ => {
+            sent.faults.iter().for_each(|fault| call.warn(fault.clone()));
+            Ok(sent.object)
+        }
+    }
+}
+
+/// Reads the body of a delete.
+pub(crate) fn delete_options(request: &Request) -> Result<DeleteBody, Status> {
+    let media = negotiate::body_media(request)?;
+    let decoded = parts::decode(&request.body, media == Media::Yaml);
+    let unread = |words: &str| internal(format!("couldn't get version/kind; json parse error: {words}"));
+    let object = decoded.map_err(|words| unread(&words))?.object;
+    let Value::Object(map) = &object else {
+        return match &object {
+            Value::Null => Ok(DeleteBody(object)),
+            other => Err(unread(&format!(
+                "json: cannot unmarshal {} into Go value of type {TYPE_META}",
+                named(other)
+            ))),
+        };
+    };
+    let text = |field: &str| map.get(field).and_then(Value::as_str).unwrap_or_default();
+    if !["", "DeleteOptions"].contains(&text("kind")) {
+        return Err(internal("decoded object cannot be converted to DeleteOptions"));
+    }
+    const TYPES: [(&str, fn(&Value) -> bool, &str); 5] = [
+        ("gracePeriodSeconds", Value::is_i64, "int64"),
+        ("orphanDependents", Value::is_boolean, "bool"),
+        ("propagationPolicy", Value::is_string, "v1.DeletionPropagation"),
+        ("preconditions", Value::is_object, "v1.Preconditions"),
+        ("dryRun", Value::is_array, "[]string"),
+    ];
+    for (field, fits, kind) in TYPES {
+        if let Some(value) = map.get(field).filter(|value| !value.is_null() && !fits(value)) {
+            let named = named(value);
+            return Err(internal(format!(
+                "json: cannot unmarshal {named} into Go struct field DeleteOptions.{field} of type {kind}"
+            )));
+        }
+    }
+    Ok(DeleteBody(object))
+}
+
+/// The name of an object, which a create may leave to the server.
+pub(crate) fn name(object: &Value) -> &str {
+    meta::text(object, "name")
+}
+
+/// An object as YAML, as kube-apiserver writes it: keys in the order of the alphabet.
+pub(crate) fn yaml(object: &Value) -> String {
+    serde_saphyr::to_string(object).unwrap_or_default()
+}

@@ -20,28 +20,10 @@ pub(super) fn data(resource: &str, object: &Value) -> BTreeMap<String, Vec<u8>> 
     plain.chain(decoded).collect()
 }
 
-/// Returns what base64 stands for; anything outside its alphabet is left out.
+/// Returns what base64 stands for; nothing if it is none.
 fn base64(text: &str) -> Vec<u8> {
-    let mut bits = 0_u32;
-    let mut count = 0;
-    let mut bytes = Vec::new();
-    for letter in text.bytes() {
-        let value = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => continue,
-        };
-        bits = (bits << 6) | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.extend(u8::try_from((bits >> count) & 0xff));
-        }
-    }
-    bytes
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default()
 }
 
 /// Replaces `$(NAME)` by the value of a variable; `$$` stands for `$`, and what is not known stays as it is.

@@ -5,12 +5,16 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use serde_json::Value;
 
 use super::logs::{self, Wanted};
 use super::plan::{Mount, Plan};
 use super::setup::Bind;
 use super::volumes::Volume;
+use crate::api::{LogOptions, Logs};
 use crate::client::{items, number, text};
 use crate::status::Status;
 
@@ -172,6 +176,19 @@ impl Files {
             };
             refused(format!("container \"{container}\" in pod \"{name}\" is waiting to start: {reason}"))
         })
+    }
+}
+
+impl Logs for Files {
+    fn open(&self, pod: &Value, options: &LogOptions) -> Result<BoxStream<'static, Bytes>, Status> {
+        let count = |count: Option<u64>| count.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        let limit_bytes = count(options.limit_bytes);
+        let wanted = Wanted { tail_lines: count(options.tail_lines), limit_bytes, ..Wanted::default() };
+        if options.follow {
+            return Err(Status::new(501, "NotImplemented", "the local node does not follow logs"));
+        }
+        let log = self.log(pod, &options.container, options.previous, &wanted)?;
+        Ok(futures::stream::iter([Bytes::from(log)]).boxed())
     }
 }
 

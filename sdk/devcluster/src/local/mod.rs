@@ -27,6 +27,8 @@ mod quantity;
 mod run;
 mod setup;
 mod status;
+#[cfg(test)]
+mod tests;
 mod volumes;
 
 pub use fields::UNSUPPORTED;

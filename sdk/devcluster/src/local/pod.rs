@@ -189,7 +189,7 @@ impl Worker {
             Act::Kill(place) => (place, Order::Kill),
         };
         if let Some(orders) = self.orders.get(&place) {
-            drop(orders.send(order));
+            let _ = orders.send(order);
         }
         true
     }

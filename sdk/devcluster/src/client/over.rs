@@ -16,12 +16,20 @@ use super::{Ask, Client, JSON, Refused};
 pub struct Over<S> {
     service: S,
     agent: &'static str,
+    token: Option<String>,
 }
 
 impl<S> Over<S> {
     /// Speaks to this service as the program `agent`.
     pub const fn new(service: S, agent: &'static str) -> Self {
-        Self { service, agent }
+        Self { service, agent, token: None }
+    }
+
+    /// Sends this bearer token.
+    #[must_use]
+    pub fn with_token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
     }
 }
 
@@ -35,14 +43,16 @@ where
 {
     async fn call(&self, ask: Ask) -> Result<Response<B>, Refused> {
         let body = ask.body.map(|body| body.to_string()).unwrap_or_default();
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(ask.method)
             .uri(ask.path)
             .header("Content-Type", ask.content_type)
             .header("Accept", JSON)
-            .header("User-Agent", self.agent)
-            .body(Full::new(Bytes::from(body)))
-            .map_err(Refused::unreachable)?;
+            .header("User-Agent", self.agent);
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Full::new(Bytes::from(body))).map_err(Refused::unreachable)?;
         self.service.clone().oneshot(request).await.map_err(Refused::unreachable)
     }
 }

@@ -78,9 +78,12 @@ const CONTAINER: Fields = &[
     ("envFrom", Any),
     ("image", Any),
     ("imagePullPolicy", Any),
+    ("livenessProbe", Object(PROBE)),
     ("name", Any),
+    ("readinessProbe", Object(PROBE)),
     ("resources", Any),
     ("securityContext", Object(SECURITY)),
+    ("startupProbe", Object(PROBE)),
     ("stdin", NO),
     ("stdinOnce", NO),
     ("terminationMessagePath", Any),
@@ -88,6 +91,16 @@ const CONTAINER: Fields = &[
     ("tty", NO),
     ("volumeMounts", Each(&[MOUNT])),
     ("workingDir", Any),
+];
+
+const PROBE: Fields = &[
+    ("exec", Any),
+    ("failureThreshold", Any),
+    ("initialDelaySeconds", Any),
+    ("periodSeconds", Any),
+    ("successThreshold", Any),
+    ("terminationGracePeriodSeconds", Any),
+    ("timeoutSeconds", Any),
 ];
 
 const INIT_CONTAINER: Fields = &[("restartPolicy", Only(&["\"Always\""]))];
@@ -190,14 +203,14 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_named_by_its_path() {
         let pod = json!({"spec": {"hostNetwork": true, "novel": {"a": 1}, "containers": [
-            {"name": "main", "ports": [{"containerPort": 80}], "livenessProbe": {"exec": {}}, "restartPolicy": "Never",
+            {"name": "main", "ports": [{"containerPort": 80}], "livenessProbe": {"tcpSocket": {"port": 1}}, "restartPolicy": "Never",
              "securityContext": {"privileged": true, "capabilities": {"add": ["SYS_ADMIN"]}}, "volumeDevices": [{"name": "d"}]}],
             "volumes": [{"name": "h", "hostPath": {"path": "/"}}, {"name": "p", "projected": {"sources": [
                 {"clusterTrustBundle": {"path": "x"}}]}}]}});
         let mut found = unsupported(&pod);
         found.sort();
         assert_eq!(found, [
-            "spec.containers[0].livenessProbe",
+            "spec.containers[0].livenessProbe.tcpSocket",
             "spec.containers[0].ports",
             "spec.containers[0].restartPolicy: \"Never\"",
             "spec.containers[0].securityContext.capabilities.add",

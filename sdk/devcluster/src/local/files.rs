@@ -137,6 +137,13 @@ impl Files {
         drop(fs::remove_dir_all(self.pod(pod).join("volumes")));
     }
 
+    /// Removes the folder of a claim that is gone.
+    pub(super) fn forget_claim(&self, uid: &str) {
+        if !uid.is_empty() {
+            drop(fs::remove_dir_all(self.claim(uid)));
+        }
+    }
+
     /// Removes everything of a pod.
     pub(super) fn forget(&self, pod: &Value) {
         drop(fs::remove_dir_all(self.pod(pod)));

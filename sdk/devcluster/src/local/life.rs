@@ -3,34 +3,33 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::plan::{Hindered, Member, Restart, Role};
+use super::probe;
 
 /// The first pause before a container that ended is started once more; it doubles from then on.
 const FIRST_PAUSE: i64 = 10;
 /// The longest pause.
 const LONGEST_PAUSE: i64 = 300;
-/// How soon a container that could not be started is tried again.
-const RETRY: i64 = 2;
 
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// Its exit code.
-    pub(super) code: i32,
+    pub(crate) code: i32,
     /// `Completed`, `Error` and their like.
-    pub(super) reason: &'static str,
+    pub(crate) reason: &'static str,
     /// Its last words.
-    pub(super) message: String,
+    pub(crate) message: String,
     /// When it began; never if it could not.
-    pub(super) began: Option<Timestamp>,
+    pub(crate) began: Option<Timestamp>,
     /// When it ended; unknown if nobody saw it.
-    pub(super) at: Option<Timestamp>,
+    pub(crate) at: Option<Timestamp>,
     /// Which container it was.
-    pub(super) id: String,
+    pub(crate) id: String,
 }
 
 /// What a container does.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// It is not yet begun, or not yet begun again.
     Waiting(Hindered),
     /// It runs.
@@ -46,15 +45,19 @@ pub(super) enum State {
 
 /// A container of a pod and its history.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// What the pod says of it.
-    pub(super) member: Member,
+    pub(crate) member: Member,
     /// What it does.
-    pub(super) state: State,
+    pub(crate) state: State,
     /// How it ended before.
-    pub(super) last: Option<Ended>,
+    pub(crate) last: Option<Ended>,
     /// How often it was started.
-    pub(super) starts: u32,
+    pub(crate) starts: u32,
+    /// Whether it has started, if it runs: by its probe, if it has one.
+    pub(crate) begun: bool,
+    /// Whether it is ready, if it has started: by its probe, if it has one.
+    pub(crate) fit: bool,
     /// Whether it was asked to end.
     told: bool,
     /// Not to be started before this time.
@@ -65,7 +68,7 @@ pub(super) struct Part {
 
 /// Why a pod is brought to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(crate) enum Cause {
     /// Its work is done, or cannot be.
     Over,
     /// It is being deleted.
@@ -76,20 +79,20 @@ pub(super) enum Cause {
 
 /// A pod.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Life {
+pub(crate) struct Life {
     /// The pod, as the kubelet's texts name it: `NAME_NAMESPACE(UID)`.
     title: String,
     /// Its containers, in the order of their start.
-    pub(super) parts: Vec<Part>,
+    pub(crate) parts: Vec<Part>,
     /// When the node took it.
-    pub(super) began: Timestamp,
+    pub(crate) began: Timestamp,
     /// Why and since when it is brought to its end, and until when its containers may take.
-    pub(super) ending: Option<(Cause, Timestamp)>,
+    pub(crate) ending: Option<(Cause, Timestamp)>,
 }
 
 /// What is to be done with a container, by its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Act {
+pub(crate) enum Act {
     /// Start it.
     Start(usize),
     /// Ask it to end.
@@ -101,16 +104,26 @@ pub(super) enum Act {
 impl Part {
     fn new(member: Member, waits: &'static str) -> Self {
         let state = State::Waiting(Hindered { reason: waits, message: String::new() });
-        Self { member, state, last: None, starts: 0, told: false, not_before: None, pause: None }
+        Self { member, state, last: None, starts: 0, begun: true, fit: true, told: false, not_before: None, pause: None }
     }
 
     /// Whether it runs.
-    pub(super) const fn runs(&self) -> bool {
+    pub(crate) const fn runs(&self) -> bool {
         matches!(self.state, State::Running { .. })
     }
 
+    /// Whether it runs and has started.
+    pub(crate) const fn is_started(&self) -> bool {
+        self.runs() && self.begun
+    }
+
+    /// Whether it runs and is ready.
+    pub(crate) const fn is_ready(&self) -> bool {
+        self.is_started() && self.fit
+    }
+
     /// How it ended last, if it does not run.
-    pub(super) const fn ended(&self) -> Option<&Ended> {
+    pub(crate) const fn ended(&self) -> Option<&Ended> {
         match &self.state {
             State::Ended(ended) => Some(ended),
             State::Waiting(_) => self.last.as_ref(),
@@ -130,7 +143,7 @@ impl Part {
 
 impl Life {
     /// Returns the life of a pod that has not begun.
-    pub(super) fn new(title: String, members: Vec<Member>, now: Timestamp) -> Self {
+    pub(crate) fn new(title: String, members: Vec<Member>, now: Timestamp) -> Self {
         let initialised = members.iter().any(|member| member.role != Role::Main);
         let waits = if initialised { "PodInitializing" } else { "ContainerCreating" };
         let parts = members.into_iter().map(|member| Part::new(member, waits)).collect();
@@ -138,17 +151,17 @@ impl Life {
     }
 
     /// Whether any container with the pod's work was ever started.
-    pub(super) fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         self.parts.iter().any(|part| part.member.role == Role::Main && part.starts > 0)
     }
 
     /// Whether nothing runs, and nothing will.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.ending.is_some() && !self.parts.iter().any(Part::runs)
     }
 
     /// Brings the pod to its end; its containers have this many seconds. What was asked before stays, but for an earlier end.
-    pub(super) fn end(&mut self, cause: Cause, seconds: u64, now: Timestamp) {
+    pub(crate) fn end(&mut self, cause: Cause, seconds: u64, now: Timestamp) {
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX).min(i64::from(i32::MAX));
         let until = now + SignedDuration::from_secs(seconds);
         self.ending = match self.ending {
@@ -159,26 +172,28 @@ impl Life {
     }
 
     /// Says that a container runs.
-    pub(super) fn started(&mut self, place: usize, id: String, now: Timestamp) {
+    pub(crate) fn started(&mut self, place: usize, id: String, now: Timestamp) {
         if let Some(part) = self.parts.get_mut(place) {
             begin(part, now);
             part.state = State::Running { since: now, id };
+            part.begun = !probe::has(&part.member.spec, "startupProbe");
+            part.fit = !probe::has(&part.member.spec, "readinessProbe");
         }
     }
 
-    /// Says that a container could not be started for now.
-    pub(super) fn hindered(&mut self, place: usize, why: Hindered, now: Timestamp) {
+    /// Says that a container could not be started for now, and is to be tried again at this time.
+    pub(crate) fn hindered(&mut self, place: usize, why: Hindered, again: Timestamp) {
         if let Some(part) = self.parts.get_mut(place) {
             if let State::Ended(ended) = &part.state {
                 part.last = Some(ended.clone());
             }
             part.state = State::Waiting(why);
-            part.not_before = Some(now + SignedDuration::from_secs(RETRY));
+            part.not_before = Some(again);
         }
     }
 
     /// Says that the command of a container is not there: it ended without having begun.
-    pub(super) fn refused(&mut self, place: usize, ended: Ended, now: Timestamp) {
+    pub(crate) fn refused(&mut self, place: usize, ended: Ended, now: Timestamp) {
         if let Some(part) = self.parts.get_mut(place) {
             begin(part, now);
         }
@@ -186,7 +201,7 @@ impl Life {
     }
 
     /// Says that a container has ended.
-    pub(super) fn ended(&mut self, place: usize, ended: Ended, now: Timestamp) {
+    pub(crate) fn ended(&mut self, place: usize, ended: Ended, now: Timestamp) {
         let Some(part) = self.parts.get_mut(place) else { return };
         part.state = State::Ended(ended);
         part.told = false;
@@ -195,7 +210,7 @@ impl Life {
     }
 
     /// Returns what is to be done now, and when to ask again if nothing happens before.
-    pub(super) fn next(&mut self, now: Timestamp, grace: u64) -> (Vec<Act>, Option<Timestamp>) {
+    pub(crate) fn next(&mut self, now: Timestamp, grace: u64) -> (Vec<Act>, Option<Timestamp>) {
         let (mut acts, mut wake) = (Vec::new(), None);
         if self.ending.is_none() {
             let over = self.advance(now, &mut acts, &mut wake);
@@ -217,7 +232,7 @@ impl Life {
             let passed = match part.member.role {
                 Role::Init if begun => continue,
                 Role::Init => part.ended().is_some_and(|ended| ended.code == 0),
-                Role::Sidecar => part.runs(),
+                Role::Sidecar => part.is_started(),
                 Role::Main => true,
             };
             if part.member.role == Role::Init && !passed && part.is_over() {

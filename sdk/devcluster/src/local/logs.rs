@@ -1,4 +1,5 @@
-//! What containers say, in files of the form that container runtimes write: time, stream, F or P, text.
+//! What containers say, in files of the form that container runtimes write: time, stream, F or P, text. Output and errors come by
+//! one pipe, so that their lines stay in the order in which they were written.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -24,9 +25,9 @@ impl Writer {
         Ok(Self(Mutex::new(File::create(path)?)))
     }
 
-    fn write(&self, stream: &str, whole: bool, text: &[u8]) {
+    fn write(&self, whole: bool, text: &[u8]) {
         let tag = if whole { 'F' } else { 'P' };
-        let mut line = format!("{:.9} {stream} {tag} ", Timestamp::now()).into_bytes();
+        let mut line = format!("{:.9} stdout {tag} ", Timestamp::now()).into_bytes();
         line.extend_from_slice(text);
         line.push(b'\n');
         if let Err(error) = self.0.lock().write_all(&line) {
@@ -39,15 +40,14 @@ impl Writer {
 const KILLED: &[u8] = b"unshare: sigprocmask unblock failed: Invalid argument";
 
 /// Copies what comes out of a pipe into a log, until its end. Returns whether `unshare` said that its child was killed.
-pub(super) async fn copy(pipe: Option<impl AsyncRead + Unpin>, stream: &str, log: &Writer) -> bool {
-    let Some(pipe) = pipe else { return false };
+pub(super) async fn copy(pipe: impl AsyncRead + Unpin, log: &Writer) -> bool {
     let mut killed = false;
     let mut pipe = tokio::io::BufReader::with_capacity(PIECE, pipe);
     let mut line = Vec::new();
     while let Ok(Some(whole)) = piece(&mut pipe, &mut line).await {
         killed = line == KILLED;
         if !killed {
-            log.write(stream, whole, &line);
+            log.write(whole, &line);
         }
         line.clear();
     }
@@ -139,7 +139,7 @@ mod tests {
         let writer = Writer::create(&path).expect("a file");
         let long = "x".repeat(PIECE + 10);
         let said = format!("one\n{long}\n\nlast");
-        copy(Some(said.as_bytes()), "stdout", &writer).await;
+        copy(said.as_bytes(), &writer).await;
         let of = |wanted: Wanted| String::from_utf8(read(&path, &wanted).expect("a log")).expect("text");
         assert_eq!(of(Wanted::default()), format!("{said}\n"));
         assert_eq!(of(Wanted { tail_lines: Some(2), ..Wanted::default() }), "\nlast\n");

@@ -58,15 +58,22 @@ impl Node {
         self.register().await?;
         let query = format!("fieldSelector=spec.nodeName%3D{}", self.name);
         let mut pods = Informer::new(self.shared.api.clone(), "/api/v1/pods", &query);
+        let mut claims = Informer::new(self.shared.api.clone(), "/api/v1/persistentvolumeclaims", "");
         let mut kept: BTreeMap<String, Kept> = BTreeMap::new();
         loop {
-            match pods.next().await {
-                Change::Applied(pod) => self.seen(&mut kept, pod),
-                Change::Deleted(pod) => {
-                    kept.remove(text(&pod, "/metadata/uid"));
-                    self.shared.files.forget(&pod);
+            tokio::select! {
+                biased;
+                change = pods.next() => match change {
+                    Change::Applied(pod) => self.seen(&mut kept, pod),
+                    Change::Deleted(pod) => {
+                        kept.remove(text(&pod, "/metadata/uid"));
+                        self.shared.files.forget(&pod);
+                    }
+                    Change::Synced => {}
+                },
+                change = claims.next() => if let Change::Deleted(claim) = change {
+                    self.shared.files.forget_claim(text(&claim, "/metadata/uid"));
                 }
-                Change::Synced => {}
             }
         }
     }

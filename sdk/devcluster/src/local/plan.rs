@@ -10,7 +10,7 @@ use crate::client::{items, number, text};
 
 /// What a container is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// It ends before the next one begins.
     Init,
     /// It begins before the next one, and runs until the others have ended.
@@ -21,7 +21,7 @@ pub(super) enum Role {
 
 /// When a container is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Restart {
+pub(crate) enum Restart {
     /// However it ended.
     Always,
     /// If it failed.
@@ -32,20 +32,20 @@ pub(super) enum Restart {
 
 /// A container of a pod, and what never changes about it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Member {
+pub(crate) struct Member {
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What it is for.
-    pub(super) role: Role,
+    pub(crate) role: Role,
     /// When it is started again.
-    pub(super) restart: Restart,
+    pub(crate) restart: Restart,
     /// It, as the pod has it.
-    pub(super) spec: Value,
+    pub(crate) spec: Value,
 }
 
 /// Returns the containers of a pod, the init containers first.
 #[must_use]
-pub(super) fn members(pod: &Value) -> Vec<Member> {
+pub(crate) fn members(pod: &Value) -> Vec<Member> {
     let policy = match text(pod, "/spec/restartPolicy") {
         "Never" => Restart::Never,
         "OnFailure" => Restart::OnFailure,
@@ -68,58 +68,58 @@ pub(super) fn members(pod: &Value) -> Vec<Member> {
 
 /// A folder or file of a volume in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mount {
+pub(crate) struct Mount {
     /// The volume.
-    pub(super) volume: String,
+    pub(crate) volume: String,
     /// What of it; the whole if empty.
-    pub(super) sub_path: String,
+    pub(crate) sub_path: String,
     /// Where.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// Whether nothing may be written.
-    pub(super) read_only: bool,
+    pub(crate) read_only: bool,
 }
 
 /// How a container is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// What it sees as `/`.
-    pub(super) root: Root,
+    pub(crate) root: Root,
     /// Whether nothing may be written there.
-    pub(super) read_only: bool,
+    pub(crate) read_only: bool,
     /// The command with its arguments.
-    pub(super) command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// All variables.
-    pub(super) environment: BTreeMap<String, String>,
+    pub(crate) environment: BTreeMap<String, String>,
     /// The working folder.
-    pub(super) directory: String,
+    pub(crate) directory: String,
     /// The name of the machine that it sees.
-    pub(super) hostname: String,
+    pub(crate) hostname: String,
     /// The user that it sees itself as.
-    pub(super) user: u32,
+    pub(crate) user: u32,
     /// The group that it sees itself as.
-    pub(super) group: u32,
+    pub(crate) group: u32,
     /// Whether a program may gain rights by what it executes.
-    pub(super) escalation: bool,
+    pub(crate) escalation: bool,
     /// What it sees of volumes.
-    pub(super) mounts: Vec<Mount>,
+    pub(crate) mounts: Vec<Mount>,
     /// The file for its last words.
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 /// Why a container does not start, as the kubelet's waiting state says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hindered {
+pub(crate) struct Hindered {
     /// The reason.
-    pub(super) reason: &'static str,
+    pub(crate) reason: &'static str,
     /// The text.
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 /// Returns how a container is started.
 ///
 /// # Errors
 /// Its image is unknown, something that it refers to is not there, or it asks not to be root and is.
-pub(super) fn plan(
+pub(crate) fn plan(
     pod: &Value,
     container: &Value,
     images: &Images,
@@ -176,7 +176,7 @@ pub(super) fn plan(
 
 /// Names a pod as the kubelet's texts do.
 #[must_use]
-pub(super) fn title(pod: &Value) -> String {
+pub(crate) fn title(pod: &Value) -> String {
     let [name, namespace, uid] = ["name", "namespace", "uid"].map(|of| text(&pod["metadata"], &format!("/{of}")));
     format!("{name}_{namespace}({uid})")
 }
@@ -229,7 +229,7 @@ fn mounts(container: &Value, variables: &BTreeMap<String, String>) -> Vec<Mount>
 /// Returns the objects of its namespace that a pod refers to: resource and name. `tokens` stands for a token of the pod's
 /// ServiceAccount, and the name for its audience.
 #[must_use]
-pub(super) fn referred(pod: &Value) -> Vec<(String, String)> {
+pub(crate) fn referred(pod: &Value) -> Vec<(String, String)> {
     let mut all = Vec::new();
     walk(&pod["spec"], &mut all);
     all.sort();
@@ -259,7 +259,7 @@ fn walk(value: &Value, all: &mut Vec<(String, String)>) {
 
 /// Returns how long the containers of a pod may take to end once they are told to.
 #[must_use]
-pub(super) fn grace(pod: &Value) -> u64 {
+pub(crate) fn grace(pod: &Value) -> u64 {
     let own = number(pod, "/metadata/deletionGracePeriodSeconds");
     let seconds = own.or_else(|| number(pod, "/spec/terminationGracePeriodSeconds")).unwrap_or(30);
     u64::try_from(seconds).unwrap_or_default()

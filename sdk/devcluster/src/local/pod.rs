@@ -13,6 +13,7 @@ use super::files::Files;
 use super::image::Images;
 use super::life::{Act, Cause, Ended, Life};
 use super::plan::{Hindered, grace, members, plan, referred, title};
+use super::probe::{self, Found, Inside};
 use super::run::{Running, start};
 use super::setup::{Failure, Tools};
 use super::status::{deadline, rejected, status};
@@ -42,13 +43,17 @@ enum Order {
     Kill,
 }
 
+/// What comes from containers, by their place.
+type Channel<T> = (mpsc::UnboundedSender<(usize, T)>, mpsc::UnboundedReceiver<(usize, T)>);
+
 struct Worker {
     node: Arc<Node>,
     pod: watch::Receiver<Arc<Value>>,
     life: Life,
     volumes: Option<BTreeMap<String, Volume>>,
     orders: BTreeMap<usize, mpsc::UnboundedSender<Order>>,
-    exits: (mpsc::UnboundedSender<(usize, i32)>, mpsc::UnboundedReceiver<(usize, i32)>),
+    exits: Channel<i32>,
+    found: Channel<Found>,
     written: Value,
 }
 
@@ -72,10 +77,16 @@ pub(super) async fn run(node: Arc<Node>, mut pod: watch::Receiver<Arc<Value>>) {
         write(&node, &seen, rejected(&seen, "NodeRestarted", message, Timestamp::now())).await;
     } else {
         let life = Life::new(title(&seen), members(&seen), Timestamp::now());
-        let (orders, exits) = (BTreeMap::new(), mpsc::unbounded_channel());
-        let pod = pod.clone();
-        let mut worker =
-            Worker { node: node.clone(), pod, life, volumes: None, orders, exits, written: Value::Null };
+        let mut worker = Worker {
+            node: node.clone(),
+            pod: pod.clone(),
+            life,
+            volumes: None,
+            orders: BTreeMap::new(),
+            exits: mpsc::unbounded_channel(),
+            found: mpsc::unbounded_channel(),
+            written: Value::Null,
+        };
         worker.live().await;
         node.files.forget_volumes(&seen);
     }
@@ -164,6 +175,7 @@ impl Worker {
         tokio::select! {
             biased;
             Some((place, code)) = self.exits.1.recv() => self.ended(place, code),
+            Some((place, found)) = self.found.1.recv() => self.probed(place, found),
             Ok(()) = self.pod.changed() => {}
             () = timer => {}
         }
@@ -210,15 +222,15 @@ impl Worker {
             return false;
         }
         match self.try_start(pod, &spec, count, &objects).await {
-            Ok((running, id)) => {
+            Ok((running, inside, id)) => {
                 self.life.started(place, id, Timestamp::now());
-                self.attend(place, running);
+                self.attend(place, running, inside, spec);
             }
             Err(Stopped::Hindered(why)) => {
                 let pulled = why.reason == "ErrImagePull";
                 let again = pulled && self.life.parts.get(place).is_some_and(|part| part.starts == count && is_pull(part));
                 let why = if again { back_off(&spec, &why) } else { why };
-                self.life.hindered(place, why, Timestamp::now());
+                self.life.hindered(place, why, Timestamp::now() + RETRY);
             }
             Err(Stopped::Refused(message, id)) => {
                 let at = Some(Timestamp::now());
@@ -235,7 +247,7 @@ impl Worker {
         spec: &Value,
         count: u32,
         objects: &Objects,
-    ) -> Result<(Running, String), Stopped> {
+    ) -> Result<(Running, Inside, String), Stopped> {
         let node = &self.node;
         let plan = plan(pod, spec, &node.images, objects).map_err(Stopped::Hindered)?;
         let hindered = |reason, message| Stopped::Hindered(Hindered { reason, message });
@@ -247,7 +259,10 @@ impl Worker {
         made.map_err(|error| hindered("CreateContainerError", error.to_string()))?;
         let id = format!("local://{}-{}-{count}", text(pod, "/metadata/uid"), text(spec, "/name"));
         match start(&node.tools, &files.base, &plan, &binds, &files.log).await {
-            Ok(running) => Ok((running, id)),
+            Ok(running) => {
+                let inside = running.inside(&node.tools, &plan);
+                Ok((running, inside, id))
+            }
             Err(Failure::View(why)) => Err(hindered("CreateContainerError", why)),
             Err(Failure::Command(why)) => Err(Stopped::Refused(
                 format!(
@@ -260,13 +275,16 @@ impl Worker {
     }
 
     /// Waits for the end of a container, and passes on what it is told.
-    fn attend(&mut self, place: usize, mut running: Running) {
+    fn attend(&mut self, place: usize, mut running: Running, inside: Inside, spec: Value) {
         let (sender, mut orders) = mpsc::unbounded_channel();
         self.orders.insert(place, sender);
-        let exits = self.exits.0.clone();
+        let (exits, found) = (self.exits.0.clone(), self.found.0.clone());
         tokio::spawn(async move {
+            let probing = probe::watch(inside, spec, place, found);
+            tokio::pin!(probing);
             loop {
                 tokio::select! {
+                    () = &mut probing => {}
                     code = running.ended() => {
                         drop(exits.send((place, code)));
                         return;
@@ -279,6 +297,25 @@ impl Worker {
                 }
             }
         });
+    }
+
+    /// Notes what a probe found out; a container that does not live is ended.
+    fn probed(&mut self, place: usize, found: Found) {
+        let Some(part) = self.life.parts.get_mut(place) else { return };
+        match found {
+            Found::Started => part.begun = true,
+            Found::Ready(ready) => part.fit = ready,
+            Found::Failed(grace) => {
+                let Some(orders) = self.orders.get(&place).cloned() else { return };
+                let pod = self.seen();
+                let grace = grace.unwrap_or_else(|| super::plan::grace(&pod));
+                let _ = orders.send(Order::Terminate);
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_secs(grace)).await;
+                    let _ = orders.send(Order::Kill);
+                });
+            }
+        }
     }
 
     fn ended(&mut self, place: usize, code: i32) {

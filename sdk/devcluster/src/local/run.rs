@@ -5,11 +5,13 @@ use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use super::logs;
 use super::plan::Plan;
+use super::probe::Inside;
 use super::setup::{Bind, Failure, Tools, setup};
 
 /// A container that was started. Dropped, it is killed with all of its processes.
@@ -31,18 +33,19 @@ pub(super) async fn start(
     log: &Path,
 ) -> Result<Running, Failure> {
     let failed = |error: std::io::Error| Failure::View(error.to_string());
-    let writer = logs::Writer::create(log).map_err(failed)?;
+    let record = logs::Writer::create(log).map_err(failed)?;
     let mut holder = setup(tools, base, plan, binds).await?;
-    let mut process = command(tools, base, plan, &holder).spawn().map_err(failed)?;
+    let (reader, writer) = std::io::pipe().map_err(failed)?;
+    let reader = Receiver::from_owned_fd(reader.into()).map_err(failed)?;
+    let mut command = command(tools, base, plan, &holder);
+    command.stdout(writer.try_clone().map_err(failed)?).stderr(writer);
+    let mut process = command.spawn().map_err(failed)?;
+    // The pipe ends when the container's processes have.
+    drop(command);
     if let (Some(pipe), Some(id)) = (&mut holder.stdin, process.id()) {
         pipe.write_all(format!("{id}\n").as_bytes()).await.map_err(failed)?;
     }
-    let (output, errors) = (process.stdout.take(), process.stderr.take());
-    let log = tokio::spawn(async move {
-        let output = logs::copy(output, "stdout", &writer);
-        let errors = logs::copy(errors, "stderr", &writer);
-        tokio::join!(output, errors).1
-    });
+    let log = tokio::spawn(async move { logs::copy(reader, &record).await });
     Ok(Running { process, holder, log })
 }
 
@@ -57,7 +60,7 @@ fn command(tools: &Tools, base: &Path, plan: &Plan, holder: &Child) -> Command {
     command.args([format!("--map-user={}", plan.user), format!("--map-group={}", plan.group)]);
     command.arg(format!("--root={}", base.join("root").display())).arg(format!("--wd={}", plan.directory));
     command.arg("--").args(&plan.command).env_clear().envs(&plan.environment).current_dir("/");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
@@ -77,6 +80,12 @@ impl Running {
         }
     }
 
+    /// What is needed to run commands in it.
+    pub(super) fn inside(&self, tools: &Tools, plan: &Plan) -> Inside {
+        let process = self.process.id().unwrap_or_default();
+        Inside { nsenter: tools.nsenter.clone(), process, plan: plan.clone() }
+    }
+
     /// Asks its first process to end.
     pub(super) fn terminate(&self) {
         self.signal(Signal::TERM);
@@ -89,14 +98,17 @@ impl Running {
 
     fn signal(&self, signal: Signal) {
         let Some(id) = self.process.id() else { return };
-        // What was started is `unshare`, which waits for the container's first process.
-        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-        let first = children.split_whitespace().next().and_then(|id| id.parse().ok());
-        let target = first.or_else(|| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let target = first_process(id).or_else(|| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(target) = target {
             drop(kill_process(target, signal));
         }
     }
+}
+
+/// Returns the first process of a container. What was started for it is `unshare`, which waits for that process.
+pub(super) fn first_process(started: u32) -> Option<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{started}/task/{started}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

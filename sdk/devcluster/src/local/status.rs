@@ -13,7 +13,7 @@ const WORDS: usize = 12 * 1024;
 const OWN: [&str; 5] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
 
 /// Returns the status of a pod that the node runs.
-pub(super) fn status(pod: &Value, life: &Life, now: Timestamp) -> Value {
+pub(crate) fn status(pod: &Value, life: &Life, now: Timestamp) -> Value {
     let phase = phase(pod, life);
     let (reason, message) = why(pod, life, phase);
     let mut status = Map::new();
@@ -40,13 +40,13 @@ pub(super) fn status(pod: &Value, life: &Life, now: Timestamp) -> Value {
 }
 
 /// Returns the status of a pod that the node does not take.
-pub(super) fn rejected(pod: &Value, reason: &str, message: &str, now: Timestamp) -> Value {
+pub(crate) fn rejected(pod: &Value, reason: &str, message: &str, now: Timestamp) -> Value {
     json!({"observedGeneration": pod["metadata"]["generation"], "phase": "Failed", "reason": reason,
         "message": format!("Pod was rejected: {message}"), "startTime": seconds(now)})
 }
 
 /// Writes a time as the API does.
-pub(super) fn seconds(time: Timestamp) -> Value {
+pub(crate) fn seconds(time: Timestamp) -> Value {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
 }
 
@@ -71,7 +71,7 @@ fn phase(pod: &Value, life: &Life) -> &'static str {
         return "Failed";
     }
     let pending = of(Role::Init).any(|part| part.ended().is_none())
-        || (!life.has_begun() && of(Role::Sidecar).any(|part| part.starts == 0));
+        || (!life.has_begun() && of(Role::Sidecar).any(|part| part.starts == 0 || part.runs() && !part.begun));
     let waiting = of(Role::Main).chain(of(Role::Sidecar)).any(|part| part.starts == 0);
     if !life.has_begun() && (pending || waiting) || of(Role::Main).any(|part| part.starts == 0) {
         return if over { "Failed" } else { "Pending" };
@@ -131,7 +131,7 @@ fn conditions(pod: &Value, life: &Life, phase: &str, now: Timestamp) -> Value {
         let message = format!("containers with incomplete status: [{}]", names(incomplete));
         add("Initialized", false, "ContainersNotInitialized", message);
     }
-    let unready = life.parts.iter().filter(|part| part.member.role != Role::Init && !part.runs()).collect::<Vec<_>>();
+    let unready = life.parts.iter().filter(|part| part.member.role != Role::Init && !part.is_ready()).collect::<Vec<_>>();
     let (ready, reason, message) = match phase {
         "Succeeded" => (false, "PodCompleted", String::new()),
         "Failed" => (false, "PodFailed", String::new()),
@@ -147,7 +147,7 @@ fn conditions(pod: &Value, life: &Life, phase: &str, now: Timestamp) -> Value {
 fn complete(part: &Part) -> bool {
     match part.member.role {
         Role::Init => part.ended().is_some_and(|ended| ended.code == 0),
-        Role::Sidecar => part.runs(),
+        Role::Sidecar => part.is_started(),
         Role::Main => true,
     }
 }
@@ -168,8 +168,8 @@ fn container(part: &Part, lost: bool, parts: usize) -> Value {
     };
     let last = part.last.as_ref().map_or_else(|| json!({}), |ended| terminated(ended, words));
     let mut status = json!({"name": part.member.name, "image": spec["image"], "imageID": "",
-        "restartCount": part.starts.saturating_sub(1), "ready": part.runs() && part.member.role != Role::Init || done,
-        "started": part.runs(), "state": state, "lastState": last});
+        "restartCount": part.starts.saturating_sub(1), "ready": part.is_ready() && part.member.role != Role::Init || done,
+        "started": part.is_started(), "state": state, "lastState": last});
     if !id.is_empty() {
         status["containerID"] = id.into();
         status["imageID"] = format!("local://{}", text(spec, "/image")).into();
@@ -229,7 +229,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 }
 
 /// Returns when a pod has to be over, if it may not take for ever.
-pub(super) fn deadline(pod: &Value, life: &Life) -> Option<Timestamp> {
+pub(crate) fn deadline(pod: &Value, life: &Life) -> Option<Timestamp> {
     let seconds = number(pod, "/spec/activeDeadlineSeconds")?;
     life.began.checked_add(jiff::SignedDuration::from_secs(seconds)).ok()
 }

@@ -197,3 +197,21 @@ async fn a_container_waits_for_its_image_or_fails_without_its_command() {
     let terminated = &pod["status"]["containerStatuses"][0]["state"]["terminated"];
     assert_eq!((&terminated["exitCode"], &terminated["reason"]), (&128.into(), &"StartError".into()), "{pod}");
 }
+
+#[tokio::test]
+async fn probes_say_whether_a_container_has_started_is_ready_and_lives() {
+    let cluster = Cluster::new("probes").await;
+    let mut spec = script("touch /tmp/up; sleep 1000");
+    let exec = |command: &str| json!({"exec": {"command": ["sh", "-c", command]}, "periodSeconds": 1, "failureThreshold": 1});
+    let mut life = exec("test ! -e /tmp/up");
+    life["initialDelaySeconds"] = 1.into();
+    life["terminationGracePeriodSeconds"] = 0.into();
+    spec["containers"][0]["startupProbe"] = json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    spec["containers"][0]["readinessProbe"] = exec("[ $(cat /proc/1/comm) = sh ]");
+    spec["containers"][0]["livenessProbe"] = life;
+    cluster.create("p", spec).await;
+    let ready = cluster.until("p", |pod| condition(pod, "Ready")["status"] == "True").await;
+    assert_eq!(ready["status"]["containerStatuses"][0]["started"], true);
+    let pod = cluster.ended("p").await;
+    assert_eq!(pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"], 137, "{pod}");
+}

@@ -22,7 +22,7 @@ impl World {
     async fn new(author: impl FnMut(&Value, &str, u32) -> Script + Send + 'static) -> Self {
         let world = Self::without_node().await;
         let node = ScriptedNode::new(world.server.clone(), None, "node", author);
-        tokio::spawn(node.run());
+        tokio::spawn(async { drop(node.run().await.expect("the node is taken")) });
         world.pass(1).await;
         world
     }
@@ -190,7 +190,7 @@ async fn what_a_lost_node_ran_goes_with_the_node() {
     let world = World::without_node().await;
     let node = ScriptedNode::new(world.server.clone(), None, "node", |_, _, _| Script { runs: None, ..ends(0) });
     let switch = node.switch(None);
-    tokio::spawn(node.run());
+    tokio::spawn(async { drop(node.run().await.expect("the node is taken")) });
     world.job("j", json!({})).await;
     world.pass(5).await;
     switch.lose().await.expect("the writes are taken");

@@ -1,1 +1,20 @@
 //! Built-in kinds: their schemas, defaults and checks.
+
+mod check;
+pub mod decode;
+mod defaults;
+mod internal;
+mod job;
+pub mod metadata;
+pub mod names;
+mod pod;
+pub mod quantity;
+mod selector;
+mod time;
+mod types;
+mod value;
+
+pub use check::{Write, check};
+pub use defaults::{default, prepare};
+pub use selector::selects;
+pub use types::builtin;

@@ -36,7 +36,7 @@ impl Cluster {
         let api: Api = Arc::new(Over::new(server, "test"));
         let images = Images::new().with("busybox*", Image::of(Root::Host));
         let node = Node::new(api.clone(), "local", images, &state).expect("the machine's programs");
-        let node = tokio::spawn(async move { drop(node.run().await) });
+        let node = tokio::spawn(async move { drop(node.run().await.expect("the node is taken")) });
         Self { api, state, node }
     }
 
@@ -59,7 +59,7 @@ impl Cluster {
             }
             Value::Null
         };
-        tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await.expect("in time")
+        tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("in time")
     }
 
     async fn ended(&self, name: &str) -> Value {

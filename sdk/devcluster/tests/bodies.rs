@@ -18,7 +18,11 @@ fn schemas(document: &Value) -> BTreeMap<String, (String, Schema)> {
         let names = &crd["spec"]["names"];
         for version in crd["spec"]["versions"].as_array().expect("versions") {
             let schema = Schema::of_crd(&version["schema"]["openAPIV3Schema"]).expect("a schema");
-            let path = format!("{}/{}", version["name"].as_str().expect("name"), names["plural"].as_str().expect("plural"));
+            let path = format!(
+                "{}/{}",
+                version["name"].as_str().expect("name"),
+                names["plural"].as_str().expect("plural")
+            );
             found.insert(path, (names["kind"].as_str().expect("kind").to_owned(), schema));
         }
     }
@@ -43,7 +47,8 @@ fn body(step: &Value) -> Option<Vec<u8>> {
 
 /// Returns the message and the causes in the order of the player.
 fn told(kind: &str, name: &str, causes: &[devcluster::status::Cause]) -> String {
-    let mut texts: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+    let mut texts: Vec<String> =
+        causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
     texts.sort();
     texts.dedup();
     let text = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
@@ -54,19 +59,32 @@ fn told(kind: &str, name: &str, causes: &[devcluster::status::Cause]) -> String 
 fn posted(kind: &str, schema: &Schema, step: &Value) -> Result<Value, (u16, String)> {
     let version = step["path"].as_str().expect("path").split('/').nth(3).expect("a version");
     let yaml = step["headers"]["Content-Type"] == "application/yaml";
-    let bad = |words: String| (400, format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {words}"));
+    let bad = |words: String| {
+        (400, format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {words}"))
+    };
     let text = body(step).expect("a body");
-    let decoded = schema::decode(&text, yaml).map_err(|words| match words.strip_prefix("json: cannot unmarshal number") {
-        Some(_) => bad(words),
-        None if yaml => (400, schema::unrecognized(kind, &words, &text)),
-        None => (400, schema::unrecognized(kind, &format!("couldn't get version/kind; json parse error: {words}"), &text)),
+    let decoded = schema::decode(&text, yaml).map_err(|words| {
+        match words.strip_prefix("json: cannot unmarshal number") {
+            Some(_) => bad(words),
+            None if yaml => (400, schema::unrecognized(kind, &words, &text)),
+            None => (
+                400,
+                schema::unrecognized(
+                    kind,
+                    &format!("couldn't get version/kind; json parse error: {words}"),
+                    &text,
+                ),
+            ),
+        }
     })?;
     let mut object = decoded.object;
     schema::receive(schema, &mut object).map_err(bad)?;
     let meta = object["metadata"].as_object_mut().expect("metadata");
     metadata::dedup_owners(meta);
     meta.insert("namespace".to_owned(), "n".into());
-    if let Some(prefix) = meta.get("generateName").and_then(Value::as_str).filter(|_| !meta.contains_key("name")) {
+    if let Some(prefix) =
+        meta.get("generateName").and_then(Value::as_str).filter(|_| !meta.contains_key("name"))
+    {
         meta.insert("name".to_owned(), format!("{prefix}x").into());
     }
     schema::default(schema, &mut object);
@@ -86,17 +104,34 @@ fn posts_of_custom_objects_are_taken_and_refused_as_recorded() {
     let (mut checked, mut wrong) = (0, Vec::new());
     for sequence in document["sequences"].as_array().expect("sequences") {
         for (i, step) in sequence["steps"].as_array().expect("steps").iter().enumerate() {
-            let Some(rest) = step["path"].as_str().and_then(|path| path.strip_prefix("/apis/lab.example.com/")) else { continue };
+            let Some(rest) =
+                step["path"].as_str().and_then(|path| path.strip_prefix("/apis/lab.example.com/"))
+            else {
+                continue;
+            };
             let plural = rest.replace("namespaces/${ns}/", "");
-            let (Some((kind, schema)), true, Some(text)) = (schemas.get(&plural).filter(|_| !plural.starts_with("v1beta1")), step["method"] == "POST", body(step)) else { continue };
+            let (Some((kind, schema)), true, Some(text)) = (
+                schemas.get(&plural).filter(|_| !plural.starts_with("v1beta1")),
+                step["method"] == "POST",
+                body(step),
+            ) else {
+                continue;
+            };
             let answer = &step["answer"];
             let code = answer["code"].as_u64().expect("a code");
-            let message = answer["body"]["message"].as_str().or(answer["body"]["/message"].as_str()).unwrap_or_default();
+            let message = answer["body"]["message"]
+                .as_str()
+                .or(answer["body"]["/message"].as_str())
+                .unwrap_or_default();
             // What needs a server: other codes, what is stored already, policies.
             let ours = match code {
                 201 => true,
                 400 if message.contains("struct {") || message.contains(".apiVersion of type") => false,
-                400 => message.contains("cannot be handled") || message.contains("parse error") || message.contains("yaml:"),
+                400 => {
+                    message.contains("cannot be handled")
+                        || message.contains("parse error")
+                        || message.contains("yaml:")
+                }
                 422 => message.starts_with(&format!("{kind}.")) && !message.contains("must be "),
                 _ => false,
             } || (code == 422 && message.contains(" is invalid: ") && message.contains("in body"));
@@ -108,7 +143,10 @@ fn posts_of_custom_objects_are_taken_and_refused_as_recorded() {
             let agrees = match &got {
                 Ok(object) => {
                     let spec = answer["body"].get("/spec").or(answer["body"].get("spec"));
-                    let same = |want: &Value| schema::go::json(&json!({"s": object["spec"]})).replace("1.0", "1").len() > 1 && numbers(want) == object["spec"];
+                    let same = |want: &Value| {
+                        schema::go::json(&json!({"s": object["spec"]})).replace("1.0", "1").len() > 1
+                            && numbers(want) == object["spec"]
+                    };
                     code == 201 && spec.is_none_or(same)
                 }
                 Err((refused, text)) => u64::from(*refused) == code && *text == filled(message),
@@ -118,7 +156,12 @@ fn posts_of_custom_objects_are_taken_and_refused_as_recorded() {
             }
         }
     }
-    assert!(checked > 100 && wrong.is_empty(), "{checked} checked, {} wrong\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        checked > 100 && wrong.is_empty(),
+        "{checked} checked, {} wrong\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 /// Returns a recorded value with the floats that the player writes as text.
@@ -160,7 +203,9 @@ fn made(group: &str, kind: &str, is_namespaced: bool, step: &Value) -> Result<Va
     if is_namespaced {
         meta.insert("namespace".to_owned(), "n".into());
     }
-    if let Some(prefix) = meta.get("generateName").and_then(Value::as_str).filter(|_| !meta.contains_key("name")) {
+    if let Some(prefix) =
+        meta.get("generateName").and_then(Value::as_str).filter(|_| !meta.contains_key("name"))
+    {
         meta.insert("name".to_owned(), format!("{prefix}x").into());
     }
     kinds::prepare(group, "v1", kind, "", &mut object, None);
@@ -184,10 +229,16 @@ fn posts_of_built_in_kinds_are_taken_and_refused_as_recorded() {
             let (Some((group, kind, namespaced)), Some(text)) = (builtin(path), body(step)) else { continue };
             let answer = &step["answer"];
             let code = answer["code"].as_u64().expect("a code");
-            let message = answer["body"]["message"].as_str().or(answer["body"]["/message"].as_str()).unwrap_or_default();
+            let message = answer["body"]["message"]
+                .as_str()
+                .or(answer["body"]["/message"].as_str())
+                .unwrap_or_default();
             let ours = match code {
                 201 => true,
-                400 => message.contains("json: cannot unmarshal") && !message.contains("struct {") || message.contains("parsing time"),
+                400 => {
+                    message.contains("json: cannot unmarshal") && !message.contains("struct {")
+                        || message.contains("parsing time")
+                }
                 422 => message.contains(" is invalid: "),
                 _ => false,
             };
@@ -196,16 +247,17 @@ fn posts_of_built_in_kinds_are_taken_and_refused_as_recorded() {
             }
             checked += 1;
             let got = made(group, kind, namespaced, step);
-            let without_uid = |text: &str| {
-                (1..9).fold(filled(text), |text, i| text.replace(&format!("$uid{i}"), "u"))
-            };
+            let without_uid =
+                |text: &str| (1..9).fold(filled(text), |text, i| text.replace(&format!("$uid{i}"), "u"));
             let agrees = match &got {
                 Ok(object) => {
                     let fields = ["spec", "data", "type", "revision", "status"];
                     let same = |field: &&str| {
                         let want = answer["body"].get(format!("/{field}")).or(answer["body"].get(field));
                         want.is_none_or(|want| {
-                            let want = serde_json::from_str::<Value>(&without_uid(&numbers(want).to_string())).expect("JSON");
+                            let want =
+                                serde_json::from_str::<Value>(&without_uid(&numbers(want).to_string()))
+                                    .expect("JSON");
                             want == object[field] || want.is_null()
                         })
                     };
@@ -214,9 +266,19 @@ fn posts_of_built_in_kinds_are_taken_and_refused_as_recorded() {
                 Err((refused, text)) => u64::from(*refused) == code && *text == without_uid(message),
             };
             if !agrees {
-                wrong.push(format!("{} {}: {code} {message} {}\n   got {got:?}", sequence["name"], i + 1, answer["body"]));
+                wrong.push(format!(
+                    "{} {}: {code} {message} {}\n   got {got:?}",
+                    sequence["name"],
+                    i + 1,
+                    answer["body"]
+                ));
             }
         }
     }
-    assert!(checked > 40 && wrong.is_empty(), "{checked} checked, {} wrong\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        checked > 40 && wrong.is_empty(),
+        "{checked} checked, {} wrong\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

@@ -77,7 +77,13 @@ fn checks_anew(write: &Write<'_>) -> bool {
         (write.group, write.kind),
         (
             "",
-            "Secret" | "ConfigMap" | "ServiceAccount" | "PersistentVolumeClaim" | "Namespace" | "Pod" | "LimitRange"
+            "Secret"
+                | "ConfigMap"
+                | "ServiceAccount"
+                | "PersistentVolumeClaim"
+                | "Namespace"
+                | "Pod"
+                | "LimitRange"
         ) | ("batch", "Job")
             | ("apps", "ControllerRevision")
             | ("rbac.authorization.k8s.io", _)
@@ -100,7 +106,8 @@ fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         ("", "Namespace") => {
             for name in items(new, &["spec", "finalizers"]).iter().filter_map(Value::as_str) {
                 let faults = names::qualified(name);
-                causes.extend(faults.iter().map(|detail| fault::invalid_text("spec.finalizers", name, detail)));
+                causes
+                    .extend(faults.iter().map(|detail| fault::invalid_text("spec.finalizers", name, detail)));
             }
         }
         ("", "PersistentVolumeClaim") => claim(new, old, &mut causes),
@@ -110,7 +117,9 @@ fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
             causes.extend(legacy_event(new));
             causes.extend(old.map(|old| event_update(new, old)).unwrap_or_default());
         }
-        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => rules(new, write.kind == "Role", &mut causes),
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
+            rules(new, write.kind == "Role", &mut causes)
+        }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
             binding(new, old, write.is_namespaced, &mut causes);
         }
@@ -154,7 +163,9 @@ fn secret(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     }
     let has = |name: &str| !at(new, &["data", name]).is_null();
     let mut need = |names: &[&str]| {
-        causes.extend(names.iter().filter(|name| !has(name)).map(|name| fault::required(key("data", name), "")));
+        causes.extend(
+            names.iter().filter(|name| !has(name)).map(|name| fault::required(key("data", name), "")),
+        );
     };
     match text(new, &["type"]) {
         "kubernetes.io/tls" => need(&["tls.crt", "tls.key"]),
@@ -189,7 +200,8 @@ fn config_map(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
 }
 
 fn namespace_status(new: &Value) -> Vec<Cause> {
-    let (phase, terminates) = (at(new, &["status", "phase"]), !at(new, &["metadata", "deletionTimestamp"]).is_null());
+    let (phase, terminates) =
+        (at(new, &["status", "phase"]), !at(new, &["metadata", "deletionTimestamp"]).is_null());
     let (wanted, detail) = if terminates {
         ("Terminating", "may only be 'Terminating' if `deletionTimestamp` is not empty")
     } else {
@@ -210,14 +222,21 @@ fn lease(new: &Value, causes: &mut Vec<Cause>) {
     let strategy = text(new, &["spec", "strategy"]);
     if !strategy.is_empty() {
         if !strategy.contains('/') && strategy != "OldestEmulationVersion" {
-            causes.push(fault::not_supported("spec.strategy.strategy", &strategy.into(), &["OldestEmulationVersion"]));
+            causes.push(fault::not_supported(
+                "spec.strategy.strategy",
+                &strategy.into(),
+                &["OldestEmulationVersion"],
+            ));
         }
         if strategy.contains('/') {
             let faults = names::qualified(strategy);
-            causes.extend(faults.iter().map(|detail| fault::invalid_text("spec.strategy.strategy", strategy, detail)));
+            causes.extend(
+                faults.iter().map(|detail| fault::invalid_text("spec.strategy.strategy", strategy, detail)),
+            );
         }
     } else if !text(new, &["spec", "preferredHolder"]).is_empty() {
-        causes.push(fault::forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"));
+        causes
+            .push(fault::forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"));
     }
 }
 
@@ -249,7 +268,10 @@ fn claim(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
         causes.push(fault::not_supported("spec.accessModes", mode, &MODES));
     }
     if modes.iter().any(|mode| mode == "ReadWriteOncePod") && modes.len() > 1 {
-        causes.push(fault::forbidden("spec.accessModes", "may not use ReadWriteOncePod with other access modes"));
+        causes.push(fault::forbidden(
+            "spec.accessModes",
+            "may not use ReadWriteOncePod with other access modes",
+        ));
     }
     let amount = at(new, &["spec", "resources", "requests", "storage"]).as_str();
     match amount.and_then(|text| Quantity::parse(text).ok()) {
@@ -262,7 +284,8 @@ fn claim(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     let class = text(new, &["spec", "storageClassName"]);
     if !class.is_empty() {
         let faults = names::dns1123_subdomain(class);
-        causes.extend(faults.iter().map(|detail| fault::invalid_text("spec.storageClassName", class, detail)));
+        causes
+            .extend(faults.iter().map(|detail| fault::invalid_text("spec.storageClassName", class, detail)));
     }
     let mode = at(new, &["spec", "volumeMode"]);
     if !mode.is_null() && mode != "Block" && mode != "Filesystem" {
@@ -406,7 +429,10 @@ fn rules(new: &Value, is_namespaced: bool, causes: &mut Vec<Cause>) {
                 let detail = "namespaced rules cannot apply to non-resource URLs";
                 causes.push(fault::invalid(at_rule("nonResourceURLs"), shown, detail));
             }
-            if ["apiGroups", "resources", "resourceNames"].iter().any(|field| !items(rule, &[field]).is_empty()) {
+            if ["apiGroups", "resources", "resourceNames"]
+                .iter()
+                .any(|field| !items(rule, &[field]).is_empty())
+            {
                 let detail = "rules cannot apply to both regular resources and non-resource URLs";
                 causes.push(fault::invalid(at_rule("nonResourceURLs"), shown, detail));
             }
@@ -442,14 +468,16 @@ fn binding(new: &Value, old: Option<&Value>, is_namespaced: bool, causes: &mut V
     }
     for (i, subject) in items(new, &["subjects"]).iter().enumerate() {
         let at_field = |field: &str| child(&index("subjects", i), field);
-        let (name, kind, group) = (text(subject, &["name"]), text(subject, &["kind"]), text(subject, &["apiGroup"]));
+        let (name, kind, group) =
+            (text(subject, &["name"]), text(subject, &["kind"]), text(subject, &["apiGroup"]));
         if name.is_empty() {
             causes.push(fault::required(at_field("name"), ""));
         }
         let wanted = match kind {
             "ServiceAccount" => {
                 let faults = if name.is_empty() { Vec::new() } else { names::dns1123_subdomain(name) };
-                causes.extend(faults.iter().map(|detail| fault::invalid_text(at_field("name"), name, detail)));
+                causes
+                    .extend(faults.iter().map(|detail| fault::invalid_text(at_field("name"), name, detail)));
                 if !is_namespaced && text(subject, &["namespace"]).is_empty() {
                     causes.push(fault::required(at_field("namespace"), ""));
                 }

@@ -52,7 +52,8 @@ pub fn default(group: &str, version: &str, kind: &str, object: &mut Value) {
 fn null_times(schema: &Schema, value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            let times = NULL_TIMES.iter().find(|(name, _)| !schema.name.is_empty() && schema.name.ends_with(name));
+            let times =
+                NULL_TIMES.iter().find(|(name, _)| !schema.name.is_empty() && schema.name.ends_with(name));
             for time in times.map_or(&[][..], |(_, times)| times) {
                 fields.entry(*time).or_insert(Value::Null);
             }
@@ -129,7 +130,12 @@ fn container(container: &mut Value) {
         if at(container, &[probe]).is_object()
             && let Some(probe) = map_mut(container, &[probe])
         {
-            for (field, value) in [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)] {
+            for (field, value) in [
+                ("timeoutSeconds", 1),
+                ("periodSeconds", 10),
+                ("successThreshold", 1),
+                ("failureThreshold", 3),
+            ] {
                 set_default(probe, field, value);
             }
             http_get(probe);
@@ -203,9 +209,12 @@ fn pod(object: &mut Value) {
     let host_network = on(object, &["spec", "hostNetwork"]);
     for list in ["initContainers", "containers"] {
         for container in items_mut(object, &["spec", list]) {
-            let limits: Vec<(String, Value)> =
-                entries(container, &["resources", "limits"]).map(|(name, value)| (name.clone(), value.clone())).collect();
-            if let Some(requests) = (!limits.is_empty()).then(|| map_mut(container, &["resources", "requests"])).flatten() {
+            let limits: Vec<(String, Value)> = entries(container, &["resources", "limits"])
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            if let Some(requests) =
+                (!limits.is_empty()).then(|| map_mut(container, &["resources", "requests"])).flatten()
+            {
                 limits.into_iter().for_each(|(name, limit)| set_default(requests, &name, limit));
             }
             for port in items_mut(container, &["ports"]).iter_mut().filter(|_| host_network) {
@@ -256,7 +265,10 @@ fn claim(object: &mut Value) {
 }
 
 fn limit_range(object: &mut Value) {
-    for limit in items_mut(object, &["spec", "limits"]).iter_mut().filter(|limit| text(limit, &["type"]) == "Container") {
+    for limit in items_mut(object, &["spec", "limits"])
+        .iter_mut()
+        .filter(|limit| text(limit, &["type"]) == "Container")
+    {
         for (from, to) in [("max", "default"), ("default", "defaultRequest"), ("min", "defaultRequest")] {
             let values: Vec<(String, Value)> =
                 entries(limit, &[from]).map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -314,7 +326,14 @@ fn matching(resources: &mut Value) {
 /// Namespace, and what an update keeps of the object before.
 ///
 /// The name and the uid must be set. It is not part of what a client owns.
-pub fn prepare(group: &str, version: &str, kind: &str, subresource: &str, new: &mut Value, old: Option<&Value>) {
+pub fn prepare(
+    group: &str,
+    version: &str,
+    kind: &str,
+    subresource: &str,
+    new: &mut Value,
+    old: Option<&Value>,
+) {
     match (group, kind, old) {
         ("batch", "Job", None) => {
             set(new, "status", json!({}));
@@ -342,7 +361,9 @@ pub fn prepare(group: &str, version: &str, kind: &str, subresource: &str, new: &
             set(new, "spec", kept);
             set(new, "status", at(old, &["status"]).clone());
         }
-        ("", "Secret", Some(old)) if text(new, &["type"]).is_empty() => set(new, "type", at(old, &["type"]).clone()),
+        ("", "Secret", Some(old)) if text(new, &["type"]).is_empty() => {
+            set(new, "type", at(old, &["type"]).clone())
+        }
         _ => {}
     }
     default(group, version, kind, new);
@@ -379,9 +400,12 @@ fn selector(job: &mut Value) {
 
 /// Returns the class of service of a pod.
 fn quality(pod: &Value) -> &'static str {
-    let containers = || ["containers", "initContainers"].into_iter().flat_map(|list| items(pod, &["spec", list]));
+    let containers =
+        || ["containers", "initContainers"].into_iter().flat_map(|list| items(pod, &["spec", list]));
     let counted = |container: &Value, kind: &str| {
-        entries(container, &["resources", kind]).filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory")).count()
+        entries(container, &["resources", kind])
+            .filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory"))
+            .count()
     };
     if containers().all(|container| counted(container, "requests") + counted(container, "limits") == 0) {
         return "BestEffort";
@@ -416,13 +440,16 @@ mod tests {
         let labels = json!({"batch.kubernetes.io/controller-uid": "u", "batch.kubernetes.io/job-name": "j",
             "controller-uid": "u", "job-name": "j"});
         assert_eq!(job["metadata"]["labels"], labels);
-        assert_eq!(job["spec"], json!({"parallelism": 1, "completions": 1, "backoffLimit": 6,
+        assert_eq!(
+            job["spec"],
+            json!({"parallelism": 1, "completions": 1, "backoffLimit": 6,
             "selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}}, "manualSelector": false,
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "lab", "resources": {},
                 "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File", "imagePullPolicy": "Always"}],
                 "restartPolicy": "Never", "terminationGracePeriodSeconds": 30, "dnsPolicy": "ClusterFirst", "securityContext": {},
                 "schedulerName": "default-scheduler"}},
-            "completionMode": "NonIndexed", "suspend": true, "podReplacementPolicy": "TerminatingOrFailed"}));
+            "completionMode": "NonIndexed", "suspend": true, "podReplacementPolicy": "TerminatingOrFailed"})
+        );
         assert_eq!(job["status"], json!({}));
     }
 
@@ -430,7 +457,10 @@ mod tests {
     fn plain_texts_of_a_secret_become_data() {
         let mut secret = json!({"metadata": {"name": "s"}, "stringData": {"a": "1"}, "data": {"b": "Mg=="}});
         default("", "v1", "Secret", &mut secret);
-        assert_eq!(secret, json!({"metadata": {"name": "s"}, "data": {"a": "MQ==", "b": "Mg=="}, "type": "Opaque"}));
+        assert_eq!(
+            secret,
+            json!({"metadata": {"name": "s"}, "data": {"a": "MQ==", "b": "Mg=="}, "type": "Opaque"})
+        );
     }
 
     #[test]

@@ -31,7 +31,9 @@ static TYPES: LazyLock<BTreeMap<&'static str, Vec<Field>>> = LazyLock::new(|| {
 /// Returns a name with a small beginning: `HostPID` is `hostPID`.
 fn small(name: &str) -> String {
     let mut characters = name.chars();
-    characters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + characters.as_str())
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + characters.as_str())
 }
 
 /// Returns a value as the API server shows it, which holds it in this type.
@@ -121,8 +123,20 @@ fn security_context(spec: &Value) -> Value {
 /// Returns the fields of metadata in the order of Go; those that are nothing are not written.
 fn metadata(metadata: Option<&Value>) -> Vec<String> {
     const ORDER: [&str; 14] = [
-        "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
-        "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers",
+        "name",
+        "generateName",
+        "namespace",
+        "selfLink",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "labels",
+        "annotations",
+        "ownerReferences",
+        "finalizers",
     ];
     let there = ORDER.into_iter().filter_map(|field| Some((field, metadata?.get(field)?)));
     there.map(|(field, value)| format!("{}:{}", go::json(&Value::from(field)), go::json(value))).collect()
@@ -163,7 +177,10 @@ fn list<T>(
 
 /// The value, shown as this text, is not what it must be.
 pub(super) fn invalid(field: impl Into<String>, shown: &str, detail: &str) -> Cause {
-    Cause { message: format!("Invalid value: {shown}: {detail}"), ..fault::invalid(field, &Value::Null, detail) }
+    Cause {
+        message: format!("Invalid value: {shown}: {detail}"),
+        ..fault::invalid(field, &Value::Null, detail)
+    }
 }
 
 /// The value, which is not shown, is not what it must be.
@@ -173,7 +190,11 @@ pub(super) fn plain_invalid(field: impl Into<String>, detail: &str) -> Cause {
 
 /// The value names nothing that is there.
 pub(super) fn not_found(field: impl Into<String>, value: &str) -> Cause {
-    Cause { reason: "FieldValueNotFound", message: format!("Not found: {}", go::quote(value)), field: field.into() }
+    Cause {
+        reason: "FieldValueNotFound",
+        message: format!("Not found: {}", go::quote(value)),
+        field: field.into(),
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +212,10 @@ mod tests {
         assert!(text.starts_with(begins), "{text}");
         let ends = "\"DNSPolicy\":\"Default\",\"NodeSelector\":null,\"ServiceAccountName\":\"\",\"AutomountServiceAccountToken\":null,\"NodeName\":\"\",\"SecurityContext\":{\"HostNetwork\":true,\"HostPID\":false,";
         assert!(text.contains(ends), "{text}");
-        assert_eq!(shown("rbac.RoleRef", &json!({"apiGroup": "g", "kind": "Role", "name": "x"})), "{\"APIGroup\":\"g\",\"Kind\":\"Role\",\"Name\":\"x\"}");
+        assert_eq!(
+            shown("rbac.RoleRef", &json!({"apiGroup": "g", "kind": "Role", "name": "x"})),
+            "{\"APIGroup\":\"g\",\"Kind\":\"Role\",\"Name\":\"x\"}"
+        );
         assert_eq!(shown("batch.PodFailurePolicy", &Value::Null), "null");
     }
 }

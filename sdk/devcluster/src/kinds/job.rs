@@ -61,7 +61,11 @@ fn generated(job: &Value) -> Vec<Cause> {
         "batch.kubernetes.io/job-name": name});
     let own = at(job, &["spec", "selector"]);
     if !selector::selects(own, &expected) {
-        causes.push(internal::invalid("spec.selector", &internal::selector(own), "`selector` not auto-generated"));
+        causes.push(internal::invalid(
+            "spec.selector",
+            &internal::selector(own),
+            "`selector` not auto-generated",
+        ));
     }
     causes
 }
@@ -71,8 +75,13 @@ pub(super) fn spec(job: &Value) -> Vec<Cause> {
     let spec = at(job, &["spec"]);
     let mut causes = Vec::new();
     const COUNTS: [&str; 7] = [
-        "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished",
-        "backoffLimitPerIndex", "maxFailedIndexes",
+        "parallelism",
+        "completions",
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "ttlSecondsAfterFinished",
+        "backoffLimitPerIndex",
+        "maxFailedIndexes",
     ];
     for field in COUNTS.into_iter().filter(|field| is_negative(spec, &[field])) {
         causes.push(fault::invalid(child("spec", field), at(spec, &[field]), NOT_NEGATIVE));
@@ -93,7 +102,8 @@ pub(super) fn spec(job: &Value) -> Vec<Cause> {
         causes.push(internal::invalid("spec.successPolicy", &shown, "requires indexed completion mode"));
     }
     let policy = at(spec, &["podReplacementPolicy"]);
-    let known: &[&str] = if has("podFailurePolicy") { &["Failed"] } else { &["Failed", "TerminatingOrFailed"] };
+    let known: &[&str] =
+        if has("podFailurePolicy") { &["Failed"] } else { &["Failed", "TerminatingOrFailed"] };
     if !policy.is_null() && !known.iter().any(|known| policy == known) {
         causes.push(fault::not_supported("spec.podReplacementPolicy", policy, known));
     }
@@ -120,7 +130,9 @@ fn managed_by(manager: &str, causes: &mut Vec<Cause>) {
             Some((host, path)) if !host.is_empty() && !path.is_empty() => {
                 let faults = names::dns1123_subdomain(host);
                 causes.extend(faults.iter().map(|detail| fault::invalid_text(PATH, host, detail)));
-                causes.extend(names::http_path(path).iter().map(|detail| fault::invalid_text(PATH, path, detail)));
+                causes.extend(
+                    names::http_path(path).iter().map(|detail| fault::invalid_text(PATH, path, detail)),
+                );
             }
             _ => {
                 let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
@@ -141,20 +153,30 @@ fn mode(spec: &Value, causes: &mut Vec<Cause>) {
                 causes.push(fault::required("spec.completions", "when completion mode is Indexed"));
             }
             if number(spec, &["parallelism"]).is_some_and(|number| number > MOST_PARALLEL) {
-                let detail = format!("must be less than or equal to {MOST_PARALLEL} when completion mode is Indexed");
+                let detail =
+                    format!("must be less than or equal to {MOST_PARALLEL} when completion mode is Indexed");
                 causes.push(fault::invalid("spec.parallelism", at(spec, &["parallelism"]), &detail));
             }
-            if let (Some(most), Some(all)) = (number(spec, &["maxFailedIndexes"]), number(spec, &["completions"]))
+            if let (Some(most), Some(all)) =
+                (number(spec, &["maxFailedIndexes"]), number(spec, &["completions"]))
                 && most > all
             {
-                causes.push(fault::invalid("spec.maxFailedIndexes", &most.into(), "must be less than or equal to completions"));
+                causes.push(fault::invalid(
+                    "spec.maxFailedIndexes",
+                    &most.into(),
+                    "must be less than or equal to completions",
+                ));
             }
         }
         None | Some("NonIndexed") => {
             for field in ["backoffLimitPerIndex", "maxFailedIndexes"] {
                 let value = at(spec, &[field]);
                 if !value.is_null() {
-                    causes.push(fault::invalid(child("spec", field), value, "requires indexed completion mode"));
+                    causes.push(fault::invalid(
+                        child("spec", field),
+                        value,
+                        "requires indexed completion mode",
+                    ));
                 }
             }
         }
@@ -197,7 +219,8 @@ fn failure_policy(spec: &Value, causes: &mut Vec<Cause>) {
             let path = index(&child(&at_rule, "onPodConditions"), j);
             let type_ = text(condition, &["type"]);
             let faults = names::qualified(type_);
-            causes.extend(faults.iter().map(|detail| fault::invalid_text(child(&path, "type"), type_, detail)));
+            causes
+                .extend(faults.iter().map(|detail| fault::invalid_text(child(&path, "type"), type_, detail)));
             one_of(condition, "status", &path, &["False", "True", "Unknown"], causes);
         }
         let detail = match (codes.is_null(), conditions.is_empty()) {
@@ -234,7 +257,11 @@ fn exit_codes(spec: &Value, codes: &Value, path: &str, causes: &mut Vec<Cause>) 
     let values = items(codes, &["values"]);
     let at_values = child(path, "values");
     if values.is_empty() {
-        causes.push(fault::invalid(at_values.clone(), at(codes, &["values"]), "at least one value is required"));
+        causes.push(fault::invalid(
+            at_values.clone(),
+            at(codes, &["values"]),
+            "at least one value is required",
+        ));
     } else if values.len() > 255 {
         causes.push(fault::too_many(at_values.clone(), values.len(), 255));
     }
@@ -317,7 +344,9 @@ fn take_over(to: &mut Value, from: &Value, path: &[&str]) {
         value => parent.insert((*field).to_owned(), value),
     };
     // A pointer to nothing but the part that may move is as good as none.
-    if parents == ["spec", "affinity"] && parent.is_empty() && at(from, parents).is_null()
+    if parents == ["spec", "affinity"]
+        && parent.is_empty()
+        && at(from, parents).is_null()
         && let Some(spec) = super::value::map_mut(to, &["spec"])
     {
         spec.remove("affinity");
@@ -352,7 +381,10 @@ pub(super) fn check_status(new: &Value, old: &Value) -> Vec<Cause> {
             causes.push(internal::plain_invalid(CONDITIONS, detail));
         }
     };
-    refuse((turned("Complete") || turned("Failed")) && complete && failed, "cannot set Complete=True and Failed=true conditions");
+    refuse(
+        (turned("Complete") || turned("Failed")) && complete && failed,
+        "cannot set Complete=True and Failed=true conditions",
+    );
     refuse(
         (turned("Complete") || turned("FailureTarget")) && complete && target,
         "cannot set Complete=True and FailureTarget=true conditions",
@@ -392,7 +424,11 @@ pub(super) fn check_status(new: &Value, old: &Value) -> Vec<Cause> {
     let ends_now = finished != was_finished;
     let count = |field: &str| number(status, &[field]).unwrap_or_default();
     if (ends_now || changed("active")) && count("active") > 0 && finished {
-        causes.push(fault::invalid("status.active", at(status, &["active"]), "active>0 is invalid for finished job"));
+        causes.push(fault::invalid(
+            "status.active",
+            at(status, &["active"]),
+            "active>0 is invalid for finished job",
+        ));
     }
     let idle = on(new, &["spec", "suspend"]) && number(new, &["spec", "completions"]) == Some(0);
     if (ends_now || changed("startTime")) && !idle && start.is_null() && finished {
@@ -403,7 +439,11 @@ pub(super) fn check_status(new: &Value, old: &Value) -> Vec<Cause> {
         causes.push(fault::invalid("status.terminating", at(status, &["terminating"]), detail));
     }
     if (changed("ready") || changed("active")) && count("ready") > count("active") {
-        causes.push(fault::invalid("status.ready", at(status, &["ready"]), "cannot set more ready pods than active"));
+        causes.push(fault::invalid(
+            "status.ready",
+            at(status, &["ready"]),
+            "cannot set more ready pods than active",
+        ));
     }
     moves(new, old, &mut causes);
     causes
@@ -434,7 +474,10 @@ fn moves(new: &Value, old: &Value, causes: &mut Vec<Cause>) {
     }
     let (met, was_met) = (is_true(new, "SuccessCriteriaMet"), is_true(old, "SuccessCriteriaMet"));
     if was_met && !met {
-        causes.push(internal::plain_invalid("status.conditions", "cannot disable the SuccessCriteriaMet=True condition"));
+        causes.push(internal::plain_invalid(
+            "status.conditions",
+            "cannot disable the SuccessCriteriaMet=True condition",
+        ));
     }
     if is_true(old, "Complete") && !was_met && met {
         let detail = "cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions";

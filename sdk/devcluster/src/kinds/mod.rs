@@ -3,6 +3,7 @@
 mod check;
 pub mod decode;
 mod defaults;
+mod definition;
 mod internal;
 mod job;
 pub mod metadata;
@@ -16,5 +17,6 @@ mod value;
 
 pub use check::{Write, check};
 pub use defaults::{default, prepare};
+pub use definition::{definition, definition_warnings};
 pub use selector::selects;
 pub use types::builtin;

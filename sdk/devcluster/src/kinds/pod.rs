@@ -63,7 +63,13 @@ pub(super) fn spec(spec: &Value, path: &str) -> Vec<Cause> {
         }
     }
     one_of(spec, path, "restartPolicy", &["Always", "OnFailure", "Never"], &mut causes);
-    one_of(spec, path, "dnsPolicy", &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"], &mut causes);
+    one_of(
+        spec,
+        path,
+        "dnsPolicy",
+        &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
+        &mut causes,
+    );
     causes.extend(metadata::labels_of(spec, &at_field("nodeSelector"), "nodeSelector"));
     for field in ["serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"] {
         let name = text(spec, &[field]);
@@ -77,8 +83,14 @@ pub(super) fn spec(spec: &Value, path: &str) -> Vec<Cause> {
             each(&names::dns1123_label(name), &at_field(field), name, &mut causes);
         }
     }
-    if number(spec, &["activeDeadlineSeconds"]).is_some_and(|number| !(1..=i64::from(i32::MAX)).contains(&number)) {
-        causes.push(fault::invalid(at_field("activeDeadlineSeconds"), at(spec, &["activeDeadlineSeconds"]), RANGE));
+    if number(spec, &["activeDeadlineSeconds"])
+        .is_some_and(|number| !(1..=i64::from(i32::MAX)).contains(&number))
+    {
+        causes.push(fault::invalid(
+            at_field("activeDeadlineSeconds"),
+            at(spec, &["activeDeadlineSeconds"]),
+            RANGE,
+        ));
     }
     causes
 }
@@ -138,7 +150,11 @@ fn volume_source(kind: &str, source: &Value, path: &str, causes: &mut Vec<Cause>
         }
         descends(text(item, &["path"]), &child(&path, "path"), causes);
         if text(item, &["path"]).starts_with("..") && !text(item, &["path"]).starts_with("../") {
-            causes.push(fault::invalid_text(child(&path, "path"), text(item, &["path"]), "must not start with '..'"));
+            causes.push(fault::invalid_text(
+                child(&path, "path"),
+                text(item, &["path"]),
+                "must not start with '..'",
+            ));
         }
         if !is_mode(at(item, &["mode"])) {
             causes.push(fault::invalid(child(&path, "mode"), at(item, &["mode"]), MODE));
@@ -175,12 +191,20 @@ fn container(container: &Value, path: &str, volumes: &BTreeSet<String>, causes: 
     for field in ["runAsUser", "runAsGroup"] {
         if number(security, &[field]).is_some_and(|id| !(0..=i64::from(i32::MAX)).contains(&id)) {
             let detail = "must be between 0 and 2147483647, inclusive";
-            causes.push(fault::invalid(child(&at_field("securityContext"), field), at(security, &[field]), detail));
+            causes.push(fault::invalid(
+                child(&at_field("securityContext"), field),
+                at(security, &[field]),
+                detail,
+            ));
         }
     }
     if on(security, &["privileged"]) && at(security, &["allowPrivilegeEscalation"]) == &Value::Bool(false) {
         let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
-        causes.push(internal::invalid(at_field("securityContext"), &internal::shown("core.SecurityContext", security), detail));
+        causes.push(internal::invalid(
+            at_field("securityContext"),
+            &internal::shown("core.SecurityContext", security),
+            detail,
+        ));
     }
 }
 
@@ -215,7 +239,7 @@ fn ports(container: &Value, path: &str, causes: &mut Vec<Cause>) {
         for field in ["containerPort", "hostPort"] {
             match number(port, &[field]).unwrap_or_default() {
                 0 if field == "containerPort" => causes.push(fault::required(at_field(field), "")),
-                0 | 1..=65535 => {}
+                0..=65535 => {}
                 other => {
                     let detail = "must be between 1 and 65535, inclusive";
                     causes.push(fault::invalid(at_field(field), &other.into(), detail));
@@ -235,7 +259,10 @@ fn port_name(name: &str) -> Vec<String> {
     };
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     refuse(name.len() > 15, "must be no more than 15 characters");
-    refuse(!name.chars().all(is_plain), "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
+    refuse(
+        !name.chars().all(is_plain),
+        "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)",
+    );
     refuse(!name.contains(|c: char| c.is_ascii_lowercase()), "must contain at least one letter (a-z)");
     refuse(name.contains("--"), "must not contain consecutive hyphens");
     refuse(name.starts_with('-') || name.ends_with('-'), "must not begin or end with a hyphen");
@@ -333,7 +360,8 @@ fn resources(resources: &Value, path: &str, causes: &mut Vec<Cause>) {
 fn resource_name(name: &str, path: &str, causes: &mut Vec<Cause>) {
     let faults = names::qualified(name);
     each(&faults, path, name, causes);
-    let is_standard = matches!(name, "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-");
+    let is_standard =
+        matches!(name, "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-");
     if name.contains('/') || is_standard {
         return;
     }
@@ -356,7 +384,9 @@ pub(super) fn check_update(new: &Value, old: &Value) -> Vec<Cause> {
             return causes;
         }
         for (i, one) in super::value::items_mut(&mut kept, &[list]).iter_mut().enumerate() {
-            if let (Some(one), Some(image)) = (one.as_object_mut(), before.get(i).and_then(|one| one.get("image"))) {
+            if let (Some(one), Some(image)) =
+                (one.as_object_mut(), before.get(i).and_then(|one| one.get("image")))
+            {
                 one.insert("image".into(), image.clone());
             }
         }
@@ -381,7 +411,12 @@ pub(super) fn check_status(new: &Value, old: &Value) -> Vec<Cause> {
     for (i, condition) in items(new, &["status", "conditions"]).iter().enumerate() {
         let type_ = text(condition, &["type"]);
         if !matches!(type_, "PodScheduled" | "Ready" | "Initialized") {
-            each(&names::qualified(type_), &child(&index("status.conditions", i), "Type"), type_, &mut causes);
+            each(
+                &names::qualified(type_),
+                &child(&index("status.conditions", i), "Type"),
+                type_,
+                &mut causes,
+            );
         }
     }
     let class = at(new, &["status", "qosClass"]);

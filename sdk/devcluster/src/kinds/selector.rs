@@ -15,7 +15,10 @@ pub(super) fn check(selector: &Value, path: &str) -> Vec<Cause> {
         let (operator, values) = (text(one, &["operator"]), items(one, &["values"]));
         match operator {
             "In" | "NotIn" if values.is_empty() => {
-                causes.push(fault::required(at("values"), "must be specified when `operator` is 'In' or 'NotIn'"));
+                causes.push(fault::required(
+                    at("values"),
+                    "must be specified when `operator` is 'In' or 'NotIn'",
+                ));
             }
             "In" | "NotIn" => {}
             "Exists" | "DoesNotExist" if !values.is_empty() => {

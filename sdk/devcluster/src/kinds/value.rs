@@ -28,7 +28,10 @@ pub(super) fn items<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
 }
 
 /// Returns the entries of the map at a path.
-pub(super) fn entries<'a>(value: &'a Value, path: &[&str]) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
+pub(super) fn entries<'a>(
+    value: &'a Value,
+    path: &[&str],
+) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
     at(value, path).as_object().into_iter().flatten()
 }
 

@@ -15,7 +15,7 @@ mod time;
 mod types;
 mod value;
 
-pub use check::{Write, check};
+pub use check::{Write, check, name_rule};
 pub use defaults::{default, prepare};
 pub use definition::{definition, definition_warnings};
 pub use selector::selects;

@@ -7,6 +7,7 @@ use super::{
     rbac::{GROUP, aggregate, all_rules, decide, rules_of},
     rules::{Rule, quoted},
 };
+use crate::schema::go::quote;
 use crate::status::Status;
 
 /// Checks that who writes a role or a binding has the rights that it gives, or the right to `escalate` or to `bind`. Other resources pass.
@@ -104,7 +105,7 @@ fn missing(objects: &dyn Objects, user: &User, namespace: &str, rules: &[Rule]) 
     lines.dedup();
     let errors =
         aggregate(&unknown).map(|words| format!("; resolution errors: [{words}]")).unwrap_or_default();
-    let (name, groups) = (&user.name, quoted(&user.groups));
+    let (name, groups) = (quote(&user.name), quoted(&user.groups));
     let words = "is attempting to grant RBAC permissions not currently held:\n";
-    Some(format!("user {name:?} (groups={groups}) {words}{}{errors}", lines.join("\n")))
+    Some(format!("user {name} (groups={groups}) {words}{}{errors}", lines.join("\n")))
 }

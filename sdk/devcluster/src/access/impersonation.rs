@@ -3,6 +3,7 @@
 use http::HeaderMap;
 
 use super::{ANONYMOUS, AUTHENTICATED, Attributes, Objects, UNAUTHENTICATED, User, authorize};
+use crate::schema::go;
 use crate::status::Status;
 
 /// Why there is no user.
@@ -120,7 +121,8 @@ pub fn user(
     if !wishes.iter().any(|wish| matches!(wish.kind, "User" | "ServiceAccount")) {
         let words: Vec<_> = wishes.iter().map(Wish::words).collect();
         let text = format!(
-            "Internal Server Error: {uri:?}: requested [{}] without impersonating a user\n",
+            "Internal Server Error: {}: requested [{}] without impersonating a user\n",
+            go::quote(uri),
             words.join(" ")
         );
         return Err(Denial::Text(500, text));

@@ -21,6 +21,7 @@ pub use rbac::authorize;
 pub use reviews::review;
 pub use tokens::Tokens;
 
+use crate::schema::go;
 use crate::status::Status;
 
 /// What is stored, as far as access and admission look at it.
@@ -143,7 +144,7 @@ pub(crate) fn forbidden(group: &str, resource: &str, name: &str, text: &str) -> 
     let group_of = if resource.is_empty() { "" } else { group };
     let mut what = format!("{resource}{dot}{group_of}");
     if !name.is_empty() {
-        what = format!("{what} {name:?}");
+        what = format!("{what} {}", go::quote(name));
     }
     let space = if what.is_empty() { "" } else { " " };
     let details = [("name", name), ("group", group), ("kind", resource)];

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Attributes, MASTERS, Objects, User, rules::Rule};
+use crate::schema::go::quote;
 
 pub(super) const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -24,19 +25,19 @@ pub fn authorize(objects: &dyn Objects, user: &User, asked: &Attributes) -> Resu
     if decision.allowed {
         return Ok(());
     }
-    let (name, verb) = (&user.name, asked.verb);
+    let (name, verb) = (quote(&user.name), asked.verb);
     let words = if asked.resource.is_empty() && !asked.path.is_empty() {
-        format!("User {name:?} cannot {verb} path {:?}", asked.path)
+        format!("User {name} cannot {verb} path {}", quote(asked.path))
     } else {
         let place = if asked.namespace.is_empty() {
             "at the cluster scope".to_owned()
         } else {
-            format!("in the namespace {:?}", asked.namespace)
+            format!("in the namespace {}", quote(asked.namespace))
         };
         format!(
-            "User {name:?} cannot {verb} resource {:?} in API group {:?} {place}",
-            asked.combined(),
-            asked.group
+            "User {name} cannot {verb} resource {} in API group {} {place}",
+            quote(&asked.combined()),
+            quote(asked.group)
         )
     };
     Err(if decision.reason.is_empty() { words } else { format!("{words}: {}", decision.reason) })

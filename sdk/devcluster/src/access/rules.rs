@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Attributes;
+use crate::schema::go::quote;
 
 /// A rule of a role.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -149,5 +150,5 @@ impl Rule {
 
 /// Returns a list as `%q` prints it.
 pub(super) fn quoted(list: &[String]) -> String {
-    format!("[{}]", list.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>().join(" "))
+    format!("[{}]", list.iter().map(|one| quote(one)).collect::<Vec<_>>().join(" "))
 }

@@ -4,25 +4,19 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Request, quantity};
+use super::Request;
 use crate::access::{Objects, forbidden};
+use crate::kinds::quantity::Quantity;
 use crate::status::Status;
 
 /// Quantities by resource.
-pub(super) type Amounts = BTreeMap<String, String>;
+pub(super) type Amounts = BTreeMap<String, Quantity>;
 
+/// Returns the quantities that are written here; what cannot be read is left out, as the object has been checked.
 pub(super) fn amounts(value: Option<&Value>) -> Amounts {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    value
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| (name.clone(), text(value)))
-        .collect()
-}
-
-pub(super) fn worth(text: Option<&String>) -> Option<i128> {
-    text.and_then(|text| quantity::parse(text))
+    let entries = value.and_then(Value::as_object).into_iter().flatten();
+    entries.filter_map(|(name, value)| Some((name.clone(), Quantity::parse(&text(value)).ok()?))).collect()
 }
 
 fn items(objects: &dyn Objects, request: &Request) -> Vec<Value> {
@@ -45,7 +39,7 @@ fn items(objects: &dyn Objects, request: &Request) -> Vec<Value> {
 fn defaults(item: &Value) -> (Amounts, Amounts) {
     let with = |mut own: Amounts, more: &Amounts| {
         for (name, amount) in more {
-            own.entry(name.clone()).or_insert_with(|| amount.clone());
+            own.entry(name.clone()).or_insert(*amount);
         }
         own
     };
@@ -92,7 +86,7 @@ fn fill(container: &mut Value, kind: &str, amounts: &Amounts) -> Vec<String> {
     let mut set = Vec::new();
     for (name, amount) in amounts {
         if container.pointer(&format!("/resources/{kind}")).and_then(|own| own.get(name)).is_none() {
-            container["resources"][kind][name] = amount.as_str().into();
+            container["resources"][kind][name] = amount.to_string().into();
             set.push(name.clone());
         }
     }
@@ -144,23 +138,18 @@ fn concerned(type_: &str, request: &Request, object: &Value) -> Vec<(Amounts, Am
 /// Returns what all containers of a pod ask for, or as much as one of those that run before if that is more.
 pub(super) fn of_pod(pod: &Value, kind: &str) -> Amounts {
     let mut sum = Amounts::new();
-    for (list, by) in
-        [("containers", (|a, b| a + b) as fn(i128, i128) -> i128), ("initContainers", i128::max)]
-    {
-        for container in pod.pointer(&format!("/spec/{list}")).and_then(Value::as_array).into_iter().flatten()
-        {
-            join(&mut sum, &amounts(container.pointer(&format!("/resources/{kind}"))), by);
-        }
+    let of = |list: &str| -> Vec<Amounts> {
+        let containers =
+            pod.pointer(&format!("/spec/{list}")).and_then(Value::as_array).into_iter().flatten();
+        containers.map(|container| amounts(container.pointer(&format!("/resources/{kind}")))).collect()
+    };
+    for (name, amount) in of("containers").into_iter().flatten() {
+        sum.entry(name).and_modify(|so_far| *so_far = so_far.plus(&amount)).or_insert(amount);
+    }
+    for (name, amount) in of("initContainers").into_iter().flatten() {
+        sum.entry(name).and_modify(|so_far| *so_far = amount.max(*so_far)).or_insert(amount);
     }
     sum
-}
-
-fn join(sum: &mut Amounts, more: &Amounts, by: fn(i128, i128) -> i128) {
-    for (name, amount) in more {
-        let joined =
-            worth(sum.get(name)).zip(worth(Some(amount))).map(|(a, b)| quantity::write(by(a, b), amount));
-        sum.insert(name.clone(), joined.unwrap_or_else(|| amount.clone()));
-    }
 }
 
 fn bounds(item: &Value, type_: &str, requests: &Amounts, limits: &Amounts, faults: &mut Vec<String>) {
@@ -170,39 +159,36 @@ fn bounds(item: &Value, type_: &str, requests: &Amounts, limits: &Amounts, fault
         let before = format!("minimum {name} usage per {type_} is {least}");
         match (request, limit) {
             (None, _) => faults.push(format!("{before}.  No request is specified")),
-            (Some(request), _) if worth(Some(request)) < worth(Some(&least)) => {
+            (Some(request), _) if *request < least => {
                 faults.push(format!("{before}, but request is {request}"))
             }
-            (_, Some(limit)) if worth(Some(limit)) < worth(Some(&least)) => {
-                faults.push(format!("{before}, but limit is {limit}"))
-            }
+            (_, Some(limit)) if *limit < least => faults.push(format!("{before}, but limit is {limit}")),
             _ => {}
         }
     }
     for (name, most) in amounts(item.get("max")) {
         let (request, limit) = (requests.get(&name), limits.get(&name));
         let before = format!("maximum {name} usage per {type_} is {most}");
-        let over = |amount: &&String| worth(Some(amount)) > worth(Some(&most));
+        let over = |amount: &Quantity| *amount > most;
         match (request, limit) {
             (None, _) if claim => faults.push(format!("{before}.  No request is specified")),
             (_, None) if !claim => faults.push(format!("{before}.  No limit is specified")),
-            (_, Some(limit)) if !claim && over(&limit) => {
+            (_, Some(limit)) if !claim && over(limit) => {
                 faults.push(format!("{before}, but limit is {limit}"))
             }
-            (Some(request), _) if over(&request) => {
-                faults.push(format!("{before}, but request is {request}"))
-            }
+            (Some(request), _) if over(request) => faults.push(format!("{before}, but request is {request}")),
             _ => {}
         }
     }
     for (name, most) in amounts(item.get("maxLimitRequestRatio")) {
         let before = format!("{name} max limit to request ratio per {type_} is {most}");
-        match (worth(requests.get(&name)).unwrap_or_default(), worth(limits.get(&name)).unwrap_or_default()) {
+        let nanos = |amounts: &Amounts| amounts.get(&name).map(Quantity::nanos).unwrap_or_default();
+        match (nanos(requests), nanos(limits)) {
             (0, _) => faults.push(format!("{before}, but no request is specified or request is 0")),
             (_, 0) => faults.push(format!("{before}, but no limit is specified or limit is 0")),
             (request, limit) => {
                 let whole = 1_000_000_000;
-                if worth(Some(&most)).is_some_and(|most| limit * whole > most * request) {
+                if limit * whole > most.nanos() * request {
                     let millionths = limit * 1_000_000 / request;
                     let ratio = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
                     faults.push(format!("{before}, but provided ratio is {ratio}"));

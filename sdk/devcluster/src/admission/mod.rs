@@ -5,7 +5,6 @@ mod check;
 mod limits;
 mod matching;
 mod policy;
-mod quantity;
 mod quota;
 mod selector;
 #[cfg(test)]
@@ -67,8 +66,8 @@ pub fn mutate(objects: &dyn Objects, request: &Request, object: &mut Value) {
 ///
 /// Returns the refusal of a LimitRange, a policy or a quota; 501 for a policy that cannot be run.
 pub fn validate(objects: &dyn Objects, request: &Request) -> Result<Vec<String>, Status> {
-    if request.resource == "validatingadmissionpolicies" {
-        request.object.map_or(Ok(()), check::check)?;
+    if request.group == "admissionregistration.k8s.io" && request.subresource.is_empty() {
+        request.object.map_or(Ok(()), |object| check::check(request.resource, object))?;
     }
     limits::validate(objects, request)?;
     let warnings = policy::validate(objects, request)?;

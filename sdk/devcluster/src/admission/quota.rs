@@ -1,19 +1,14 @@
 //! ResourceQuotas. What is used is counted when it is asked for, so a quota holds from its first moment on; that of the API server
 //! does not until a controller has counted.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
-use super::limits::{amounts, of_pod, worth};
-use super::{Request, quantity};
+use super::Request;
+use super::limits::{Amounts, amounts, of_pod};
 use crate::access::{Objects, forbidden};
+use crate::kinds::quantity::Quantity;
 use crate::status::Status;
 
-/// Amounts in billionths, by the names that a quota has for them.
-type Usage = BTreeMap<String, i128>;
-
-const ONE: i128 = 1_000_000_000;
 /// Resources that each container of a pod must ask for where a quota counts them.
 const ASKED: [&str; 6] = ["cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "requests.memory"];
 /// Resources of the core group that are counted by their plain name too.
@@ -28,18 +23,18 @@ const COUNTED: [&str; 7] = [
 ];
 
 /// Returns what one object uses.
-fn usage(group: &str, resource: &str, object: &Value) -> Usage {
+fn usage(group: &str, resource: &str, object: &Value) -> Amounts {
+    let Ok(one) = Quantity::parse("1") else { return Amounts::new() };
     let phase = object.pointer("/status/phase").and_then(Value::as_str);
     if (group, resource) == ("", "pods") && matches!(phase, Some("Failed" | "Succeeded")) {
-        return Usage::from([("count/pods".to_owned(), ONE)]);
+        return Amounts::from([("count/pods".to_owned(), one)]);
     }
     let dot = if group.is_empty() { "" } else { "." };
-    let mut usage = Usage::from([(format!("count/{resource}{dot}{group}"), ONE)]);
+    let mut usage = Amounts::from([(format!("count/{resource}{dot}{group}"), one)]);
     if group.is_empty() && COUNTED.contains(&resource) {
-        usage.insert(resource.to_owned(), ONE);
+        usage.insert(resource.to_owned(), one);
     }
-    let mut add =
-        |name: String, amount: &String| _ = usage.insert(name, worth(Some(amount)).unwrap_or_default());
+    let mut add = |name: String, amount: &Quantity| _ = usage.insert(name, *amount);
     match (group, resource) {
         ("", "pods") => {
             for (name, amount) in &of_pod(object, "requests") {
@@ -74,19 +69,19 @@ fn namespace(quota: &Value) -> &str {
     quota.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn used(objects: &dyn Objects, quota: &Value, name: &str) -> i128 {
+fn used(objects: &dyn Objects, quota: &Value, name: &str) -> Quantity {
     let (group, resource) = counted(name);
     let all = objects.list(group, resource, Some(namespace(quota)));
-    all.iter().filter_map(|object| usage(group, resource, object).get(name).copied()).sum()
+    let amounts = all.iter().filter_map(|object| usage(group, resource, object).get(name).copied());
+    amounts.reduce(|sum, more| sum.plus(&more)).unwrap_or_else(Quantity::zero)
 }
 
 /// Returns the status of a quota: what is allowed, and what is used.
 pub(super) fn status(objects: &dyn Objects, quota: &Value) -> Value {
     let hard = quota.pointer("/spec/hard").cloned().unwrap_or_default();
-    let used: Map<_, _> = amounts(Some(&hard))
-        .iter()
-        .map(|(name, most)| (name.clone(), quantity::write(used(objects, quota, name), most).into()))
-        .collect();
+    let names = amounts(Some(&hard)).into_keys();
+    let used: Map<_, _> =
+        names.map(|name| (name.clone(), used(objects, quota, &name).to_string().into())).collect();
     serde_json::json!({"hard": hard, "used": used})
 }
 
@@ -121,11 +116,11 @@ pub(super) fn validate(objects: &dyn Objects, request: &Request) -> Result<(), S
         let name = quota.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         let (mut requested, mut was, mut limited) = (Vec::new(), Vec::new(), Vec::new());
         for (what, most) in amounts(quota.pointer("/spec/hard")) {
-            let Some(more) = wanted.get(&what).filter(|more| **more > 0) else { continue };
+            let Some(more) = wanted.get(&what).filter(|more| more.nanos() > 0) else { continue };
             let before = used(objects, quota, &what);
-            if worth(Some(&most)).is_some_and(|most| before + more > most) {
-                requested.push(format!("{what}={}", quantity::write(*more, &most)));
-                was.push(format!("{what}={}", quantity::write(before, &most)));
+            if before.plus(more) > most {
+                requested.push(format!("{what}={}", more));
+                was.push(format!("{what}={}", before));
                 limited.push(format!("{what}={most}"));
             }
         }

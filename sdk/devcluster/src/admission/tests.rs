@@ -170,6 +170,12 @@ fn a_policy_with_what_is_not_modelled_is_refused_when_it_is_written() {
     };
     assert_eq!(write("object.a.all(k, v, v == k) && has(object.b)"), Ok(Vec::new()));
     assert_eq!(write("isQuantity(object.a)").map_err(|status| status.code), Err(501));
+    let text = |expression: &str| write(expression).expect_err("it is refused").message;
+    let before = "ValidatingAdmissionPolicy.admissionregistration.k8s.io \"x\" is invalid: spec.validations[0].expression: Invalid value: ";
+    assert_eq!(
+        text("object.data.a"),
+        format!("{before}\"object.data.a\": must evaluate to bool but got dyn")
+    );
     let undeclared = write("undeclared.x == 1").expect_err("it is not there");
     let want = "ValidatingAdmissionPolicy.admissionregistration.k8s.io \"x\" is invalid: spec.validations[0].expression: Invalid value: \
         \"undeclared.x == 1\": compilation failed: ERROR: <input>:1:1: undeclared reference to 'undeclared' (in container '')\n | \
@@ -245,10 +251,10 @@ fn deployed(name: &str) -> Store {
     let text = std::fs::read_to_string(path).expect("the file");
     let mut store = Store::default();
     for document in text.split("\n---\n").skip(1) {
-        let object: Value = serde_saphyr::from_str(document).expect("YAML");
+        let object = crate::schema::decode(document.as_bytes(), true).expect("YAML").object;
         let policy = object["kind"] == "ValidatingAdmissionPolicy";
         if policy {
-            assert_eq!(check::check(&object), Ok(()), "{name}");
+            assert_eq!(check::check("validatingadmissionpolicies", &object), Ok(()), "{name}");
         }
         store.add(
             if policy { "validatingadmissionpolicies" } else { "validatingadmissionpolicybindings" },

@@ -9,7 +9,7 @@ use super::body::Body;
 use super::errors::Refusal;
 use super::negotiate::Media;
 use super::watch::Watch;
-use super::words;
+use crate::schema::go;
 
 /// What a request is answered.
 pub(crate) struct Answer {
@@ -72,8 +72,7 @@ impl Answer {
         if !self.headers.iter().any(|(name, _)| name == header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
         }
-        let warnings =
-            warnings.iter().map(|text| (header::WARNING, format!("299 - {}", words::quoted(text))));
+        let warnings = warnings.iter().map(|text| (header::WARNING, format!("299 - {}", go::quote(text))));
         for (name, value) in self.headers.into_iter().chain(warnings) {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 headers.append(name, value);
@@ -86,7 +85,7 @@ impl Answer {
 fn written(object: &Value, media: Media) -> (&'static str, Body) {
     match media {
         Media::Json => {
-            let mut text = words::json(object);
+            let mut text = go::body(object);
             text.push(b'\n');
             ("application/json", Body::whole(text))
         }

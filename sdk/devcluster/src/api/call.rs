@@ -11,6 +11,7 @@ use super::resource::Resource;
 use super::service::ApiServer;
 use super::state::State;
 use super::{discovery, options, paths};
+use crate::access::User;
 use crate::status::Status;
 
 /// A request that is being handled.
@@ -20,6 +21,7 @@ pub(crate) struct Call<'a> {
     pub(crate) request: &'a Request,
     pub(crate) target: Target,
     pub(crate) now: Timestamp,
+    pub(crate) user: User,
     /// Whether a version of the future has been waited for.
     pub(crate) waited: bool,
     pub(crate) warnings: Vec<String>,
@@ -36,7 +38,7 @@ impl<'a> Call<'a> {
         waited: bool,
     ) -> Self {
         let (target, now) = (request.target(), server.now());
-        Self { server, state, request, target, now, waited, warnings: Vec::new() }
+        Self { server, state, request, target, now, user: User::default(), waited, warnings: Vec::new() }
     }
 
     /// Warns once.
@@ -49,6 +51,8 @@ impl<'a> Call<'a> {
 
     /// Answers the request.
     pub(crate) fn run(&mut self) -> Result<Answer, Refusal> {
+        self.user = self.who()?;
+        self.may_ask()?;
         if !self.target.resource {
             return paths::answer(self);
         }
@@ -125,6 +129,9 @@ impl<'a> Call<'a> {
     }
 
     fn handle(&mut self, resource: &Arc<Resource>) -> Result<Answer, Refusal> {
+        if let Some(answer) = self.review(resource)? {
+            return Ok(answer);
+        }
         let writes = ["create", "update", "patch"].contains(&self.target.verb.as_str());
         if writes && !resource.modelled {
             return Err(errors::not_implemented(resource.qualified()).into());

@@ -48,6 +48,26 @@ pub(crate) fn parsed(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
+/// Returns how long a span of seconds is in words, as kubectl shows ages: its two largest units.
+pub(crate) fn age(seconds: i64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let and = |large: String, rest: i64, unit: char| {
+        if rest == 0 { large } else { format!("{large}{rest}{unit}") }
+    };
+    match seconds {
+        i64::MIN..-1 => "<invalid>".into(),
+        -1..120 => format!("{}s", seconds.max(0)),
+        120..600 => and(format!("{minutes}m"), seconds % 60, 's'),
+        600..10_800 => format!("{minutes}m"),
+        10_800..28_800 => and(format!("{hours}h"), minutes % 60, 'm'),
+        28_800..172_800 => format!("{hours}h"),
+        172_800..691_200 => and(format!("{days}d"), hours % 24, 'h'),
+        691_200..63_072_000 => format!("{days}d"),
+        63_072_000..252_288_000 => and(format!("{}y", days / 365), days % 365, 'd'),
+        _ => format!("{}y", days / 365),
+    }
+}
+
 /// Uids and generated names: the same seed gives the same ones.
 #[derive(Debug)]
 pub(crate) struct Ids(u64);
@@ -102,6 +122,11 @@ mod tests {
         assert_eq!(uid, Ids::new(7).uid());
         assert_ne!(uid, Ids::new(8).uid());
         assert_eq!((uid.len(), uid.as_bytes().get(14)), (36, Some(&b'4')));
+    }
+
+    #[test]
+    fn ages_have_at_most_two_units() {
+        assert_eq!([age(5), age(119), age(125), age(86_400 * 3)], ["5s", "119s", "2m5s", "3d"]);
     }
 
     #[test]

@@ -7,10 +7,13 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::call::Call;
 use super::errors::{self, Refusal, bad_request};
+use super::kind::Write;
 use super::options::{self, WriteOptions};
 use super::resource::Resource;
-use super::{clock, decode, definitions, meta, state, view};
-use crate::status::{Cause, Status};
+use super::{clock, decode, definitions, kind, meta, state, view};
+use crate::kinds::metadata;
+use crate::schema::go;
+use crate::status::Status;
 
 impl Call<'_> {
     /// Answers a POST.
@@ -82,12 +85,28 @@ impl Call<'_> {
         }
         self.place(resource, &mut object)?;
         let version = meta::text(&object, "resourceVersion").to_owned();
+        if !applied {
+            self.own(resource, None, &mut object, options, "");
+        }
+        self.warn_of_owners(&mut object);
         let asked = decode::name(&object).to_owned();
         self.namespace_open(resource, &asked)?;
-        self.warn_of_owners(&mut object);
-        self.prepare_new(resource, &mut object, options, applied);
+        self.name(&mut object);
         let name = decode::name(&object).to_owned();
-        self.check(resource, &object, None, "")?;
+        let write = Write {
+            resource,
+            subresource: "",
+            operation: "CREATE",
+            name: &name,
+            is_patch: applied,
+            options,
+            old: None,
+        };
+        self.mutate(&write, &mut object);
+        self.may_give(resource, &object, None)?;
+        self.prepare_new(resource, &mut object);
+        self.check(&write, &object)?;
+        self.admit(&write, Some(&object))?;
         let key =
             (if resource.namespaced { self.target.namespace.clone() } else { String::new() }, name.clone());
         let family = resource.family();
@@ -112,49 +131,37 @@ impl Call<'_> {
 
     /// Warns of owners that are named twice, and takes them out.
     pub(crate) fn warn_of_owners(&mut self, object: &mut Value) {
-        let doubles = meta::dedup_owners(object);
-        if !doubles.is_empty() {
-            self.warn(format!(
-                ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, \
-                 and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
-                doubles.join(", ")
-            ));
+        if let Some(warning) = metadata::dedup_owners(meta::of(object)) {
+            self.warn(warning);
         }
     }
 
     /// What etcd would not take.
     pub(crate) fn fits_etcd(&self, object: &Value) -> Result<(), Status> {
         const LARGEST: usize = 1_572_864;
-        if self.request.body.len() > LARGEST / 2 && super::words::json(object).len() > LARGEST {
+        if self.request.body.len() > LARGEST / 2 && go::body(object).len() > LARGEST {
             return Err(errors::internal("etcdserver: request is too large"));
         }
         Ok(())
     }
 
-    fn prepare_new(
-        &mut self,
-        resource: &Arc<Resource>,
-        object: &mut Value,
-        options: &WriteOptions,
-        applied: bool,
-    ) {
+    /// Gives an object a name if it leaves that to the server.
+    fn name(&mut self, object: &mut Value) {
+        let prefix = meta::text(object, "generateName").to_owned();
+        if decode::name(object).is_empty() && !prefix.is_empty() {
+            let name = self.state.ids.name(&prefix);
+            meta::set(object, "name", Some(name.into()));
+        }
+    }
+
+    fn prepare_new(&mut self, resource: &Arc<Resource>, object: &mut Value) {
         if resource.has("status") && resource.custom.is_some() {
             object.as_object_mut().map(|object| object.remove("status"));
-        }
-        if !applied {
-            self.own(resource, None, object, options, "");
         }
         for field in
             ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "selfLink", "generation"]
         {
             meta::set(object, field, None);
-        }
-        if decode::name(object).is_empty() {
-            let prefix = meta::text(object, "generateName").to_owned();
-            if !prefix.is_empty() {
-                let name = self.state.ids.name(&prefix);
-                meta::set(object, "name", Some(name.into()));
-            }
         }
         let uid = self.state.ids.uid();
         meta::set(object, "uid", Some(uid.into()));
@@ -162,47 +169,7 @@ impl Call<'_> {
         if resource.generation {
             meta::set(object, "generation", Some(1.into()));
         }
-        definitions::prepare(resource, object, None);
+        kind::prepare(resource, "", object, None);
         meta::tidy(object);
-    }
-
-    /// Tells whose the fields of an object are.
-    pub(crate) fn own(
-        &mut self,
-        _resource: &Arc<Resource>,
-        _old: Option<&Value>,
-        _object: &mut Value,
-        _options: &WriteOptions,
-        _subresource: &str,
-    ) {
-    }
-
-    /// Holds an object to all that is checked of it.
-    pub(crate) fn check(
-        &mut self,
-        resource: &Arc<Resource>,
-        new: &Value,
-        old: Option<&Value>,
-        subresource: &str,
-    ) -> Result<(), Refusal> {
-        let name = decode::name(new);
-        let kind = new.get("kind").and_then(Value::as_str).unwrap_or_default();
-        if kind != resource.kind {
-            let shown = super::words::quoted(kind);
-            let message = format!("Invalid value: {shown}: must be {}", resource.kind);
-            let cause = Cause { reason: "FieldValueInvalid", message, field: "kind".into() };
-            return Err(errors::invalid(&resource.group, kind, name, &[cause]).into());
-        }
-        let mut causes = Vec::new();
-        if name.is_empty() {
-            let message = "Required value: name or generateName is required".into();
-            causes.push(Cause { reason: "FieldValueRequired", message, field: "metadata.name".into() });
-        }
-        let _ = (old, subresource);
-        causes.extend(definitions::check(resource, new));
-        if causes.is_empty() {
-            return Ok(());
-        }
-        Err(errors::invalid(&resource.group, &resource.kind, name, &causes).into())
     }
 }

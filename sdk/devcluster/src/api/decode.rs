@@ -8,7 +8,8 @@ use super::negotiate::{self, Media};
 use super::options::{DeleteBody, Validation};
 use super::request::Request;
 use super::resource::Resource;
-use super::{meta, parts, words};
+use super::{kind, meta};
+use crate::schema::{self, go};
 use crate::status::{Cause, Status};
 
 /// An object as a client sent it, and what a strict decoder minds.
@@ -20,18 +21,6 @@ pub(crate) struct Sent {
 /// The Go type by which a kind is found out.
 const TYPE_META: &str = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
 
-/// What Go's decoder calls a value.
-pub(crate) fn named(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 /// Reads the body of a create or an update.
 ///
 /// # Errors
@@ -40,9 +29,9 @@ pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Statu
     let media = negotiate::body_media(call.request)?;
     call.body_fits()?;
     let body = &call.request.body;
-    let refuse = |words: &str| bad_request(parts::unrecognized(&resource.kind, words, body));
+    let refuse = |words: &str| bad_request(schema::unrecognized(&resource.kind, words, body));
     let unread = |words: &str| refuse(&format!("couldn't get version/kind; json parse error: {words}"));
-    let decoded = parts::decode(body, media == Media::Yaml);
+    let decoded = schema::decode(body, media == Media::Yaml);
     let decoded =
         decoded.map_err(|words| if media == Media::Yaml { refuse(&words) } else { unread(&words) })?;
     let mut object = decoded.object;
@@ -53,7 +42,7 @@ pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Statu
         other => {
             return Err(unread(&format!(
                 "json: cannot unmarshal {} into Go value of type {TYPE_META}",
-                named(other)
+                schema::decode::named(other)
             )));
         }
     }
@@ -61,7 +50,7 @@ pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Statu
         if let Some(other) = object.get(field).filter(|value| !value.is_string() && !value.is_null()) {
             let what = format!(
                 "json: cannot unmarshal {} into Go struct field .{field} of type string",
-                named(other)
+                schema::decode::named(other)
             );
             return Err(unread(&what));
         }
@@ -86,7 +75,7 @@ pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Statu
         object["apiVersion"] = resource.api_version().into();
     }
     let mut sent = Sent { object, faults: decoded.faults };
-    typed(call, resource, &mut sent).map_err(|words| {
+    typed(resource, &mut sent).map_err(|words| {
         let kind = sent.object.get("kind").and_then(Value::as_str).unwrap_or_default();
         let version = &resource.version;
         bad_request(format!(
@@ -127,52 +116,10 @@ fn builtin_kind(call: &Call<'_>, resource: &Resource, version: &str, kind: &str)
 }
 
 /// Holds an object to the types of its fields; what the schema does not know is taken out and told as a fault.
-fn typed(_call: &Call<'_>, resource: &Resource, sent: &mut Sent) -> Result<(), String> {
-    if let Some(custom) = &resource.custom {
-        metadata_types(&sent.object)?;
-        let unknown = parts::prune(&custom.schema, &mut sent.object);
-        sent.faults.extend(unknown.iter().map(|path| format!("unknown field {}", words::quoted(path))));
-        parts::default(&custom.schema, &mut sent.object);
-    }
+fn typed(resource: &Resource, sent: &mut Sent) -> Result<(), String> {
+    let unknown = kind::receive(resource, &mut sent.object)?;
+    sent.faults.extend(unknown.iter().map(|path| format!("unknown field {}", go::quote(path))));
     Ok(())
-}
-
-fn metadata_types(object: &Value) -> Result<(), String> {
-    let of = |value: &Value, field: &str, kind: &str| {
-        Err(format!(
-            "json: cannot unmarshal {} into Go struct field ObjectMeta.{field} of type {kind}",
-            named(value)
-        ))
-    };
-    match object.get("metadata") {
-        None | Some(Value::Null) => Ok(()),
-        Some(Value::Object(metadata)) => {
-            for (field, value) in metadata.iter().filter(|(_, value)| !value.is_null()) {
-                match (field.as_str(), value) {
-                    (
-                        "name" | "generateName" | "namespace" | "resourceVersion" | "uid" | "selfLink",
-                        value,
-                    ) => {
-                        if !value.is_string() {
-                            return of(value, field, "string");
-                        }
-                    }
-                    ("labels" | "annotations", Value::Object(map)) => {
-                        if let Some(value) = map.values().find(|value| !value.is_string() && !value.is_null())
-                        {
-                            return of(value, field, "string");
-                        }
-                    }
-                    ("labels" | "annotations", value) => return of(value, field, "map[string]string"),
-                    _ => {}
-                }
-            }
-            Ok(())
-        }
-        Some(other) => {
-            Err(format!("json: cannot unmarshal {} into Go value of type v1.ObjectMeta", named(other)))
-        }
-    }
 }
 
 /// What becomes of faults that a strict decoder minds in the body of a create or an update.
@@ -206,7 +153,7 @@ pub(crate) fn strict(faults: &[String]) -> String {
 
 /// The 422 of a patch whose result cannot be decoded.
 pub(crate) fn patched_fault(object: &Value, why: &str) -> Status {
-    let shown = words::quoted(&String::from_utf8_lossy(&words::json(object)));
+    let shown = go::quote(&String::from_utf8_lossy(&go::body(object)));
     let message = format!("Invalid value: {shown}: {why}");
     let cause = Cause { reason: "FieldValueInvalid", message, field: "patch".into() };
     let mut status = invalid("", "", "", &[cause]);
@@ -227,7 +174,7 @@ pub(crate) fn patched(
 ) -> Result<Value, Status> {
     let whole = object.clone();
     let mut sent = Sent { object, faults };
-    typed(call, resource, &mut sent).map_err(|why| patched_fault(&whole, &why))?;
+    typed(resource, &mut sent).map_err(|why| patched_fault(&whole, &why))?;
     match validation {
         Validation::Strict if !sent.faults.is_empty() => Err(patched_fault(&whole, &strict(&sent.faults))),
         Validation::Ignore => Ok(sent.object),
@@ -241,7 +188,7 @@ pub(crate) fn patched(
 /// Reads the body of a delete.
 pub(crate) fn delete_options(request: &Request) -> Result<DeleteBody, Status> {
     let media = negotiate::body_media(request)?;
-    let decoded = parts::decode(&request.body, media == Media::Yaml);
+    let decoded = schema::decode(&request.body, media == Media::Yaml);
     let unread = |words: &str| internal(format!("couldn't get version/kind; json parse error: {words}"));
     let object = decoded.map_err(|words| unread(&words))?.object;
     let Value::Object(map) = &object else {
@@ -249,7 +196,7 @@ pub(crate) fn delete_options(request: &Request) -> Result<DeleteBody, Status> {
             Value::Null => Ok(DeleteBody(object)),
             other => Err(unread(&format!(
                 "json: cannot unmarshal {} into Go value of type {TYPE_META}",
-                named(other)
+                schema::decode::named(other)
             ))),
         };
     };
@@ -266,7 +213,7 @@ pub(crate) fn delete_options(request: &Request) -> Result<DeleteBody, Status> {
     ];
     for (field, fits, kind) in TYPES {
         if let Some(value) = map.get(field).filter(|value| !value.is_null() && !fits(value)) {
-            let named = named(value);
+            let named = schema::decode::named(value);
             return Err(internal(format!(
                 "json: cannot unmarshal {named} into Go struct field DeleteOptions.{field} of type {kind}"
             )));

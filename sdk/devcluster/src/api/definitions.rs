@@ -9,7 +9,7 @@ use super::discovery::rank;
 use super::options::DeleteOptions;
 use super::resource::{Custom, Resource};
 use super::store::{Family, Key};
-use super::{clock, errors, meta, parts, words};
+use super::{clock, errors, meta};
 use crate::schema::Schema;
 use crate::status::Cause;
 
@@ -63,12 +63,6 @@ pub(crate) fn check(resource: &Resource, new: &Value) -> Vec<Cause> {
         return Vec::new();
     }
     let mut causes = Vec::new();
-    let name = meta::text(new, "name");
-    if name != format!("{}.{}", text(new, "/spec/names/plural"), text(new, "/spec/group")) {
-        let message =
-            format!("Invalid value: {}: must be spec.names.plural+\".\"+spec.group", words::quoted(name));
-        causes.push(Cause { reason: "FieldValueInvalid", message, field: "metadata.name".into() });
-    }
     for (at, version) in versions(new).enumerate() {
         if let Err(faults) = schema(version) {
             causes.extend(faults.into_iter().map(|fault| Cause {
@@ -94,7 +88,7 @@ pub(crate) fn check(resource: &Resource, new: &Value) -> Vec<Cause> {
 
 fn schema(version: &Value) -> Result<Schema, Vec<Cause>> {
     let raw = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({}));
-    parts::of_crd(&raw)
+    Schema::of_crd(&raw)
 }
 
 /// Does what follows from a write: definitions begin and end to be served.

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::call::Call;
 use super::errors::{self, Refusal};
-use super::options::{self, DeleteOptions};
+use super::kind::Write;
+use super::options::{self, DeleteOptions, WriteOptions};
 use super::resource::Resource;
 use super::store::Key;
 use super::update::may_go;
@@ -87,6 +88,17 @@ impl Call<'_> {
         let current = stored.map(|stored| view::present(resource, stored));
         let current = current.ok_or_else(|| errors::not_found(resource, &key.1))?;
         preconditions(resource, &key.1, &current, options)?;
+        let written = WriteOptions { dry: options.dry, ..WriteOptions::default() };
+        let write = Write {
+            resource,
+            subresource: "",
+            operation: "DELETE",
+            name: &key.1,
+            is_patch: false,
+            options: &written,
+            old: Some(&current),
+        };
+        self.admit(&write, None)?;
         if resource.qualified() == "namespaces" {
             return self.remove_namespace(resource, key, &current, options);
         }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::resource::Resource;
+use crate::schema::go;
 use crate::status::{Cause, Status};
 
 /// Why there is no ordinary answer.
@@ -160,11 +161,11 @@ pub(crate) fn too_large(version: u64, current: u64) -> Status {
 
 /// What Go's `strconv` says of a text that is no number.
 pub(crate) fn no_number(function: &str, text: &str) -> String {
-    format!("strconv.{function}: parsing {}: invalid syntax", crate::api::words::quoted(text))
+    format!("strconv.{function}: parsing {}: invalid syntax", go::quote(text))
 }
 
 /// What is said of a resourceVersion that is no number.
 pub(crate) fn no_version(text: &str) -> String {
-    let quoted = crate::api::words::quoted(text);
+    let quoted = go::quote(text);
     format!("resourceVersion: Invalid value: {quoted}: {}", no_number("ParseUint", text))
 }

@@ -14,6 +14,7 @@ use super::resource::Resource;
 use super::select::Fields;
 use super::store::{Key, Stored};
 use super::view::{self, Look};
+use crate::schema::go;
 use crate::status::Status;
 
 /// What of a family is asked for.
@@ -66,7 +67,7 @@ impl Call<'_> {
             None => Ok(()),
             Some(name) if resource.group == "batch" => Err(bad_request(format!(
                 "field label {} not supported for {}",
-                super::words::quoted(name),
+                go::quote(name),
                 resource.kind
             ))),
             Some(name) => Err(bad_request(format!("field label not supported: {name}"))),

@@ -74,23 +74,3 @@ pub(crate) fn tidy(object: &mut Value) {
         });
     }
 }
-
-/// Takes owners out that name the same object as one before them; returns the uids of those.
-pub(crate) fn dedup_owners(object: &mut Value) -> Vec<String> {
-    let owners = object.get_mut("metadata").and_then(|metadata| metadata.get_mut("ownerReferences"));
-    let Some(Value::Array(owners)) = owners else { return Vec::new() };
-    let mut kept: Vec<Value> = Vec::new();
-    let mut doubles: Vec<String> = Vec::new();
-    for owner in std::mem::take(owners) {
-        if kept.contains(&owner) {
-            let uid = owner.get("uid").and_then(Value::as_str).unwrap_or_default().to_owned();
-            if !doubles.contains(&uid) {
-                doubles.push(uid);
-            }
-        } else {
-            kept.push(owner);
-        }
-    }
-    *owners = kept;
-    doubles
-}

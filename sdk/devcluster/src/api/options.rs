@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::errors::{bad_request, fault, forbidden_field, invalid, no_number, not_implemented, unsupported};
 use super::request::{Request, Target};
 use super::select::{Fields, Labels};
+use crate::schema::go;
 use crate::status::{Cause, Status};
 
 /// Parameters of lists and watches.
@@ -217,7 +218,7 @@ fn manager_faults(manager: &str) -> Vec<Cause> {
         causes.push(Cause { reason: "FieldValueTooLong", message, field: field.into() });
     }
     if let Some((at, letter)) = manager.chars().enumerate().find(|(_, letter)| letter.is_control()) {
-        let shown = super::words::quoted(manager);
+        let shown = go::quote(manager);
         let message =
             format!("Invalid value: {shown}: invalid character U+{:04X} (at position {at})", letter as u32);
         causes.push(Cause { reason: "FieldValueInvalid", message, field: field.into() });

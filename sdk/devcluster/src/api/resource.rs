@@ -96,7 +96,7 @@ impl Resource {
     pub(crate) fn schema(&self) -> Option<&Schema> {
         match &self.custom {
             Some(custom) => Some(&custom.schema),
-            None => super::parts::builtin(&self.group, &self.version, &self.kind),
+            None => crate::kinds::builtin(&self.group, &self.version, &self.kind),
         }
     }
 

@@ -24,6 +24,7 @@ use super::logs::Logs;
 use super::negotiate;
 use super::request::Request;
 use super::state::State;
+use crate::access::User;
 
 /// How an API server is set up.
 pub struct Options {
@@ -108,7 +109,10 @@ impl ApiServer {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let Options { clock, seed, history, credentials, logs } = options;
-        let state = State::new(seed, history, clock.now());
+        let mut state = State::new(seed, history, clock.now());
+        for token in &credentials.tokens {
+            state.tokens.add(token.clone(), User::administrator());
+        }
         let inner = Inner { state: Mutex::new(state), clock, credentials, logs, changed: Notify::new() };
         Self { inner: Arc::new(inner) }
     }

@@ -10,6 +10,7 @@ use super::clock::{self, Ids};
 use super::discovery;
 use super::resource::{Resource, builtins};
 use super::store::{Family, Store};
+use crate::access::{self, Objects, Tokens};
 
 /// Everything behind the lock.
 pub(crate) struct State {
@@ -17,6 +18,8 @@ pub(crate) struct State {
     pub(crate) ids: Ids,
     /// What is served, by group, plural and version.
     served: BTreeMap<(String, String, String), Arc<Resource>>,
+    /// Who has which token.
+    pub(crate) tokens: Tokens,
     /// The next number of a form of a schema.
     shapes: u64,
 }
@@ -28,8 +31,13 @@ impl State {
             let key = (resource.group.clone(), resource.plural.clone(), resource.version.clone());
             (key, Arc::new(resource))
         });
-        let mut state =
-            Self { store: Store::new(history), ids: Ids::new(seed), served: served.collect(), shapes: 0 };
+        let mut state = Self {
+            store: Store::new(history),
+            ids: Ids::new(seed),
+            served: served.collect(),
+            tokens: Tokens::default(),
+            shapes: 0,
+        };
         state.begin(now);
         state.store.compact();
         state
@@ -42,6 +50,11 @@ impl State {
                 "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
                 "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
             self.put(("", "namespaces"), namespace, now);
+        }
+        for role in access::first_roles() {
+            let plural =
+                format!("{}s", role.get("kind").and_then(Value::as_str).unwrap_or_default().to_lowercase());
+            self.put(("rbac.authorization.k8s.io", &plural), role, now);
         }
         let versions: std::collections::BTreeSet<(String, String)> = discovery::builtin_resources()
             .into_iter()
@@ -124,6 +137,13 @@ impl State {
         self.shapes
     }
 
+    /// All versions in which a resource is served.
+    pub(crate) fn versions(&self, of: &Resource) -> Vec<Arc<Resource>> {
+        let first = (of.group.clone(), of.plural.clone(), String::new());
+        let same = |one: &&Arc<Resource>| one.group == of.group && one.plural == of.plural;
+        self.served.range(first..).map(|(_, one)| one).take_while(same).cloned().collect()
+    }
+
     /// A resource whose objects are of this family.
     pub(crate) fn any_of(&self, family: &Family) -> Option<&Arc<Resource>> {
         self.served.values().find(|one| &one.family() == family)
@@ -138,4 +158,19 @@ pub(crate) fn api_services() -> Family {
 /// Where namespaces are.
 pub(crate) fn namespaces() -> Family {
     (String::new(), "namespaces".into())
+}
+
+impl Objects for State {
+    fn get(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
+        let (family, key) =
+            ((group.to_owned(), resource.to_owned()), (namespace.to_owned(), name.to_owned()));
+        self.store.get(&family, &key).map(|stored| Arc::clone(&stored.value))
+    }
+
+    fn list(&self, group: &str, resource: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
+        let family = (group.to_owned(), resource.to_owned());
+        let objects = self.store.family(&family);
+        let placed = objects.filter(|(key, _)| namespace.is_none_or(|namespace| key.0 == namespace));
+        placed.map(|(_, stored)| Arc::clone(&stored.value)).collect()
+    }
 }

@@ -7,9 +7,11 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::call::Call;
 use super::errors::{self, Refusal, bad_request};
+use super::kind::{self, Write};
 use super::options::{self, WriteOptions};
 use super::resource::Resource;
 use super::{decode, definitions, meta, view};
+use crate::fields;
 use crate::status::Status;
 
 /// How an object is updated.
@@ -39,6 +41,7 @@ impl Call<'_> {
                 return Err(errors::not_found(resource, &self.target.name).into());
             }
             meta::set(&mut sent.object, "resourceVersion", None);
+            self.may("create")?;
             let made = self.insert(resource, sent.object, &options, false)?;
             return Ok(Answer::new(201, look.object(resource, &made)?));
         };
@@ -97,14 +100,26 @@ impl Call<'_> {
     ) -> Result<Arc<Value>, Refusal> {
         let Update { resource, subresource, options, applied } = update;
         let name = self.target.name.clone();
-        keep_other_part(resource, subresource, current, &mut new);
         if !applied {
             self.own(resource, Some(current), &mut new, options, subresource);
         }
         self.warn_of_owners(&mut new);
+        let write = Write {
+            resource,
+            subresource,
+            operation: "UPDATE",
+            name: &name,
+            is_patch: self.target.verb == "patch",
+            options,
+            old: Some(current),
+        };
+        self.mutate(&write, &mut new);
+        self.may_give(resource, &new, Some(current))?;
         self.version_fits(resource, current, &new)?;
+        keep_other_part(resource, subresource, current, &mut new);
         prepare(resource, subresource, current, &mut new);
-        self.check(resource, &new, Some(current), subresource)?;
+        self.check(&write, &new)?;
+        self.admit(&write, Some(&new))?;
         self.fits_etcd(&new)?;
         let (family, key) = (resource.family(), self.key(resource));
         if may_go(&new) {
@@ -130,6 +145,9 @@ impl Call<'_> {
         let there = self.state.store.get(&family, &key).cloned();
         let version = there.as_ref().map(|there| meta::text(&there.value, "resourceVersion").to_owned());
         meta::set(&mut new, "resourceVersion", version.map(Value::from));
+        if let Some(there) = &there {
+            fields::keep_times(&view::present(resource, there), &mut new);
+        }
         let stored = view::stored(resource, new.clone());
         if dry || there.is_some_and(|there| *there.value == stored) {
             return Ok(Arc::new(new));
@@ -224,7 +242,7 @@ fn prepare(resource: &Resource, subresource: &str, current: &Value, new: &mut Va
     {
         meta::set(new, "deletionGracePeriodSeconds", Some(grace.clone()));
     }
-    definitions::prepare(resource, new, Some(current));
+    kind::prepare(resource, subresource, new, Some(current));
     meta::tidy(new);
     if resource.generation && content(resource, current) != content(resource, new) {
         meta::next_generation(new);

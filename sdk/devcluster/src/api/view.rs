@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::negotiate::{Accept, Form};
 use super::resource::Resource;
 use super::store::Stored;
-use super::{clock, errors, events, meta, parts, select, words};
+use super::{clock, errors, events, meta, select};
+use crate::schema::{self, go};
 use crate::status::Status;
 
 /// Returns a stored object in the version of this resource, with the defaults of today.
@@ -17,17 +18,17 @@ pub(crate) fn present(resource: &Resource, stored: &Stored) -> Arc<Value> {
         return Arc::new(events::newer(&stored.value));
     }
     let Some(custom) = &resource.custom else { return Arc::clone(&stored.value) };
-    let (storage, schema) = &custom.storage;
+    let (storage, of_store) = &custom.storage;
     if stored.shape == custom.shape && storage == &resource.version {
         return Arc::clone(&stored.value);
     }
     let mut object = (*stored.value).clone();
-    parts::prune(schema, &mut object);
-    parts::default(schema, &mut object);
+    schema::prune(of_store, &mut object);
+    schema::default(of_store, &mut object);
     if storage != &resource.version {
         object["apiVersion"] = resource.api_version().into();
-        parts::prune(&custom.schema, &mut object);
-        parts::default(&custom.schema, &mut object);
+        schema::prune(&custom.schema, &mut object);
+        schema::default(&custom.schema, &mut object);
     }
     Arc::new(object)
 }
@@ -41,8 +42,8 @@ pub(crate) fn stored(resource: &Resource, mut object: Value) -> Value {
         && custom.storage.0 != resource.version
     {
         object["apiVersion"] = format!("{}/{}", resource.group, custom.storage.0).into();
-        parts::prune(&custom.storage.1, &mut object);
-        parts::default(&custom.storage.1, &mut object);
+        schema::prune(&custom.storage.1, &mut object);
+        schema::default(&custom.storage.1, &mut object);
     }
     object
 }
@@ -154,7 +155,7 @@ impl Look {
                     let message = format!(
                         "Unable to convert to Table as requested: includeObject: Invalid value: {}: must be \
                          'Metadata', 'Object', 'None', or empty",
-                        words::quoted(other)
+                        go::quote(other)
                     );
                     return Err(errors::bad_request(message));
                 }
@@ -174,7 +175,7 @@ impl Look {
         };
         match (kind, found) {
             ("date", Value::String(text)) => match clock::parsed(text) {
-                Some(time) => words::age(self.now.as_second() - time.as_second()).into(),
+                Some(time) => clock::age(self.now.as_second() - time.as_second()).into(),
                 None => "<invalid>".into(),
             },
             ("string", Value::String(_))

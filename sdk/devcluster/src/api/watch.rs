@@ -15,9 +15,10 @@ use super::negotiate::{self, Media};
 use super::options::{self, ListOptions};
 use super::resource::Resource;
 use super::service::ApiServer;
+use super::state;
 use super::store::{Change, Stored};
 use super::view::{self, Look};
-use super::{state, words};
+use crate::schema::go;
 use crate::status::Status;
 
 /// How long a watch lasts that names no time.
@@ -218,7 +219,7 @@ impl Watch {
     }
 
     fn line(&mut self, kind: &str, object: &Value) {
-        let mut line = words::json(&json!({"type": kind, "object": object}));
+        let mut line = go::body(&json!({"type": kind, "object": object}));
         line.push(b'\n');
         self.lines.push_back(line.into());
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::set::Set;
+use crate::schema::go;
 
 /// Who manages: what an entry is known by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +29,7 @@ impl Id {
             format!(" with subresource {:?}", self.subresource)
         };
         let version = if self.applies { String::new() } else { format!(" using {}", self.version) };
-        format!("{:?}{subresource}{version}", self.name)
+        format!("{}{subresource}{version}", go::quote(&self.name))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::set::Element;
+use crate::kinds;
 use crate::schema::{ListType, Schema, Type};
 
 /// The schema of one place in an object.
@@ -105,6 +106,12 @@ impl<'a> Shape<'a> {
 
     fn described(self, schema: &'a Schema) -> Forms<'a> {
         let scalar = |scalar| Forms { scalar: Some(scalar), ..Forms::default() };
+        // Of what the API server holds as it was sent, and of amounts, only the name of the type tells.
+        match schema.name.rsplit('.').next() {
+            Some("RawExtension" | "FieldsV1" | "JSON") => return Self::Whole.forms(),
+            Some("Quantity") => return scalar(Scalar::Any),
+            _ => {}
+        }
         match schema.type_ {
             Type::String => scalar(Scalar::String),
             Type::Integer | Type::Number => scalar(Scalar::Number),
@@ -200,54 +207,10 @@ impl List<'_> {
     }
 }
 
-static TEXT: LazyLock<Schema> = LazyLock::new(|| Schema { type_: Type::String, ..Schema::default() });
-
-/// The metadata of an object: `meta/v1.ObjectMeta`.
+/// The metadata of an object: `meta/v1.ObjectMeta`, which all kinds have.
 static METADATA: LazyLock<Schema> = LazyLock::new(|| {
-    let number = Schema { type_: Type::Integer, ..Schema::default() };
-    let flag = Schema { type_: Type::Boolean, ..Schema::default() };
-    let texts = Schema { type_: Type::Object, additional: Some(Box::new(TEXT.clone())), ..Schema::default() };
-    let list = |items: Schema, list| Schema {
-        type_: Type::Array,
-        items: Some(Box::new(items)),
-        list,
-        ..Schema::default()
-    };
-    let struct_ = |fields: &[(&str, &Schema)], atomic| Schema {
-        type_: Type::Object,
-        properties: fields.iter().map(|(name, schema)| ((*name).to_owned(), (*schema).clone())).collect(),
-        atomic,
-        ..Schema::default()
-    };
-    let text = &*TEXT;
-    let owner = [
-        ("apiVersion", text),
-        ("kind", text),
-        ("name", text),
-        ("uid", text),
-        ("controller", &flag),
-        ("blockOwnerDeletion", &flag),
-    ];
-    let owners = list(struct_(&owner, true), ListType::Map(vec!["uid".to_owned()]));
-    let free = Schema { type_: Type::Object, preserve_unknown: true, ..Schema::default() };
-    let names = [
-        "name",
-        "generateName",
-        "namespace",
-        "selfLink",
-        "uid",
-        "resourceVersion",
-        "creationTimestamp",
-        "deletionTimestamp",
-    ];
-    let mut fields: Vec<_> = names.into_iter().map(|name| (name, text)).collect();
-    let (finalizers, managed) = (list(TEXT.clone(), ListType::Set), list(free, ListType::Atomic));
-    fields.extend([
-        ("generation", &number),
-        ("deletionGracePeriodSeconds", &number),
-        ("labels", &texts),
-        ("annotations", &texts),
-    ]);
-    fields.extend([("finalizers", &finalizers), ("ownerReferences", &owners), ("managedFields", &managed)]);
-    struct_(&fields, false)
+    let any = kinds::builtin("", "v1", "ConfigMap").and_then(|kind| kind.field("metadata"));
+    any.cloned().unwrap_or_else(Schema::any)
 });
+
+static TEXT: LazyLock<Schema> = LazyLock::new(|| METADATA.field("name").cloned().unwrap_or_else(Schema::any));

@@ -7,43 +7,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Manager, apply, reset, updated};
-use crate::schema::{ListType, Schema, Type};
+use crate::schema::Schema;
 
 fn schema(of: &Value) -> Schema {
-    let flag = |name: &str| of[format!("x-kubernetes-{name}")] == json!(true);
-    let texts = |name: &str| {
-        of[name].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-    };
-    Schema {
-        type_: match of["type"].as_str() {
-            Some("object") => Type::Object,
-            Some("array") => Type::Array,
-            Some("string") => Type::String,
-            Some("integer") => Type::Integer,
-            Some("number") => Type::Number,
-            Some("boolean") => Type::Boolean,
-            _ if flag("int-or-string") => Type::IntOrString,
-            _ => Type::Any,
-        },
-        properties: of["properties"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, of)| (name.clone(), schema(of)))
-            .collect(),
-        additional: of.get("additionalProperties").map(|of| Box::new(schema(of))),
-        items: of.get("items").map(|of| Box::new(schema(of))),
-        default: of.get("default").cloned(),
-        preserve_unknown: flag("preserve-unknown-fields"),
-        embedded: flag("embedded-resource"),
-        list: match of["x-kubernetes-list-type"].as_str() {
-            Some("set") => ListType::Set,
-            Some("map") => ListType::Map(texts("x-kubernetes-list-map-keys")),
-            _ => ListType::Atomic,
-        },
-        atomic: of["x-kubernetes-map-type"] == "atomic",
-        ..Schema::default()
-    }
+    Schema::of_crd(of).expect("a schema")
 }
 
 fn sequences() -> Value {
@@ -214,7 +181,7 @@ fn probe() -> Schema {
         "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
         "made": {"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true},
         "ports": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port", "protocol"], "items":
-            {"type": "object", "properties": {"port": {"type": "integer"}, "protocol": {"type": "string", "default": "TCP"}, "name": {"type": "string"}}}},
+            {"type": "object", "required": ["port"], "properties": {"port": {"type": "integer"}, "protocol": {"type": "string", "default": "TCP"}, "name": {"type": "string"}}}},
         "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
         "steps": {"type": "array", "items": {"type": "string"}},
         "objs": {"type": "object", "additionalProperties": {"type": "object", "properties": {"a": {"type": "integer"}}}},

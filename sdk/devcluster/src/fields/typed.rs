@@ -6,6 +6,7 @@ use super::{
     set::{Element, Set},
     shape::{Fields, List, Scalar, Shape},
 };
+use crate::schema::go;
 
 /// Checks that a value fits.
 ///
@@ -138,24 +139,30 @@ fn plain(value: &Value) -> String {
         Value::Object(map) => {
             format!("map[{}]", entries(map, |name, value| format!("{name}:{}", plain(value)), " "))
         }
-        other => other.to_string(),
+        other => number(other),
     }
+}
+
+/// What both print of a number or a boolean.
+fn number(value: &Value) -> String {
+    value.as_f64().filter(|_| value.is_f64()).map_or_else(|| value.to_string(), go::float)
 }
 
 /// What `%#v` prints.
 fn syntax(value: &Value) -> String {
     match value {
         Value::Null => "interface {}(nil)".to_owned(),
+        Value::String(text) => go::quote(text),
         Value::Array(items) => {
             format!("[]interface {{}}{{{}}}", items.iter().map(syntax).collect::<Vec<_>>().join(", "))
         }
         Value::Object(map) => {
             format!(
                 "map[string]interface {{}}{{{}}}",
-                entries(map, |name, value| format!("{name:?}:{}", syntax(value)), ", ")
+                entries(map, |name, value| format!("{}:{}", go::quote(name), syntax(value)), ", ")
             )
         }
-        other => other.to_string(),
+        other => number(other),
     }
 }
 

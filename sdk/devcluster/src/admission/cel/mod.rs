@@ -1,6 +1,7 @@
 //! CEL as the API server has it, as far as it is modelled: functions that are not are refused when an expression is compiled.
 
 mod authorizer;
+mod iteration;
 mod macros;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -8,7 +9,6 @@ use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{EntryExpr, Expr};
 use cel::common::types::DYN_TYPE;
-use cel::common::value::CowVal;
 use cel::objects::Key;
 use cel::{Context, Env, ExecutionError, Program, Value as Cel, extensions};
 use parking_lot::Mutex;
@@ -24,53 +24,10 @@ const ITEMS: &str = "@items";
 const ENTRIES: &str = "@entries";
 
 /// The functions that are modelled.
-const FUNCTIONS: [&str; 45] = [
-    "size",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "matches",
-    "string",
-    "int",
-    "uint",
-    "double",
-    "bytes",
-    "bool",
-    "dyn",
-    "type",
-    "charAt",
-    "indexOf",
-    "lastIndexOf",
-    "join",
-    "lowerAscii",
-    "upperAscii",
-    "replace",
-    "split",
-    "substring",
-    "trim",
-    "reverse",
-    "hasValue",
-    "value",
-    "orValue",
-    "or",
-    "optional.of",
-    "optional.none",
-    "of",
-    "none",
-    "ofNonZeroValue",
-    "optional.ofNonZeroValue",
-    "group",
-    "resource",
-    "subresource",
-    "namespace",
-    "name",
-    "path",
-    "check",
-    "allowed",
-    "reason",
-    "errored",
-    "serviceAccount",
-];
+const FUNCTIONS: &str = "size contains startsWith endsWith matches string int uint double bytes bool dyn type charAt indexOf \
+    lastIndexOf join lowerAscii upperAscii replace split substring trim reverse hasValue value orValue \
+    or optional.of optional.none of none ofNonZeroValue optional.ofNonZeroValue group resource \
+    subresource namespace name path check allowed reason errored serviceAccount";
 
 /// Returns the names and functions that every expression has.
 fn environment() -> Arc<Env> {
@@ -81,54 +38,11 @@ fn environment() -> Arc<Env> {
         for one in macros::all() {
             let _ = env.add_macro(one);
         }
-        let _ = env.add_overload(ITEMS, "items", vec![DYN_TYPE], items);
-        let _ = env.add_overload(ENTRIES, "entries", vec![DYN_TYPE], entries);
+        let _ = env.add_overload(ITEMS, "items", vec![DYN_TYPE], iteration::items);
+        let _ = env.add_overload(ENTRIES, "entries", vec![DYN_TYPE], iteration::entries);
         Arc::new(env)
     });
     Arc::clone(&ENVIRONMENT)
-}
-
-fn items<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let [value] = <[CowVal<'b, 'v>; 1]>::try_from(arguments)
-        .map_err(|_| ExecutionError::missing_argument_or_target())?;
-    match Cel::try_from(value.as_ref())? {
-        Cel::Map(map) => given(Cel::List(Arc::new(sorted(&map).into_iter().map(|(key, _)| key).collect()))),
-        _ => Ok(value),
-    }
-}
-
-fn entries<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let [value] = <[CowVal<'b, 'v>; 1]>::try_from(arguments)
-        .map_err(|_| ExecutionError::missing_argument_or_target())?;
-    let pair = |(key, value)| Cel::List(Arc::new(vec![key, value]));
-    match Cel::try_from(value.as_ref())? {
-        Cel::Map(map) => given(Cel::List(Arc::new(sorted(&map).into_iter().map(pair).collect()))),
-        Cel::List(items) => {
-            let places = items
-                .iter()
-                .enumerate()
-                .map(|(place, item)| (Cel::Int(i64::try_from(place).unwrap_or_default()), item.clone()));
-            given(Cel::List(Arc::new(places.map(pair).collect())))
-        }
-        _ => Ok(value),
-    }
-}
-
-fn given<'b, 'v>(value: Cel) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let value: Box<dyn cel::common::value::Val> =
-        value.try_into().map_err(|_| ExecutionError::InternalError("a value".into()))?;
-    Ok(CowVal::Owned(value))
-}
-
-fn sorted(map: &cel::objects::Map) -> Vec<(Cel, Cel)> {
-    let order: BTreeMap<&Key, &Cel> = map.map.iter().collect();
-    let key = |key: &Key| match key {
-        Key::Int(number) => Cel::Int(*number),
-        Key::Uint(number) => Cel::UInt(*number),
-        Key::Bool(flag) => Cel::Bool(*flag),
-        Key::String(text) => Cel::String(Arc::clone(text)),
-    };
-    order.into_iter().map(|(name, value)| (key(name), value.clone())).collect()
 }
 
 /// How many brackets in one another are taken on the stack of the caller.
@@ -163,7 +77,9 @@ fn parse(source: &str) -> Result<Program, String> {
     let mut functions = references.functions();
     functions.sort_unstable();
     let named = |name: &&str| name.starts_with(|c: char| c.is_ascii_alphabetic());
-    if let Some(name) = functions.into_iter().filter(named).find(|name| !FUNCTIONS.contains(name)) {
+    if let Some(name) =
+        functions.into_iter().filter(named).find(|name| !FUNCTIONS.split(' ').any(|known| known == *name))
+    {
         return Err(format!("the function {name}"));
     }
     drop(references);

@@ -15,7 +15,8 @@ use super::negotiate::{self, PatchKind};
 use super::options::{self, Validation, WriteOptions};
 use super::resource::Resource;
 use super::update::Update;
-use super::{decode, meta, parts, view};
+use super::{decode, kind, meta, view};
+use crate::schema;
 use crate::status::Status;
 
 impl Call<'_> {
@@ -61,7 +62,7 @@ impl Call<'_> {
     ) -> Result<Value, Status> {
         let decoding = if kind == PatchKind::Strategic { "" } else { "error decoding patch: " };
         let unread = |words: &str| bad_request(format!("{decoding}{words}"));
-        let decoded = parts::decode(&self.request.body, false).map_err(|words| unread(&words))?;
+        let decoded = schema::decode(&self.request.body, false).map_err(|words| unread(&words))?;
         let new = match (kind, decoded.object) {
             (PatchKind::Json, Value::Array(operations)) => {
                 json::patched(current, &operations).ok_or_else(|| {
@@ -88,7 +89,7 @@ impl Call<'_> {
         current: Option<&Arc<Value>>,
         options: &WriteOptions,
     ) -> Result<Arc<Value>, Refusal> {
-        let decoded = parts::decode(&self.request.body, true);
+        let decoded = schema::decode(&self.request.body, true);
         let decoded = decoded.map_err(|words| {
             bad_request(format!("error decoding YAML: error converting YAML to JSON: {words}"))
         })?;
@@ -129,13 +130,13 @@ impl Call<'_> {
             }
             meta::set(&mut applied, "resourceVersion", None);
         }
-        let mut new = self.merged(resource, current, &applied, options)?;
+        let mut new = self.applied(resource, current, &applied, options)?;
+        kind::complete(resource, &mut new).map_err(|words| decode::patched_fault(&new, &words))?;
         let Some(current) = current else {
             self.named(resource, &mut new)?;
-            parts_default(resource, &mut new);
+            self.may("create")?;
             return self.insert(resource, new, options, true);
         };
-        parts_default(resource, &mut new);
         self.change(resource, current, new, options, true)
     }
 
@@ -151,31 +152,10 @@ impl Call<'_> {
             };
             return Err(bad_request(format!("invalid object type: {shown}, Kind={kind}")));
         }
-        if meta::get(applied, "managedFields").is_some() {
-            return Err(bad_request("metadata.managedFields must be nil"));
-        }
         Ok(())
-    }
-
-    /// The object as it is after an apply.
-    fn merged(
-        &mut self,
-        _resource: &Arc<Resource>,
-        current: Option<&Arc<Value>>,
-        applied: &Value,
-        _options: &WriteOptions,
-    ) -> Result<Value, Refusal> {
-        let Value::Object(patch) = applied else { return Ok(applied.clone()) };
-        Ok(current.map_or_else(|| applied.clone(), |current| merge::patched(current, patch)))
-    }
-}
-
-fn parts_default(resource: &Resource, object: &mut Value) {
-    if let Some(custom) = &resource.custom {
-        parts::default(&custom.schema, object);
     }
 }
 
 fn cannot_read(value: &Value, into: &str) -> String {
-    format!("json: cannot unmarshal {} into Go value of type {into}", decode::named(value))
+    format!("json: cannot unmarshal {} into Go value of type {into}", schema::decode::named(value))
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::api::words::quoted;
+use crate::kinds::names;
+use crate::schema::go::quote;
 
 /// What must hold for the labels of an object: all of these.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,12 +72,12 @@ impl Requirement {
         let ordered = matches!(self.operator, Operator::Greater | Operator::Less);
         let mut faults = Vec::new();
         for (at, value) in self.values.iter().enumerate() {
-            let shown = quoted(value);
+            let shown = quote(value);
             if ordered && value.parse::<i64>().is_err() {
                 let why = "for 'Gt', 'Lt' operators, the value must be an integer";
                 faults.push(format!("values[{at}]: Invalid value: {shown}: {why}"));
             }
-            let wrong = wrong_value(value);
+            let wrong = names::label_value(value);
             if !wrong.is_empty() {
                 let why = wrong.join("; ");
                 faults.push(format!("values[{at}][{}]: Invalid value: {shown}: {why}", self.key));
@@ -88,76 +89,6 @@ impl Requirement {
             _ => Err(format!("[{}]", faults.join(", "))),
         }
     }
-}
-
-const PART: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
-                    alphanumeric character";
-
-fn is_part(text: &str) -> bool {
-    let ends = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
-    ends(text.chars().next())
-        && ends(text.chars().next_back())
-        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
-}
-
-/// What is wrong with the value of a label.
-fn wrong_value(value: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
-    if value.len() > 63 {
-        wrong.push("must be no more than 63 characters".to_owned());
-    }
-    if !value.is_empty() && !is_part(value) {
-        let what = PART.replacen("must consist", "a valid label must be an empty string or consist", 1);
-        wrong.push(format!(
-            "{what} (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
-             '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-        ));
-    }
-    wrong
-}
-
-/// What is wrong with the key of a label.
-fn wrong_key(key: &str) -> Vec<String> {
-    let example = "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
-                   '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-    let mut wrong = Vec::new();
-    let name = match key.split('/').collect::<Vec<_>>().as_slice() {
-        [name] => *name,
-        [prefix, name] => {
-            let domain = |part: &str| {
-                is_part(part)
-                    && !part.contains(['_', '.'])
-                    && !part.contains(|c: char| c.is_ascii_uppercase())
-            };
-            if prefix.is_empty() {
-                wrong.push("prefix part must be non-empty".to_owned());
-            } else if !prefix.split('.').all(domain) {
-                wrong.push(
-                    "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
-                     characters, '-' or '.', and must start and end with an alphanumeric character (e.g. \
-                     'example.com', regex used for validation is \
-                     '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-                        .to_owned(),
-                );
-            }
-            *name
-        }
-        _ => {
-            return vec![format!(
-                "a qualified name {PART} {example} with an optional DNS subdomain prefix and '/' (e.g. \
-                 'example.com/MyName')"
-            )];
-        }
-    };
-    if name.is_empty() {
-        wrong.push("name part must be non-empty".to_owned());
-    } else if name.len() > 63 {
-        wrong.push("name part must be no more than 63 characters".to_owned());
-    }
-    if !is_part(name) {
-        wrong.push(format!("name part {PART} {example}"));
-    }
-    wrong
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -244,9 +175,9 @@ impl Parser {
         let Some(Token::Word(key)) = token else {
             return Err(format!("found '{}', expected: identifier", shown(&token)));
         };
-        let wrong = wrong_key(&key);
+        let wrong = names::qualified(&key);
         if !wrong.is_empty() {
-            return Err(format!("<nil>: Invalid value: {}: {}", quoted(&key), wrong.join("; ")));
+            return Err(format!("<nil>: Invalid value: {}: {}", quote(&key), wrong.join("; ")));
         }
         let ends = matches!(self.peek(), None | Some(Token::Sign(",")));
         if absent || ends {

@@ -89,6 +89,6 @@ fn written(object: &Value, media: Media) -> (&'static str, Body) {
             text.push(b'\n');
             ("application/json", Body::whole(text))
         }
-        Media::Yaml => ("application/yaml", Body::whole(super::decode::yaml(object))),
+        Media::Yaml => ("application/yaml", Body::whole(super::yaml::written(object))),
     }
 }

@@ -32,8 +32,16 @@ pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Statu
     let refuse = |words: &str| bad_request(schema::unrecognized(&resource.kind, words, body));
     let unread = |words: &str| refuse(&format!("couldn't get version/kind; json parse error: {words}"));
     let decoded = schema::decode(body, media == Media::Yaml);
-    let decoded =
-        decoded.map_err(|words| if media == Media::Yaml { refuse(&words) } else { unread(&words) })?;
+    let handled = |words: &str| {
+        let (kind, version) = (&resource.kind, &resource.version);
+        bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {words}"))
+    };
+    let decoded = decoded.map_err(|words| match media {
+        Media::Yaml => refuse(&words),
+        // The kind can be found out, the number cannot be read.
+        Media::Json if words.starts_with("json: cannot unmarshal number ") => handled(&words),
+        Media::Json => unread(&words),
+    })?;
     let mut object = decoded.object;
     match &object {
         Value::Object(_) => {}
@@ -117,8 +125,11 @@ fn builtin_kind(call: &Call<'_>, resource: &Resource, version: &str, kind: &str)
 
 /// Holds an object to the types of its fields; what the schema does not know is taken out and told as a fault.
 fn typed(resource: &Resource, sent: &mut Sent) -> Result<(), String> {
+    // A list is read as a list, which knows of no other fields.
+    let list = resource.custom.is_some() && sent.object.get("items").is_some_and(Value::is_array);
     let unknown = kind::receive(resource, &mut sent.object)?;
-    sent.faults.extend(unknown.iter().map(|path| format!("unknown field {}", go::quote(path))));
+    sent.faults
+        .extend(unknown.iter().filter(|_| !list).map(|path| format!("unknown field {}", go::quote(path))));
     Ok(())
 }
 
@@ -225,9 +236,4 @@ pub(crate) fn delete_options(request: &Request) -> Result<DeleteBody, Status> {
 /// The name of an object, which a create may leave to the server.
 pub(crate) fn name(object: &Value) -> &str {
     meta::text(object, "name")
-}
-
-/// An object as YAML, as kube-apiserver writes it: keys in the order of the alphabet.
-pub(crate) fn yaml(object: &Value) -> String {
-    serde_saphyr::to_string(object).unwrap_or_default()
 }

@@ -186,7 +186,8 @@ impl Call<'_> {
         } else {
             schema::judge(schema, new, old, faults)
         };
-        warnings.into_iter().chain(verdict.warnings).for_each(|warning| self.warn(warning));
+        let warnings = warnings.into_iter().filter(|_| verdict.causes.is_empty());
+        warnings.chain(verdict.warnings).for_each(|warning| self.warn(warning));
         verdict.causes
     }
 }

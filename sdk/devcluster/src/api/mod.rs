@@ -33,6 +33,7 @@ mod store;
 mod update;
 mod view;
 mod watch;
+mod yaml;
 
 pub use body::Body;
 pub use clock::{Clock, TokioClock};

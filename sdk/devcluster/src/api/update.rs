@@ -115,7 +115,7 @@ impl Call<'_> {
         };
         self.mutate(&write, &mut new);
         self.may_give(resource, &new, Some(current))?;
-        self.version_fits(resource, current, &new)?;
+        self.version_fits(resource, current, &mut new)?;
         keep_other_part(resource, subresource, current, &mut new);
         prepare(resource, subresource, current, &mut new);
         self.check(&write, &new)?;
@@ -162,7 +162,7 @@ impl Call<'_> {
     }
 
     /// Holds the version that is sent to that of the store.
-    fn version_fits(&self, resource: &Resource, current: &Value, new: &Value) -> Result<(), Status> {
+    fn version_fits(&self, resource: &Resource, current: &Value, new: &mut Value) -> Result<(), Status> {
         let name = &self.target.name;
         let sent = match meta::text(new, "resourceVersion") {
             "" => 0,
@@ -172,6 +172,7 @@ impl Call<'_> {
         };
         if sent == 0 {
             if resource.unconditional && resource.custom.is_none() {
+                meta::set(new, "resourceVersion", meta::get(current, "resourceVersion").cloned());
                 return Ok(());
             }
             let cause = errors::fault(

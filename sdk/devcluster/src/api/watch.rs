@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::answer::{Answer, Content};
 use super::call::Call;
 use super::errors::{self, Refusal};
-use super::negotiate::{self, Media};
+use super::negotiate::{self, Form, Media};
 use super::options::{self, ListOptions};
 use super::resource::Resource;
 use super::service::ApiServer;
@@ -43,8 +43,8 @@ pub(crate) struct Watch {
     ended: bool,
     end: Instant,
     bookmark: Option<Instant>,
-    /// The last version of which the client knows.
-    told: u64,
+    /// Whether the columns of a table have been told.
+    titled: bool,
 }
 
 impl Call<'_> {
@@ -97,7 +97,7 @@ impl Watch {
             ended: false,
             end: now + lasting,
             bookmark,
-            told: 0,
+            titled: false,
         };
         if whole {
             watch.begin(call.state)?;
@@ -196,7 +196,6 @@ impl Watch {
             last["metadata"]["resourceVersion"] = change.revision.to_string().into();
             object = Arc::new(last);
         }
-        self.told = change.revision;
         self.tell(kind, &object)
     }
 
@@ -213,7 +212,14 @@ impl Watch {
     }
 
     fn tell(&mut self, kind: &str, object: &Value) -> Result<(), Status> {
-        let object = self.look.event(&self.resource, object)?;
+        let mut object = self.look.event(&self.resource, object)?;
+        if self.look.accept.form == Form::Table {
+            // Only the first table tells of its columns.
+            if self.titled {
+                object["columnDefinitions"] = Value::Null;
+            }
+            self.titled = true;
+        }
         self.line(kind, &object);
         Ok(())
     }
@@ -241,7 +247,6 @@ impl Watch {
             let object = self.bookmark_object(latest);
             let shown = self.look.event(&self.resource, &object);
             self.line("BOOKMARK", shown.as_ref().unwrap_or(&object));
-            self.told = latest;
         }
     }
 

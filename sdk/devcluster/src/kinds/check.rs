@@ -59,7 +59,8 @@ pub fn check(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> 
 }
 
 /// What the name of an object must be.
-fn name_rule(write: &Write<'_>, object: &Value) -> NameRule {
+#[must_use]
+pub fn name_rule(write: &Write<'_>, object: &Value) -> NameRule {
     match (write.group, write.kind) {
         ("", "Namespace") => NameRule::Label,
         ("rbac.authorization.k8s.io", _) => NameRule::Path,

@@ -166,7 +166,8 @@ impl Canon {
 
     fn metadata(&mut self, metadata: &Map<String, Value>, whole: bool) -> Value {
         let mut out = Map::new();
-        for (key, value) in metadata.iter().filter(|(key, _)| !self.strip.contains(key)) {
+        let strip = self.strip.clone();
+        for (key, value) in metadata.iter().filter(|(key, _)| !strip.contains(key)) {
             let version = value.as_str().and_then(|text| text.parse().ok());
             let put = match (key.as_str(), version) {
                 ("resourceVersion", Some(version)) => match self.rank(version) {

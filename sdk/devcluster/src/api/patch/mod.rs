@@ -96,13 +96,14 @@ impl Call<'_> {
         if !decoded.faults.is_empty() {
             match options.validation {
                 Validation::Strict => {
-                    let all = decoded.faults.join("\n  ");
-                    let message = format!(
-                        "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {all}"
-                    );
+                    let all = decoded.faults.join("\n");
+                    let message = format!("error strict decoding YAML: error converting YAML to JSON: {all}");
                     return Err(bad_request(message).into());
                 }
-                Validation::Warn => decoded.faults.iter().for_each(|fault| self.warn(fault.clone())),
+                Validation::Warn => {
+                    let lines = decoded.faults.iter().flat_map(|fault| fault.lines());
+                    lines.filter(|line| line.starts_with(' ')).for_each(|line| self.warn(line.trim()));
+                }
                 Validation::Ignore => {}
             }
         }

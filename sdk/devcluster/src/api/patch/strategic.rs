@@ -148,8 +148,11 @@ mod tests {
     use super::*;
 
     fn list(raw: Value) -> Schema {
-        let of = Schema { raw, ..Schema::default() };
-        Schema { properties: [("l".to_owned(), of)].into(), ..Schema::default() }
+        let mut of = Schema::default();
+        of.raw = raw;
+        let mut schema = Schema::default();
+        schema.properties.insert("l".into(), of);
+        schema
     }
 
     fn merged(raw: Value, there: Value, patch: Value) -> Result<Value, String> {

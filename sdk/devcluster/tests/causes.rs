@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 const OTHERWISE: &[(&str, &str)] = &[];
 
 fn told(causes: &[Cause]) -> Vec<[String; 3]> {
-    let mut told: Vec<[String; 3]> =
-        causes.iter().map(|cause| [cause.reason.to_owned(), cause.field.clone(), cause.message.clone()]).collect();
+    let mut told: Vec<[String; 3]> = causes
+        .iter()
+        .map(|cause| [cause.reason.to_owned(), cause.field.clone(), cause.message.clone()])
+        .collect();
     told.sort();
     told
 }
@@ -64,7 +66,9 @@ fn causes_are_those_of_the_api_server() {
         .as_object()
         .expect("schemas")
         .iter()
-        .map(|(name, raw)| (name.clone(), Schema::of_crd(raw).unwrap_or_else(|faults| panic!("{name}: {faults:?}"))))
+        .map(|(name, raw)| {
+            (name.clone(), Schema::of_crd(raw).unwrap_or_else(|faults| panic!("{name}: {faults:?}")))
+        })
         .collect();
     let cases = document["cases"].as_array().expect("cases");
     let mut wrong = Vec::new();
@@ -87,5 +91,11 @@ fn causes_are_those_of_the_api_server() {
             ));
         }
     }
-    assert!(cases.len() > 250 && wrong.is_empty(), "{} of {} wrong\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(
+        cases.len() > 250 && wrong.is_empty(),
+        "{} of {} wrong\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
 }

@@ -138,6 +138,10 @@ impl Call<'_> {
         options: &WriteOptions,
         subresource: &str,
     ) {
+        if object.get("kind").and_then(Value::as_str) != Some(&resource.kind) {
+            // What is of another kind has no types by which fields could be owned.
+            return super::meta::set(object, "managedFields", None);
+        }
         self.with_manager(resource, options, subresource, |schema, by| {
             fields::updated(schema, old, object, by)
         });

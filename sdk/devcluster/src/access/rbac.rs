@@ -1,0 +1,183 @@
+//! Bindings and roles: what a user may do.
+
+use serde_json::Value;
+
+use super::{Attributes, MASTERS, Objects, User, rules::Rule};
+use crate::schema::go::quote;
+
+pub(super) const GROUP: &str = "rbac.authorization.k8s.io";
+
+/// What was decided, and why.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Decision {
+    pub(super) allowed: bool,
+    /// Empty if there is nothing to say.
+    pub(super) reason: String,
+}
+
+/// Checks that a user may do what is asked for.
+///
+/// # Errors
+///
+/// Says that the user may not, in the words of the API server.
+pub fn authorize(objects: &dyn Objects, user: &User, asked: &Attributes) -> Result<(), String> {
+    let decision = decide(objects, user, asked);
+    if decision.allowed {
+        return Ok(());
+    }
+    let (name, verb) = (quote(&user.name), asked.verb);
+    let words = if asked.resource.is_empty() && !asked.path.is_empty() {
+        format!("User {name} cannot {verb} path {}", quote(asked.path))
+    } else {
+        let place = if asked.namespace.is_empty() {
+            "at the cluster scope".to_owned()
+        } else {
+            format!("in the namespace {}", quote(asked.namespace))
+        };
+        format!(
+            "User {name} cannot {verb} resource {} in API group {} {place}",
+            quote(&asked.combined()),
+            quote(asked.group)
+        )
+    };
+    Err(if decision.reason.is_empty() { words } else { format!("{words}: {}", decision.reason) })
+}
+
+pub(super) fn decide(objects: &dyn Objects, user: &User, asked: &Attributes) -> Decision {
+    if user.in_group(MASTERS) {
+        return Decision { allowed: true, reason: String::new() };
+    }
+    let mut missing = Vec::new();
+    for grant in grants(objects, user, asked.namespace) {
+        match rules_of(objects, &grant.reference, asked.namespace) {
+            Ok(rules) if rules.iter().any(|rule| rule.allows(asked)) => {
+                return Decision { allowed: true, reason: format!("RBAC: allowed by {}", grant.words) };
+            }
+            Ok(_) => {}
+            Err(words) => missing.push(words),
+        }
+    }
+    let reason = aggregate(&missing).map(|words| format!("RBAC: {words}")).unwrap_or_default();
+    Decision { allowed: false, reason }
+}
+
+/// Returns several errors as one text.
+pub(super) fn aggregate(errors: &[String]) -> Option<String> {
+    let mut different: Vec<&str> = Vec::new();
+    for error in errors {
+        if !different.contains(&error.as_str()) {
+            different.push(error);
+        }
+    }
+    match different.as_slice() {
+        [] => None,
+        [one] => Some((*one).to_owned()),
+        many => Some(format!("[{}]", many.join(", "))),
+    }
+}
+
+/// A binding that names the user.
+struct Grant {
+    reference: Value,
+    words: String,
+}
+
+/// Returns the bindings of a user: those of the cluster, then those of the namespace.
+fn grants(objects: &dyn Objects, user: &User, namespace: &str) -> Vec<Grant> {
+    let mut bindings = objects.list(GROUP, "clusterrolebindings", None);
+    if !namespace.is_empty() {
+        bindings.extend(objects.list(GROUP, "rolebindings", Some(namespace)));
+    }
+    bindings.iter().filter_map(|binding| grant(binding, user)).collect()
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn grant(binding: &Value, user: &User) -> Option<Grant> {
+    let (name, namespace) = (text(binding, "/metadata/name"), text(binding, "/metadata/namespace"));
+    let subjects = binding.get("subjects").and_then(Value::as_array)?;
+    let subject = subjects.iter().find(|subject| names(subject, user, namespace))?;
+    let (kind, role) = (text(binding, "/roleRef/kind"), text(binding, "/roleRef/name"));
+    let own = text(subject, "/namespace");
+    let to = match text(subject, "/kind") {
+        "ServiceAccount" => format!(
+            "ServiceAccount \"{}/{}\"",
+            text(subject, "/name"),
+            if own.is_empty() { namespace } else { own }
+        ),
+        kind => format!("{kind} {:?}", text(subject, "/name")),
+    };
+    let words = if namespace.is_empty() {
+        format!("ClusterRoleBinding {name:?} of {kind} {role:?} to {to}")
+    } else {
+        format!("RoleBinding \"{name}/{namespace}\" of {kind} {role:?} to {to}")
+    };
+    Some(Grant { reference: binding.get("roleRef")?.clone(), words })
+}
+
+fn names(subject: &Value, user: &User, namespace: &str) -> bool {
+    let name = text(subject, "/name");
+    match text(subject, "/kind") {
+        "User" => name == user.name,
+        "Group" => user.in_group(name),
+        "ServiceAccount" => {
+            let own = text(subject, "/namespace");
+            let namespace = if own.is_empty() { namespace } else { own };
+            !namespace.is_empty() && user.name == format!("system:serviceaccount:{namespace}:{name}")
+        }
+        _ => false,
+    }
+}
+
+/// Returns the rules of the role that a binding names.
+///
+/// # Errors
+///
+/// Says that there is no such role.
+pub(super) fn rules_of(
+    objects: &dyn Objects,
+    reference: &Value,
+    namespace: &str,
+) -> Result<Vec<Rule>, String> {
+    let name = text(reference, "/name");
+    let cluster = text(reference, "/kind") == "ClusterRole";
+    let (resource, namespace, singular) =
+        if cluster { ("clusterroles", "", "clusterrole") } else { ("roles", namespace, "role") };
+    let role = objects
+        .get(GROUP, resource, namespace, name)
+        .ok_or_else(|| format!("{singular}.{GROUP} {name:?} not found"))?;
+    let mut rules = Vec::new();
+    gather(objects, &role, &mut vec![], &mut rules);
+    Ok(rules)
+}
+
+/// Adds the rules of a role, and of all that it aggregates: the aggregation controller would have written those into the role.
+fn gather(objects: &dyn Objects, role: &Value, seen: &mut Vec<String>, rules: &mut Vec<Rule>) {
+    let new: Vec<_> = Rule::of(role).into_iter().filter(|rule| !rules.contains(rule)).collect();
+    rules.extend(new);
+    seen.push(text(role, "/metadata/name").to_owned());
+    let Some(selectors) = role.pointer("/aggregationRule/clusterRoleSelectors").and_then(Value::as_array)
+    else {
+        return;
+    };
+    for other in objects.list(GROUP, "clusterroles", None) {
+        let known = seen.iter().any(|name| name == text(&other, "/metadata/name"));
+        if !known && selectors.iter().any(|selector| crate::admission::selects(selector, &other)) {
+            gather(objects, &other, seen, rules);
+        }
+    }
+}
+
+/// Returns all rules of a user in a namespace, and the roles that were not found.
+pub(super) fn all_rules(objects: &dyn Objects, user: &User, namespace: &str) -> (Vec<Rule>, Vec<String>) {
+    let (mut rules, mut missing) = (Vec::new(), Vec::new());
+    for grant in grants(objects, user, namespace) {
+        match rules_of(objects, &grant.reference, namespace) {
+            Ok(more) => rules.extend(more),
+            Err(words) => missing.push(words),
+        }
+    }
+    (rules, missing)
+}

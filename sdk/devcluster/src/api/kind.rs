@@ -1,0 +1,233 @@
+//! What is done to every object of a kind, built in or custom: types, defaults, owners of fields, checks.
+
+use std::sync::Arc;
+
+use http::header;
+use serde_json::Value;
+
+use super::call::Call;
+use super::errors::{self, Refusal};
+use super::options::WriteOptions;
+use super::resource::Resource;
+use super::{decode, definitions};
+use crate::fields::{self, Manager};
+use crate::kinds::{
+    self,
+    metadata::{self, NameRule},
+};
+use crate::schema::{self, Schema, go};
+use crate::status::{Cause, Status};
+
+/// A write of one object.
+#[derive(Clone, Copy)]
+pub(crate) struct Write<'a> {
+    pub(crate) resource: &'a Arc<Resource>,
+    pub(crate) subresource: &'a str,
+    /// `CREATE`, `UPDATE` or `DELETE`.
+    pub(crate) operation: &'a str,
+    pub(crate) name: &'a str,
+    /// Whether a patch or an apply made it.
+    pub(crate) is_patch: bool,
+    pub(crate) options: &'a WriteOptions,
+    pub(crate) old: Option<&'a Arc<Value>>,
+}
+
+/// Makes of what a client sends what is looked at: types are held to, what is unknown goes, defaults come. Returns the
+/// paths of what was unknown.
+///
+/// # Errors
+/// The words of Go's decoder.
+pub(crate) fn receive(resource: &Resource, object: &mut Value) -> Result<Vec<String>, String> {
+    match &resource.custom {
+        Some(custom) => {
+            if object.get("apiVersion").and_then(Value::as_str) != Some(&resource.api_version()) {
+                // A version that there is not knows no fields; the object is refused later.
+                let fields = object.as_object().into_iter().flatten().map(|(field, _)| field.clone());
+                return Ok(fields
+                    .filter(|field| !["apiVersion", "kind", "metadata"].contains(&field.as_str()))
+                    .collect());
+            }
+            let unknown = schema::receive(&custom.schema, object)?;
+            schema::default(&custom.schema, object);
+            Ok(unknown)
+        }
+        None => read(resource, object),
+    }
+}
+
+/// As [`receive`], for what an apply has made: nothing of it is unknown, and nulls stay to be refused.
+///
+/// # Errors
+/// The words of Go's decoder.
+pub(crate) fn complete(resource: &Resource, object: &mut Value) -> Result<(), String> {
+    match &resource.custom {
+        Some(custom) => {
+            schema::settle(object);
+            schema::default(&custom.schema, object);
+            Ok(())
+        }
+        None => read(resource, object).map(|_| ()),
+    }
+}
+
+fn read(resource: &Resource, object: &mut Value) -> Result<Vec<String>, String> {
+    if resource.schema().is_none() {
+        return Ok(Vec::new());
+    }
+    let (group, version, kind) = (&resource.group, &resource.version, &resource.kind);
+    let (mut read, unknown) = kinds::decode::object(group, version, kind, object)?;
+    read["kind"] = kind.clone().into();
+    read["apiVersion"] = resource.api_version().into();
+    kinds::default(group, version, kind, &mut read);
+    *object = read;
+    Ok(unknown)
+}
+
+/// What the server itself puts into an object before it is checked.
+pub(crate) fn prepare(resource: &Resource, subresource: &str, new: &mut Value, old: Option<&Value>) {
+    if resource.custom.is_none() {
+        kinds::prepare(&resource.group, &resource.version, &resource.kind, subresource, new, old);
+    }
+    definitions::prepare(resource, new, old);
+}
+
+impl Call<'_> {
+    /// The name under which the client owns fields.
+    fn manager(&self, options: &WriteOptions) -> String {
+        if !options.manager.is_empty() {
+            return options.manager.clone();
+        }
+        let agent = self.request.header(header::USER_AGENT).unwrap_or_default();
+        let agent = agent.split('/').next().unwrap_or_default();
+        let agent: String = agent.chars().filter(|letter| !letter.is_control()).take(128).collect();
+        if agent.is_empty() { "unknown".into() } else { agent }
+    }
+
+    fn with_manager<T>(
+        &self,
+        resource: &Arc<Resource>,
+        options: &WriteOptions,
+        subresource: &str,
+        act: impl FnOnce(&Schema, &Manager<'_>) -> T,
+    ) -> Option<T> {
+        let schema = resource.schema()?;
+        let (name, version) = (self.manager(options), resource.api_version());
+        let others = self.state.versions(resource);
+        let named: Vec<(String, &Schema)> =
+            others.iter().filter_map(|one| Some((one.api_version(), one.schema()?))).collect();
+        let versions: Vec<(&str, &Schema)> =
+            named.iter().map(|(name, schema)| (name.as_str(), *schema)).collect();
+        let by = Manager {
+            name: &name,
+            api_version: &version,
+            subresource,
+            time: self.now,
+            versions: &versions,
+            reset: fields::reset(&resource.group, &resource.plural, subresource, resource.has("status")),
+            built_in: resource.custom.is_none(),
+        };
+        Some(act(schema, &by))
+    }
+
+    /// Tells whose the fields of an object are after a write that is no apply.
+    pub(crate) fn own(
+        &self,
+        resource: &Arc<Resource>,
+        old: Option<&Value>,
+        object: &mut Value,
+        options: &WriteOptions,
+        subresource: &str,
+    ) {
+        if object.get("kind").and_then(Value::as_str) != Some(&resource.kind) {
+            // What is of another kind has no types by which fields could be owned.
+            return super::meta::set(object, "managedFields", None);
+        }
+        self.with_manager(resource, options, subresource, |schema, by| {
+            fields::updated(schema, old, object, by)
+        });
+    }
+
+    /// What an apply makes of an object.
+    pub(crate) fn applied(
+        &self,
+        resource: &Arc<Resource>,
+        current: Option<&Arc<Value>>,
+        applied: &Value,
+        options: &WriteOptions,
+    ) -> Result<Value, Status> {
+        let force = options.force == Some(true);
+        let made = self.with_manager(resource, options, &self.target.subresource, |schema, by| {
+            fields::apply(schema, current.map(AsRef::as_ref), applied, force, by)
+        });
+        made.unwrap_or_else(|| {
+            Err(errors::not_implemented(format_args!("apply of {}", resource.qualified())))
+        })
+    }
+
+    /// Holds an object to all that is checked of it.
+    pub(crate) fn check(&mut self, write: &Write<'_>, new: &Value) -> Result<(), Refusal> {
+        let Write { resource, .. } = write;
+        let kind = new.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if kind != resource.kind {
+            let message = format!("Invalid value: {}: must be {}", go::quote(kind), resource.kind);
+            let cause = Cause { reason: "FieldValueInvalid", message, field: "kind".into() };
+            return Err(errors::invalid(&resource.group, kind, decode::name(new), &[cause]).into());
+        }
+        let version = new.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        if version != resource.api_version() {
+            let message =
+                format!("Invalid value: {}: must be {}", go::quote(version), resource.api_version());
+            let cause = Cause { reason: "FieldValueInvalid", message, field: "apiVersion".into() };
+            return Err(errors::invalid(&resource.group, kind, decode::name(new), &[cause]).into());
+        }
+        let causes = match &resource.custom {
+            Some(custom) => self.custom_faults(write, &custom.schema, new),
+            None => builtin_faults(write, new),
+        };
+        match causes.iter().find(|cause| cause.reason == "NotImplemented") {
+            Some(cause) => {
+                let what = format!("{}: {}", cause.field, cause.message);
+                Err(Status::new(501, "NotImplemented", what).into())
+            }
+            None if causes.is_empty() => Ok(()),
+            None => Err(errors::invalid(&resource.group, &resource.kind, decode::name(new), &causes).into()),
+        }
+    }
+
+    fn custom_faults(&mut self, write: &Write<'_>, schema: &Schema, new: &Value) -> Vec<Cause> {
+        let old = write.old.map(AsRef::as_ref);
+        let faults = metadata_faults(write, new);
+        let metadata = new.get("metadata").unwrap_or(&Value::Null);
+        let warnings = metadata::warnings(metadata, old.and_then(|old| old.get("metadata")));
+        let verdict = if write.subresource == "status" {
+            schema::judge_status(schema, new, old, faults)
+        } else {
+            schema::judge(schema, new, old, faults)
+        };
+        let warnings = warnings.into_iter().filter(|_| verdict.causes.is_empty());
+        warnings.chain(verdict.warnings).for_each(|warning| self.warn(warning));
+        verdict.causes
+    }
+}
+
+fn metadata_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {
+    let of = |object: &Value| object.get("metadata").cloned().unwrap_or_default();
+    match write.old {
+        None => metadata::check_new(&of(new), write.resource.namespaced, &NameRule::Subdomain, false),
+        Some(old) => metadata::check_update(&of(new), &of(old), false),
+    }
+}
+
+fn builtin_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {
+    let Write { resource, subresource, is_patch, old, .. } = write;
+    let checked = kinds::Write {
+        group: &resource.group,
+        kind: &resource.kind,
+        is_namespaced: resource.namespaced,
+        subresource,
+        is_patch: *is_patch,
+    };
+    let mut causes = kinds::check(&checked, new, old.map(AsRef::as_ref));
+    causes.extend(definitions::check(write.resource, new));
+    causes
+}

@@ -1,0 +1,48 @@
+//! The API server: requests, the store, lists and watches.
+//!
+//! [`ApiServer`] is a `tower::Service`, so that a client in the same process can use it, and it can listen at an address. Each
+//! request is handled whole under one lock; what waits (watches, a version of the future) waits outside it.
+
+mod answer;
+mod body;
+mod call;
+mod clock;
+mod create;
+mod decode;
+mod definitions;
+mod delete;
+mod discovery;
+mod errors;
+mod events;
+mod kind;
+mod list;
+mod listen;
+mod logs;
+mod meta;
+mod negotiate;
+mod options;
+mod patch;
+mod paths;
+mod request;
+mod resource;
+mod rights;
+mod select;
+mod service;
+mod state;
+mod store;
+mod update;
+mod view;
+mod watch;
+mod yaml;
+
+pub use body::Body;
+pub use clock::{Clock, TokioClock};
+pub use listen::{Listening, kubeconfig};
+pub use logs::{LogOptions, Logs};
+pub use service::{ApiServer, Credentials, Options};
+
+/// Returns bytes in base64.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

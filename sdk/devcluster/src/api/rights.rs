@@ -1,0 +1,168 @@
+//! Who asks, what they may do, and what else is asked before an object is stored.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::call::Call;
+use super::decode;
+use super::errors::Refusal;
+use super::kind::Write;
+use super::options::{self, WriteOptions};
+use super::resource::Resource;
+use crate::access::{self, Attributes, Denial, User};
+use crate::admission;
+use crate::status::Status;
+
+impl Call<'_> {
+    /// Who asks: by a token, or as whom they act.
+    pub(crate) fn who(&self) -> Result<User, Refusal> {
+        let headers = &self.request.headers;
+        let known = self.state.tokens.authenticate(headers, &*self.state, self.now)?;
+        let nobody =
+            || if self.server.credentials().open { User::administrator() } else { User::anonymous() };
+        access::user(headers, &self.request.path, known.unwrap_or_else(nobody), &*self.state).map_err(
+            |denial| match denial {
+                Denial::Status(status) => Refusal::Status(status),
+                Denial::Text(code, text) => Refusal::Text(code, text),
+            },
+        )
+    }
+
+    /// Whether they may do what they ask for.
+    pub(crate) fn may_ask(&self) -> Result<(), Status> {
+        self.may(&self.target.verb)
+    }
+
+    /// Whether they may do this with what they ask for.
+    pub(crate) fn may(&self, verb: &str) -> Result<(), Status> {
+        let target = &self.target;
+        let selected = self
+            .request
+            .parameter("fieldSelector")
+            .and_then(|text| super::select::Fields::parse(text).ok())
+            .filter(|_| ["list", "watch", "deletecollection"].contains(&verb));
+        let selected = selected.as_ref().and_then(|fields| fields.exactly("metadata.name"));
+        let path = if target.resource { "" } else { self.request.path.as_str() };
+        let asked = Attributes {
+            verb,
+            namespace: &target.namespace,
+            group: &target.group,
+            resource: &target.plural,
+            subresource: &target.subresource,
+            name: if target.name.is_empty() { selected.unwrap_or_default() } else { &target.name },
+            path,
+        };
+        access::authorize(&*self.state, &self.user, &asked).map_err(|words| asked.forbidden(&words))
+    }
+
+    /// Whether they may give the rights that a role or a binding gives.
+    pub(crate) fn may_give(
+        &self,
+        resource: &Resource,
+        new: &Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status> {
+        if resource.group != "rbac.authorization.k8s.io" {
+            return Ok(());
+        }
+        access::escalation(&*self.state, &self.user, &resource.plural, new, old)
+    }
+
+    /// Answers what is not stored: reviews, and requests for tokens.
+    pub(crate) fn review(&mut self, resource: &Arc<Resource>) -> Result<Option<Answer>, Refusal> {
+        if self.target.verb != "create" {
+            return Ok(None);
+        }
+        if resource.qualified() == "serviceaccounts" && self.target.subresource == "token" {
+            return self.token(resource).map(Some);
+        }
+        let reviewed = ["authentication.k8s.io", "authorization.k8s.io"].contains(&resource.group.as_str());
+        if !reviewed {
+            return Ok(None);
+        }
+        options::write(self.request, "CreateOptions", false)?;
+        let mut sent = decode::object(self, resource)?;
+        self.place(resource, &mut sent.object)?;
+        match access::review(&*self.state, &self.user, &resource.plural, sent.object, self.now) {
+            Some(answer) => Ok(Some(Answer::new(201, answer?))),
+            None => Ok(None),
+        }
+    }
+
+    fn token(&mut self, resource: &Arc<Resource>) -> Result<Answer, Refusal> {
+        let key = self.key(resource);
+        let account = self.state.store.get(&resource.family(), &key);
+        let account = account.ok_or_else(|| super::errors::not_found(resource, &key.1))?;
+        let account = Arc::clone(&account.value);
+        let request: Value =
+            crate::schema::decode(&self.request.body, false).map_err(super::errors::bad_request)?.object;
+        let id = self.state.ids.uid();
+        Ok(Answer::new(201, self.state.tokens.request(&account, &request, &id, self.now)?))
+    }
+
+    /// Changes what is to be stored as admission does.
+    pub(crate) fn mutate(&self, write: &Write<'_>, object: &mut Value) {
+        let asked = object.clone();
+        self.with_admission(write, Some(&asked), |request| admission::mutate(&*self.state, request, object));
+    }
+
+    /// Asks admission, after all other checks.
+    pub(crate) fn admit(&mut self, write: &Write<'_>, object: Option<&Value>) -> Result<(), Status> {
+        let warnings =
+            self.with_admission(write, object, |request| admission::validate(&*self.state, request))?;
+        warnings.into_iter().for_each(|warning| self.warn(warning));
+        Ok(())
+    }
+
+    fn with_admission<T>(
+        &self,
+        write: &Write<'_>,
+        object: Option<&Value>,
+        act: impl FnOnce(&admission::Request<'_>) -> T,
+    ) -> T {
+        let Write { resource, subresource, operation, name, options, old, .. } = write;
+        let served = self.state.versions(resource);
+        let versions: Vec<&str> = served.iter().map(|one| one.version.as_str()).collect();
+        let namespace = if resource.qualified() == "namespaces" { *name } else { &self.target.namespace };
+        let lookup = |version: &str, kind: &str| {
+            let (group, version) = version.split_once('/').unwrap_or(("", version));
+            self.state.of_kind(group, version, kind).map(|one| (one.plural.clone(), one.namespaced))
+        };
+        act(&admission::Request {
+            user: &self.user,
+            operation,
+            group: &resource.group,
+            version: &resource.version,
+            versions: &versions,
+            resource: &resource.plural,
+            subresource,
+            kind: &resource.kind,
+            namespace,
+            name,
+            object,
+            old: old.map(AsRef::as_ref),
+            dry_run: options.dry,
+            options: &options_object(operation, options),
+            resource_of: &lookup,
+        })
+    }
+}
+
+/// The object of the options of a write.
+fn options_object(operation: &str, options: &WriteOptions) -> Value {
+    let kind = match operation {
+        "CREATE" => "CreateOptions",
+        "UPDATE" => "UpdateOptions",
+        _ => "DeleteOptions",
+    };
+    let mut object = json!({"kind": kind, "apiVersion": "meta.k8s.io/v1"});
+    if options.dry {
+        object["dryRun"] = json!(["All"]);
+    }
+    if !options.manager.is_empty() {
+        object["fieldManager"] = options.manager.clone().into();
+    }
+    object
+}

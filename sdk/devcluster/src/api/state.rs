@@ -1,0 +1,176 @@
+//! What the API server holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::clock::{self, Ids};
+use super::discovery;
+use super::resource::{Resource, builtins};
+use super::store::{Family, Store};
+use crate::access::{self, Objects, Tokens};
+
+/// Everything behind the lock.
+pub(crate) struct State {
+    pub(crate) store: Store,
+    pub(crate) ids: Ids,
+    /// What is served, by group, plural and version.
+    served: BTreeMap<(String, String, String), Arc<Resource>>,
+    /// Who has which token.
+    pub(crate) tokens: Tokens,
+    /// The next number of a form of a schema.
+    shapes: u64,
+}
+
+impl State {
+    /// A new cluster.
+    pub(crate) fn new(seed: u64, history: usize, now: Timestamp) -> Self {
+        let served = builtins().into_iter().map(|resource| {
+            let key = (resource.group.clone(), resource.plural.clone(), resource.version.clone());
+            (key, Arc::new(resource))
+        });
+        let mut state = Self {
+            store: Store::new(history),
+            ids: Ids::new(seed),
+            served: served.collect(),
+            tokens: Tokens::default(),
+            shapes: 0,
+        };
+        state.begin(now);
+        state.store.begin();
+        state
+    }
+
+    /// Stores what a new cluster has.
+    fn begin(&mut self, now: Timestamp) {
+        for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+            let namespace = json!({"kind": "Namespace", "apiVersion": "v1",
+                "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
+                "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
+            self.put(("", "namespaces"), namespace, now);
+        }
+        for role in access::first_roles() {
+            let plural =
+                format!("{}s", role.get("kind").and_then(Value::as_str).unwrap_or_default().to_lowercase());
+            self.put(("rbac.authorization.k8s.io", &plural), role, now);
+        }
+        let versions: std::collections::BTreeSet<(String, String)> = discovery::builtin_resources()
+            .into_iter()
+            .map(|(g, v, _)| (g.to_owned(), v.to_owned()))
+            .collect();
+        for (group, version) in versions {
+            self.put_api_service(&group, &version, "onstart", now);
+        }
+    }
+
+    /// Stores an object of the server's own.
+    pub(crate) fn put(&mut self, (group, plural): (&str, &str), mut object: Value, now: Timestamp) {
+        let uid = self.ids.uid();
+        let metadata = super::meta::of(&mut object);
+        metadata.insert("uid".into(), uid.into());
+        metadata.insert("creationTimestamp".into(), clock::seconds(now).into());
+        let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let key = (text("namespace"), text("name"));
+        self.store.commit(&(group.to_owned(), plural.to_owned()), key, Some((object, 0)));
+    }
+
+    /// Stores the APIService of a version, unless it is there.
+    pub(crate) fn put_api_service(&mut self, group: &str, version: &str, managed: &str, now: Timestamp) {
+        let name = format!("{version}.{group}");
+        let family = api_services();
+        if self.store.get(&family, &(String::new(), name.clone())).is_some() {
+            return;
+        }
+        let (minimum, priority) = if managed == "true" { (1000, 100) } else { (17_800, 15) };
+        let object = json!({"kind": "APIService", "apiVersion": "apiregistration.k8s.io/v1",
+            "metadata": {"name": name, "labels": {"kube-aggregator.kubernetes.io/automanaged": managed}},
+            "spec": {"group": group, "version": version, "groupPriorityMinimum": minimum,
+                "versionPriority": priority},
+            "status": {"conditions": [{"type": "Available", "status": "True",
+                "lastTransitionTime": clock::seconds(now), "reason": "Local",
+                "message": "Local APIServices are always available"}]}});
+        self.put((&family.0, &family.1), object, now);
+    }
+
+    /// What is served under this name.
+    pub(crate) fn served(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+        self.served.get(&(group.to_owned(), plural.to_owned(), version.to_owned()))
+    }
+
+    /// All custom kinds.
+    pub(crate) fn custom(&self) -> Vec<Arc<Resource>> {
+        self.served.values().filter(|resource| resource.custom.is_some()).cloned().collect()
+    }
+
+    /// All kinds that are served.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.served.values()
+    }
+
+    /// The resource of a kind.
+    pub(crate) fn of_kind(&self, group: &str, version: &str, kind: &str) -> Option<&Arc<Resource>> {
+        self.served.values().find(|one| one.group == group && one.version == version && one.kind == kind)
+    }
+
+    /// Serves these versions of a definition instead of those before.
+    pub(crate) fn serve(&mut self, definition: &str, resources: Vec<Resource>) {
+        self.served.retain(|_, one| one.custom.as_ref().is_none_or(|custom| custom.definition != definition));
+        for resource in resources {
+            let key = (resource.group.clone(), resource.plural.clone(), resource.version.clone());
+            self.served.insert(key, Arc::new(resource));
+        }
+    }
+
+    /// What is served of a definition.
+    pub(crate) fn definition(&self, name: &str) -> Option<super::resource::Custom> {
+        self.served
+            .values()
+            .filter_map(|one| one.custom.as_ref())
+            .find(|custom| custom.definition == name)
+            .cloned()
+    }
+
+    pub(crate) fn next_shape(&mut self) -> u64 {
+        self.shapes += 1;
+        self.shapes
+    }
+
+    /// All versions in which a resource is served.
+    pub(crate) fn versions(&self, of: &Resource) -> Vec<Arc<Resource>> {
+        let first = (of.group.clone(), of.plural.clone(), String::new());
+        let same = |one: &&Arc<Resource>| one.group == of.group && one.plural == of.plural;
+        self.served.range(first..).map(|(_, one)| one).take_while(same).cloned().collect()
+    }
+
+    /// A resource whose objects are of this family.
+    pub(crate) fn any_of(&self, family: &Family) -> Option<&Arc<Resource>> {
+        self.served.values().find(|one| &one.family() == family)
+    }
+}
+
+/// Where APIServices are.
+pub(crate) fn api_services() -> Family {
+    ("apiregistration.k8s.io".into(), "apiservices".into())
+}
+
+/// Where namespaces are.
+pub(crate) fn namespaces() -> Family {
+    (String::new(), "namespaces".into())
+}
+
+impl Objects for State {
+    fn get(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
+        let (family, key) =
+            ((group.to_owned(), resource.to_owned()), (namespace.to_owned(), name.to_owned()));
+        self.store.get(&family, &key).map(|stored| Arc::clone(&stored.value))
+    }
+
+    fn list(&self, group: &str, resource: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
+        let family = (group.to_owned(), resource.to_owned());
+        let objects = self.store.family(&family);
+        let placed = objects.filter(|(key, _)| namespace.is_none_or(|namespace| key.0 == namespace));
+        placed.map(|(_, stored)| Arc::clone(&stored.value)).collect()
+    }
+}

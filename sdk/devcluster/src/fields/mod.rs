@@ -1,0 +1,164 @@
+//! Who manages which field, and server-side apply: what structured-merge-diff and its use in the API server do.
+
+mod entries;
+mod merge;
+mod reset;
+mod set;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod typed;
+mod updater;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub use reset::reset;
+
+use crate::{schema::Schema, status::Status};
+
+/// Who writes an object, and as what.
+#[derive(Clone, Copy, Debug)]
+pub struct Manager<'a> {
+    /// The field manager.
+    pub name: &'a str,
+    /// The version of the kind that the request is in, as in `apiVersion`.
+    pub api_version: &'a str,
+    /// The subresource that is written, or empty.
+    pub subresource: &'a str,
+    /// Now.
+    pub time: Timestamp,
+    /// The other versions that the kind has, by `apiVersion`.
+    pub versions: &'a [(&'a str, &'a Schema)],
+    /// Fields that this way of writing does not change, as `spec` for the status; see [`reset`].
+    pub reset: &'a [&'a str],
+    /// Whether the kind is built in: an empty list of managedFields in a write then clears them, for others only `[{}]` does.
+    pub built_in: bool,
+}
+
+/// Writes the managedFields of an object after a POST, a PUT or a patch that is not an apply.
+///
+/// The new object is what was asked for: decoded and with defaults, and before the fields are reset that this way of writing does not
+/// change. If it does not fit the schema, managedFields are cleared, as the API server does.
+///
+/// Metadata loses what is empty in it, as there is no difference between that and nothing.
+pub fn updated(schema: &Schema, old: Option<&Value>, new: &mut Value, by: &Manager) {
+    let mut managed = before(old, new, by);
+    if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|_, value| !is_empty(value));
+    }
+    remove(new);
+    if managed.is_empty() && old.is_some() {
+        return;
+    }
+    let empty = nobody(new);
+    if updater::Updater::new(schema, by).update(old.unwrap_or(&empty), new, &mut managed, by.name).is_ok() {
+        entries::write(new, &managed);
+    }
+}
+
+/// Returns the entries to start from: those of the request if it has some that can be read, else those of the live object.
+fn before(old: Option<&Value>, new: &Value, by: &Manager) -> entries::Managed {
+    let live = || old.and_then(entries::read).unwrap_or_default();
+    if !by.subresource.is_empty() {
+        return live();
+    }
+    match new.pointer("/metadata/managedFields").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([]) if by.built_in => entries::Managed::new(),
+        Some([Value::Object(entry)]) if entry.values().all(Value::is_null) => entries::Managed::new(),
+        _ => entries::read(new).filter(|managed| !managed.is_empty()).unwrap_or_else(live),
+    }
+}
+
+/// Returns the live object as it is to be after an apply: with managedFields, before defaults and checks.
+///
+/// # Errors
+///
+/// 400 for another kind or for managedFields in what is applied; 500 if that does not fit the schema; 409 for conflicts; 501 for the
+/// manager `kubectl` where an annotation of `kubectl apply` would have to be kept up to date.
+pub fn apply(
+    schema: &Schema,
+    live: Option<&Value>,
+    applied: &Value,
+    force: bool,
+    by: &Manager,
+) -> Result<Value, Status> {
+    let empty = nobody(live.unwrap_or(applied));
+    let mut object = live.unwrap_or(&empty).clone();
+    let updater = updater::Updater::new(schema, by);
+    if applied.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
+        return Err(Status::new(400, "BadRequest", "metadata.managedFields must be nil"));
+    }
+    if by.name == "kubectl"
+        && object.pointer("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration").is_some()
+    {
+        return Err(Status::new(
+            501,
+            "NotImplemented",
+            "apply by kubectl to an object of kubectl apply without --server-side",
+        ));
+    }
+    let unreadable = || Status::new(500, "", "failed to decode managed fields");
+    let mut managed = entries::read(&object).ok_or_else(unreadable)?;
+    remove(&mut object);
+    if managed.is_empty() && live.is_some() {
+        updater.update(&empty, &object, &mut managed, "before-first-apply")?;
+    }
+    for (what, value, duplicates) in [("patch", applied, false), ("live", &object, true)] {
+        typed::check(shape::Shape::Object(schema), value, duplicates).map_err(|fault| {
+            Status::new(500, "", format!("failed to create typed {what} object ({}): {fault}", named(value)))
+        })?;
+    }
+    let mut result = updater.apply(&object, applied, &mut managed, force)?.unwrap_or(object);
+    entries::write(&mut result, &managed);
+    Ok(result)
+}
+
+/// Gives a new object the managedFields of the old one if the two differ only in the times of those, so that nothing is written then.
+pub fn keep_times(old: &Value, new: &mut Value) {
+    let timeless = |object: &Value| {
+        let mut object = object.clone();
+        let entries = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+        for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
+            entry.remove("time");
+        }
+        object
+    };
+    if old != new && timeless(old) == timeless(new) {
+        *new = old.clone();
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+        _ => false,
+    }
+}
+
+fn remove(object: &mut Value) {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
+}
+
+/// Returns an object of the same kind with nothing in it.
+fn nobody(like: &Value) -> Value {
+    json!({"apiVersion": like.get("apiVersion"), "kind": like.get("kind")})
+}
+
+/// Names an object as the API server does where it speaks of types.
+fn named(object: &Value) -> String {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let version = text("/apiVersion");
+    let slash = if version.contains('/') { "" } else { "/" };
+    format!(
+        "{}/{}; {slash}{version}, Kind={}",
+        text("/metadata/namespace"),
+        text("/metadata/name"),
+        text("/kind")
+    )
+}

@@ -1,0 +1,504 @@
+//! What objects of built-in kinds may be.
+
+use serde_json::Value;
+
+use super::defaults::secret_size;
+use super::metadata::{self, NameRule};
+use super::quantity::Quantity;
+use super::value::{at, entries, items, number, on, text};
+use super::{internal, job, names, pod};
+use crate::schema::fault::{self, child, index, key};
+use crate::status::Cause;
+
+/// Most bytes of the values of a Secret or a `ConfigMap`.
+const LARGEST: u64 = 1024 * 1024;
+
+/// What is written, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// The group of the kind.
+    pub group: &'a str,
+    /// The kind.
+    pub kind: &'a str,
+    /// Whether objects of the kind are in namespaces.
+    pub is_namespaced: bool,
+    /// The subresource by which it is written; empty for the object itself.
+    pub subresource: &'a str,
+    /// Whether it is made by a patch or an apply, not by a PUT.
+    pub is_patch: bool,
+}
+
+/// Returns why an object of a built-in kind is refused, its metadata included, after [`super::prepare`].
+#[must_use]
+pub fn check(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let meta = at(new, &["metadata"]);
+    let rule = name_rule(write, new);
+    // CRDs and APIServices have the checks of metadata that all API servers have, others those of this one.
+    let is_core = !matches!(write.group, "apiextensions.k8s.io" | "apiregistration.k8s.io");
+    let Some(old) = old else {
+        let mut causes = metadata::check_new(meta, write.is_namespaced, &rule, is_core);
+        if (write.group, write.kind) == ("events.k8s.io", "Event") && causes.is_empty() {
+            causes.extend(event(new));
+        } else {
+            causes.extend(content(write, new, None));
+        }
+        return causes;
+    };
+    let mut causes = metadata::check_update(meta, at(old, &["metadata"]), is_core);
+    if write.subresource.is_empty() && checks_anew(write) {
+        causes.extend(metadata::check_new(meta, write.is_namespaced, &rule, is_core));
+    }
+    causes.extend(match (write.group, write.kind, write.subresource) {
+        ("batch", "Job", "status") => job::check_status(new, old),
+        ("", "Pod", "status") => pod::check_status(new, old),
+        ("", "Namespace", "status") => namespace_status(new),
+        (_, _, "status") => Vec::new(),
+        _ => content(write, new, Some(old)),
+    });
+    causes
+}
+
+/// What the name of an object must be.
+#[must_use]
+pub fn name_rule(write: &Write<'_>, object: &Value) -> NameRule {
+    match (write.group, write.kind) {
+        ("", "Namespace") => NameRule::Label,
+        ("rbac.authorization.k8s.io", _) => NameRule::Path,
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            let part = |path: &[&str]| text(object, path).to_owned();
+            NameRule::Exactly(format!("{}.{}", part(&["spec", "names", "plural"]), part(&["spec", "group"])))
+        }
+        _ => NameRule::Subdomain,
+    }
+}
+
+/// Whether the API server checks the metadata of an update as that of a new object, too.
+fn checks_anew(write: &Write<'_>) -> bool {
+    matches!(
+        (write.group, write.kind),
+        (
+            "",
+            "Secret"
+                | "ConfigMap"
+                | "ServiceAccount"
+                | "PersistentVolumeClaim"
+                | "Namespace"
+                | "Pod"
+                | "LimitRange"
+        ) | ("batch", "Job")
+            | ("apps", "ControllerRevision")
+            | ("rbac.authorization.k8s.io", _)
+    )
+}
+
+fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    match (write.group, write.kind) {
+        ("batch", "Job") => {
+            causes.extend(job::check(new));
+            causes.extend(old.map(|old| job::check_update(new, old)).unwrap_or_default());
+        }
+        ("", "Pod") => {
+            causes.extend(pod::spec(at(new, &["spec"]), "spec"));
+            causes.extend(old.map(|old| pod::check_update(new, old)).unwrap_or_default());
+        }
+        ("", "Secret") => secret(new, old, &mut causes),
+        ("", "ConfigMap") => config_map(new, old, &mut causes),
+        ("", "Namespace") => {
+            for name in items(new, &["spec", "finalizers"]).iter().filter_map(Value::as_str) {
+                let faults = names::qualified(name);
+                causes
+                    .extend(faults.iter().map(|detail| fault::invalid_text("spec.finalizers", name, detail)));
+            }
+        }
+        ("", "PersistentVolumeClaim") => claim(new, old, &mut causes),
+        ("coordination.k8s.io", "Lease") => lease(new, &mut causes),
+        ("apps", "ControllerRevision") => revision(write, new, old, &mut causes),
+        ("events.k8s.io", "Event") => {
+            causes.extend(legacy_event(new));
+            causes.extend(old.map(|old| event_update(new, old)).unwrap_or_default());
+        }
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
+            rules(new, write.kind == "Role", &mut causes)
+        }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            binding(new, old, write.is_namespaced, &mut causes);
+        }
+        // What older recorders write is hardly checked.
+        ("", "Event") if at(new, &["eventTime"]).is_null() => {}
+        ("", "Service" | "Event") => {
+            causes.push(fault::not_modelled("", &format!("writing objects of the kind {}", write.kind)));
+        }
+        _ => {}
+    }
+    causes
+}
+
+fn data_keys(object: &Value, field: &str, causes: &mut Vec<Cause>) {
+    for (name, _) in entries(object, &[field]) {
+        let faults = names::data_key(name);
+        causes.extend(faults.iter().map(|detail| fault::invalid_text(key(field, name), name, detail)));
+    }
+}
+
+/// Adds the faults of a change to an object that says that it does not change.
+fn frozen(new: &Value, old: Option<&Value>, fields: &[&str], causes: &mut Vec<Cause>) {
+    let Some(old) = old.filter(|old| on(old, &["immutable"])) else { return };
+    const WHY: &str = "field is immutable when `immutable` is set";
+    if !on(new, &["immutable"]) {
+        causes.push(fault::forbidden("immutable", WHY));
+    }
+    for field in fields {
+        if at(new, &[field]) != at(old, &[field]) {
+            causes.push(fault::forbidden(*field, WHY));
+        }
+    }
+}
+
+fn secret(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
+    if old.is_some_and(|old| at(old, &["type"]) != at(new, &["type"])) {
+        causes.push(fault::immutable("type", at(new, &["type"])));
+    }
+    frozen(new, old, &["data"], causes);
+    data_keys(new, "data", causes);
+    if secret_size(new) as u64 > LARGEST {
+        causes.push(fault::too_long("data", LARGEST));
+    }
+    let has = |name: &str| !at(new, &["data", name]).is_null();
+    let mut need = |names: &[&str]| {
+        causes.extend(
+            names.iter().filter(|name| !has(name)).map(|name| fault::required(key("data", name), "")),
+        );
+    };
+    match text(new, &["type"]) {
+        "kubernetes.io/tls" => need(&["tls.crt", "tls.key"]),
+        "kubernetes.io/dockercfg" => need(&[".dockercfg"]),
+        "kubernetes.io/dockerconfigjson" => need(&[".dockerconfigjson"]),
+        "kubernetes.io/ssh-auth" => need(&["ssh-privatekey"]),
+        "kubernetes.io/basic-auth" if !has("username") && !has("password") => need(&["username", "password"]),
+        "kubernetes.io/service-account-token" => {
+            const NAME: &str = "kubernetes.io/service-account.name";
+            if text(new, &["metadata", "annotations", NAME]).is_empty() {
+                causes.push(fault::required(key("metadata.annotations", NAME), ""));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn config_map(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
+    frozen(new, old, &["data", "binaryData"], causes);
+    data_keys(new, "data", causes);
+    data_keys(new, "binaryData", causes);
+    for (name, _) in entries(new, &["data"]).filter(|(name, _)| !at(new, &["binaryData", name]).is_null()) {
+        causes.push(fault::invalid_text(key("data", name), name, "duplicate of key present in binaryData"));
+    }
+    let plain: usize = entries(new, &["data"]).filter_map(|(_, value)| value.as_str()).map(str::len).sum();
+    let bytes: usize = entries(new, &["binaryData"])
+        .filter_map(|(_, value)| Some(super::decode::base64(value.as_str()?)?.len()))
+        .sum();
+    if (plain + bytes) as u64 > LARGEST {
+        causes.push(fault::too_long("[]", LARGEST));
+    }
+}
+
+fn namespace_status(new: &Value) -> Vec<Cause> {
+    let (phase, terminates) =
+        (at(new, &["status", "phase"]), !at(new, &["metadata", "deletionTimestamp"]).is_null());
+    let (wanted, detail) = if terminates {
+        ("Terminating", "may only be 'Terminating' if `deletionTimestamp` is not empty")
+    } else {
+        ("Active", "may only be 'Active' if `deletionTimestamp` is empty")
+    };
+    if phase == wanted { Vec::new() } else { vec![fault::invalid("status.Phase", phase, detail)] }
+}
+
+fn lease(new: &Value, causes: &mut Vec<Cause>) {
+    for (field, least, detail) in [
+        ("leaseDurationSeconds", 1, "must be greater than 0"),
+        ("leaseTransitions", 0, "must be greater than or equal to 0"),
+    ] {
+        if number(new, &["spec", field]).is_some_and(|number| number < least) {
+            causes.push(fault::invalid(child("spec", field), at(new, &["spec", field]), detail));
+        }
+    }
+    let strategy = text(new, &["spec", "strategy"]);
+    if !strategy.is_empty() {
+        if !strategy.contains('/') && strategy != "OldestEmulationVersion" {
+            causes.push(fault::not_supported(
+                "spec.strategy.strategy",
+                &strategy.into(),
+                &["OldestEmulationVersion"],
+            ));
+        }
+        if strategy.contains('/') {
+            let faults = names::qualified(strategy);
+            causes.extend(
+                faults.iter().map(|detail| fault::invalid_text("spec.strategy.strategy", strategy, detail)),
+            );
+        }
+    } else if !text(new, &["spec", "preferredHolder"]).is_empty() {
+        causes
+            .push(fault::forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"));
+    }
+}
+
+fn revision(write: &Write<'_>, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
+    if number(new, &["revision"]).is_some_and(|number| number < 0) {
+        causes.push(fault::invalid("revision", at(new, &["revision"]), "must be greater than or equal to 0"));
+    }
+    let data = at(new, &["data"]);
+    match old {
+        // What a patch makes is never equal to what is stored, because the server holds it in another form.
+        Some(old) if at(old, &["data"]) != data || (write.is_patch && !data.is_null()) => {
+            causes.push(fault::immutable("data", data));
+        }
+        Some(_) => {}
+        None if data.is_null() => causes.push(fault::required("data", "data is mandatory")),
+        None if !data.is_object() => causes.push(fault::required("data", "data must be a valid JSON object")),
+        None => {}
+    }
+}
+
+fn claim(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
+    const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
+    const STORAGE: &str = "spec.resources[storage]";
+    let modes = items(new, &["spec", "accessModes"]);
+    if modes.is_empty() {
+        causes.push(fault::required("spec.accessModes", "at least 1 access mode is required"));
+    }
+    for mode in modes.iter().filter(|mode| !MODES.iter().any(|known| mode == known)) {
+        causes.push(fault::not_supported("spec.accessModes", mode, &MODES));
+    }
+    if modes.iter().any(|mode| mode == "ReadWriteOncePod") && modes.len() > 1 {
+        causes.push(fault::forbidden(
+            "spec.accessModes",
+            "may not use ReadWriteOncePod with other access modes",
+        ));
+    }
+    let amount = at(new, &["spec", "resources", "requests", "storage"]).as_str();
+    match amount.and_then(|text| Quantity::parse(text).ok()) {
+        None => causes.push(fault::required(STORAGE, "")),
+        Some(amount) if amount.nanos() <= 0 => {
+            causes.push(fault::invalid_text(STORAGE, &amount.to_string(), "must be greater than zero"));
+        }
+        Some(_) => {}
+    }
+    let class = text(new, &["spec", "storageClassName"]);
+    if !class.is_empty() {
+        let faults = names::dns1123_subdomain(class);
+        causes
+            .extend(faults.iter().map(|detail| fault::invalid_text("spec.storageClassName", class, detail)));
+    }
+    let mode = at(new, &["spec", "volumeMode"]);
+    if !mode.is_null() && mode != "Block" && mode != "Filesystem" {
+        causes.push(fault::not_supported("spec.volumeMode", mode, &["Block", "Filesystem"]));
+    }
+    let Some(old) = old else { return };
+    let mut before = at(old, &["spec"]).clone();
+    if let Some(before) = before.as_object_mut().filter(|before| !before.contains_key("volumeName"))
+        && let Some(volume) = new.get("spec").and_then(|spec| spec.get("volumeName"))
+    {
+        before.insert("volumeName".into(), volume.clone());
+    }
+    if before != *at(new, &["spec"]) {
+        causes.push(fault::not_modelled("spec", "what the API server says of a change to a claim's spec"));
+    }
+}
+
+fn event(new: &Value) -> Vec<Cause> {
+    let mut causes = legacy_event(new);
+    causes.extend(series(new));
+    if at(new, &["eventTime"]).is_null() {
+        causes.push(fault::required("eventTime", ""));
+    }
+    let type_ = text(new, &["type"]);
+    if !matches!(type_, "Normal" | "Warning") {
+        causes.push(fault::invalid_text("type", "", &format!("has invalid value: {type_}")));
+    }
+    const UNSET: [(&str, &str); 4] = [
+        ("deprecatedFirstTimestamp", "firstTimestamp"),
+        ("deprecatedLastTimestamp", "lastTimestamp"),
+        ("deprecatedCount", "count"),
+        ("deprecatedSource", "source"),
+    ];
+    for (field, name) in UNSET {
+        let is_nothing = match at(new, &[field]) {
+            Value::Null => true,
+            Value::Object(fields) => fields.is_empty(),
+            value => *value == 0,
+        };
+        if !is_nothing {
+            causes.push(fault::invalid_text(name, "", "needs to be unset"));
+        }
+    }
+    causes
+}
+
+fn series(new: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if at(new, &["series"]).is_object() {
+        if number(new, &["series", "count"]).unwrap_or_default() < 2 {
+            causes.push(fault::invalid_text("series.count", "", "should be at least 2"));
+        }
+        if at(new, &["series", "lastObservedTime"]).is_null() {
+            causes.push(fault::required("series.lastObservedTime", ""));
+        }
+    }
+    causes
+}
+
+/// Checks an Event as those of the old version were: its fields have the names of that.
+fn legacy_event(new: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let (own, other) = (text(new, &["metadata", "namespace"]), text(new, &["regarding", "namespace"]));
+    let differs = if at(new, &["eventTime"]).is_null() {
+        if other.is_empty() { !matches!(own, "" | "default") } else { own != other }
+    } else {
+        other.is_empty() && !matches!(own, "default" | "kube-system")
+    };
+    if differs {
+        causes.push(fault::invalid_text("involvedObject.namespace", other, "does not match event.namespace"));
+    }
+    if at(new, &["eventTime"]).is_null() {
+        return causes;
+    }
+    let mut text_of = |field: &str, most: usize, is_required: bool| {
+        let value = text(new, &[field]);
+        if value.is_empty() && is_required {
+            causes.push(fault::required(field, ""));
+        }
+        if value.len() > most {
+            let name = if field == "note" { "message" } else { field };
+            causes.push(fault::invalid_text(name, "", &format!("can have at most {most} characters")));
+        }
+    };
+    text_of("reportingController", usize::MAX, true);
+    text_of("reportingInstance", 128, true);
+    text_of("action", 128, true);
+    text_of("reason", 128, true);
+    text_of("note", 1024, false);
+    let controller = text(new, &["reportingController"]);
+    let faults = names::qualified(controller);
+    causes.extend(faults.iter().map(|detail| fault::invalid_text("reportingController", controller, detail)));
+    causes
+}
+
+fn event_update(new: &Value, old: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if at(new, &["series"]) != at(old, &["series"]) {
+        causes.extend(series(new));
+    }
+    /// The fields with their names in the old version, and the types of that.
+    const KEPT: [(&str, &str, &str); 13] = [
+        ("regarding", "involvedObject", "core.ObjectReference"),
+        ("reason", "reason", ""),
+        ("note", "message", ""),
+        ("deprecatedSource", "source", "core.EventSource"),
+        ("deprecatedFirstTimestamp", "firstTimestamp", ""),
+        ("deprecatedLastTimestamp", "lastTimestamp", ""),
+        ("deprecatedCount", "count", ""),
+        ("reason", "reason", ""),
+        ("type", "type", ""),
+        ("eventTime", "eventTime", ""),
+        ("action", "action", ""),
+        ("related", "related", "core.ObjectReference"),
+        ("reportingController", "reportingController", ""),
+    ];
+    for (field, name, type_) in KEPT.into_iter().chain([("reportingInstance", "reportingInstance", "")]) {
+        let value = at(new, &[field]);
+        if value == at(old, &[field]) {
+            continue;
+        }
+        let is_text = !matches!(name, "firstTimestamp" | "lastTimestamp" | "count" | "eventTime");
+        causes.push(match type_ {
+            "" if value.is_null() && is_text => fault::immutable(name, &"".into()),
+            "" => fault::immutable(name, value),
+            type_ => internal::invalid(name, &internal::shown(type_, value), "field is immutable"),
+        });
+    }
+    causes
+}
+
+fn rules(new: &Value, is_namespaced: bool, causes: &mut Vec<Cause>) {
+    for (i, rule) in items(new, &["rules"]).iter().enumerate() {
+        let at_rule = |field: &str| child(&index("rules", i), field);
+        if items(rule, &["verbs"]).is_empty() {
+            causes.push(fault::required(at_rule("verbs"), "verbs must contain at least one value"));
+        }
+        if !items(rule, &["nonResourceURLs"]).is_empty() {
+            let shown = at(rule, &["nonResourceURLs"]);
+            if is_namespaced {
+                let detail = "namespaced rules cannot apply to non-resource URLs";
+                causes.push(fault::invalid(at_rule("nonResourceURLs"), shown, detail));
+            }
+            if ["apiGroups", "resources", "resourceNames"]
+                .iter()
+                .any(|field| !items(rule, &[field]).is_empty())
+            {
+                let detail = "rules cannot apply to both regular resources and non-resource URLs";
+                causes.push(fault::invalid(at_rule("nonResourceURLs"), shown, detail));
+            }
+            continue;
+        }
+        if items(rule, &["apiGroups"]).is_empty() {
+            let detail = "resource rules must supply at least one api group";
+            causes.push(fault::required(at_rule("apiGroups"), detail));
+        }
+        if items(rule, &["resources"]).is_empty() {
+            let detail = "resource rules must supply at least one resource";
+            causes.push(fault::required(at_rule("resources"), detail));
+        }
+    }
+}
+
+fn binding(new: &Value, old: Option<&Value>, is_namespaced: bool, causes: &mut Vec<Cause>) {
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    let role = at(new, &["roleRef"]);
+    if text(role, &["apiGroup"]) != GROUP {
+        causes.push(fault::not_supported("roleRef.apiGroup", at(role, &["apiGroup"]), &[GROUP]));
+    }
+    let known: &[&str] = if is_namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
+    if !known.contains(&text(role, &["kind"])) {
+        causes.push(fault::not_supported("roleRef.kind", &text(role, &["kind"]).into(), known));
+    }
+    match text(role, &["name"]) {
+        "" => causes.push(fault::required("roleRef.name", "")),
+        name => {
+            let faults = names::path_segment(name, false);
+            causes.extend(faults.iter().map(|detail| fault::invalid_text("roleRef.name", name, detail)));
+        }
+    }
+    for (i, subject) in items(new, &["subjects"]).iter().enumerate() {
+        let at_field = |field: &str| child(&index("subjects", i), field);
+        let (name, kind, group) =
+            (text(subject, &["name"]), text(subject, &["kind"]), text(subject, &["apiGroup"]));
+        if name.is_empty() {
+            causes.push(fault::required(at_field("name"), ""));
+        }
+        let wanted = match kind {
+            "ServiceAccount" => {
+                let faults = if name.is_empty() { Vec::new() } else { names::dns1123_subdomain(name) };
+                causes
+                    .extend(faults.iter().map(|detail| fault::invalid_text(at_field("name"), name, detail)));
+                if !is_namespaced && text(subject, &["namespace"]).is_empty() {
+                    causes.push(fault::required(at_field("namespace"), ""));
+                }
+                ""
+            }
+            "User" | "Group" => GROUP,
+            _ => {
+                let known = ["ServiceAccount", "User", "Group"];
+                causes.push(fault::not_supported(at_field("kind"), &kind.into(), &known));
+                continue;
+            }
+        };
+        if group != wanted {
+            causes.push(fault::not_supported(at_field("apiGroup"), &group.into(), &[wanted]));
+        }
+    }
+    if old.is_some_and(|old| at(old, &["roleRef"]) != role) {
+        let shown = internal::shown("rbac.RoleRef", role);
+        causes.push(internal::invalid("roleRef", &shown, "cannot change roleRef"));
+    }
+}

@@ -1,0 +1,418 @@
+//! Bodies of built-in kinds, read as Go reads them into its types.
+
+use serde_json::{Map, Value};
+
+use super::quantity::Quantity;
+use super::{time, types};
+use crate::schema::decode::{cannot_unmarshal, named};
+use crate::schema::fault::{child, index, key};
+use crate::schema::go;
+
+const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+/// Texts that may be empty: a pointer to nothing differs from a pointer to an empty text.
+const MAY_BE_EMPTY: [&str; 6] = [
+    "storageClassName",
+    "volumeAttributesClassName",
+    "holderIdentity",
+    "apiGroup",
+    "mountPropagation",
+    "subPathExpr",
+];
+/// Numbers and truths that are not written if they are 0 or false: no pointers.
+const ZERO_IS_NOTHING: [&str; 19] = [
+    "hostNetwork",
+    "hostPID",
+    "hostIPC",
+    "hostPort",
+    "stdin",
+    "stdinOnce",
+    "tty",
+    "readOnly",
+    "active",
+    "succeeded",
+    "failed",
+    "observedGeneration",
+    "restartCount",
+    "count",
+    "generation",
+    "deprecatedCount",
+    "unschedulable",
+    "publishNotReadyAddresses",
+    "partition",
+];
+
+/// Reads an object of a built-in kind, and returns it as it is stored with what a strict decoder minds.
+///
+/// # Errors
+/// The words of Go's decoder, which stand behind `Job in version "v1" cannot be handled as a Job: `.
+pub fn object(group: &str, version: &str, kind: &str, value: &Value) -> Result<(Value, Vec<String>), String> {
+    let name = types::type_of(group, version, kind).unwrap_or_default();
+    let mut reader = Reader { unknown: Vec::new() };
+    let read = reader.typed(name, value, &Place::default())?;
+    Ok((read.unwrap_or_default(), reader.unknown))
+}
+
+/// Reads the metadata of any object, and returns it with the paths of unknown fields, as in `metadata.x`.
+///
+/// # Errors
+/// The words of Go's decoder.
+pub fn metadata(value: &Value) -> Result<(Value, Vec<String>), String> {
+    let mut reader = Reader { unknown: Vec::new() };
+    let place = Place { at: "metadata".to_owned(), ..Place::default() };
+    let read = reader.typed(META, value, &place)?;
+    Ok((read.unwrap_or_else(|| Value::Object(Map::new())), reader.unknown))
+}
+
+/// Where a value is.
+#[derive(Clone, Default)]
+struct Place {
+    /// The struct that it is a field of.
+    of: String,
+    /// The fields that lead to it, without places in lists.
+    fields: String,
+    /// The path in the object.
+    at: String,
+}
+
+impl Place {
+    fn field(&self, of: &str, name: &str) -> Self {
+        Self { of: of.to_owned(), fields: child(&self.fields, name), at: child(&self.at, name) }
+    }
+
+    /// Returns the words for a value that does not fit.
+    fn refuse(&self, value: &str, type_: &str) -> String {
+        if self.of.is_empty() {
+            return format!("json: cannot unmarshal {value} into Go value of type {type_}");
+        }
+        format!(
+            "json: cannot unmarshal {value} into Go struct field {}.{} of type {type_}",
+            self.of, self.fields
+        )
+    }
+}
+
+struct Reader {
+    /// Paths of unknown fields.
+    unknown: Vec<String>,
+}
+
+impl Reader {
+    /// Reads a value of a named type. There is none if it is null.
+    fn typed(&mut self, name: &str, value: &Value, place: &Place) -> Result<Option<Value>, String> {
+        if value.is_null() {
+            return Ok(None);
+        }
+        let short = name.rsplit('.').next().unwrap_or_default();
+        match short {
+            "Quantity" => quantity(value).map(Some),
+            "Time" => time::seconds(text(value, place, "string")?).map(|time| time.map(Value::from)),
+            "MicroTime" => time::micros(text(value, place, "string")?).map(|time| time.map(Value::from)),
+            "IntOrString" => match value {
+                Value::String(_) => Ok(Some(value.clone())),
+                _ => integer(value, place, "int32").map(Some),
+            },
+            "JSONSchemaPropsOrBool" | "JSONSchemaPropsOrArray" => {
+                self.schema_or(name, value, place).map(Some)
+            }
+            _ if types::is_raw(name) => Ok(Some(value.clone())),
+            _ => match types::named(name) {
+                Some(schema) if schema.get("properties").is_some() => {
+                    self.fields(name, schema, value, place).map(Some)
+                }
+                Some(schema) => self.value(schema, value, place),
+                None => Ok(Some(value.clone())),
+            },
+        }
+    }
+
+    fn schema_or(&mut self, name: &str, value: &Value, place: &Place) -> Result<Value, String> {
+        let props = name.strip_suffix("OrBool").or_else(|| name.strip_suffix("OrArray")).unwrap_or(name);
+        match value {
+            Value::Object(_) => Ok(self.typed(props, value, place)?.unwrap_or_default()),
+            Value::Array(items) => {
+                let read = items.iter().map(|one| Ok(self.typed(props, one, place)?.unwrap_or_default()));
+                read.collect::<Result<Vec<_>, String>>().map(Value::Array)
+            }
+            other => Ok(other.clone()),
+        }
+    }
+
+    fn fields(&mut self, name: &str, schema: &Value, value: &Value, place: &Place) -> Result<Value, String> {
+        let Value::Object(given) = value else { return Err(place.refuse(named(value), &go_name(name))) };
+        let short = name.rsplit('.').next().unwrap_or_default();
+        let known = schema.get("properties").and_then(Value::as_object);
+        let required = schema.get("required").and_then(Value::as_array);
+        let mut out = Map::new();
+        for (field, value) in given {
+            let place = place.field(short, field);
+            let Some(inner) = known.and_then(|known| known.get(field)) else {
+                self.unknown.push(place.at);
+                continue;
+            };
+            let Some(read) = self.value(inner, value, &place)? else { continue };
+            let is_required = required.is_some_and(|names| names.iter().any(|name| name == field));
+            if is_required || !is_zero(field, inner, &read) {
+                out.insert(field.clone(), read);
+            }
+        }
+        Ok(Value::Object(out))
+    }
+
+    /// Reads a value. There is none if it is null.
+    fn value(&mut self, schema: &Value, value: &Value, place: &Place) -> Result<Option<Value>, String> {
+        if value.is_null() {
+            return Ok(None);
+        }
+        if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
+            return self.typed(name, value, place);
+        }
+        let word = |word: &str| schema.get(word).and_then(Value::as_str).unwrap_or_default();
+        let read = match (word("type"), word("format")) {
+            ("array", _) => self.items(schema, value, place)?,
+            ("object", _) => self.entries(schema, value, place)?,
+            ("integer", format) => integer(value, place, if format == "int32" { "int32" } else { "int64" })?,
+            ("number", _) if value.is_number() => settled(value),
+            ("number", _) => return Err(place.refuse(named(value), "float64")),
+            ("boolean", _) if value.is_boolean() => value.clone(),
+            ("boolean", _) => return Err(place.refuse(named(value), "bool")),
+            ("string", "byte") => {
+                let text = text(value, place, "[]uint8")?;
+                base64(text)
+                    .ok_or_else(|| format!("illegal base64 data at input byte {}", fault_of_base64(text)))?;
+                value.clone()
+            }
+            ("string", _) => text(value, place, "string")?.into(),
+            _ => value.clone(),
+        };
+        Ok(Some(read))
+    }
+
+    fn items(&mut self, schema: &Value, value: &Value, place: &Place) -> Result<Value, String> {
+        let Value::Array(items) = value else { return Err(place.refuse(named(value), &type_name(schema))) };
+        let inner = schema.get("items").unwrap_or(&Value::Null);
+        let mut out = Vec::with_capacity(items.len());
+        for (i, item) in items.iter().enumerate() {
+            let place = Place { at: index(&place.at, i), ..place.clone() };
+            out.push(self.value(inner, item, &place)?.unwrap_or_else(|| zero(inner)));
+        }
+        Ok(Value::Array(out))
+    }
+
+    fn entries(&mut self, schema: &Value, value: &Value, place: &Place) -> Result<Value, String> {
+        let Value::Object(given) = value else { return Err(place.refuse(named(value), &type_name(schema))) };
+        let Some(inner) = schema.get("additionalProperties") else { return Ok(value.clone()) };
+        let mut out = Map::new();
+        for (name, value) in given {
+            let place = Place { at: key(&place.at, name), ..place.clone() };
+            out.insert(name.clone(), self.value(inner, value, &place)?.unwrap_or_else(|| zero(inner)));
+        }
+        Ok(Value::Object(out))
+    }
+}
+
+/// Whether Go leaves a field out when it writes it.
+fn is_zero(field: &str, schema: &Value, value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.is_empty() && schema.get("additionalProperties").is_some(),
+        Value::Array(items) => items.is_empty(),
+        Value::String(text) => text.is_empty() && !MAY_BE_EMPTY.contains(&field),
+        Value::Bool(value) => !value && ZERO_IS_NOTHING.contains(&field),
+        Value::Number(number) => number.as_i64() == Some(0) && ZERO_IS_NOTHING.contains(&field),
+        Value::Null => true,
+    }
+}
+
+/// Returns what Go has where null is given.
+fn zero(schema: &Value) -> Value {
+    match schema.get("type").and_then(Value::as_str) {
+        Some("string") => "".into(),
+        Some("integer" | "number") => 0.into(),
+        Some("boolean") => false.into(),
+        _ if schema.get("$ref").is_some() => Value::Object(Map::new()),
+        _ => Value::Null,
+    }
+}
+
+fn text<'a>(value: &'a Value, place: &Place, type_: &str) -> Result<&'a str, String> {
+    value.as_str().ok_or_else(|| place.refuse(named(value), type_))
+}
+
+fn integer(value: &Value, place: &Place, type_: &str) -> Result<Value, String> {
+    let Value::Number(number) = value else { return Err(place.refuse(named(value), type_)) };
+    let fits = number.as_i64().is_some_and(|n| type_ == "int64" || i32::try_from(n).is_ok());
+    if fits { Ok(value.clone()) } else { Err(place.refuse(&format!("number {}", go::json(value)), type_)) }
+}
+
+fn settled(value: &Value) -> Value {
+    let mut value = value.clone();
+    crate::schema::settle(&mut value);
+    value
+}
+
+/// Reads an amount, which may be written as a number.
+fn quantity(value: &Value) -> Result<Value, String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(_) => go::json(value),
+        other => return Err(cannot_unmarshal(other, "resource.Quantity")),
+    };
+    Quantity::parse(&text).map(|quantity| quantity.to_string().into())
+}
+
+/// Returns the name of a type in Go, as in `v1.PodSpec`.
+fn go_name(name: &str) -> String {
+    let mut parts = name.rsplit('.');
+    let (last, package) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    format!("{package}.{last}")
+}
+
+/// Returns the Go type of a schema.
+fn type_name(schema: &Value) -> String {
+    if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
+        return go_name(name);
+    }
+    let word = |word: &str| schema.get(word).and_then(Value::as_str).unwrap_or_default();
+    match (word("type"), word("format")) {
+        ("array", _) => format!("[]{}", schema.get("items").map(type_name).unwrap_or_default()),
+        ("object", _) => {
+            format!(
+                "map[string]{}",
+                schema.get("additionalProperties").map_or_else(|| "interface {}".into(), type_name)
+            )
+        }
+        ("integer", "int32") => "int32".into(),
+        ("integer", _) => "int64".into(),
+        ("number", _) => "float64".into(),
+        ("boolean", _) => "bool".into(),
+        ("string", "byte") => "[]uint8".into(),
+        _ => "string".into(),
+    }
+}
+
+/// Decodes base64 with padding, as Go does: line breaks do not count.
+#[must_use]
+pub fn base64(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.bytes().filter(|b| !matches!(b, b'\n' | b'\r')).collect();
+    let padding = digits.iter().rev().take_while(|b| **b == b'=').count();
+    if !digits.len().is_multiple_of(4) || padding > 2 {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(digits.len() / 4 * 3);
+    for (i, group) in digits.chunks(4).enumerate() {
+        let mut word = 0_u32;
+        for (j, digit) in group.iter().enumerate() {
+            let value = match digit {
+                b'=' if i * 4 + j + padding >= digits.len() => 0,
+                digit => sextet(*digit)?,
+            };
+            word = word << 6 | u32::from(value);
+        }
+        let [_, of_three @ ..] = word.to_be_bytes();
+        bytes.extend_from_slice(&of_three);
+    }
+    bytes.truncate(bytes.len() - padding);
+    Some(bytes)
+}
+
+fn sextet(digit: u8) -> Option<u8> {
+    Some(match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    })
+}
+
+/// Returns where Go says that base64 is wrong.
+fn fault_of_base64(text: &str) -> usize {
+    let plain = text.trim_end_matches('=');
+    match plain.bytes().position(|digit| sextet(digit).is_none() && !matches!(digit, b'\n' | b'\r')) {
+        Some(at) => at,
+        // The end comes before a group of four is full.
+        None if plain.len() % 4 == 1 || text.len() == plain.len() => plain.len() / 4 * 4,
+        None => text.len().min(plain.len() + 1),
+    }
+}
+
+/// Encodes base64 with padding.
+#[must_use]
+pub fn to_base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let word =
+            group.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for i in 0..4 {
+            let digit = (word >> (18 - 6 * i)) as usize & 63;
+            text.push(if i > group.len() {
+                '='
+            } else {
+                char::from(DIGITS.get(digit).copied().unwrap_or(b'='))
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn job(spec: &Value) -> Result<(Value, Vec<String>), String> {
+        object("batch", "v1", "Job", &json!({"kind": "Job", "metadata": {"name": "j"}, "spec": spec}))
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_told_as_go_tells_it() {
+        let said = |spec: Value| job(&spec).expect_err("a fault");
+        assert_eq!(
+            said(json!({"parallelism": "x"})),
+            "json: cannot unmarshal string into Go struct field JobSpec.spec.parallelism of type int32"
+        );
+        assert_eq!(
+            said(json!({"template": {"spec": {"containers": [{"image": 1}]}}})),
+            "json: cannot unmarshal number into Go struct field Container.spec.template.spec.containers.image of type string"
+        );
+        assert_eq!(
+            said(json!({"template": {"spec": {"containers": {}}}})),
+            "json: cannot unmarshal object into Go struct field PodSpec.spec.template.spec.containers of type []v1.Container"
+        );
+        assert_eq!(
+            metadata(&json!("x")),
+            Err("json: cannot unmarshal string into Go value of type v1.ObjectMeta".into())
+        );
+        assert_eq!(
+            metadata(&json!({"labels": {"a": 1}})),
+            Err("json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string".into())
+        );
+        assert_eq!(
+            metadata(&json!({"labels": []})),
+            Err("json: cannot unmarshal array into Go struct field ObjectMeta.labels of type map[string]string".into())
+        );
+    }
+
+    #[test]
+    fn what_go_does_not_keep_is_left_out_and_amounts_are_plain() {
+        let resources = json!({"requests": {"cpu": "1000m", "memory": 1024}});
+        let given = json!({"suspend": false, "template": {"metadata": {"labels": {}}, "spec": {"restartPolicy": null, "hostNetwork": false,
+            "volumes": [{"name": "v", "emptyDir": {}}], "containers": [{"name": "a", "args": [], "resources": resources, "x": 1}]}}});
+        let (read, unknown) = job(&given).expect("a Job");
+        let pod = json!({"volumes": [{"name": "v", "emptyDir": {}}],
+            "containers": [{"name": "a", "resources": {"requests": {"cpu": "1", "memory": "1024"}}}]});
+        assert_eq!(read["spec"], json!({"suspend": false, "template": {"metadata": {}, "spec": pod}}));
+        assert_eq!(unknown, ["spec.template.spec.containers[0].x"]);
+    }
+
+    #[test]
+    fn base64_is_read_and_written() {
+        for text in ["", "MQ==", "YWI=", "YWJj", "YWJjZA=="] {
+            assert_eq!(base64(text).map(|bytes| to_base64(&bytes)).as_deref(), Some(text));
+        }
+        assert_eq!([base64("M"), base64("M==="), base64("M=Q="), base64("a b=")], [None, None, None, None]);
+    }
+}

@@ -1,0 +1,22 @@
+//! Built-in kinds: their schemas, defaults and checks.
+
+mod check;
+pub mod decode;
+mod defaults;
+mod definition;
+mod internal;
+mod job;
+pub mod metadata;
+pub mod names;
+mod pod;
+pub mod quantity;
+mod selector;
+mod time;
+mod types;
+mod value;
+
+pub use check::{Write, check, name_rule};
+pub use defaults::{default, prepare};
+pub use definition::{definition, definition_warnings};
+pub use selector::selects;
+pub use types::builtin;

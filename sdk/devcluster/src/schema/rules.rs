@@ -1,0 +1,457 @@
+//! `x-kubernetes-validations`: rules of CRDs in CEL.
+//!
+//! The library `cel` knows no types of fields. So a text of the format `date-time`, `date`, `duration` or `byte` is a text in a
+//! rule, sets and keyed lists are compared with their order, and a field that the schema lacks is noticed when a rule runs only.
+//! A rule with a function that the library lacks refuses the CRD.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock};
+
+use cel::objects::{Key, OptionalValue};
+use cel::{Context, Env, ExecutionError, Program, Value as Cel, extensions};
+use serde_json::Value;
+
+use super::fault::{self, child, index, key};
+use super::lists;
+use super::tree::{Schema, Type};
+use super::validate::{Verdict, same};
+use crate::status::Cause;
+
+/// Functions of a rule that the library runs as the API server does.
+const FUNCTIONS: [&str; 32] = [
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "string",
+    "int",
+    "uint",
+    "double",
+    "bytes",
+    "bool",
+    "dyn",
+    "type",
+    "charAt",
+    "indexOf",
+    "lastIndexOf",
+    "join",
+    "lowerAscii",
+    "upperAscii",
+    "replace",
+    "split",
+    "substring",
+    "trim",
+    "reverse",
+    "hasValue",
+    "value",
+    "orValue",
+    "or",
+    "optional.of",
+    "optional.none",
+    "optional.ofNonZeroValue",
+    "format",
+];
+
+/// Longest text of a `messageExpression`, in bytes.
+const LONGEST: usize = 5 * 1024;
+
+/// The rules of one value.
+#[derive(Debug)]
+pub(crate) struct Rules(Vec<Rule>);
+
+#[derive(Debug)]
+struct Rule {
+    /// As it is named in messages.
+    text: String,
+    program: Program,
+    message: String,
+    message_expression: Option<Program>,
+    reason: String,
+    /// The field below that a fault names.
+    field: String,
+    uses_old: bool,
+    optional_old: bool,
+}
+
+fn environment() -> Arc<Env> {
+    static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+        let mut env = Env::stdlib();
+        // It fails for a name that is there already, and then rules with that function fail when they run.
+        let _ = env.add_extension(extensions::strings);
+        Arc::new(env)
+    });
+    Arc::clone(&ENVIRONMENT)
+}
+
+/// Compiles the rules of a schema, or says why it cannot.
+pub(super) fn compile(tree: &mut Schema, raw: &Value, path: &str, faults: &mut Vec<Cause>) {
+    compile_within(tree, raw, path, None, faults);
+}
+
+fn compile_within(tree: &mut Schema, raw: &Value, path: &str, loose: Option<&str>, faults: &mut Vec<Cause>) {
+    if !tree.has_rules {
+        return;
+    }
+    let rules = raw.get("x-kubernetes-validations").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut compiled = Vec::new();
+    for (i, rule) in rules.iter().enumerate() {
+        match compile_one(tree, rule, &index(&child(path, "x-kubernetes-validations"), i), loose) {
+            Ok(rule) => compiled.push(rule),
+            Err(cause) => faults.push(cause),
+        }
+    }
+    if !compiled.is_empty() {
+        tree.rules = Some(Arc::new(Rules(compiled)));
+    }
+    for (name, inner) in &mut tree.properties {
+        if let Some(raw) = raw.get("properties").and_then(|fields| fields.get(name)) {
+            compile_within(inner, raw, &key(&child(path, "properties"), name), loose, faults);
+        }
+    }
+    if let (Some(inner), Some(raw)) = (tree.additional.as_deref_mut(), raw.get("additionalProperties")) {
+        compile_within(inner, raw, &child(path, "additionalProperties"), loose, faults);
+    }
+    let keyed = tree.is_keyed();
+    if let (Some(inner), Some(raw)) = (tree.items.as_deref_mut(), raw.get("items")) {
+        let loose = loose.or(if keyed { None } else { Some(path) });
+        compile_within(inner, raw, &child(path, "items"), loose, faults);
+    }
+}
+
+fn compile_one(schema: &Schema, rule: &Value, path: &str, loose: Option<&str>) -> Result<Rule, Cause> {
+    let text = |word: &str| rule.get(word).and_then(Value::as_str).unwrap_or_default().trim().to_owned();
+    let source = text("rule");
+    let program = parse(&source).map_err(|what| fault::not_modelled(child(path, "rule"), &what))?;
+    let expression = text("messageExpression");
+    let message_expression = if expression.is_empty() {
+        None
+    } else {
+        Some(
+            parse(&expression)
+                .map_err(|what| fault::not_modelled(child(path, "messageExpression"), &what))?,
+        )
+    };
+    let uses_old = program.references().has_variable("oldSelf");
+    if let Some(loose) = loose.filter(|_| uses_old) {
+        let detail =
+            format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {loose}");
+        return Err(fault::invalid_text(child(path, "rule"), &source, &detail));
+    }
+    let optional_old = rule.get("optionalOldSelf").and_then(Value::as_bool);
+    if let Some(optional) = optional_old.filter(|_| !uses_old) {
+        let detail = "may not be set if oldSelf is not used in rule";
+        return Err(fault::invalid(child(path, "optionalOldSelf"), &optional.into(), detail));
+    }
+    let field = text("fieldPath");
+    let field = field_path(schema, &field)
+        .ok_or_else(|| fault::invalid_text(child(path, "fieldPath"), &field, "must be a valid path"))?;
+    Ok(Rule {
+        text: source,
+        program,
+        message: text("message"),
+        message_expression,
+        reason: text("reason"),
+        field,
+        uses_old,
+        optional_old: optional_old.unwrap_or_default(),
+    })
+}
+
+fn parse(source: &str) -> Result<Program, String> {
+    let program = environment().compile(source).map_err(|error| format!("the rule {source:?}: {error}"))?;
+    let is_operator = |name: &str| !name.starts_with(|c: char| c.is_ascii_alphabetic());
+    let references = program.references();
+    let mut functions = references.functions();
+    functions.sort_unstable();
+    if let Some(name) = functions.into_iter().find(|name| !is_operator(name) && !FUNCTIONS.contains(name)) {
+        return Err(format!("the function {name} in the rule {source:?}"));
+    }
+    drop(references);
+    Ok(program)
+}
+
+/// Returns a path below a value as causes name it, if the schema has it.
+fn field_path(schema: &Schema, text: &str) -> Option<String> {
+    let (mut rest, mut schema, mut path) = (text, schema, String::new());
+    while !rest.is_empty() {
+        let name;
+        if let Some(quoted) = rest.strip_prefix("['") {
+            let end = quoted.find("']")?;
+            (name, rest) = (quoted.get(..end)?, quoted.get(end + 2..)?);
+        } else {
+            let plain = rest.strip_prefix('.')?;
+            let end = plain.find(['.', '[']).unwrap_or(plain.len());
+            (name, rest) = plain.split_at(end);
+        }
+        let is_named = !schema.properties.is_empty();
+        schema = if is_named { schema.properties.get(name)? } else { schema.additional.as_deref()? };
+        path = if is_named { child(&path, name) } else { key(&path, name) };
+    }
+    Some(path)
+}
+
+/// A value with the one it had before, where the API server can tell which that is.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    schema: &'a Schema,
+    new: &'a Value,
+    old: &'a Value,
+}
+
+/// By what it is judged whether a value has changed.
+#[derive(Clone, Copy, Default)]
+struct Change<'a> {
+    this: Option<Pair<'a>>,
+    parent: Option<Pair<'a>>,
+}
+
+impl<'a> Change<'a> {
+    fn none(self) -> bool {
+        self.this.or(self.parent).is_some_and(|pair| same(pair.schema, pair.new, pair.old))
+    }
+
+    fn field(self, name: &str) -> Self {
+        let Some(this) = self.this else { return self };
+        if self.parent.is_none() && matches!(name, "apiVersion" | "kind") {
+            return Self::default();
+        }
+        let inner = |pair: Pair<'a>| {
+            Some(Pair {
+                schema: pair.schema.field(name)?,
+                new: pair.new.get(name)?,
+                old: pair.old.get(name)?,
+            })
+        };
+        Self { this: inner(this), parent: Some(this) }
+    }
+
+    fn item(self, i: usize) -> Self {
+        let Some(this) = self.this else { return self };
+        let inner = |pair: Pair<'a>| {
+            let new = pair.new.get(i)?;
+            let old = lists::counterpart(pair.schema, new, pair.old)?;
+            Some(Pair { schema: pair.schema.items.as_deref()?, new, old })
+        };
+        Self { this: inner(this), parent: Some(this) }
+    }
+}
+
+/// Adds the faults that the rules find.
+pub(super) fn check(schema: &Schema, new: &Value, old: Option<&Value>, verdict: &mut Verdict) {
+    let this = old.map(|old| Pair { schema, new, old });
+    walk(schema, new, old, "", Change { this, parent: None }, verdict);
+}
+
+fn walk(
+    schema: &Schema,
+    new: &Value,
+    old: Option<&Value>,
+    path: &str,
+    change: Change<'_>,
+    verdict: &mut Verdict,
+) {
+    if new.is_null() || !schema.has_rules {
+        return;
+    }
+    if let Some(rules) = &schema.rules {
+        let old = old.filter(|old| !old.is_null());
+        evaluate(rules, schema, new, old, path, change, verdict);
+    }
+    match new {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let old = old.and_then(|old| old.get(name));
+                if let Some(inner) = schema.properties.get(name) {
+                    walk(inner, value, old, &child(path, name), change.field(name), verdict);
+                } else if let Some(inner) = schema.additional.as_deref() {
+                    walk(inner, value, old, &key(path, name), change.field(name), verdict);
+                }
+            }
+        }
+        Value::Array(items) => {
+            let Some(inner) = schema.items.as_deref() else { return };
+            for (i, item) in items.iter().enumerate() {
+                let old = old.and_then(|old| lists::counterpart(schema, item, old));
+                walk(inner, item, old, &index(path, i), change.item(i), verdict);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn evaluate(
+    rules: &Rules,
+    schema: &Schema,
+    new: &Value,
+    old: Option<&Value>,
+    path: &str,
+    change: Change<'_>,
+    verdict: &mut Verdict,
+) {
+    let type_ = if schema.type_ == Type::IntOrString { "" } else { schema.type_.name() };
+    let at = |field: &str| match (path.is_empty(), field.is_empty()) {
+        (true, true) => "<nil>".to_owned(),
+        (false, true) => path.to_owned(),
+        _ => child(path, field),
+    };
+    let is_root = path.is_empty();
+    let this = to_cel(schema, new, is_root);
+    let before = old.map(|old| to_cel(schema, old, is_root));
+    for rule in &rules.0 {
+        if rule.uses_old && before.is_none() && !rule.optional_old {
+            continue;
+        }
+        let mut context = Context::with_env(environment());
+        context.add_variable_from_value("self", this.clone());
+        match (&before, rule.optional_old) {
+            (Some(before), false) => context.add_variable_from_value("oldSelf", before.clone()),
+            (Some(before), true) => {
+                context.add_variable_from_value("oldSelf", optional(OptionalValue::of(before.clone())))
+            }
+            (None, true) => context.add_variable_from_value("oldSelf", optional(OptionalValue::none())),
+            (None, false) => {}
+        }
+        let cause = match rule.program.execute(&context) {
+            Ok(Cel::Bool(true)) => continue,
+            Err(error) => {
+                verdict.causes.push(fault::invalid_text(at(""), type_, &failed(&error, rule)));
+                continue;
+            }
+            Ok(_) => refused(rule, &at(&rule.field), type_, &context),
+        };
+        if !rule.uses_old && change.none() {
+            verdict.warnings.push(format!("{}: {}", cause.field, cause.message));
+        } else {
+            verdict.causes.push(cause);
+        }
+    }
+}
+
+fn optional(value: OptionalValue) -> Cel {
+    Cel::Opaque(Arc::new(value))
+}
+
+/// Returns the cause of a rule that does not hold.
+fn refused(rule: &Rule, field: &str, type_: &str, context: &Context<'_, '_>) -> Cause {
+    let written = match rule.message_expression.as_ref().map(|expression| expression.execute(context)) {
+        Some(Ok(Cel::String(text))) => {
+            let text = text.trim();
+            (!text.is_empty() && text.len() <= LONGEST && !text.contains('\n')).then(|| text.to_owned())
+        }
+        _ => None,
+    };
+    let plain =
+        || if rule.message.is_empty() { format!("failed rule: {}", rule.text) } else { rule.message.clone() };
+    let detail = written.unwrap_or_else(plain);
+    match rule.reason.as_str() {
+        "FieldValueForbidden" => fault::forbidden(field, &detail),
+        "FieldValueRequired" => fault::required(field, &detail),
+        "FieldValueDuplicate" => fault::duplicate(field, &type_.into()),
+        _ => fault::invalid_text(field, type_, &detail),
+    }
+}
+
+/// Returns the words for a rule that cannot be evaluated.
+fn failed(error: &ExecutionError, rule: &Rule) -> String {
+    let named = if rule.message.is_empty() { &rule.text } else { &rule.message };
+    let words = match error {
+        ExecutionError::NoSuchKey(name) => format!("no such key: {name}"),
+        ExecutionError::IndexOutOfBounds(Cel::Int(at)) => format!("index out of bounds: {at}"),
+        ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
+        ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
+        ExecutionError::Overflow(..) => "integer overflow".to_owned(),
+        ExecutionError::NoSuchOverload(_)
+        | ExecutionError::ValuesNotComparable(..)
+        | ExecutionError::UnsupportedBinaryOperator(..) => {
+            return format!(
+                "'no such overload': call arguments did not match a supported operator, function or macro signature for rule: {named}"
+            );
+        }
+        other => other.to_string(),
+    };
+    format!("{words} evaluating rule: {named}")
+}
+
+/// Returns a value as a rule sees it.
+fn to_cel(schema: &Schema, value: &Value, is_root: bool) -> Cel {
+    match value {
+        Value::Null => Cel::Null,
+        Value::Bool(value) => Cel::Bool(*value),
+        Value::String(text) => Cel::String(Arc::new(text.clone())),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) if schema.type_ != Type::Number => Cel::Int(whole),
+            _ => Cel::Float(number.as_f64().unwrap_or_default()),
+        },
+        Value::Array(items) => {
+            let any = Schema::any();
+            let inner = schema.items.as_deref().unwrap_or(&any);
+            Cel::List(Arc::new(items.iter().map(|item| to_cel(inner, item, false)).collect()))
+        }
+        Value::Object(fields) => {
+            let any = Schema::any();
+            let shown = fields.iter().filter_map(|(name, value)| {
+                let escaped = if schema.additional.is_some() { Some(name.clone()) } else { escaped(name) };
+                let inner = match schema.field(name) {
+                    _ if is_root && name == "metadata" => return Some((escaped?, named(value))),
+                    Some(inner) => inner,
+                    None if schema.preserve_unknown || is_root || schema.embedded => &any,
+                    None => return None,
+                };
+                Some((escaped?, to_cel(inner, value, false)))
+            });
+            map(shown)
+        }
+    }
+}
+
+fn map(entries: impl Iterator<Item = (String, Cel)>) -> Cel {
+    let entries: BTreeMap<String, Cel> = entries.collect();
+    let entries: HashMap<Key, Cel> =
+        entries.into_iter().map(|(name, value)| (Key::from(name), value)).collect();
+    entries.into()
+}
+
+/// Returns of an object's metadata what a rule sees.
+fn named(metadata: &Value) -> Cel {
+    let of = |name: &str| Some((name.to_owned(), Cel::from(metadata.get(name)?.as_str()?)));
+    map(["name", "generateName"].into_iter().filter_map(of))
+}
+
+/// Returns the name by which a rule knows a field, if it can.
+fn escaped(name: &str) -> Option<String> {
+    const RESERVED: [&str; 18] = [
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+    ];
+    if RESERVED.contains(&name) {
+        return Some(format!("__{name}__"));
+    }
+    if !name.starts_with(|c: char| !c.is_ascii_digit())
+        || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/'))
+    {
+        return None;
+    }
+    Some(
+        name.replace("__", "__underscores__")
+            .replace('.', "__dot__")
+            .replace('-', "__dash__")
+            .replace('/', "__slash__"),
+    )
+}

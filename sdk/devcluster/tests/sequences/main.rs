@@ -1,0 +1,63 @@
+//! Plays recorded sequences of requests against the API server, in simulated time, and compares what it answers with what
+//! kube-apiserver 1.34.4 answered. What is recorded, and the form in which it is compared: `tests/data/sequences.md`.
+
+mod canon;
+mod compare;
+mod json;
+mod player;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// The recorded sequences.
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sequences.json");
+
+/// Differences that are known and why they are there: `sequence | step | why`.
+const DECLARED: &str = include_str!("../data/differences.txt");
+
+fn declared() -> BTreeMap<(String, usize), String> {
+    let lines = DECLARED.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let mut parts = line.splitn(3, '|').map(str::trim);
+            let mut next = || parts.next().expect("sequence | step | why").to_owned();
+            let (sequence, step, why) = (next(), next(), next());
+            ((sequence, step.parse().expect("the number of a step")), why)
+        })
+        .collect()
+}
+
+#[test]
+fn answers_are_those_of_kube_apiserver() {
+    // Other sequences than those of the repository, in the same form.
+    let file = std::env::var("SEQUENCES_FILE").unwrap_or_else(|_| FILE.into());
+    let text = std::fs::read(file).expect("a file of sequences");
+    let document: Value = json::parse(&text).expect("recorded sequences");
+    // One sequence, or one area, while working on it.
+    let only = std::env::var("SEQUENCES").unwrap_or_default();
+    let (mut declared, mut found, mut steps) = (declared(), BTreeMap::new(), 0);
+    for sequence in document["sequences"].as_array().expect("sequences") {
+        let name = sequence["name"].as_str().expect("a name");
+        if !only.is_empty() && !name.contains(&only) && sequence["area"] != only.as_str() {
+            continue;
+        }
+        let answers = player::play(&document, sequence);
+        let recorded = sequence["steps"].as_array().expect("steps");
+        for (at, (step, got)) in recorded.iter().zip(&answers).enumerate() {
+            steps += 1;
+            let want = step.get("answer").cloned().unwrap_or_else(|| serde_json::json!({}));
+            let differences = compare::differences(&want, got);
+            if !differences.is_empty() && declared.remove(&(name.to_owned(), at + 1)).is_none() {
+                found.insert((name.to_owned(), at + 1), differences);
+            }
+        }
+    }
+    for ((sequence, step), differences) in &found {
+        for difference in differences {
+            eprintln!("{sequence}: step {step}: {difference}");
+        }
+    }
+    assert!(found.is_empty(), "{} of {steps} steps differ", found.len());
+    assert!(!only.is_empty() || declared.is_empty(), "declared, but not different: {declared:?}");
+}

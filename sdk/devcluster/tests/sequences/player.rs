@@ -1,0 +1,367 @@
+//! Plays one sequence against a server of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use devcluster::api::{ApiServer, Credentials, Options};
+use devcluster::controllers::Controllers;
+use http::{Request, Response, header};
+use http_body_util::{BodyExt as _, Full};
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+use tower::Service as _;
+
+use super::canon::Canon;
+use super::json::{at, parse, remove};
+
+const TOKEN: &str = "administrator";
+const RUN: &str = "rkqzvwxt";
+/// The headers that are kept of each answer that has them.
+const HEADERS: [&str; 5] = ["content-type", "warning", "retry-after", "allow", "location"];
+/// For how long a watch is listened to after the last event that was waited for.
+const LINGER: Duration = Duration::from_millis(400);
+
+/// Returns the answers of a sequence, with placeholders.
+pub(crate) fn play(document: &Value, sequence: &Value) -> Vec<Value> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async { Player::new().play(document, sequence).await })
+}
+
+struct Player {
+    server: ApiServer,
+    names: BTreeMap<String, String>,
+    watches: BTreeMap<String, Watch>,
+}
+
+/// A watch that is read by a task of its own.
+struct Watch {
+    code: u64,
+    seen: Arc<(Mutex<(Vec<Value>, bool)>, Notify)>,
+}
+
+type Answered = Response<devcluster::api::Body>;
+
+impl Player {
+    fn new() -> Self {
+        let credentials = Credentials { open: false, tokens: vec![TOKEN.into()] };
+        let server = ApiServer::new(Options { credentials, seed: 7, ..Options::default() });
+        tokio::spawn(Controllers::new(server.clone(), Some(TOKEN.into())).run());
+        Self { server, names: BTreeMap::new(), watches: BTreeMap::new() }
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &Map<String, Value>,
+        body: Option<Vec<u8>>,
+        bare: bool,
+    ) -> Answered {
+        let mut sent = BTreeMap::from([
+            ("user-agent".to_owned(), json!("apiserver-play/1.0")),
+            ("accept".to_owned(), json!("application/json")),
+        ]);
+        if !bare {
+            sent.insert("authorization".into(), format!("Bearer {TOKEN}").into());
+        }
+        if body.is_some() {
+            sent.insert("content-type".into(), json!("application/json"));
+        }
+        sent.extend(headers.iter().map(|(key, value)| (key.to_lowercase(), value.clone())));
+        let mut request = Request::builder().method(method).uri(target);
+        for (key, value) in &sent {
+            let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+            for value in values.iter().filter_map(Value::as_str) {
+                request = request.header(key, value);
+            }
+        }
+        let request = request.body(Full::new(Bytes::from(body.unwrap_or_default()))).expect("a request");
+        self.server.clone().call(request).await.expect("no error is possible")
+    }
+
+    async fn plain(&self, method: &str, target: &str, body: Option<&Value>) -> u16 {
+        let body = body.map(|body| body.to_string().into_bytes());
+        self.send(method, target, &Map::new(), body, false).await.status().as_u16()
+    }
+
+    async fn play(mut self, document: &Value, sequence: &Value) -> Vec<Value> {
+        let namespace = format!("{RUN}-1");
+        self.names =
+            BTreeMap::from([("ns".to_owned(), namespace.clone()), ("run".to_owned(), RUN.to_owned())]);
+        let setup = sequence.get("setup").cloned().unwrap_or_default();
+        for name in setup["crds"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+            assert_eq!(self.plain("POST", path, Some(&document["crds"][name])).await, 201, "{name}");
+        }
+        if setup["namespace"] != false {
+            let body = json!({"metadata": {"name": namespace}});
+            assert_eq!(self.plain("POST", "/api/v1/namespaces", Some(&body)).await, 201);
+        }
+        if setup["serviceaccount"] == true {
+            let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/default");
+            for _ in 0..300 {
+                if self.plain("GET", &path, None).await == 200 {
+                    break;
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+        let steps = sequence["steps"].as_array().expect("steps");
+        let mut raw = Vec::new();
+        for step in steps {
+            raw.push(self.step(step).await);
+        }
+        let mut canon = Canon::new(&namespace, RUN, &sequence["strip"]);
+        for answer in &raw {
+            canon.learn(&answer["body"], false);
+            canon.learn(&answer["events"], false);
+        }
+        steps.iter().zip(raw).map(|(step, answer)| kept(step, &mut canon, answer)).collect()
+    }
+
+    fn fill_text(&self, text: &str) -> String {
+        let filled = self
+            .names
+            .iter()
+            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value));
+        filled
+    }
+
+    fn fill(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => self.fill_text(text).into(),
+            Value::Array(items) => items.iter().map(|item| self.fill(item)).collect(),
+            Value::Object(fields) => {
+                fields.iter().map(|(key, value)| (self.fill_text(key), self.fill(value))).collect()
+            }
+            other => other.clone(),
+        }
+    }
+
+    async fn step(&mut self, step: &Value) -> Value {
+        if let Some(seconds) = step["wait"].as_f64() {
+            sleep(Duration::from_secs_f64(seconds)).await;
+            return json!({});
+        }
+        if let Some(name) = step["read"].as_str() {
+            return self.watches[name].read(step).await;
+        }
+        let mut target = self.fill_text(step["path"].as_str().expect("a path"));
+        match self.fill(&step["query"]) {
+            Value::String(query) if !query.is_empty() => target = format!("{target}?{query}"),
+            Value::Object(query) if !query.is_empty() => {
+                let pairs = query.iter().map(|(key, value)| (key, value.as_str().expect("a text")));
+                let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+                target = format!("{target}?{query}");
+            }
+            _ => {}
+        }
+        let headers = self.fill(&step["headers"]).as_object().cloned().unwrap_or_default();
+        if let Some(name) = step["watch"].as_str() {
+            return self.watch(step, name, &target, &headers).await;
+        }
+        let body = self.body(step);
+        let end = Instant::now() + Duration::from_secs(step["within"].as_u64().unwrap_or(20));
+        loop {
+            let begun = Instant::now();
+            let method = step["method"].as_str().expect("a method");
+            let response = self.send(method, &target, &headers, body.clone(), step["bare"] == true).await;
+            let (parts, content) = response.into_parts();
+            let content = content.collect().await.expect("a body").to_bytes();
+            let content = if method == "HEAD" { Bytes::new() } else { content };
+            let answer = self.answer(step, &parts, Some(content), begun.elapsed());
+            if self.fulfilled(step, &answer) || Instant::now() > end {
+                return answer;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn body(&self, step: &Value) -> Option<Vec<u8>> {
+        if let Some(raw) = step["raw"].as_str() {
+            return Some(self.fill_text(raw).into_bytes());
+        }
+        let mut body = self.fill(step.get("body")?);
+        if let Some(large) = step.get("large") {
+            let size = usize::try_from(large["bytes"].as_u64().expect("a size")).expect("a size");
+            *body.pointer_mut(large["at"].as_str().expect("a pointer")).expect("a place") =
+                "x".repeat(size).into();
+        }
+        Some(floats(&body.to_string()).into_bytes())
+    }
+
+    fn fulfilled(&self, step: &Value, answer: &Value) -> bool {
+        let until = self.fill(&step["until"]);
+        until.as_object().into_iter().flatten().all(|(pointer, want)| {
+            let found = at(answer.get("body"), pointer);
+            match want {
+                _ if pointer == "code" => &answer["code"] == want,
+                Value::Bool(want) if !found.is_some_and(Value::is_boolean) => found.is_some() == *want,
+                want => found.unwrap_or(&Value::Null) == want,
+            }
+        })
+    }
+
+    async fn watch(&mut self, step: &Value, name: &str, target: &str, headers: &Map<String, Value>) -> Value {
+        let begun = Instant::now();
+        let (mut parts, mut body) = self.send("GET", target, headers, None, false).await.into_parts();
+        let seen = Arc::new((Mutex::new((Vec::new(), parts.status != 200)), Notify::new()));
+        self.watches
+            .insert(name.to_owned(), Watch { code: parts.status.as_u16().into(), seen: Arc::clone(&seen) });
+        if parts.status != 200 {
+            let content = body.collect().await.expect("a body").to_bytes();
+            return self.answer(step, &parts, Some(content), begun.elapsed());
+        }
+        tokio::spawn(async move {
+            while let Some(Ok(frame)) = body.frame().await {
+                let data = frame.into_data().unwrap_or_default();
+                let events =
+                    data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).filter_map(parse);
+                seen.0.lock().0.extend(events);
+                seen.1.notify_waiters();
+            }
+            seen.0.lock().1 = true;
+            seen.1.notify_waiters();
+        });
+        // What HTTP/1.1 does with a body of which nobody knows the length.
+        parts.headers.insert(header::TRANSFER_ENCODING, header::HeaderValue::from_static("chunked"));
+        self.answer(step, &parts, None, begun.elapsed())
+    }
+
+    fn answer(
+        &mut self,
+        step: &Value,
+        parts: &http::response::Parts,
+        body: Option<Bytes>,
+        took: Duration,
+    ) -> Value {
+        let mut answer = json!({"code": parts.status.as_u16()});
+        let more = step["headers_too"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let mut shown = Map::new();
+        for name in HEADERS.into_iter().chain(more) {
+            let values: Vec<Value> = parts
+                .headers
+                .get_all(name)
+                .iter()
+                .map(|value| if name == "etag" { "$present" } else { value.to_str().expect("a text") }.into())
+                .collect();
+            match values.as_slice() {
+                [] => {}
+                [one] if name == "content-type" && one == "application/json" => {}
+                [one] => drop(shown.insert(name.to_owned(), one.clone())),
+                _ => drop(shown.insert(name.to_owned(), values.into())),
+            }
+        }
+        if !shown.is_empty() {
+            answer["headers"] = shown.into();
+        }
+        if step["clock"] == true {
+            answer["seconds"] = json!(took.as_secs_f64().round() as u64);
+        }
+        if let Some(body) = body {
+            answer["body"] = parse(&body).unwrap_or_else(|| String::from_utf8_lossy(&body).into());
+        }
+        for (name, pointer) in step["save"].as_object().into_iter().flatten() {
+            let saved = at(answer.get("body"), pointer.as_str().expect("a pointer"));
+            let saved = saved.map_or_else(
+                || "None".to_owned(),
+                |saved| saved.as_str().map_or_else(|| saved.to_string(), str::to_owned),
+            );
+            self.names.insert(name.clone(), saved);
+        }
+        if let Some(same) = step["same"].as_object() {
+            let said = same.iter().map(|(say, pair)| {
+                let found = at(answer.get("body"), pair[0].as_str().expect("a pointer"));
+                (say.clone(), (found == Some(&self.fill(&pair[1]))).into())
+            });
+            answer["same"] = said.collect::<Map<_, _>>().into();
+        }
+        answer
+    }
+}
+
+/// JSON with the numbers that are kept as texts.
+fn floats(text: &str) -> String {
+    let mut parts = text.split("\"$float:");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (number, rest) = part.split_once('"').unwrap_or((part, ""));
+        out.push_str(number);
+        out.push_str(rest);
+    }
+    out
+}
+
+impl Watch {
+    /// The events that have come since the last time.
+    async fn read(&self, step: &Value) -> Value {
+        if self.code != 200 {
+            return json!({"events": [], "ended": true});
+        }
+        let count = usize::try_from(step["events"].as_u64().unwrap_or(0)).unwrap_or(0);
+        let to_end = step["to_end"] == true;
+        let within = Duration::from_secs_f64(step["within"].as_f64().unwrap_or(6.0));
+        self.until(within, |events, ended| ended || !to_end && events >= count).await;
+        if !to_end {
+            self.until(LINGER, |_, ended| ended).await;
+        }
+        let mut seen = self.seen.0.lock();
+        json!({"events": std::mem::take(&mut seen.0), "ended": seen.1})
+    }
+
+    async fn until(&self, within: Duration, enough: impl Fn(usize, bool) -> bool) {
+        let wait = async {
+            loop {
+                let more = self.seen.1.notified();
+                tokio::pin!(more);
+                more.as_mut().enable();
+                let (events, ended) = {
+                    let seen = self.seen.0.lock();
+                    (seen.0.len(), seen.1)
+                };
+                if enough(events, ended) {
+                    return;
+                }
+                more.await;
+            }
+        };
+        // Time that runs out is an answer too: what has come by then.
+        let _ = timeout(within, wait).await;
+    }
+}
+
+/// An answer with its placeholders, without what the step does not ask for.
+fn kept(step: &Value, canon: &mut Canon, mut answer: Value) -> Value {
+    if let (true, Some(Value::Array(events))) = (step["bookmarks"] == "last", answer.get_mut("events")) {
+        let mark = |event: Option<&Value>| event.is_some_and(|event| event["type"] == "BOOKMARK");
+        let all = std::mem::take(events);
+        let last = all.iter().enumerate().filter(|(at, event)| !(mark(Some(event)) && mark(all.get(at + 1))));
+        *events = last.map(|(_, event)| event.clone()).collect();
+    }
+    let mut answer = canon.put(&answer, false);
+    if step["no_body"] == true {
+        answer.as_object_mut().expect("an answer").remove("body");
+    }
+    let only: Option<Vec<&str>> =
+        step["only"].as_array().map(|only| only.iter().filter_map(Value::as_str).collect());
+    let cut = |body: &mut Value| {
+        for pointer in step["drop"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            remove(body, pointer);
+        }
+        if let (Some(only), true) = (&only, body.is_object()) {
+            let kept = only
+                .iter()
+                .map(|pointer| ((*pointer).to_owned(), body.pointer(pointer).cloned().unwrap_or_default()));
+            *body = kept.collect::<Map<_, _>>().into();
+        }
+    };
+    answer.get_mut("body").into_iter().for_each(cut);
+    for event in answer.get_mut("events").and_then(Value::as_array_mut).into_iter().flatten() {
+        event.get_mut("object").into_iter().for_each(cut);
+    }
+    answer
+}

@@ -3,6 +3,8 @@
 mod admission;
 mod component;
 mod crds;
+#[cfg(feature = "dev")]
+mod dev;
 mod first_step;
 mod objects;
 pub mod output;
@@ -29,6 +31,9 @@ enum Command {
     Crds(crds::CrdsArgs),
     /// Print the ValidatingAdmissionPolicies, for kubectl apply -f -
     Admission(admission::AdmissionArgs),
+    /// Run the controller on a Kubernetes in memory, for trying and testing
+    #[cfg(feature = "dev")]
+    Dev(Box<dev::DevArgs>),
     /// Look at a strategy component, with the engine and limits of the controller.
     #[command(subcommand)]
     Component(component::ComponentCommand),
@@ -44,6 +49,8 @@ impl Cli {
             Command::Run(args) => args.run(),
             Command::Crds(args) => args.run(),
             Command::Admission(args) => args.run(),
+            #[cfg(feature = "dev")]
+            Command::Dev(args) => args.run(),
             Command::Component(command) => command.run(),
         }
     }

@@ -1,0 +1,218 @@
+//! The parts of `backstay dev`: an API server in memory, the controllers of a cluster, a node, and Backstay's controller.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use backstay_api::admission::{Controller, policies};
+use backstay_core::contract::Json;
+use backstay_engine::{Engine, EngineConfig};
+use devcluster::api::{ApiServer, Credentials, Listening, Logs, Options, TokioClock, kubeconfig};
+use devcluster::client::{Api, Over};
+use devcluster::controllers::Controllers;
+use devcluster::local::{Files, Image, Images, Node, Root};
+use jiff::Timestamp;
+use kube::{Client, Config};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::DevArgs;
+use super::objects::{apply, asked, ask};
+use crate::cli::crds::strategy_crd;
+use crate::cli::yaml;
+use crate::cluster::client::REQUEST_TIMEOUT;
+use crate::components::registry::Registry;
+use crate::controller;
+use crate::settings::Settings;
+
+/// The administrator's token. The API listens on this machine only, unless it is told otherwise.
+const TOKEN: &str = "backstay-dev-administrator";
+/// The controller's namespace and ServiceAccount, as `deploy/rbac` has them.
+const SYSTEM: &str = "backstay-system";
+const ACCOUNT: &str = "backstay";
+const RIGHTS: [&str; 2] = [
+    include_str!("../../../../deploy/rbac/namespace.yaml"),
+    include_str!("../../../../deploy/rbac/rbac.yaml"),
+];
+/// Name of the node.
+const NODE: &str = "local";
+/// A cluster in this process. Dropped, all of it ends.
+pub(super) struct DevCluster {
+    listening: Listening,
+    client: Client,
+    kubeconfig: PathBuf,
+    folder: PathBuf,
+    components: Vec<String>,
+    parts: JoinSet<anyhow::Error>,
+}
+
+impl Drop for DevCluster {
+    fn drop(&mut self) {
+        // What cannot be removed is left in the folder of temporary files.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl DevCluster {
+    /// Starts the cluster, installs Backstay in it as docs/operations does, and starts its controller.
+    pub(super) async fn start(args: &DevArgs) -> anyhow::Result<Self> {
+        let engine = Engine::new(EngineConfig { code_cache: args.code_cache.clone(), ..EngineConfig::default() })
+            .context("the component engine cannot be started")?;
+        let registry = Registry::load(&engine, &args.components, &args.trust.trust())
+            .context("the components cannot be loaded")?;
+        let folder = std::env::temp_dir().join(format!("backstay-dev-{}", std::process::id()));
+        let files = Files::new(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let logs: Arc<dyn Logs> = Arc::new(files);
+        let server = ApiServer::new(Options {
+            clock: Box::new(TokioClock::starting_at(Timestamp::now())),
+            seed: u64::from(std::process::id()),
+            credentials: Credentials { open: false, tokens: vec![TOKEN.to_owned()] },
+            logs: Some(logs),
+            ..Options::default()
+        });
+        let listening =
+            server.listen(args.api_bind).await.context("the address of --api-bind cannot be used")?;
+        let kubeconfig_path = folder.join("kubeconfig");
+        std::fs::write(&kubeconfig_path, kubeconfig(&listening.url(), Some(TOKEN)))
+            .with_context(|| format!("{} cannot be written", kubeconfig_path.display()))?;
+
+        let mut parts = JoinSet::new();
+        parts.spawn(cluster_controllers(server.clone()));
+        parts.spawn(node(server, folder.clone()));
+
+        let client = crate::cluster::client::client(config(&listening.url(), TOKEN)?, REQUEST_TIMEOUT)?;
+        install(&client, &registry).await?;
+        let components = served(&registry);
+        let settings = Settings {
+            namespace: SYSTEM.to_owned(),
+            http: args.http_bind,
+            recheck: Duration::from_secs(10),
+            ..Settings::default()
+        };
+        let own = token(&client).await.context("no token for the controller")?;
+        let own = crate::cluster::client::client(config(&listening.url(), &own)?, REQUEST_TIMEOUT)?;
+        parts.spawn(async move {
+            match controller::run(own, registry, settings, std::future::pending()).await {
+                Ok(()) => anyhow!("the controller ended"),
+                Err(error) => error.into(),
+            }
+        });
+        Ok(Self { listening, client, kubeconfig: kubeconfig_path, folder, components, parts })
+    }
+
+    /// Returns a client that is the administrator's.
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Waits until a part ends, which none does by itself.
+    pub(super) async fn ended(&mut self) -> anyhow::Error {
+        match self.parts.join_next().await {
+            Some(Ok(error)) => error,
+            Some(Err(error)) => error.into(),
+            None => anyhow!("nothing runs"),
+        }
+    }
+
+    /// Returns what a user is told once all runs.
+    pub(super) fn welcome(&self, took: Duration) -> String {
+        let kubeconfig = self.kubeconfig.display();
+        format!(
+            "\
+A Kubernetes API in memory with Backstay's controller, for trying and testing; production is a real Kubernetes.
+  API         {}
+  kubeconfig  {kubeconfig}
+  node        {NODE}: containers are processes of this user, with the tools of this machine
+  components  {}
+Up after {:.1} s. Ctrl-C ends it, and all that is in it is gone.
+
+What to try, in another terminal:
+  export KUBECONFIG={kubeconfig}
+  kubectl apply -f examples/files/kind.yaml -f examples/files/strategy.yaml
+  kubectl apply -f examples/files/application.yaml -f examples/files/backup.yaml
+  kubectl get backupjobs,backups,pods
+",
+            self.listening.url(),
+            self.components.join(", "),
+            took.as_secs_f32(),
+        )
+    }
+}
+
+/// Runs the controllers of a cluster.
+async fn cluster_controllers(server: ApiServer) -> anyhow::Error {
+    match Controllers::new(server, Some(TOKEN.to_owned())).run().await {}
+}
+
+/// Runs the node: any image is the tools of this machine.
+async fn node(server: ApiServer, folder: PathBuf) -> anyhow::Error {
+    let api: Api = Arc::new(Over::new(server, "kubelet").with_token(TOKEN));
+    let images = Images::new().with("*", Image::of(Root::Host));
+    match Node::new(api, NODE, images, &folder) {
+        Ok(node) => match node.run().await {
+            Ok(never) => match never {},
+            Err(refused) => anyhow::Error::new(refused).context("the API refuses the node"),
+        },
+        Err(error) => anyhow::Error::new(error).context("the node cannot be started"),
+    }
+}
+
+/// Installs the CRDs, the controller's rights and the admission policies.
+async fn install(client: &Client, registry: &Registry) -> anyhow::Result<()> {
+    let kinds = || registry.iter().flat_map(|component| &component.descriptor().kinds);
+    let mut objects: Vec<Json> = Vec::new();
+    for crd in backstay_api::crds() {
+        objects.push(serde_json::to_value(crd)?);
+    }
+    for kind in kinds() {
+        objects.push(serde_json::to_value(strategy_crd(kind)?)?);
+    }
+    for text in RIGHTS {
+        objects.extend(yaml::objects(text)?);
+    }
+    let mut groups: Vec<String> = kinds().map(|kind| kind.group.clone()).collect();
+    groups.push(backstay_api::STRATEGY_GROUP.to_owned());
+    groups.sort_unstable();
+    groups.dedup();
+    let controller = Controller {
+        namespace: SYSTEM.to_owned(),
+        service_account: ACCOUNT.to_owned(),
+        strategy_groups: groups,
+    };
+    for policy in policies(&controller) {
+        for object in &policy.objects {
+            objects.push(serde_json::to_value(object)?);
+        }
+    }
+    for object in &objects {
+        apply(client, object, "").await?;
+    }
+    Ok(())
+}
+
+/// Returns a token of the controller's ServiceAccount.
+async fn token(client: &Client) -> anyhow::Result<String> {
+    let path = format!("/api/v1/namespaces/{SYSTEM}/serviceaccounts/{ACCOUNT}/token");
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+        "spec": {"expirationSeconds": 31_536_000}});
+    let answer = ask(client, asked("POST", &path, Some(&request))?).await?;
+    let token = answer["status"]["token"].as_str().context("the answer has none")?;
+    Ok(token.to_owned())
+}
+
+/// The components, each with the kinds that it serves.
+fn served(registry: &Registry) -> Vec<String> {
+    let served = registry.iter().map(|component| {
+        let of = component.descriptor();
+        let kinds: Vec<String> = of.kinds.iter().map(|kind| format!("{}.{}", kind.kind, kind.group)).collect();
+        format!("{} {} ({})", of.name, of.version, kinds.join(", "))
+    });
+    served.collect()
+}
+
+fn config(url: &str, token: &str) -> anyhow::Result<Config> {
+    let mut config = Config::new(url.parse()?);
+    config.auth_info.token = Some(token.to_owned().into());
+    Ok(config)
+}

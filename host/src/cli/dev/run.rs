@@ -1,0 +1,183 @@
+//! One backup from files, and what happens, line by line: for authors of strategies.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use backstay_api::{API_VERSION, GROUP};
+use backstay_core::contract::Json;
+use kube::Client;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::NAMESPACE;
+use super::objects::{apply, make_kind, may_read, path, read};
+use crate::cli::output::print;
+use crate::cli::yaml;
+
+/// Name of the run, of the Backup and of the class.
+const NAME: &str = "dev";
+/// How often what happens is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Backs the application up with the strategy, and restores it if that is asked for.
+///
+/// # Errors
+/// A file cannot be used, or a run fails; the message says why.
+pub(super) async fn one(
+    client: &Client,
+    strategy: &Path,
+    application: &Path,
+    restores: bool,
+) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let application = objects(application)?;
+    let strategies = objects(strategy)?;
+    let found = application.iter().find(|object| is_application(object));
+    let target = found.context("--application has no object of a custom kind")?.clone();
+    for object in strategies.iter().chain(&application) {
+        if path(client, object, NAMESPACE).await?.is_none() {
+            make_kind(client, object).await?;
+        }
+    }
+    allow(client, &target).await?;
+    for object in strategies.iter().chain(&application) {
+        apply(client, object, NAMESPACE).await?;
+        say(began, &format!("{} {} applied", object["kind"], object["metadata"]["name"]).replace('"', ""))?;
+    }
+    let class = class(client, &strategies, &target).await?;
+    let (group, kind) = group_kind(&target);
+    let backup_job = json!({"apiVersion": API_VERSION, "kind": "BackupJob", "metadata": {"name": NAME},
+        "spec": {"applicationRef": {"apiGroup": group, "kind": kind, "name": target["metadata"]["name"]},
+            "backupClassName": class}});
+    follow(client, &backup_job, began).await?;
+    let backup = format!("/apis/{API_VERSION}/namespaces/{NAMESPACE}/backups/{NAME}");
+    let backup = read(client, &backup).await?.context("the run made no Backup")?;
+    print(&format!("\nBackup {NAME}: {:#}\n\n", backup["status"]["artifact"]))?;
+    if restores {
+        let restore = json!({"apiVersion": API_VERSION, "kind": "RestoreJob", "metadata": {"name": NAME},
+            "spec": {"backupRef": {"name": NAME}}});
+        follow(client, &restore, began).await?;
+    }
+    Ok(())
+}
+
+/// Returns the objects of a file.
+fn objects(path: &Path) -> anyhow::Result<Vec<Json>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    yaml::objects(&text).with_context(|| format!("{} is not YAML", path.display()))
+}
+
+fn group_kind(object: &Json) -> (&str, &str) {
+    let version = object["apiVersion"].as_str().unwrap_or_default();
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    (group, object["kind"].as_str().unwrap_or_default())
+}
+
+/// Whether an object is an application rather than something that it needs.
+fn is_application(object: &Json) -> bool {
+    let (group, _) = group_kind(object);
+    group.contains('.') && !group.ends_with(".k8s.io") && group != GROUP
+}
+
+/// Lets the controller read the application.
+async fn allow(client: &Client, application: &Json) -> anyhow::Result<()> {
+    let path = path(client, application, NAMESPACE).await?.context("its kind is not served")?;
+    let plural = path.rsplit('/').nth(1).unwrap_or_default();
+    may_read(client, group_kind(application).0, plural).await
+}
+
+/// Returns the class of the strategy: the one in its file, or one that is made.
+async fn class(client: &Client, strategies: &[Json], application: &Json) -> anyhow::Result<String> {
+    let is_class = |object: &&Json| object["kind"] == "BackupClass";
+    if let Some(class) = strategies.iter().find(is_class) {
+        return Ok(class["metadata"]["name"].as_str().unwrap_or_default().to_owned());
+    }
+    let is_strategy = |object: &&Json| group_kind(object).0.contains('.') && object["kind"] != "CustomResourceDefinition";
+    let strategy = strategies.iter().find(is_strategy).context("--strategy has no strategy object")?;
+    let ((group, kind), (of, strategy_kind)) = (group_kind(application), group_kind(strategy));
+    let class = json!({"apiVersion": API_VERSION, "kind": "BackupClass", "metadata": {"name": NAME},
+        "spec": {"strategies": [{"application": {"apiGroup": group, "kind": kind},
+            "strategyRef": {"apiGroup": of, "kind": strategy_kind, "name": strategy["metadata"]["name"]}}]}});
+    apply(client, &class, "").await?;
+    Ok(NAME.to_owned())
+}
+
+fn say(began: Instant, text: &str) -> anyhow::Result<()> {
+    print(&format!("[{:5.1} s] {text}\n", began.elapsed().as_secs_f32()))
+}
+
+/// Creates a run and tells what happens until it has ended.
+///
+/// # Errors
+/// The run fails.
+async fn follow(client: &Client, run: &Json, began: Instant) -> anyhow::Result<()> {
+    let kind = run["kind"].as_str().unwrap_or_default();
+    apply(client, run, NAMESPACE).await?;
+    let path = path(client, run, NAMESPACE).await?.context("runs are not served")?;
+    let (mut told, mut events) = (String::new(), std::collections::BTreeSet::new());
+    loop {
+        let now = read(client, &path).await?.context("the run was deleted")?;
+        for event in news(client, &mut events).await? {
+            say(began, &event)?;
+        }
+        let ready = now["status"]["conditions"].as_array().and_then(|all| all.iter().find(|c| c["type"] == "Ready"));
+        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+        let phase = text(&now["status"]["phase"]);
+        let (reason, message) = ready.map_or_else(Default::default, |c| (text(&c["reason"]), text(&c["message"])));
+        let line = format!("{kind} {NAME}: {phase} {reason}: {message}");
+        if line != told && !phase.is_empty() {
+            say(began, &line)?;
+            told = line;
+        }
+        match phase.as_str() {
+            "Succeeded" => return Ok(()),
+            "Failed" => {
+                logs(client).await?;
+                bail!("the {kind} failed: {reason}: {message}");
+            }
+            _ => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+/// Returns the Events that are new.
+async fn news(client: &Client, seen: &mut std::collections::BTreeSet<String>) -> anyhow::Result<Vec<String>> {
+    let path = format!("/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events");
+    let list = read(client, &path).await?.unwrap_or_default();
+    let mut lines = Vec::new();
+    for event in list["items"].as_array().into_iter().flatten() {
+        if seen.insert(event["metadata"]["uid"].to_string()) {
+            let text = |key: &str| event[key].as_str().unwrap_or_default();
+            let of = &event["regarding"];
+            let (kind, name) = (of["kind"].as_str(), of["name"].as_str());
+            lines.push(format!(
+                "  {} {}: {} {}",
+                kind.unwrap_or_default(),
+                name.unwrap_or_default(),
+                text("reason"),
+                text("note")
+            ));
+        }
+    }
+    Ok(lines)
+}
+
+/// Prints the ends of the logs of all pods.
+async fn logs(client: &Client) -> anyhow::Result<()> {
+    let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods");
+    for pod in read(client, &pods).await?.unwrap_or_default()["items"].as_array().into_iter().flatten() {
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        for container in pod["spec"]["containers"].as_array().into_iter().flatten() {
+            let container = container["name"].as_str().unwrap_or_default();
+            let path = format!("{pods}/{name}/log?container={container}&tailLines=20");
+            let request = http::Request::get(path).body(Vec::new())?;
+            let log = client.request_text(request).await.unwrap_or_default();
+            print(&format!("  log of {name}, {container}:\n"))?;
+            for line in log.lines() {
+                print(&format!("  | {line}\n"))?;
+            }
+        }
+    }
+    Ok(())
+}

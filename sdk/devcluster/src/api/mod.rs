@@ -20,6 +20,7 @@ mod listen;
 mod logs;
 mod meta;
 mod negotiate;
+mod openapi;
 mod options;
 mod patch;
 mod paths;

@@ -165,6 +165,7 @@ pub(crate) fn react(call: &mut Call<'_>, written: &Family, name: &str) {
     if written == &family() {
         return follow(call, name);
     }
+    super::protection::release(call, written);
     let ending = call.state.any_of(written).and_then(|resource| resource.custom.as_ref());
     if let Some(custom) = ending.filter(|custom| custom.terminating) {
         let definition = custom.definition.clone();

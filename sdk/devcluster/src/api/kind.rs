@@ -93,6 +93,9 @@ pub(crate) fn prepare(resource: &Resource, subresource: &str, new: &mut Value, o
             new.as_object_mut().map(|event| event.entry(field).or_insert_with(|| "".into()));
         }
     }
+    if old.is_none() && resource.group.is_empty() {
+        super::protection::protect(resource, new);
+    }
     definitions::prepare(resource, new, old);
 }
 

@@ -24,6 +24,7 @@ mod openapi;
 mod options;
 mod patch;
 mod paths;
+mod protection;
 mod request;
 mod resource;
 mod rights;

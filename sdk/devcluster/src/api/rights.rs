@@ -42,7 +42,7 @@ impl Call<'_> {
             .request
             .parameter("fieldSelector")
             .and_then(|text| super::select::Fields::parse(text).ok())
-            .filter(|_| ["list", "watch", "deletecollection"].contains(&verb));
+            .filter(|_| ["list", "watch"].contains(&verb));
         let selected = selected.as_ref().and_then(|fields| fields.exactly("metadata.name"));
         let path = if target.resource { "" } else { self.request.path.as_str() };
         let asked = Attributes {

@@ -3,6 +3,7 @@
 mod check;
 pub mod decode;
 mod defaults;
+mod definition;
 mod internal;
 mod job;
 pub mod metadata;
@@ -14,7 +15,8 @@ mod time;
 mod types;
 mod value;
 
-pub use check::{Write, check};
+pub use check::{Write, check, name_rule};
 pub use defaults::{default, prepare};
+pub use definition::{definition, definition_warnings};
 pub use selector::selects;
 pub use types::builtin;

@@ -239,7 +239,7 @@ fn ports(container: &Value, path: &str, causes: &mut Vec<Cause>) {
         for field in ["containerPort", "hostPort"] {
             match number(port, &[field]).unwrap_or_default() {
                 0 if field == "containerPort" => causes.push(fault::required(at_field(field), "")),
-                0 | 1..=65535 => {}
+                0..=65535 => {}
                 other => {
                     let detail = "must be between 1 and 65535, inclusive";
                     causes.push(fault::invalid(at_field(field), &other.into(), detail));

@@ -38,7 +38,7 @@ const CHECKED: [&str; 17] = [
 
 /// Whether the API server checks texts of the format. Others are taken for no format at all.
 #[must_use]
-pub(super) fn is_known(format: &str) -> bool {
+pub fn is_known(format: &str) -> bool {
     let format = plain(format);
     CHECKED.contains(&format.as_str()) || NOT_MODELLED.contains(&format.as_str())
 }

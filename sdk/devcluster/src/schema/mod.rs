@@ -14,6 +14,7 @@ mod validate;
 mod yaml;
 
 pub use decode::{Decoded, decode, unrecognized};
+pub use formats::is_known as is_known_format;
 pub use prune::{default, drop_nulls, prune, receive, settle};
 pub use tree::{ListType, Schema, Type};
 pub use validate::{Verdict, judge, judge_status, validate};

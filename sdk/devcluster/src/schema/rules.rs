@@ -58,7 +58,7 @@ const LONGEST: usize = 5 * 1024;
 
 /// The rules of one value.
 #[derive(Debug)]
-pub(super) struct Rules(Vec<Rule>);
+pub(crate) struct Rules(Vec<Rule>);
 
 #[derive(Debug)]
 struct Rule {

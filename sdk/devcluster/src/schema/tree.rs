@@ -90,11 +90,11 @@ pub struct Schema {
     /// The schema as it was written, without fields, items and descriptions: for the keywords that are nothing but checks.
     pub raw: Value,
     /// The pattern of texts.
-    pub(super) pattern: Option<Regex>,
+    pub(crate) pattern: Option<Regex>,
     /// The rules of this value.
-    pub(super) rules: Option<Arc<Rules>>,
+    pub(crate) rules: Option<Arc<Rules>>,
     /// Whether this value, or one in it, has rules.
-    pub(super) has_rules: bool,
+    pub(crate) has_rules: bool,
 }
 
 impl PartialEq for Schema {

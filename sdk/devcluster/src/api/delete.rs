@@ -115,6 +115,8 @@ impl Call<'_> {
         if !meta::terminating(&object) || may_go(&object) {
             if !options.dry {
                 self.state.store.commit(&family, key.clone(), None);
+                // What is answered carries the version of the deletion.
+                meta::set(&mut object, "resourceVersion", Some(self.state.store.revision().to_string().into()));
                 definitions::react(self, &family, &key.1);
             }
             return Ok(Deleted { object: object.into(), gone: true });

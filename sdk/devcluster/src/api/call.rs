@@ -72,7 +72,12 @@ impl<'a> Call<'a> {
             self.builtin_fits(&resource)?
         }
         options::known(self.request, &self.target)?;
-        self.handle(&resource)
+        let before = self.state.store.revision();
+        let answer = self.handle(&resource)?;
+        if self.state.store.revision() != before {
+            self.recount();
+        }
+        Ok(answer)
     }
 
     /// What a kind that is not served answers.

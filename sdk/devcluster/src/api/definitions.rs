@@ -11,7 +11,6 @@ use super::resource::{Custom, Resource};
 use super::store::{Family, Key};
 use super::{clock, errors, meta};
 use crate::schema::Schema;
-use crate::status::Cause;
 
 /// The finalizer under which the objects of a kind are deleted.
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
@@ -57,36 +56,7 @@ pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>)
     }
 }
 
-/// What is wrong with a definition: what kube-apiserver refuses, and what is not modelled.
-pub(crate) fn check(resource: &Resource, new: &Value) -> Vec<Cause> {
-    if !is_definition(resource) {
-        return Vec::new();
-    }
-    let mut causes = Vec::new();
-    for (at, version) in versions(new).enumerate() {
-        if let Err(faults) = schema(version) {
-            causes.extend(faults.into_iter().map(|fault| Cause {
-                field: format!("spec.versions[{at}].schema.{}", fault.field),
-                ..fault
-            }));
-        }
-        if version.pointer("/subresources/scale").is_some_and(|scale| !scale.is_null()) {
-            let message = "devcluster does not model the subresource scale".into();
-            causes.push(Cause {
-                reason: "NotImplemented",
-                message,
-                field: format!("spec.versions[{at}].subresources.scale"),
-            });
-        }
-    }
-    if text(new, "/spec/conversion/strategy") == "Webhook" {
-        let message = "devcluster does not model conversion by webhooks".into();
-        causes.push(Cause { reason: "NotImplemented", message, field: "spec.conversion".into() });
-    }
-    causes
-}
-
-fn schema(version: &Value) -> Result<Schema, Vec<Cause>> {
+fn schema(version: &Value) -> Result<Schema, Vec<crate::status::Cause>> {
     let raw = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({}));
     Schema::of_crd(&raw)
 }

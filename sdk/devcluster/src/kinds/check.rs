@@ -124,6 +124,9 @@ fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
             binding(new, old, write.is_namespaced, &mut causes);
         }
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            causes.extend(super::definition::definition(new, old));
+        }
         ("", "Service" | "Node" | "Event") => {
             causes.push(fault::not_modelled("", &format!("writing objects of the kind {}", write.kind)));
         }

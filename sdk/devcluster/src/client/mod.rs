@@ -112,7 +112,12 @@ pub trait Client: Send + Sync + 'static {
     /// # Errors
     /// As [`Client::send`].
     fn delete(&self, path: &str, options: Value) -> BoxFuture<'_, Result<Value, Refused>> {
-        self.send(Ask { method: Method::DELETE, path: path.to_owned(), content_type: JSON, body: Some(options) })
+        self.send(Ask {
+            method: Method::DELETE,
+            path: path.to_owned(),
+            content_type: JSON,
+            body: Some(options),
+        })
     }
 }
 

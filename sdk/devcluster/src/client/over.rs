@@ -64,8 +64,8 @@ where
 {
     let code = response.status();
     let bytes = response.into_body().collect().await.map_err(Refused::unreachable)?.to_bytes();
-    let body =
-        serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
+    let body = serde_json::from_slice(&bytes)
+        .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
     if code.is_success() { Ok(body) } else { Err(Refused { code: code.as_u16(), body }) }
 }
 

@@ -47,7 +47,12 @@ impl Controller for Accounts {
         for (plural, object) in [("serviceaccounts", account), ("configmaps", certificate)] {
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             if self.cluster.get("", plural, &(namespace.clone(), name)).is_none() {
-                match self.cluster.api.create(&format!("/api/v1/namespaces/{namespace}/{plural}"), object).await {
+                match self
+                    .cluster
+                    .api
+                    .create(&format!("/api/v1/namespaces/{namespace}/{plural}"), object)
+                    .await
+                {
                     Err(refused) if !refused.is_conflict() && !refused.is_absent() => return Err(refused),
                     _ => {}
                 }

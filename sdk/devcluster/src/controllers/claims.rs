@@ -42,7 +42,8 @@ impl Claims {
         let bound = json!({"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes",
             "pv.kubernetes.io/bound-by-controller": "yes"}}, "spec": {"volumeName": volume}});
         self.cluster.api.merge(&path, bound).await?;
-        let status = json!({"status": {"phase": "Bound", "accessModes": spec["accessModes"], "capacity": capacity}});
+        let status =
+            json!({"status": {"phase": "Bound", "accessModes": spec["accessModes"], "capacity": capacity}});
         self.cluster.api.merge(&format!("{path}/status"), status).await.map(|_| ())
     }
 }

@@ -97,7 +97,9 @@ impl Cluster {
         let family = (group.to_owned(), plural.to_owned());
         let state = self.server.state();
         let all = state.store.family(&family);
-        all.filter(|(key, _)| namespace.is_none_or(|n| n == key.0)).map(|(_, stored)| stored.value.clone()).collect()
+        all.filter(|(key, _)| namespace.is_none_or(|n| n == key.0))
+            .map(|(_, stored)| stored.value.clone())
+            .collect()
     }
 
     /// Returns how kinds are served whose objects can be written, one version of each.
@@ -159,7 +161,8 @@ impl Cluster {
             "reason": reason, "message": message, "type": kind, "count": 1, "firstTimestamp": seconds(now),
             "lastTimestamp": seconds(now), "source": {"component": self.component},
             "reportingComponent": self.component, "reportingInstance": ""});
-        if let Err(refused) = self.api.create(&format!("/api/v1/namespaces/{namespace}/events"), event).await {
+        if let Err(refused) = self.api.create(&format!("/api/v1/namespaces/{namespace}/events"), event).await
+        {
             tracing::debug!(%refused, reason, "an event is not written");
         }
     }

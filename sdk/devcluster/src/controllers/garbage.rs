@@ -76,7 +76,8 @@ impl Garbage {
 
     fn learn(&mut self, change: &Change, object: &Value) {
         let uid = uid(object);
-        let owners: Vec<String> = references(object).iter().map(|owner| text(owner, "/uid").to_owned()).collect();
+        let owners: Vec<String> =
+            references(object).iter().map(|owner| text(owner, "/uid").to_owned()).collect();
         if self.nodes.get(uid).is_none_or(|node| node.owners != owners) {
             self.forget(uid);
             for owner in &owners {
@@ -113,7 +114,11 @@ impl Garbage {
         let key = (namespace, text(reference, "/name").to_owned());
         match self.cluster.get(group, &served.family.1, &key) {
             Some(owner) if uid(&owner) == text(reference, "/uid") => {
-                if waits(&owner) { Owner::Waiting } else { Owner::Solid }
+                if waits(&owner) {
+                    Owner::Waiting
+                } else {
+                    Owner::Solid
+                }
             }
             _ => Owner::Dangling,
         }
@@ -125,7 +130,8 @@ impl Garbage {
         for reference in references(object) {
             let Some(owner) = self.nodes.get(text(reference, "/uid")) else { continue };
             if !owner.key.0.is_empty() && owner.key.0 != namespace {
-                let [version, kind, name, uid] = ["/apiVersion", "/kind", "/name", "/uid"].map(|at| text(reference, at));
+                let [version, kind, name, uid] =
+                    ["/apiVersion", "/kind", "/name", "/uid"].map(|at| text(reference, at));
                 let message = format!(
                     "ownerRef [{version}/{kind}, namespace: {namespace}, name: {name}, uid: {uid}] does not exist in \
                      namespace \"{namespace}\""
@@ -138,15 +144,20 @@ impl Garbage {
     /// Deletes what has no owner any more.
     async fn collect(&mut self, object: &Value, served: &Served) -> Result<(), Refused> {
         let kinds = self.cluster.kinds();
-        let owners: Vec<Owner> = references(object).iter().map(|r| self.classify(&kinds, object, r)).collect();
+        let owners: Vec<Owner> =
+            references(object).iter().map(|r| self.classify(&kinds, object, r)).collect();
         if owners.contains(&Owner::Unknown) {
             self.unresolved.insert(uid(object).to_owned());
             self.warn_of_namespaces(object).await;
             return Ok(());
         }
         if owners.contains(&Owner::Solid) {
-            let kept: Vec<&Value> =
-                references(object).iter().zip(&owners).filter(|(_, owner)| **owner == Owner::Solid).map(|(r, _)| r).collect();
+            let kept: Vec<&Value> = references(object)
+                .iter()
+                .zip(&owners)
+                .filter(|(_, owner)| **owner == Owner::Solid)
+                .map(|(r, _)| r)
+                .collect();
             if kept.len() == owners.len() {
                 return Ok(());
             }
@@ -184,7 +195,12 @@ impl Garbage {
     }
 
     /// Lets an owner go for which nothing has to be deleted first.
-    async fn release(&self, owner: &Value, served: &Served, queue: &mut Queue<String>) -> Result<(), Refused> {
+    async fn release(
+        &self,
+        owner: &Value,
+        served: &Served,
+        queue: &mut Queue<String>,
+    ) -> Result<(), Refused> {
         let mut blocked = false;
         for dependent in self.dependents(uid(owner)) {
             let Some((object, _)) = self.latest(&dependent) else { continue };
@@ -251,7 +267,8 @@ impl Controller for Garbage {
                 queue.add(uid(after).to_owned());
             }
             // An owner may have waited for this.
-            let owners = [&change.before, &change.after].into_iter().flatten().flat_map(|object| references(object));
+            let owners =
+                [&change.before, &change.after].into_iter().flatten().flat_map(|object| references(object));
             for owner in owners.map(|reference| text(reference, "/uid")) {
                 if self.latest(owner).is_some_and(|(owner, _)| waits(&owner)) {
                     queue.add(owner.to_owned());

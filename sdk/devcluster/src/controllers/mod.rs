@@ -41,7 +41,8 @@ impl Controllers {
 
     /// Works for as long as it is polled.
     pub async fn run(self) -> Infallible {
-        let of = |component: &'static str| Cluster::new(self.server.clone(), component, self.token.as_deref());
+        let of =
+            |component: &'static str| Cluster::new(self.server.clone(), component, self.token.as_deref());
         let manager = "kube-controller-manager";
         let jobs = drive(jobs::Jobs::new(of("job-controller")));
         let garbage = drive(garbage::Garbage::new(of("garbage-collector")));

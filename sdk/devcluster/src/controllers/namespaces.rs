@@ -69,7 +69,8 @@ impl Namespaces {
             return Ok(());
         }
         let path = format!("/api/v1/namespaces/{}/status", text(namespace, "/metadata/name"));
-        let status = json!({"metadata": {"uid": namespace["metadata"]["uid"]}, "status": {"conditions": conditions}});
+        let status =
+            json!({"metadata": {"uid": namespace["metadata"]["uid"]}, "status": {"conditions": conditions}});
         self.cluster.api.merge(&path, status).await.map(|_| ())
     }
 }
@@ -96,7 +97,9 @@ impl Controller for Namespaces {
 
     async fn handle(&mut self, name: String, queue: &mut Queue<String>) -> Result<(), Refused> {
         let key = (String::new(), name.clone());
-        let Some(namespace) = self.cluster.get("", "namespaces", &key).filter(|namespace| is_deleted(namespace)) else {
+        let Some(namespace) =
+            self.cluster.get("", "namespaces", &key).filter(|namespace| is_deleted(namespace))
+        else {
             return Ok(());
         };
         let left = self.empty(&name).await;
@@ -120,14 +123,48 @@ fn conditions(namespace: &Value, left: &Left, now: &Value) -> Value {
         left.finalizers.iter().map(|(name, count)| format!("{name} in {count} resource instances")).collect();
     let held = format!("Some content in the namespace has finalizers remaining: {}", held.join(", "));
     let (remains, finalizers) = (!left.kinds.is_empty(), !left.finalizers.is_empty());
-    let refused = format!("Failed to delete all resource types, {} remaining: {}", left.refused.len(), left.refused.join(", "));
+    let refused = format!(
+        "Failed to delete all resource types, {} remaining: {}",
+        left.refused.len(),
+        left.refused.join(", ")
+    );
     let deletion = (!left.refused.is_empty(), refused);
     let rows = [
-        ("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "", (false, String::new()), "All resources successfully discovered"),
-        ("NamespaceDeletionGroupVersionParsingFailure", "ParsedGroupVersions", "", (false, String::new()), "All legacy kube types successfully parsed"),
-        ("NamespaceDeletionContentFailure", "ContentDeleted", "ContentDeletionFailed", deletion, "All content successfully deleted, may be waiting on finalization"),
-        ("NamespaceContentRemaining", "ContentRemoved", "SomeResourcesRemain", (remains, kinds), "All content successfully removed"),
-        ("NamespaceFinalizersRemaining", "ContentHasNoFinalizers", "SomeFinalizersRemain", (finalizers, held), "All content-preserving finalizers finished"),
+        (
+            "NamespaceDeletionDiscoveryFailure",
+            "ResourcesDiscovered",
+            "",
+            (false, String::new()),
+            "All resources successfully discovered",
+        ),
+        (
+            "NamespaceDeletionGroupVersionParsingFailure",
+            "ParsedGroupVersions",
+            "",
+            (false, String::new()),
+            "All legacy kube types successfully parsed",
+        ),
+        (
+            "NamespaceDeletionContentFailure",
+            "ContentDeleted",
+            "ContentDeletionFailed",
+            deletion,
+            "All content successfully deleted, may be waiting on finalization",
+        ),
+        (
+            "NamespaceContentRemaining",
+            "ContentRemoved",
+            "SomeResourcesRemain",
+            (remains, kinds),
+            "All content successfully removed",
+        ),
+        (
+            "NamespaceFinalizersRemaining",
+            "ContentHasNoFinalizers",
+            "SomeFinalizersRemain",
+            (finalizers, held),
+            "All content-preserving finalizers finished",
+        ),
     ];
     let old = items(namespace, "/status/conditions");
     let row = |(kind, good, bad, (is, message), usual): (&str, &str, &str, (bool, String), &str)| {

@@ -52,7 +52,10 @@ impl Controller for PodGc {
             let path = format!("/api/v1/namespaces/{}/pods/{}", key.0, key.1);
             let uid = &pod["metadata"]["uid"];
             if !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") {
-                let others = items(pod, "/status/conditions").iter().filter(|c| c["type"] != "DisruptionTarget").cloned();
+                let others = items(pod, "/status/conditions")
+                    .iter()
+                    .filter(|c| c["type"] != "DisruptionTarget")
+                    .cloned();
                 let target = json!({"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC",
                     "message": "PodGC: node no longer exists", "lastProbeTime": null,
                     "lastTransitionTime": seconds(self.cluster.now()), "observedGeneration": pod["metadata"]["generation"]});

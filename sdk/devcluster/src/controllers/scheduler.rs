@@ -36,13 +36,16 @@ impl Scheduler {
         self.claims(pod).map_err(|why| format!("0/{all} nodes are available: {why}"))?;
         let mut reasons: Vec<(String, usize)> = Vec::new();
         for node in nodes {
-            let Some(why) = hindrance(pod, &node) else { return Ok(text(&node, "/metadata/name").to_owned()) };
+            let Some(why) = hindrance(pod, &node) else {
+                return Ok(text(&node, "/metadata/name").to_owned());
+            };
             match reasons.iter_mut().find(|(reason, _)| *reason == why) {
                 Some((_, count)) => *count += 1,
                 None => reasons.push((why, 1)),
             }
         }
-        let mut reasons: Vec<String> = reasons.into_iter().map(|(why, count)| format!("{count} {why}")).collect();
+        let mut reasons: Vec<String> =
+            reasons.into_iter().map(|(why, count)| format!("{count} {why}")).collect();
         reasons.sort();
         Err(match all {
             0 => "no nodes available to schedule pods".to_owned(),
@@ -83,7 +86,8 @@ impl Scheduler {
     }
 
     async fn refuse(&self, pod: &Arc<Value>, why: &str) -> Result<(), Refused> {
-        let old = items(pod, "/status/conditions").iter().find(|condition| condition["type"] == "PodScheduled");
+        let old =
+            items(pod, "/status/conditions").iter().find(|condition| condition["type"] == "PodScheduled");
         if old.is_some_and(|old| old["message"] == why) {
             return Ok(());
         }
@@ -106,7 +110,8 @@ impl Scheduler {
 
 /// Returns the conditions of a pod with one of them replaced.
 fn with(pod: &Value, condition: Value) -> Value {
-    let others = items(pod, "/status/conditions").iter().filter(|one| one["type"] != condition["type"]).cloned();
+    let others =
+        items(pod, "/status/conditions").iter().filter(|one| one["type"] != condition["type"]).cloned();
     others.chain([condition.clone()]).collect()
 }
 
@@ -121,16 +126,19 @@ fn hindrance(pod: &Value, node: &Value) -> Option<String> {
         let (key, value) = (text(taint, "/key"), text(taint, "/value"));
         return Some(format!("node(s) had untolerated taint {{{key}: {value}}}"));
     }
-    let ready = items(node, "/status/conditions").iter().any(|c| c["type"] == "Ready" && c["status"] == "True");
+    let ready =
+        items(node, "/status/conditions").iter().any(|c| c["type"] == "Ready" && c["status"] == "True");
     if !ready {
         return Some("node(s) were not ready".to_owned());
     }
     let label = |key: &str| node.pointer("/metadata/labels").and_then(|labels| labels.get(key)?.as_str());
     let selected = pairs(pod, "/spec/nodeSelector").all(|(key, value)| label(key) == Some(value));
-    let required = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+    let required =
+        "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
     let terms = items(pod, required);
     let matches = |term: &Value| {
-        let fields = items(term, "/matchFields").iter().all(|rule| fits(rule, Some(text(node, "/metadata/name"))));
+        let fields =
+            items(term, "/matchFields").iter().all(|rule| fits(rule, Some(text(node, "/metadata/name"))));
         fields && items(term, "/matchExpressions").iter().all(|rule| fits(rule, label(text(rule, "/key"))))
     };
     let fits = selected && (terms.is_empty() || terms.iter().any(matches));
@@ -190,7 +198,11 @@ impl Controller for Scheduler {
         let Some(pod) = self.cluster.get("", "pods", &key) else { return Ok(()) };
         let phase = text(&pod, "/status/phase");
         let gated = !items(&pod, "/spec/schedulingGates").is_empty();
-        if !text(&pod, "/spec/nodeName").is_empty() || is_deleted(&pod) || gated || !["", "Pending"].contains(&phase) {
+        if !text(&pod, "/spec/nodeName").is_empty()
+            || is_deleted(&pod)
+            || gated
+            || !["", "Pending"].contains(&phase)
+        {
             return Ok(());
         }
         match self.place(&pod) {

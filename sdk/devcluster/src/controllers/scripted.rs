@@ -126,7 +126,8 @@ impl ScriptedNode {
         }
         let ready = readiness(&self.cluster, "True", "KubeletReady", "kubelet is posting ready status");
         let resources = json!({"cpu": "1000", "memory": "1Ti", "pods": "1000", "ephemeral-storage": "1Ti"});
-        let status = json!({"status": {"capacity": resources, "allocatable": resources, "conditions": [ready]}});
+        let status =
+            json!({"status": {"capacity": resources, "allocatable": resources, "conditions": [ready]}});
         self.cluster.api.merge(&format!("/api/v1/nodes/{}/status", self.name), status).await?;
         Ok(drive(self).await)
     }
@@ -181,8 +182,12 @@ impl Body {
             self.life.end(Cause::Deadline, grace(pod), now);
         }
         let mut moved = false;
-        let due: Vec<usize> =
-            self.ends.iter().filter(|(_, (at, ..))| at.is_some_and(|at| at <= now)).map(|(place, _)| *place).collect();
+        let due: Vec<usize> = self
+            .ends
+            .iter()
+            .filter(|(_, (at, ..))| at.is_some_and(|at| at <= now))
+            .map(|(place, _)| *place)
+            .collect();
         for place in due {
             self.finish(place, None, now);
             moved = true;
@@ -212,12 +217,15 @@ impl Body {
         }
         let begins = self.begins.values().map(|(at, _)| *at);
         let ends = self.ends.values().filter_map(|(at, ..)| *at);
-        let due = begins.chain(ends).chain(wake).chain(deadline(pod, &self.life)).filter(|at| *at > now).min();
+        let due =
+            begins.chain(ends).chain(wake).chain(deadline(pod, &self.life)).filter(|at| *at > now).min();
         (moved, due)
     }
 
     fn start(&mut self, pod: &Value, place: usize, now: Timestamp, author: &mut Author) -> bool {
-        let Some((name, count)) = self.life.parts.get(place).map(|part| (part.member.name.clone(), part.starts)) else {
+        let Some((name, count)) =
+            self.life.parts.get(place).map(|part| (part.member.name.clone(), part.starts))
+        else {
             return false;
         };
         let (at, script) = self.begins.remove(&place).unwrap_or_else(|| {
@@ -302,7 +310,8 @@ impl Switch {
         self.lost.store(true, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_secs(40)).await;
         let api = &self.cluster.api;
-        let unknown = readiness(&self.cluster, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.");
+        let unknown =
+            readiness(&self.cluster, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.");
         let node = format!("/api/v1/nodes/{}", self.name);
         api.merge(&format!("{node}/status"), json!({"status": {"conditions": [unknown]}})).await?;
         let taint = |effect: &str| json!({"key": "node.kubernetes.io/unreachable", "effect": effect});
@@ -336,7 +345,8 @@ impl Switch {
     }
 
     async fn write(&self, pod: &Value, conditions: Vec<Value>) -> Result<(), Refused> {
-        let status = json!({"metadata": {"uid": pod["metadata"]["uid"]}, "status": {"conditions": conditions}});
+        let status =
+            json!({"metadata": {"uid": pod["metadata"]["uid"]}, "status": {"conditions": conditions}});
         self.cluster.api.merge(&format!("{}/status", path(pod)), status).await.map(|_| ())
     }
 }

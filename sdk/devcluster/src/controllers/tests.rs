@@ -87,11 +87,17 @@ async fn a_job_makes_its_pod_and_is_complete() {
     let reason = "CompletionsReached";
     assert_eq!(conditions(&job), [("SuccessCriteriaMet", reason), ("Complete", reason)]);
     let status = &job["status"];
-    assert_eq!((&status["succeeded"], &status["ready"], &status["terminating"]), (&1.into(), &0.into(), &0.into()));
+    assert_eq!(
+        (&status["succeeded"], &status["ready"], &status["terminating"]),
+        (&1.into(), &0.into(), &0.into())
+    );
     assert_eq!((&status["active"], &status["uncountedTerminatedPods"]), (&Value::Null, &json!({})));
     assert!(status["completionTime"].is_string());
     let pod = &world.pods().await[0];
-    assert_eq!((&pod["status"]["phase"], &pod["metadata"]["finalizers"]), (&"Succeeded".into(), &Value::Null));
+    assert_eq!(
+        (&pod["status"]["phase"], &pod["metadata"]["finalizers"]),
+        (&"Succeeded".into(), &Value::Null)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,12 +113,17 @@ async fn a_job_that_fails_tries_again_later_each_time_until_its_limit() {
     let reason = "BackoffLimitExceeded";
     assert_eq!(conditions(&job), [("FailureTarget", reason), ("Failed", reason)]);
     assert_eq!((&job["status"]["failed"], &job["status"]["completionTime"]), (&3.into(), &Value::Null));
-    assert_eq!(world.pods().await[0]["status"]["containerStatuses"][0]["state"]["terminated"]["message"], "ended with 3");
+    assert_eq!(
+        world.pods().await[0]["status"]["containerStatuses"][0]["state"]["terminated"]["message"],
+        "ended with 3"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_takes_too_long_ends_its_pods_first() {
-    let world = World::new(|_, _, _| Script { runs: None, stops_after: Some(Duration::from_secs(5)), ..ends(0) }).await;
+    let world =
+        World::new(|_, _, _| Script { runs: None, stops_after: Some(Duration::from_secs(5)), ..ends(0) })
+            .await;
     world.job("j", json!({"activeDeadlineSeconds": 60})).await;
     world.pass(62).await;
     let job = world.get(&format!("{JOBS}/j")).await;
@@ -141,7 +152,10 @@ async fn as_many_pods_run_as_may_and_a_suspended_job_has_none() {
     world.pass(400).await;
     let job = world.get(&path).await;
     let kinds: Vec<&str> = conditions(&job).into_iter().map(|(kind, _)| kind).collect();
-    assert_eq!((kinds, &job["status"]["succeeded"]), (vec!["Suspended", "SuccessCriteriaMet", "Complete"], &5.into()));
+    assert_eq!(
+        (kinds, &job["status"]["succeeded"]),
+        (vec!["Suspended", "SuccessCriteriaMet", "Complete"], &5.into())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,7 +202,8 @@ async fn pods_of_a_job_that_is_deleted_go_with_it_or_stay_as_it_is_asked() {
 #[tokio::test(start_paused = true)]
 async fn what_a_lost_node_ran_goes_with_the_node() {
     let world = World::without_node().await;
-    let node = ScriptedNode::new(world.server.clone(), None, "node", |_, _, _| Script { runs: None, ..ends(0) });
+    let node =
+        ScriptedNode::new(world.server.clone(), None, "node", |_, _, _| Script { runs: None, ..ends(0) });
     let switch = node.switch(None);
     tokio::spawn(async { drop(node.run().await.expect("the node is taken")) });
     world.job("j", json!({})).await;
@@ -206,10 +221,13 @@ async fn what_a_lost_node_ran_goes_with_the_node() {
 async fn what_has_an_owner_that_is_not_there_goes_and_what_has_another_one_stays() {
     let world = World::without_node().await;
     let maps = "/api/v1/namespaces/default/configmaps";
-    let map = |name: &str, owners: Value| json!({"apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": name, "ownerReferences": owners}});
+    let map = |name: &str, owners: Value| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": name, "ownerReferences": owners}})
+    };
     let owner = world.api.create(maps, map("owner", json!([]))).await.expect("a map");
-    let reference = |name: &str, uid: &Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": uid});
+    let reference =
+        |name: &str, uid: &Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": uid});
     let (good, bad) = (reference("owner", &owner["metadata"]["uid"]), reference("owner", &"another".into()));
     world.api.create(maps, map("lost", json!([bad]))).await.expect("a map");
     world.api.create(maps, map("kept", json!([bad, good]))).await.expect("a map");
@@ -239,11 +257,17 @@ async fn a_namespace_gets_what_all_have_and_ends_with_all_that_is_in_it() {
     world.pass(20).await;
     let namespace = world.get("/api/v1/namespaces/n").await;
     let message = |kind: &str| {
-        let found = items(&namespace, "/status/conditions").iter().find(|c| c["type"] == kind && c["status"] == "True");
+        let found = items(&namespace, "/status/conditions")
+            .iter()
+            .find(|c| c["type"] == kind && c["status"] == "True");
         found.map(|found| text(found, "/message")).unwrap_or_default()
     };
-    assert_eq!(message("NamespaceContentRemaining"), "Some resources are remaining: configmaps. has 1 resource instances");
-    let finalizers = "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances";
+    assert_eq!(
+        message("NamespaceContentRemaining"),
+        "Some resources are remaining: configmaps. has 1 resource instances"
+    );
+    let finalizers =
+        "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances";
     assert_eq!(message("NamespaceFinalizersRemaining"), finalizers);
     let free = json!({"metadata": {"finalizers": null}});
     world.api.merge("/api/v1/namespaces/n/configmaps/held", free).await.expect("a patch");
@@ -279,7 +303,9 @@ async fn the_same_happens_each_time() {
         }
         world.pass(300).await;
         let (changes, _) = super::cluster::Cluster::new(world.server.clone(), "test", None).since(101);
-        let tell = |change: super::cluster::Change| format!("{:?} {:?} {:?}", change.family, change.key, change.after);
+        let tell = |change: super::cluster::Change| {
+            format!("{:?} {:?} {:?}", change.family, change.key, change.after)
+        };
         changes.into_iter().map(tell).collect()
     }
     let (one, two) = (story().await, story().await);

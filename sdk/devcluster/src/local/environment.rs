@@ -151,7 +151,11 @@ fn sourced(
 pub(super) fn field(pod: &Value, path: &str) -> Result<String, String> {
     if let Some((map, key)) = path.strip_suffix("']").and_then(|path| path.split_once("['")) {
         let pointer = format!("/{}", map.replace('.', "/"));
-        return Ok(pairs(pod, &pointer).find(|(k, _)| *k == key).map(|(_, v)| v).unwrap_or_default().to_owned());
+        return Ok(pairs(pod, &pointer)
+            .find(|(k, _)| *k == key)
+            .map(|(_, v)| v)
+            .unwrap_or_default()
+            .to_owned());
     }
     match path {
         "metadata.labels" | "metadata.annotations" => {
@@ -159,9 +163,11 @@ pub(super) fn field(pod: &Value, path: &str) -> Result<String, String> {
             let lines: Vec<String> = lines.map(|(key, value)| format!("{key}={}", quoted(value))).collect();
             Ok(lines.join("\n"))
         }
-        "metadata.name" | "metadata.namespace" | "metadata.uid" | "spec.nodeName" | "spec.serviceAccountName" => {
-            Ok(text(pod, &format!("/{}", path.replace('.', "/"))).to_owned())
-        }
+        "metadata.name"
+        | "metadata.namespace"
+        | "metadata.uid"
+        | "spec.nodeName"
+        | "spec.serviceAccountName" => Ok(text(pod, &format!("/{}", path.replace('.', "/"))).to_owned()),
         _ => Err(format!("the local node does not know the field {path} of a pod")),
     }
 }
@@ -188,10 +194,15 @@ pub(super) fn resource(container: &Value, reference: &Value) -> Result<String, S
         other => other.to_string(),
     };
     let Some(quantity) = quantity else {
-        return Err(format!("container {} has no {path}, and the local node has none", text(container, "/name")));
+        return Err(format!(
+            "container {} has no {path}, and the local node has none",
+            text(container, "/name")
+        ));
     };
     let value = quantity::divided(&quantity, &divisor);
-    value.map(|value| value.to_string()).ok_or_else(|| format!("{path} of {quantity} cannot be divided by {divisor}"))
+    value
+        .map(|value| value.to_string())
+        .ok_or_else(|| format!("{path} of {quantity} cannot be divided by {divisor}"))
 }
 
 #[cfg(test)]
@@ -202,8 +213,14 @@ mod tests {
 
     fn objects() -> Objects {
         Objects::from([
-            (("secrets".to_owned(), "s".to_owned()), json!({"data": {"password": "aHVudGVyMg==", "n": "MQ=="}})),
-            (("configmaps".to_owned(), "c".to_owned()), json!({"data": {"mode": "fast"}, "binaryData": {"b": "AA=="}})),
+            (
+                ("secrets".to_owned(), "s".to_owned()),
+                json!({"data": {"password": "aHVudGVyMg==", "n": "MQ=="}}),
+            ),
+            (
+                ("configmaps".to_owned(), "c".to_owned()),
+                json!({"data": {"mode": "fast"}, "binaryData": {"b": "AA=="}}),
+            ),
         ])
     }
 
@@ -252,8 +269,12 @@ mod tests {
     #[test]
     fn what_is_not_there_is_said_in_the_kubelets_words() {
         let of = |source: Value| {
-            variables(&pod(), &json!({"name": "main", "env": [{"name": "A", "valueFrom": source}]}), &objects())
-                .expect_err("not there")
+            variables(
+                &pod(),
+                &json!({"name": "main", "env": [{"name": "A", "valueFrom": source}]}),
+                &objects(),
+            )
+            .expect_err("not there")
         };
         assert_eq!(of(json!({"secretKeyRef": {"name": "none", "key": "k"}})), "secret \"none\" not found");
         assert_eq!(

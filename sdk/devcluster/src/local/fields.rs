@@ -209,17 +209,20 @@ mod tests {
                 {"clusterTrustBundle": {"path": "x"}}]}}]}});
         let mut found = unsupported(&pod);
         found.sort();
-        assert_eq!(found, [
-            "spec.containers[0].livenessProbe.tcpSocket",
-            "spec.containers[0].ports",
-            "spec.containers[0].restartPolicy: \"Never\"",
-            "spec.containers[0].securityContext.capabilities.add",
-            "spec.containers[0].securityContext.privileged: true",
-            "spec.containers[0].volumeDevices",
-            "spec.hostNetwork: true",
-            "spec.novel",
-            "spec.volumes[0].hostPath",
-            "spec.volumes[1].projected.sources[0].clusterTrustBundle",
-        ]);
+        assert_eq!(
+            found,
+            [
+                "spec.containers[0].livenessProbe.tcpSocket",
+                "spec.containers[0].ports",
+                "spec.containers[0].restartPolicy: \"Never\"",
+                "spec.containers[0].securityContext.capabilities.add",
+                "spec.containers[0].securityContext.privileged: true",
+                "spec.containers[0].volumeDevices",
+                "spec.hostNetwork: true",
+                "spec.novel",
+                "spec.volumes[0].hostPath",
+                "spec.volumes[1].projected.sources[0].clusterTrustBundle",
+            ]
+        );
     }
 }

@@ -164,11 +164,13 @@ impl Files {
         let statuses = ["containerStatuses", "initContainerStatuses"];
         let mut all = statuses.iter().flat_map(|of| items(pod, &format!("/status/{of}")));
         let status = all.find(|status| text(status, "/name") == container).unwrap_or(&Value::Null);
-        let restarts = number(status, "/restartCount").and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
+        let restarts =
+            number(status, "/restartCount").and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
         let refused = |message: String| Status::new(400, "BadRequest", message);
         let number = if previous {
-            let missing =
-                || refused(format!("previous terminated container \"{container}\" in pod \"{name}\" not found"));
+            let missing = || {
+                refused(format!("previous terminated container \"{container}\" in pod \"{name}\" not found"))
+            };
             // A container that waits for its next start: its last start is the previous one.
             let waits = status.pointer("/state/waiting").is_some();
             let ended = status.pointer("/lastState/terminated").is_some();

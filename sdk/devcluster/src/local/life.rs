@@ -106,7 +106,17 @@ pub(crate) enum Act {
 impl Part {
     fn new(member: Member, waits: &'static str) -> Self {
         let state = State::Waiting(Hindered { reason: waits, message: String::new() });
-        Self { member, state, last: None, starts: 0, begun: true, fit: true, told: false, not_before: None, pause: None }
+        Self {
+            member,
+            state,
+            last: None,
+            starts: 0,
+            begun: true,
+            fit: true,
+            told: false,
+            not_before: None,
+            pause: None,
+        }
     }
 
     /// Whether it runs.
@@ -303,8 +313,10 @@ fn begin_when_due(
         Some(at) => {
             if let (State::Ended(ended), Some((pause, _))) = (&part.state, part.pause) {
                 part.last = Some(ended.clone());
-                let pause = if pause >= 60 { format!("{}m{}s", pause / 60, pause % 60) } else { format!("{pause}s") };
-                let message = format!("back-off {pause} restarting failed container={} pod={title}", part.member.name);
+                let pause =
+                    if pause >= 60 { format!("{}m{}s", pause / 60, pause % 60) } else { format!("{pause}s") };
+                let message =
+                    format!("back-off {pause} restarting failed container={} pod={title}", part.member.name);
                 part.state = State::Waiting(Hindered { reason: "CrashLoopBackOff", message });
             }
             *wake = Some(wake.map_or(at, |wake| wake.min(at)));
@@ -329,12 +341,23 @@ mod tests {
     }
 
     fn ended(code: i32) -> Ended {
-        Ended { code, reason: "Error", message: String::new(), began: Some(T), at: Some(T), id: String::new() }
+        Ended {
+            code,
+            reason: "Error",
+            message: String::new(),
+            began: Some(T),
+            at: Some(T),
+            id: String::new(),
+        }
     }
 
     /// A life whose moves are tried one after another.
     fn life(members: &[(&str, Role, Restart)]) -> Life {
-        Life::new("p".to_owned(), members.iter().map(|(name, role, restart)| member(name, *role, *restart)).collect(), T)
+        Life::new(
+            "p".to_owned(),
+            members.iter().map(|(name, role, restart)| member(name, *role, *restart)).collect(),
+            T,
+        )
     }
 
     #[test]
@@ -384,7 +407,9 @@ mod tests {
                 assert_eq!(life.next(at(now), 30).0, [Act::Start(0)]);
             } else {
                 assert_eq!(life.next(at(now), 30), (vec![], Some(at(now + pause))));
-                assert!(matches!(&life.parts[0].state, State::Waiting(why) if why.reason == "CrashLoopBackOff"));
+                assert!(
+                    matches!(&life.parts[0].state, State::Waiting(why) if why.reason == "CrashLoopBackOff")
+                );
                 now += pause;
                 assert_eq!(life.next(at(now), 30).0, [Act::Start(0)]);
             }

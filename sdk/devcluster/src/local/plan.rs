@@ -128,7 +128,9 @@ pub(crate) fn plan(
     let name = text(container, "/image");
     let image = images.find(name).ok_or_else(|| Hindered {
         reason: "ErrImagePull",
-        message: format!("failed to pull and unpack image \"{name}\": the local node has no image of this name"),
+        message: format!(
+            "failed to pull and unpack image \"{name}\": the local node has no image of this name"
+        ),
     })?;
     let hindered = |message: String| Hindered { reason: "CreateContainerConfigError", message };
     let own = variables(pod, container, objects).map_err(hindered)?;
@@ -143,11 +145,16 @@ pub(crate) fn plan(
             Some(_) => "container's runAsUser breaks non-root policy",
             None => "container has runAsNonRoot and image will run as root",
         };
-        return Err(hindered(format!("{why} (pod: \"{}\", container: {})", title(pod), text(container, "/name"))));
+        return Err(hindered(format!(
+            "{why} (pod: \"{}\", container: {})",
+            title(pod),
+            text(container, "/name")
+        )));
     }
     let command = command(container, &image.entrypoint, &image.command, &own);
     if command.is_empty() {
-        let message = format!("container {} has no command, and its image has none", text(container, "/name"));
+        let message =
+            format!("container {} has no command, and its image has none", text(container, "/name"));
         return Err(Hindered { reason: "CreateContainerError", message });
     }
     let hostname = hostname(pod);
@@ -165,7 +172,8 @@ pub(crate) fn plan(
         hostname,
         user,
         group: id("runAsGroup").unwrap_or(0),
-        escalation: container.pointer("/securityContext/allowPrivilegeEscalation") != Some(&Value::Bool(false)),
+        escalation: container.pointer("/securityContext/allowPrivilegeEscalation")
+            != Some(&Value::Bool(false)),
         mounts,
         message: match text(container, "/terminationMessagePath") {
             "" => "/dev/termination-log".to_owned(),
@@ -177,7 +185,8 @@ pub(crate) fn plan(
 /// Names a pod as the kubelet's texts do.
 #[must_use]
 pub(crate) fn title(pod: &Value) -> String {
-    let [name, namespace, uid] = ["name", "namespace", "uid"].map(|of| text(&pod["metadata"], &format!("/{of}")));
+    let [name, namespace, uid] =
+        ["name", "namespace", "uid"].map(|of| text(&pod["metadata"], &format!("/{of}")));
     format!("{name}_{namespace}({uid})")
 }
 
@@ -289,7 +298,8 @@ mod tests {
     #[test]
     fn the_command_is_the_images_unless_the_container_has_one() {
         let command = |own: Value| {
-            let mut container = json!({"name": "main", "image": "known:1", "env": [{"name": "A", "value": "x"}]});
+            let mut container =
+                json!({"name": "main", "image": "known:1", "env": [{"name": "A", "value": "x"}]});
             container.as_object_mut().expect("an object").extend(own.as_object().expect("an object").clone());
             planned(container).expect("a plan").command
         };
@@ -309,8 +319,12 @@ mod tests {
         assert_eq!((plan.user, plan.group, plan.read_only, plan.escalation), (7, 8, true, false));
         assert_eq!((plan.directory.as_str(), plan.message.as_str()), ("/data", "/out/last"));
         assert_eq!(plan.environment.get("HOME").map(String::as_str), Some("/"));
-        let mount =
-            Mount { volume: "v".to_owned(), sub_path: "x/a".to_owned(), path: "/data".to_owned(), read_only: true };
+        let mount = Mount {
+            volume: "v".to_owned(),
+            sub_path: "x/a".to_owned(),
+            path: "/data".to_owned(),
+            read_only: true,
+        };
         assert_eq!(plan.mounts, [mount]);
     }
 
@@ -319,10 +333,14 @@ mod tests {
         let unknown = planned(json!({"name": "main", "image": "other"})).expect_err("no such image");
         assert_eq!(unknown.reason, "ErrImagePull");
         let root = json!({"name": "main", "image": "known:1", "securityContext": {"runAsNonRoot": true, "runAsUser": 0}});
-        assert_eq!(planned(root).expect_err("root"), Hindered {
-            reason: "CreateContainerConfigError",
-            message: "container's runAsUser breaks non-root policy (pod: \"p_ns(u)\", container: main)".to_owned()
-        });
+        assert_eq!(
+            planned(root).expect_err("root"),
+            Hindered {
+                reason: "CreateContainerConfigError",
+                message: "container's runAsUser breaks non-root policy (pod: \"p_ns(u)\", container: main)"
+                    .to_owned()
+            }
+        );
     }
 
     #[test]
@@ -332,8 +350,14 @@ mod tests {
             "volumes": [{"secret": {"secretName": "c"}}, {"persistentVolumeClaim": {"claimName": "d"}},
                 {"projected": {"sources": [{"secret": {"name": "e"}}, {"configMap": {"name": "b"}},
                     {"serviceAccountToken": {"path": "token"}}]}}]}});
-        let pairs = [("configmaps", "b"), ("persistentvolumeclaims", "d"), ("secrets", "a"), ("secrets", "c"),
-            ("secrets", "e"), ("tokens", "")];
+        let pairs = [
+            ("configmaps", "b"),
+            ("persistentvolumeclaims", "d"),
+            ("secrets", "a"),
+            ("secrets", "c"),
+            ("secrets", "e"),
+            ("tokens", ""),
+        ];
         assert_eq!(referred(&pod), pairs.map(|(r, n)| (r.to_owned(), n.to_owned())));
     }
 
@@ -341,11 +365,15 @@ mod tests {
     fn an_init_container_that_always_restarts_is_a_sidecar() {
         let pod = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c"}],
             "initContainers": [{"name": "a"}, {"name": "b", "restartPolicy": "Always"}]}});
-        let roles: Vec<_> = members(&pod).into_iter().map(|member| (member.name, member.role, member.restart)).collect();
-        assert_eq!(roles, [
-            ("a".to_owned(), Role::Init, Restart::Never),
-            ("b".to_owned(), Role::Sidecar, Restart::Always),
-            ("c".to_owned(), Role::Main, Restart::Never),
-        ]);
+        let roles: Vec<_> =
+            members(&pod).into_iter().map(|member| (member.name, member.role, member.restart)).collect();
+        assert_eq!(
+            roles,
+            [
+                ("a".to_owned(), Role::Init, Restart::Never),
+                ("b".to_owned(), Role::Sidecar, Restart::Always),
+                ("c".to_owned(), Role::Main, Restart::Never),
+            ]
+        );
     }
 }

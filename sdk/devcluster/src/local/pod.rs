@@ -210,7 +210,8 @@ impl Worker {
     }
 
     async fn start(&mut self, pod: &Value, place: usize) -> bool {
-        let Some((spec, count)) = self.life.parts.get(place).map(|p| (p.member.spec.clone(), p.starts)) else {
+        let Some((spec, count)) = self.life.parts.get(place).map(|p| (p.member.spec.clone(), p.starts))
+        else {
             return true;
         };
         let objects = match self.objects(pod).await {
@@ -231,13 +232,21 @@ impl Worker {
             }
             Err(Stopped::Hindered(why)) => {
                 let pulled = why.reason == "ErrImagePull";
-                let again = pulled && self.life.parts.get(place).is_some_and(|part| part.starts == count && is_pull(part));
+                let again = pulled
+                    && self.life.parts.get(place).is_some_and(|part| part.starts == count && is_pull(part));
                 let why = if again { back_off(&spec, &why) } else { why };
                 self.life.hindered(place, why, Timestamp::now() + RETRY);
             }
             Err(Stopped::Refused(message, id)) => {
                 let at = Some(Timestamp::now());
-                let ended = Ended { code: 128, reason: "StartError", message, began: Some(Timestamp::UNIX_EPOCH), at, id };
+                let ended = Ended {
+                    code: 128,
+                    reason: "StartError",
+                    message,
+                    began: Some(Timestamp::UNIX_EPOCH),
+                    at,
+                    id,
+                };
                 self.life.refused(place, ended, Timestamp::now());
             }
         }
@@ -389,6 +398,7 @@ fn is_pull(part: &super::life::Part) -> bool {
 }
 
 fn back_off(container: &Value, why: &Hindered) -> Hindered {
-    let message = format!("Back-off pulling image \"{}\": ErrImagePull: {}", text(container, "/image"), why.message);
+    let message =
+        format!("Back-off pulling image \"{}\": ErrImagePull: {}", text(container, "/image"), why.message);
     Hindered { reason: "ImagePullBackOff", message }
 }

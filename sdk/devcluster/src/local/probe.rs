@@ -70,7 +70,16 @@ impl Inside {
         let Some(first) = first_process(self.process) else { return false };
         let mut program = Command::new(&self.nsenter);
         program.arg(format!("--target={first}"));
-        program.args(["--user", "--mount", "--uts", "--pid", "--root", "--wd", "--preserve-credentials", "--"]);
+        program.args([
+            "--user",
+            "--mount",
+            "--uts",
+            "--pid",
+            "--root",
+            "--wd",
+            "--preserve-credentials",
+            "--",
+        ]);
         program.args(command).env_clear().envs(&self.plan.environment).kill_on_drop(true);
         program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         program.status().await.is_ok_and(|status| status.success())
@@ -102,7 +111,12 @@ impl Inside {
 }
 
 /// Probes a container for as long as it is polled, and tells what it finds.
-pub(super) async fn watch(inside: Inside, container: Value, place: usize, found: UnboundedSender<(usize, Found)>) {
+pub(super) async fn watch(
+    inside: Inside,
+    container: Value,
+    place: usize,
+    found: UnboundedSender<(usize, Found)>,
+) {
     let tell = |what: Found| drop(found.send((place, what)));
     if let Some(startup) = probe(&container, "startupProbe") {
         tokio::time::sleep(startup.delay).await;

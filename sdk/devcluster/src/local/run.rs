@@ -56,7 +56,14 @@ fn command(tools: &Tools, base: &Path, plan: &Plan, holder: &Child) -> Command {
     }
     command.arg(&tools.nsenter).args(["--user", "--mount", "--uts", "--preserve-credentials"]);
     command.arg(format!("--target={}", holder.id().unwrap_or_default())).arg("--");
-    command.arg(&tools.unshare).args(["--user", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"]);
+    command.arg(&tools.unshare).args([
+        "--user",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount",
+        "--mount-proc",
+    ]);
     command.args([format!("--map-user={}", plan.user), format!("--map-group={}", plan.group)]);
     command.arg(format!("--root={}", base.join("root").display())).arg(format!("--wd={}", plan.directory));
     command.arg("--").args(&plan.command).env_clear().envs(&plan.environment).current_dir("/");
@@ -183,7 +190,11 @@ mod tests {
             Bind { source, path: path.to_owned(), read_only }
         };
         let mut binds = vec![bind("data", "/data/deep", false), bind("shut", "/var/run/secrets/x", true)];
-        binds.push(Bind { source: folder.0.join("data/f"), path: "/usr/share/none/file".to_owned(), read_only: true });
+        binds.push(Bind {
+            source: folder.0.join("data/f"),
+            path: "/usr/share/none/file".to_owned(),
+            read_only: true,
+        });
         let script = "cat /data/deep/f /run/secrets/x/f /usr/share/none/file; echo new > /data/deep/g; echo x > /tmp/x
             echo x > /new; (echo x > /var/run/secrets/x/g) 2>/dev/null || echo shut; ls -A /tmp /home; touch /usr/bin/zz; : > /dev/stdout; echo end";
         let (code, said) = run(&folder, &plan(script), &binds).await;
@@ -196,7 +207,8 @@ mod tests {
     #[tokio::test]
     async fn nothing_can_be_written_beside_its_volumes_if_it_says_so() {
         let folder = Folder::new("shut");
-        let mut plan = plan("for f in /x /tmp/x /etc/x /usr/x; do (: > $f) 2>/dev/null && echo $f; done; exit 0");
+        let mut plan =
+            plan("for f in /x /tmp/x /etc/x /usr/x; do (: > $f) 2>/dev/null && echo $f; done; exit 0");
         plan.read_only = true;
         assert_eq!(run(&folder, &plan, &[]).await, (0, String::new()));
     }
@@ -207,7 +219,11 @@ mod tests {
         let tools = Tools::find().expect("util-linux");
         let log = folder.0.join("log");
         for (script, how, code) in [
-            ("trap 'exit 143' TERM; echo up > /sign; sleep 1000 & wait", Running::terminate as fn(&Running), 143),
+            (
+                "trap 'exit 143' TERM; echo up > /sign; sleep 1000 & wait",
+                Running::terminate as fn(&Running),
+                143,
+            ),
             ("sleep 1000 & echo up > /sign; wait", Running::kill, 137),
         ] {
             let sign = folder.0.join("sign");

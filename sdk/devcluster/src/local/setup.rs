@@ -85,10 +85,22 @@ pub(super) async fn setup(tools: &Tools, base: &Path, plan: &Plan, binds: &[Bind
     };
     let flag = |read_only: bool| if read_only { "ro" } else { "rw" };
     let mut command = Command::new(&tools.setsid);
-    command.arg(&tools.unshare).args(["--user", "--map-root-user", "--mount", "--uts", "--propagation=private"]);
+    command.arg(&tools.unshare).args([
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "--uts",
+        "--propagation=private",
+    ]);
     command.arg(&tools.sh).args(["-c", SCRIPT, "setup"]).arg(base).arg(image).arg(&plan.hostname);
-    command.args([if plan.root == Root::Host { "host" } else { "image" }, flag(plan.read_only), &plan.directory]);
-    command.args(plan.command.first()).arg(plan.environment.get("PATH").map_or("/usr/bin:/bin", String::as_str));
+    command.args([
+        if plan.root == Root::Host { "host" } else { "image" },
+        flag(plan.read_only),
+        &plan.directory,
+    ]);
+    command
+        .args(plan.command.first())
+        .arg(plan.environment.get("PATH").map_or("/usr/bin:/bin", String::as_str));
     for bind in binds {
         command.arg(&bind.source).args([&bind.path, flag(bind.read_only)]);
     }

@@ -10,7 +10,8 @@ use crate::client::{items, number, text};
 /// How many bytes of last words a pod has altogether.
 const WORDS: usize = 12 * 1024;
 /// Conditions that a kubelet writes.
-const OWN: [&str; 5] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+const OWN: [&str; 5] =
+    ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
 
 /// Returns the status of a pod that the node runs.
 pub(crate) fn status(pod: &Value, life: &Life, now: Timestamp) -> Value {
@@ -72,17 +73,19 @@ fn phase(pod: &Value, life: &Life) -> &'static str {
         return phase;
     }
     let over = life.is_done();
-    if over && matches!(life.ending, Some((Cause::Deadline, _))) {
+    if matches!(life.ending, Some((Cause::Deadline, _))) {
         return "Failed";
     }
     let of = |role: Role| life.parts.iter().filter(move |part| part.member.role == role);
-    let failed = |part: &Part| part.member.restart == Restart::Never && part.ended().is_some_and(|e| e.code != 0);
+    let failed =
+        |part: &Part| part.member.restart == Restart::Never && part.ended().is_some_and(|e| e.code != 0);
     let nothing_runs = !life.parts.iter().any(Part::runs);
     if nothing_runs && !life.has_begun() && of(Role::Init).any(failed) {
         return "Failed";
     }
     let pending = of(Role::Init).any(|part| part.ended().is_none())
-        || (!life.has_begun() && of(Role::Sidecar).any(|part| part.starts == 0 || part.runs() && !part.begun));
+        || (!life.has_begun()
+            && of(Role::Sidecar).any(|part| part.starts == 0 || part.runs() && !part.begun));
     let waiting = of(Role::Main).chain(of(Role::Sidecar)).any(|part| part.starts == 0);
     if !life.has_begun() && (pending || waiting) || of(Role::Main).any(|part| part.starts == 0) {
         return if over { "Failed" } else { "Pending" };
@@ -97,7 +100,7 @@ fn phase(pod: &Value, life: &Life) -> &'static str {
 
 fn why(pod: &Value, life: &Life, phase: &str) -> (Value, Value) {
     match life.ending {
-        Some((Cause::Deadline, _)) if phase == "Failed" && text(pod, "/status/phase") != "Failed" => (
+        Some((Cause::Deadline, _)) if life.is_over() && text(pod, "/status/phase") != "Failed" => (
             "DeadlineExceeded".into(),
             "Pod was active on the node longer than the specified deadline".into(),
         ),
@@ -141,7 +144,11 @@ fn conditions(pod: &Value, life: &Life, phase: &str, now: Timestamp) -> Value {
         let message = format!("containers with incomplete status: [{}]", names(incomplete));
         add("Initialized", false, "ContainersNotInitialized", message);
     }
-    let unready = life.parts.iter().filter(|part| part.member.role != Role::Init && !part.is_ready()).collect::<Vec<_>>();
+    let unready = life
+        .parts
+        .iter()
+        .filter(|part| part.member.role != Role::Init && !part.is_ready())
+        .collect::<Vec<_>>();
     let (ready, reason, message) = match phase {
         "Succeeded" => (false, "PodCompleted", String::new()),
         "Failed" => (false, "PodFailed", String::new()),
@@ -168,7 +175,9 @@ fn container(part: &Part, lost: bool, over: bool, parts: usize) -> Value {
     let done = part.member.role == Role::Init && part.ended().is_some_and(|ended| ended.code == 0);
     let (state, id) = match &part.state {
         State::Waiting(_) if lost && part.starts == 0 => (terminated(&unseen(), words), String::new()),
-        State::Waiting(why) if why.message.is_empty() => (json!({"waiting": {"reason": why.reason}}), String::new()),
+        State::Waiting(why) if why.message.is_empty() => {
+            (json!({"waiting": {"reason": why.reason}}), String::new())
+        }
         State::Waiting(why) => {
             let id = part.last.as_ref().map(|last| last.id.clone()).unwrap_or_default();
             (json!({"waiting": {"reason": why.reason, "message": why.message}}), id)
@@ -260,7 +269,14 @@ mod tests {
 
     fn ended(code: i32, message: &str) -> Ended {
         let reason = if code == 0 { "Completed" } else { "Error" };
-        Ended { code, reason, message: message.to_owned(), began: Some(T), at: Some(T), id: "local://1".to_owned() }
+        Ended {
+            code,
+            reason,
+            message: message.to_owned(),
+            began: Some(T),
+            at: Some(T),
+            id: "local://1".to_owned(),
+        }
     }
 
     fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {
@@ -273,7 +289,10 @@ mod tests {
         let mut life = Life::new(String::new(), members(&pod), T);
         let before = status(&pod, &life, T);
         assert_eq!(before["phase"], "Pending");
-        assert_eq!(before["containerStatuses"][0]["state"], json!({"waiting": {"reason": "PodInitializing"}}));
+        assert_eq!(
+            before["containerStatuses"][0]["state"],
+            json!({"waiting": {"reason": "PodInitializing"}})
+        );
         let message = "containers with incomplete status: [first]";
         assert_eq!(condition(&before, "Initialized")["message"], message);
         life.started(0, "local://0".to_owned(), T);
@@ -287,7 +306,10 @@ mod tests {
         life.ended(1, ended(3, &"é".repeat(6000)), T);
         life.next(T, 30);
         let after = status(&pod, &life, T);
-        assert_eq!((&after["phase"], &after["containerStatuses"][0]["state"]["terminated"]["exitCode"]), (&"Failed".into(), &3.into()));
+        assert_eq!(
+            (&after["phase"], &after["containerStatuses"][0]["state"]["terminated"]["exitCode"]),
+            (&"Failed".into(), &3.into())
+        );
         let words = text(&after, "/containerStatuses/0/state/terminated/message");
         assert_eq!(words.len(), 12 * 1024 / 2);
         assert_eq!(condition(&after, "Ready")["reason"], "PodFailed");

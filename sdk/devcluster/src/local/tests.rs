@@ -129,14 +129,21 @@ async fn a_pod_that_is_deleted_gets_its_signal_and_goes() {
     let pod = cluster.until("p", |pod| pod["status"]["phase"] == "Running").await;
     assert_eq!(condition(&pod, "Ready")["status"], "True", "{pod}");
     let waiting = cluster.log("p", "previous=true").await.expect_err("none");
-    assert_eq!(text(&waiting.body, "/message"), "previous terminated container \"main\" in pod \"p\" not found");
+    assert_eq!(
+        text(&waiting.body, "/message"),
+        "previous terminated container \"main\" in pod \"p\" not found"
+    );
     while !cluster.state.join("claims").join(text(&claim, "/metadata/uid")).join("up").exists() {
         tokio::task::yield_now().await;
     }
     cluster.api.delete(&format!("{PODS}/p"), json!({})).await.expect("a delete");
     let last = cluster.until("p", |_| false).await;
     let terminated = &last["status"]["containerStatuses"][0]["state"]["terminated"];
-    assert_eq!((&last["status"]["phase"], &terminated["exitCode"]), (&"Failed".into(), &143.into()), "{last}");
+    assert_eq!(
+        (&last["status"]["phase"], &terminated["exitCode"]),
+        (&"Failed".into(), &143.into()),
+        "{last}"
+    );
 }
 
 #[tokio::test]
@@ -147,7 +154,10 @@ async fn a_pod_that_takes_too_long_is_ended() {
     spec["terminationGracePeriodSeconds"] = 0.into();
     cluster.create("p", spec).await;
     let pod = cluster.ended("p").await;
-    assert_eq!((&pod["status"]["phase"], &pod["status"]["reason"]), (&"Failed".into(), &"DeadlineExceeded".into()));
+    assert_eq!(
+        (&pod["status"]["phase"], &pod["status"]["reason"]),
+        (&"Failed".into(), &"DeadlineExceeded".into())
+    );
     assert_eq!(pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"], 137);
 }
 
@@ -199,7 +209,11 @@ async fn a_container_waits_for_its_image_or_fails_without_its_command() {
     cluster.create("command", spec).await;
     let pod = cluster.ended("command").await;
     let terminated = &pod["status"]["containerStatuses"][0]["state"]["terminated"];
-    assert_eq!((&terminated["exitCode"], &terminated["reason"]), (&128.into(), &"StartError".into()), "{pod}");
+    assert_eq!(
+        (&terminated["exitCode"], &terminated["reason"]),
+        (&128.into(), &"StartError".into()),
+        "{pod}"
+    );
 }
 
 #[tokio::test]
@@ -210,7 +224,8 @@ async fn probes_say_whether_a_container_has_started_is_ready_and_lives() {
     let mut life = exec("test ! -e /tmp/up");
     life["initialDelaySeconds"] = 1.into();
     life["terminationGracePeriodSeconds"] = 0.into();
-    spec["containers"][0]["startupProbe"] = json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
+    spec["containers"][0]["startupProbe"] =
+        json!({"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1});
     spec["containers"][0]["readinessProbe"] = exec("[ $(cat /proc/1/comm) = sh ]");
     spec["containers"][0]["livenessProbe"] = life;
     cluster.create("p", spec).await;

@@ -98,7 +98,10 @@ fn source_files(
     for item in items(source, "/downwardAPI/items") {
         let content = match item.get("fieldRef") {
             Some(reference) => field(pod, text(reference, "/fieldPath"))?,
-            None => resource(container(pod, text(item, "/resourceFieldRef/containerName")), &item["resourceFieldRef"])?,
+            None => resource(
+                container(pod, text(item, "/resourceFieldRef/containerName")),
+                &item["resourceFieldRef"],
+            )?,
         };
         let mode = mode(item, "/mode").unwrap_or(usual);
         files.insert(path(text(item, "/path"))?, File { bytes: content.into_bytes(), mode });
@@ -203,6 +206,9 @@ mod tests {
             of(json!({"name": "v", "secret": {"secretName": "none"}})),
             Err("MountVolume.SetUp failed for volume \"v\" : secret \"none\" not found".to_owned())
         );
-        assert!(of(json!({"name": "v", "secret": {"secretName": "s", "items": [{"key": "a", "path": "../x"}]}})).is_err());
+        assert!(
+            of(json!({"name": "v", "secret": {"secretName": "s", "items": [{"key": "a", "path": "../x"}]}}))
+                .is_err()
+        );
     }
 }

@@ -24,11 +24,17 @@ impl Backoff {
     pub(super) fn with(&self, succeeded: &[Arc<Value>], failed: &[Arc<Value>]) -> Self {
         let latest = |pods: &[Arc<Value>]| pods.iter().map(|pod| finished(pod)).max();
         let success = latest(succeeded);
-        let failed: Vec<Timestamp> =
-            failed.iter().map(|pod| finished(pod)).filter(|at| success.is_none_or(|success| *at > success)).collect();
+        let failed: Vec<Timestamp> = failed
+            .iter()
+            .map(|pod| finished(pod))
+            .filter(|at| success.is_none_or(|success| *at > success))
+            .collect();
         let before = if success.is_some() { Self::default() } else { self.clone() };
         let count = u32::try_from(failed.len()).unwrap_or(u32::MAX);
-        Self { failures: before.failures.saturating_add(count), last: failed.into_iter().max().or(before.last) }
+        Self {
+            failures: before.failures.saturating_add(count),
+            last: failed.into_iter().max().or(before.last),
+        }
     }
 
     /// Returns from when on another pod may be made, if that is later than now.

@@ -75,7 +75,8 @@ impl Jobs {
         let Some(latest) = latest.filter(|latest| uid(latest) == uid(pod) && is_tracked(latest)) else {
             return Ok(());
         };
-        let kept: Vec<&str> = owners::finalizers(&latest).into_iter().filter(|one| *one != TRACKING).collect();
+        let kept: Vec<&str> =
+            owners::finalizers(&latest).into_iter().filter(|one| *one != TRACKING).collect();
         let metadata = json!({"uid": uid(pod), "finalizers": kept});
         match self.cluster.api.merge(&pod_path(pod), json!({"metadata": metadata})).await {
             Err(refused) if !refused.is_absent() => Err(refused),
@@ -86,7 +87,9 @@ impl Jobs {
     /// Deletes a finished Job when its time has come.
     async fn expire(&self, job: &Value, queue: &mut Queue<Key>) -> Result<(), Refused> {
         let end = over(job).and_then(|condition| time(condition, "/lastTransitionTime"));
-        let Some((seconds, end)) = number(job, "/spec/ttlSecondsAfterFinished").zip(end) else { return Ok(()) };
+        let Some((seconds, end)) = number(job, "/spec/ttlSecondsAfterFinished").zip(end) else {
+            return Ok(());
+        };
         let at = after(end, seconds);
         if at > self.cluster.now() {
             queue.add_at(key(job), at);

@@ -58,10 +58,13 @@ pub(super) fn is_failed(pod: &Value, job: &Value) -> bool {
 
 /// Returns when a pod ended: as its containers say, or its condition, or its deletion, or when it was created.
 pub(super) fn finished(pod: &Value) -> Timestamp {
-    let ends = items(pod, "/status/containerStatuses").iter().map(|status| time(status, "/state/terminated/finishedAt"));
+    let ends = items(pod, "/status/containerStatuses")
+        .iter()
+        .map(|status| time(status, "/state/terminated/finishedAt"));
     let ends: Option<Vec<Timestamp>> = ends.collect();
     let last = ends.and_then(|ends| ends.into_iter().max());
-    let ready = items(pod, "/status/conditions").iter().find(|c| c["type"] == "Ready" && c["status"] == "False");
+    let ready =
+        items(pod, "/status/conditions").iter().find(|c| c["type"] == "Ready" && c["status"] == "False");
     let grace = number(pod, "/metadata/deletionGracePeriodSeconds").unwrap_or_default();
     let deleted = || {
         let at = time(pod, "/metadata/deletionTimestamp")?;
@@ -89,11 +92,13 @@ pub(super) fn verdict(job: &Value, pod: &Value) -> Verdict {
     for (index, rule) in items(job, "/spec/podFailurePolicy/rules").iter().enumerate() {
         let (namespace, name) = (text(pod, "/metadata/namespace"), text(pod, "/metadata/name"));
         let what = if rule.get("onExitCodes").is_some_and(|codes| !codes.is_null()) {
-            by_exit_code(&rule["onExitCodes"], pod)
-                .map(|(container, code)| format!("Container {container} for pod {namespace}/{name} failed with exit code {code}"))
+            by_exit_code(&rule["onExitCodes"], pod).map(|(container, code)| {
+                format!("Container {container} for pod {namespace}/{name} failed with exit code {code}")
+            })
         } else {
             let patterns = items(rule, "/onPodConditions");
-            let fits = |c: &&Value| patterns.iter().any(|p| p["type"] == c["type"] && p["status"] == c["status"]);
+            let fits =
+                |c: &&Value| patterns.iter().any(|p| p["type"] == c["type"] && p["status"] == c["status"]);
             let found = items(pod, "/status/conditions").iter().find(fits);
             found.map(|found| format!("Pod {namespace}/{name} has condition {}", text(found, "/type")))
         };
@@ -112,7 +117,8 @@ pub(super) fn verdict(job: &Value, pod: &Value) -> Verdict {
 fn by_exit_code<'a>(wanted: &Value, pod: &'a Value) -> Option<(&'a str, i64)> {
     let name = wanted["containerName"].as_str();
     let values = items(wanted, "/values");
-    let all = items(pod, "/status/containerStatuses").iter().chain(items(pod, "/status/initContainerStatuses"));
+    let all =
+        items(pod, "/status/containerStatuses").iter().chain(items(pod, "/status/initContainerStatuses"));
     all.into_iter().find_map(|status| {
         let code = number(status, "/state/terminated/exitCode").filter(|code| *code != 0)?;
         let own = text(status, "/name");

@@ -14,7 +14,8 @@ use super::super::cluster::{after, is_deleted, seconds};
 use super::super::drive::Queue;
 use super::super::owners::finalizers;
 use super::pods::{
-    TRACKING, Verdict, is_active, is_failed, is_ready, is_terminating, is_tracked, phase, replaces_failed_only, uid, verdict,
+    TRACKING, Verdict, is_active, is_failed, is_ready, is_terminating, is_tracked, phase,
+    replaces_failed_only, uid, verdict,
 };
 use super::{Jobs, path, pod_path};
 use crate::client::{Key, Refused, items, key, number, text};
@@ -151,7 +152,9 @@ impl Jobs {
     pub(super) async fn sync(&mut self, job: &Value, queue: &mut Queue<Key>) -> Result<(), Refused> {
         let now = self.cluster.now();
         let pods = self.pods(job);
-        let count = |is: fn(&Value) -> bool| i64::try_from(pods.iter().filter(|pod| is(pod)).count()).unwrap_or_default();
+        let count = |is: fn(&Value) -> bool| {
+            i64::try_from(pods.iter().filter(|pod| is(pod)).count()).unwrap_or_default()
+        };
         let mut look = Look {
             active: count(is_active),
             ready: count(|pod| is_active(pod) && is_ready(pod)),
@@ -207,7 +210,8 @@ impl Jobs {
         look.set("active", active, false);
         look.set("ready", ready, true);
         look.set("terminating", terminating, true);
-        look.changed |= before != ["active", "ready", "terminating"].map(|field| look.status.get(field).cloned());
+        look.changed |=
+            before != ["active", "ready", "terminating"].map(|field| look.status.get(field).cloned());
         self.track(look, finish, backoff, now).await?;
         trouble.map_or(Ok(()), Err)
     }
@@ -246,7 +250,8 @@ impl Jobs {
         }
         look.uncount("succeeded", &succeeded);
         look.uncount("failed", &failed);
-        if let Some(finish) = finish.as_ref().filter(|finish| matches!(finish.kind, "FailureTarget" | "SuccessCriteriaMet"))
+        if let Some(finish) =
+            finish.as_ref().filter(|finish| matches!(finish.kind, "FailureTarget" | "SuccessCriteriaMet"))
             && look.find(finish.kind).is_none()
         {
             look.push(finish.condition(now));
@@ -273,7 +278,12 @@ impl Jobs {
     }
 
     /// Ends the Job if nothing of it is left, and writes its status if that is still to be done.
-    async fn finish(&mut self, look: &mut Look, finish: Option<Finish>, now: Timestamp) -> Result<(), Refused> {
+    async fn finish(
+        &mut self,
+        look: &mut Look,
+        finish: Option<Finish>,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
         let uncounted = !look.uncounted("succeeded").is_empty() || !look.uncounted("failed").is_empty();
         let finish = finish.filter(|_| !uncounted && look.terminating == 0);
         if let Some(finish) = &finish {
@@ -316,7 +326,9 @@ impl Jobs {
     async fn delete(&self, job: &Value, pod: &Value) -> Result<(), Refused> {
         match self.cluster.api.delete(&pod_path(pod), json!({})).await {
             Err(refused) if !refused.is_absent() => {
-                self.cluster.event(job, "Warning", "FailedDelete", &format!("Error deleting: {refused}")).await;
+                self.cluster
+                    .event(job, "Warning", "FailedDelete", &format!("Error deleting: {refused}"))
+                    .await;
                 Err(refused)
             }
             Err(_) => Ok(()),
@@ -329,7 +341,12 @@ impl Jobs {
     }
 
     /// Makes pods that are missing, or deletes those that are too many.
-    async fn manage(&self, look: &mut Look, later: Option<Timestamp>, queue: &mut Queue<Key>) -> Result<(), Refused> {
+    async fn manage(
+        &self,
+        look: &mut Look,
+        later: Option<Timestamp>,
+        queue: &mut Queue<Key>,
+    ) -> Result<(), Refused> {
         let parallelism = number(&look.job, "/spec/parallelism").unwrap_or(1);
         let wanted = match number(&look.job, "/spec/completions") {
             _ if is_suspended(&look.job) => 0,
@@ -339,7 +356,8 @@ impl Jobs {
         };
         if look.active > wanted {
             let surplus = usize::try_from((look.active - wanted).min(MOST_AT_ONCE)).unwrap_or_default();
-            let mut active: Vec<Arc<Value>> = look.pods.iter().filter(|pod| is_active(pod)).cloned().collect();
+            let mut active: Vec<Arc<Value>> =
+                look.pods.iter().filter(|pod| is_active(pod)).cloned().collect();
             active.sort_by_key(|pod| rank(pod));
             for pod in active.iter().take(surplus) {
                 // It does not count as failed.
@@ -389,7 +407,9 @@ impl Jobs {
                 Ok(())
             }
             Err(refused) => {
-                let ending = items(&refused.body, "/details/causes").iter().any(|c| c["reason"] == "NamespaceTerminating");
+                let ending = items(&refused.body, "/details/causes")
+                    .iter()
+                    .any(|c| c["reason"] == "NamespaceTerminating");
                 if ending {
                     return Ok(());
                 }
@@ -403,8 +423,11 @@ impl Jobs {
     /// Says whether the Job is suspended; a Job that goes on starts anew.
     async fn suspend(&self, look: &mut Look, now: Timestamp) {
         let suspended = is_suspended(&look.job);
-        let (status, reason, message) =
-            if suspended { ("True", "JobSuspended", "Job suspended") } else { ("False", "JobResumed", "Job resumed") };
+        let (status, reason, message) = if suspended {
+            ("True", "JobSuspended", "Job suspended")
+        } else {
+            ("False", "JobResumed", "Job resumed")
+        };
         if !look.ensure("Suspended", status, reason, message, now) {
             return;
         }
@@ -412,7 +435,9 @@ impl Jobs {
         if !suspended {
             look.status.insert("startTime".to_owned(), seconds(now));
         }
-        self.cluster.event(&look.job, "Normal", if suspended { "Suspended" } else { "Resumed" }, message).await;
+        self.cluster
+            .event(&look.job, "Normal", if suspended { "Suspended" } else { "Resumed" }, message)
+            .await;
     }
 }
 
@@ -451,7 +476,9 @@ fn verdict_of(look: &Look, now: Timestamp) -> Option<Finish> {
         let found = look.find(kind).filter(|c| c["status"] == "True")?;
         Some(Finish::new(then, text(found, "/reason"), text(found, "/message")))
     };
-    if let Some(finish) = earlier("SuccessCriteriaMet", "SuccessCriteriaMet").or_else(|| earlier("FailureTarget", "Failed")) {
+    if let Some(finish) =
+        earlier("SuccessCriteriaMet", "SuccessCriteriaMet").or_else(|| earlier("FailureTarget", "Failed"))
+    {
         return Some(finish);
     }
     for pod in look.pods.iter().filter(|pod| is_failed(pod, job)) {
@@ -479,7 +506,8 @@ fn restarts_exceed(look: &Look, limit: i64) -> bool {
     let of = |pod: &Value, which: &str| -> i64 {
         items(pod, which).iter().filter_map(|status| number(status, "/restartCount")).sum()
     };
-    let restarts: i64 =
-        alive.map(|pod| of(pod, "/status/initContainerStatuses") + of(pod, "/status/containerStatuses")).sum();
+    let restarts: i64 = alive
+        .map(|pod| of(pod, "/status/initContainerStatuses") + of(pod, "/status/containerStatuses"))
+        .sum();
     if limit == 0 { restarts > 0 } else { restarts >= limit }
 }

@@ -114,6 +114,11 @@ impl Call<'_> {
         }
         if !meta::terminating(&object) || may_go(&object) {
             if !options.dry {
+                if grace == Grace::Set {
+                    // The end of its time is written before it goes: watches see both.
+                    let stored = self.store(resource, key.clone(), object, false)?;
+                    object = (*stored).clone();
+                }
                 self.state.store.commit(&family, key.clone(), None);
                 // What is answered has the version of the deletion.
                 let version = self.state.store.revision().to_string();

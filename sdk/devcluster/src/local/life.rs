@@ -172,7 +172,8 @@ impl Life {
         let of = |role: Role| self.parts.iter().filter(move |part| part.member.role == role);
         let failed = |part: &Part| part.is_over() && part.ended().is_some_and(|ended| ended.code != 0);
         let stuck = !self.has_begun() && of(Role::Init).any(failed);
-        !self.parts.iter().any(Part::runs) && (self.ending.is_some() || stuck || of(Role::Main).all(Part::is_over))
+        !self.parts.iter().any(Part::runs)
+            && (self.ending.is_some() || stuck || of(Role::Main).all(Part::is_over))
     }
 
     /// Whether nothing runs, and nothing will.
@@ -258,7 +259,8 @@ impl Life {
             if part.member.role == Role::Init && !passed && part.is_over() {
                 return true;
             }
-            let due = !part.runs() && !(part.member.role != Role::Sidecar && part.is_over());
+            let stays = part.member.role != Role::Sidecar && part.is_over();
+            let due = !part.runs() && !stays;
             if due && !(part.member.role == Role::Init && passed) {
                 begin_when_due(&self.title, part, place, now, acts, wake);
             }

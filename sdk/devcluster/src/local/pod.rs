@@ -298,7 +298,7 @@ impl Worker {
                 tokio::select! {
                     () = &mut probing => {}
                     code = running.ended() => {
-                        drop(exits.send((place, code)));
+                        let _ = exits.send((place, code));
                         return;
                     }
                     order = orders.recv() => match order {

@@ -19,7 +19,11 @@ pub(crate) fn status(pod: &Value, life: &Life, now: Timestamp) -> Value {
     // The end is told only once nothing of the pod is left; its conditions tell it before.
     let told = match phase {
         "Succeeded" | "Failed" if !life.is_over() && !is_terminal(pod) => {
-            if life.has_begun() { "Running" } else { "Pending" }
+            if life.has_begun() {
+                "Running"
+            } else {
+                "Pending"
+            }
         }
         phase => phase,
     };

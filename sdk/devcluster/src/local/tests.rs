@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::{ApiServer, Options};
-use crate::client::{Api, Client as _, Over, Refused, items, text};
+use crate::client::{Api, Over, Refused, items, text};
 
 /// An API server with a node, and the folder of its files.
 struct Cluster {
@@ -36,7 +36,9 @@ impl Cluster {
         let api: Api = Arc::new(Over::new(server, "test"));
         let images = Images::new().with("busybox*", Image::of(Root::Host));
         let node = Node::new(api.clone(), "local", images, &state).expect("the machine's programs");
-        let node = tokio::spawn(async move { drop(node.run().await.expect("the node is taken")) });
+        let node = tokio::spawn(async move {
+            node.run().await.expect("the node is taken");
+        });
         Self { api, state, node }
     }
 

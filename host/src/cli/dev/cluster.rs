@@ -81,7 +81,7 @@ impl DevCluster {
         parts.spawn(cluster_controllers(server.clone()));
         parts.spawn(node(server, folder.clone()));
 
-        let client = crate::cluster::client::client(config(&listening.url(), TOKEN)?, REQUEST_TIMEOUT)?;
+        let client = Client::try_from(config(&listening.url(), TOKEN)?)?;
         install(&client, &registry).await?;
         let components = served(&registry);
         let settings = Settings {

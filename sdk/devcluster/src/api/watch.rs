@@ -219,8 +219,10 @@ impl Watch {
     }
 
     fn line(&mut self, kind: &str, object: &Value) {
-        let mut line = go::body(&json!({"type": kind, "object": object}));
-        line.push(b'\n');
+        // The type comes first, as in Go's struct: clients decide by it how to read the object.
+        let mut line = format!(r#"{{"type":"{kind}","object":"#).into_bytes();
+        line.extend(go::body(object));
+        line.extend(b"}\n");
         self.lines.push_back(line.into());
     }
 

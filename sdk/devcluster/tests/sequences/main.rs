@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// The recorded sequences.
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sequences.json");
+const FILES: [&str; 2] = ["sequences.json", "more.json"];
 
 /// Differences that are known and why they are there: `sequence | step | why`.
 const DECLARED: &str = include_str!("../data/differences.txt");
@@ -31,18 +31,28 @@ fn declared() -> BTreeMap<(String, usize), String> {
 #[test]
 fn answers_are_those_of_kube_apiserver() {
     // Other sequences than those of the repository, in the same form.
-    let file = std::env::var("SEQUENCES_FILE").unwrap_or_else(|_| FILE.into());
-    let text = std::fs::read(file).expect("a file of sequences");
-    let document: Value = json::parse(&text).expect("recorded sequences");
+    let files = match std::env::var("SEQUENCES_FILE") {
+        Ok(file) => vec![file],
+        Err(_) => FILES.map(|file| format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"))).into(),
+    };
+    let documents: Vec<Value> = files
+        .iter()
+        .map(|file| {
+            json::parse(&std::fs::read(file).expect("a file of sequences")).expect("recorded sequences")
+        })
+        .collect();
     // One sequence, or one area, while working on it.
     let only = std::env::var("SEQUENCES").unwrap_or_default();
     let (mut declared, mut found, mut steps) = (declared(), BTreeMap::new(), 0);
-    for sequence in document["sequences"].as_array().expect("sequences") {
+    let sequences = documents.iter().flat_map(|document| {
+        document["sequences"].as_array().expect("sequences").iter().map(move |one| (document, one))
+    });
+    for (document, sequence) in sequences {
         let name = sequence["name"].as_str().expect("a name");
         if !only.is_empty() && !name.contains(&only) && sequence["area"] != only.as_str() {
             continue;
         }
-        let answers = player::play(&document, sequence);
+        let answers = player::play(document, sequence);
         let recorded = sequence["steps"].as_array().expect("steps");
         for (at, (step, got)) in recorded.iter().zip(&answers).enumerate() {
             steps += 1;

@@ -9,8 +9,8 @@ use super::discovery::rank;
 use super::options::DeleteOptions;
 use super::resource::{Custom, Resource};
 use super::store::{Family, Key};
-use super::{clock, errors, meta};
-use crate::schema::Schema;
+use super::{clock, meta};
+use crate::schema::{Schema, fault};
 use crate::status::Cause;
 
 /// The finalizer under which the objects of a kind are deleted.
@@ -38,6 +38,17 @@ fn stored_version(definition: &Value) -> &str {
     stored.map_or("", |version| text(version, "/name"))
 }
 
+/// Adds to the finalizers of a definition that is deleted the one under which its objects are.
+pub(crate) fn hold(resource: &Resource, object: &mut Value) {
+    if is_definition(resource) && !meta::terminating(object) {
+        let mut finalizers: Vec<String> = meta::finalizers(object).into_iter().map(str::to_owned).collect();
+        if !finalizers.iter().any(|one| one == CLEANUP) {
+            finalizers.push(CLEANUP.into());
+        }
+        meta::set_finalizers(object, &finalizers);
+    }
+}
+
 /// Fills in what a definition leaves open.
 pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>) {
     if !is_definition(resource) {
@@ -45,8 +56,10 @@ pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>)
     }
     let kind = text(new, "/spec/names/kind").to_owned();
     if let Some(Value::Object(names)) = new.pointer_mut("/spec/names") {
-        names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
-        names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
+        if !kind.is_empty() {
+            names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
+            names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
+        }
     }
     if let Some(Value::Object(spec)) = new.get_mut("spec") {
         spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
@@ -58,32 +71,88 @@ pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>)
 }
 
 /// What is wrong with a definition: what kube-apiserver refuses, and what is not modelled.
-pub(crate) fn check(resource: &Resource, new: &Value) -> Vec<Cause> {
+pub(crate) fn check(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<Cause> {
     if !is_definition(resource) {
         return Vec::new();
     }
-    let mut causes = Vec::new();
+    let mut causes = names(new, old);
+    let stored = versions(new).filter(|version| version.get("storage") == Some(&Value::Bool(true))).count();
+    if stored != 1 {
+        let shown: Vec<String> = versions(new).map(internal).collect();
+        let message = format!(
+            "Invalid value: [{}]: must have exactly one version marked as storage version",
+            shown.join(",")
+        );
+        causes.push(Cause { reason: "FieldValueInvalid", message, field: "spec.versions".into() });
+        if stored == 0 && old.is_none() {
+            causes.push(fault::invalid(
+                "status.storedVersions",
+                &Value::Null,
+                "must have at least one stored version",
+            ));
+        }
+    }
+    // A schema that all versions share is one of the definition in kube-apiserver's own form.
+    let raw = |version: &Value| version.pointer("/schema/openAPIV3Schema").cloned();
+    let shared = versions(new).map(raw).all(|one| one == versions(new).next().and_then(raw));
     for (at, version) in versions(new).enumerate() {
-        if let Err(faults) = schema(version) {
-            causes.extend(faults.into_iter().map(|fault| Cause {
-                field: format!("spec.versions[{at}].schema.{}", fault.field),
-                ..fault
-            }));
+        let of = format!("spec.versions[{at}]");
+        if version.pointer("/schema/openAPIV3Schema").is_none_or(Value::is_null) {
+            causes.push(fault::required(format!("{of}.schema.openAPIV3Schema"), ""));
+        } else if let Err(faults) = schema(version)
+            && (at == 0 || !shared)
+        {
+            let place = if shared { "spec.validation".to_owned() } else { format!("{of}.schema") };
+            causes.extend(
+                faults.into_iter().map(|fault| Cause { field: format!("{place}.{}", fault.field), ..fault }),
+            );
         }
         if version.pointer("/subresources/scale").is_some_and(|scale| !scale.is_null()) {
-            let message = "devcluster does not model the subresource scale".into();
-            causes.push(Cause {
-                reason: "NotImplemented",
-                message,
-                field: format!("spec.versions[{at}].subresources.scale"),
-            });
+            causes.push(fault::not_modelled(format!("{of}.subresources.scale"), "the subresource scale"));
         }
     }
     if text(new, "/spec/conversion/strategy") == "Webhook" {
-        let message = "devcluster does not model conversion by webhooks".into();
-        causes.push(Cause { reason: "NotImplemented", message, field: "spec.conversion".into() });
+        causes.push(fault::not_modelled("spec.conversion", "conversion by webhooks"));
     }
     causes
+}
+
+/// What is wrong with the scope and the names.
+fn names(new: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let scope = text(new, "/spec/scope");
+    if !["Cluster", "Namespaced"].contains(&scope) {
+        causes.push(fault::not_supported("spec.scope", &scope.into(), &["Cluster", "Namespaced"]));
+    }
+    for name in ["plural", "singular", "kind", "listKind"] {
+        if text(new, &format!("/spec/names/{name}")).is_empty() {
+            causes.push(fault::required(format!("spec.names.{name}"), ""));
+        }
+    }
+    let Some(old) = old else { return causes };
+    let established = old.pointer("/status/conditions").is_some_and(Value::is_array);
+    let kept = [("group", true), ("names/plural", true), ("scope", established), ("names/kind", established)];
+    for (field, _) in kept.into_iter().filter(|(_, kept)| *kept) {
+        let (was, is) = (text(old, &format!("/spec/{field}")), text(new, &format!("/spec/{field}")));
+        if was != is {
+            causes.push(fault::immutable(format!("spec.{}", field.replace('/', ".")), &is.into()));
+        }
+    }
+    causes
+}
+
+/// A version in kube-apiserver's own form, as its messages show it.
+fn internal(version: &Value) -> String {
+    let field = |field: &str, default: Value| version.get(field).cloned().unwrap_or(default);
+    format!(
+        "{{\"Name\":{},\"Served\":{},\"Storage\":{},\"Deprecated\":{},\"DeprecationWarning\":{},\"Schema\":null,\
+         \"Subresources\":null,\"AdditionalPrinterColumns\":null,\"SelectableFields\":null}}",
+        field("name", "".into()),
+        field("served", false.into()),
+        field("storage", false.into()),
+        field("deprecated", false.into()),
+        field("deprecationWarning", Value::Null),
+    )
 }
 
 fn schema(version: &Value) -> Result<Schema, Vec<Cause>> {
@@ -96,6 +165,7 @@ pub(crate) fn react(call: &mut Call<'_>, written: &Family, name: &str) {
     if written == &family() {
         return follow(call, name);
     }
+    super::protection::release(call, written);
     let ending = call.state.any_of(written).and_then(|resource| resource.custom.as_ref());
     if let Some(custom) = ending.filter(|custom| custom.terminating) {
         let definition = custom.definition.clone();
@@ -141,12 +211,6 @@ fn establish(definition: &mut Value, now: &str) -> bool {
                 "message": "no conflicts found"},
             {"type": "Established", "status": "True", "lastTransitionTime": now, "reason": "InitialNamesAccepted",
                 "message": "the initial names have been accepted"}]);
-        let mut finalizers: Vec<String> =
-            meta::finalizers(definition).into_iter().map(str::to_owned).collect();
-        if !finalizers.iter().any(|one| one == CLEANUP) {
-            finalizers.push(CLEANUP.into());
-        }
-        meta::set_finalizers(definition, &finalizers);
     }
     definition["status"]["acceptedNames"] = names;
     let mut known = known;
@@ -297,11 +361,4 @@ fn withdraw(call: &mut Call<'_>) {
     for key in gone {
         call.state.store.commit(&services, key, None);
     }
-}
-
-/// The refusal of a create while the definition is being deleted.
-pub(crate) fn ending(resource: &Resource) -> crate::status::Status {
-    let mut status = errors::no_such_verb(resource, "create");
-    status.message = "create not allowed while custom resource definition is terminating".into();
-    status
 }

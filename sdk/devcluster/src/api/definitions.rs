@@ -10,8 +10,7 @@ use super::options::DeleteOptions;
 use super::resource::{Custom, Resource};
 use super::store::{Family, Key};
 use super::{clock, meta};
-use crate::schema::{Schema, fault};
-use crate::status::Cause;
+use crate::schema::Schema;
 
 /// The finalizer under which the objects of a kind are deleted.
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
@@ -70,92 +69,7 @@ pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>)
     }
 }
 
-/// What is wrong with a definition: what kube-apiserver refuses, and what is not modelled.
-pub(crate) fn check(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<Cause> {
-    if !is_definition(resource) {
-        return Vec::new();
-    }
-    let mut causes = names(new, old);
-    let stored = versions(new).filter(|version| version.get("storage") == Some(&Value::Bool(true))).count();
-    if stored != 1 {
-        let shown: Vec<String> = versions(new).map(internal).collect();
-        let message = format!(
-            "Invalid value: [{}]: must have exactly one version marked as storage version",
-            shown.join(",")
-        );
-        causes.push(Cause { reason: "FieldValueInvalid", message, field: "spec.versions".into() });
-        if stored == 0 && old.is_none() {
-            causes.push(fault::invalid(
-                "status.storedVersions",
-                &Value::Null,
-                "must have at least one stored version",
-            ));
-        }
-    }
-    // A schema that all versions share is one of the definition in kube-apiserver's own form.
-    let raw = |version: &Value| version.pointer("/schema/openAPIV3Schema").cloned();
-    let shared = versions(new).map(raw).all(|one| one == versions(new).next().and_then(raw));
-    for (at, version) in versions(new).enumerate() {
-        let of = format!("spec.versions[{at}]");
-        if version.pointer("/schema/openAPIV3Schema").is_none_or(Value::is_null) {
-            causes.push(fault::required(format!("{of}.schema.openAPIV3Schema"), ""));
-        } else if let Err(faults) = schema(version)
-            && (at == 0 || !shared)
-        {
-            let place = if shared { "spec.validation".to_owned() } else { format!("{of}.schema") };
-            causes.extend(
-                faults.into_iter().map(|fault| Cause { field: format!("{place}.{}", fault.field), ..fault }),
-            );
-        }
-        if version.pointer("/subresources/scale").is_some_and(|scale| !scale.is_null()) {
-            causes.push(fault::not_modelled(format!("{of}.subresources.scale"), "the subresource scale"));
-        }
-    }
-    if text(new, "/spec/conversion/strategy") == "Webhook" {
-        causes.push(fault::not_modelled("spec.conversion", "conversion by webhooks"));
-    }
-    causes
-}
-
-/// What is wrong with the scope and the names.
-fn names(new: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let scope = text(new, "/spec/scope");
-    if !["Cluster", "Namespaced"].contains(&scope) {
-        causes.push(fault::not_supported("spec.scope", &scope.into(), &["Cluster", "Namespaced"]));
-    }
-    for name in ["plural", "singular", "kind", "listKind"] {
-        if text(new, &format!("/spec/names/{name}")).is_empty() {
-            causes.push(fault::required(format!("spec.names.{name}"), ""));
-        }
-    }
-    let Some(old) = old else { return causes };
-    let established = old.pointer("/status/conditions").is_some_and(Value::is_array);
-    let kept = [("group", true), ("names/plural", true), ("scope", established), ("names/kind", established)];
-    for (field, _) in kept.into_iter().filter(|(_, kept)| *kept) {
-        let (was, is) = (text(old, &format!("/spec/{field}")), text(new, &format!("/spec/{field}")));
-        if was != is {
-            causes.push(fault::immutable(format!("spec.{}", field.replace('/', ".")), &is.into()));
-        }
-    }
-    causes
-}
-
-/// A version in kube-apiserver's own form, as its messages show it.
-fn internal(version: &Value) -> String {
-    let field = |field: &str, default: Value| version.get(field).cloned().unwrap_or(default);
-    format!(
-        "{{\"Name\":{},\"Served\":{},\"Storage\":{},\"Deprecated\":{},\"DeprecationWarning\":{},\"Schema\":null,\
-         \"Subresources\":null,\"AdditionalPrinterColumns\":null,\"SelectableFields\":null}}",
-        field("name", "".into()),
-        field("served", false.into()),
-        field("storage", false.into()),
-        field("deprecated", false.into()),
-        field("deprecationWarning", Value::Null),
-    )
-}
-
-fn schema(version: &Value) -> Result<Schema, Vec<Cause>> {
+fn schema(version: &Value) -> Result<Schema, Vec<crate::status::Cause>> {
     let raw = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({}));
     Schema::of_crd(&raw)
 }

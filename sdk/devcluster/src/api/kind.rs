@@ -190,7 +190,12 @@ impl Call<'_> {
         }
         let causes = match &resource.custom {
             Some(custom) => self.custom_faults(write, &custom.schema, new),
-            None => builtin_faults(write, new),
+            None => {
+                if write.old.is_none() && resource.kind == "CustomResourceDefinition" {
+                    kinds::definition_warnings(new).into_iter().for_each(|warning| self.warn(warning));
+                }
+                builtin_faults(write, new)
+            }
         };
         match causes.iter().find(|cause| cause.reason == "NotImplemented") {
             Some(cause) => {
@@ -235,7 +240,5 @@ fn builtin_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {
         subresource,
         is_patch: *is_patch,
     };
-    let mut causes = kinds::check(&checked, new, old.map(AsRef::as_ref));
-    causes.extend(definitions::check(write.resource, new, old.map(AsRef::as_ref)));
-    causes
+    kinds::check(&checked, new, old.map(AsRef::as_ref))
 }

@@ -140,7 +140,6 @@ impl<'a> Call<'a> {
         match (verb.as_str(), subresource.as_str()) {
             ("list", "") => self.list(resource),
             ("watch", "") => self.watch(resource),
-            ("get", "") if self.request.flag("watch") == Some(true) => self.watch(resource),
             ("get", "" | "status") => self.get(resource),
             ("create", "") => self.create(resource),
             ("update", "" | "status" | "finalize") => self.put(resource),

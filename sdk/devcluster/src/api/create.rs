@@ -113,11 +113,16 @@ impl Call<'_> {
         if let Some(there) = self.state.store.get(&family, &key) {
             return Err(errors::already_exists(resource, &name, meta::terminating(&there.value)).into());
         }
-        if !version.is_empty() && version != "0" && !applied {
+        if version.parse::<u64>().is_ok_and(|version| version != 0) && !applied && !options.dry {
             return Err(errors::internal("resourceVersion should not be set on objects to be created").into());
         }
         self.fits_etcd(&object)?;
         if options.dry {
+            meta::set(
+                &mut object,
+                "resourceVersion",
+                Some(version).filter(|version| !version.is_empty() && !applied).map(Value::from),
+            );
             return Ok(Arc::new(object));
         }
         let stored = view::stored(resource, object);

@@ -96,6 +96,15 @@ pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Statu
 
 /// Whether a body is of the built-in kind of its path.
 fn builtin_kind(call: &Call<'_>, resource: &Resource, version: &str, kind: &str) -> Result<(), Status> {
+    builtin_words(call, resource, version, kind).map_err(|why| {
+        let short = version.rsplit('/').next().filter(|short| !short.is_empty()).unwrap_or(&resource.version);
+        let kind = if kind.is_empty() { resource.kind.as_str() } else { kind };
+        bad_request(format!("{kind} in version \"{short}\" cannot be handled as a {}: {why}", resource.kind))
+    })
+}
+
+/// Why an object is not of a built-in kind.
+fn builtin_words(call: &Call<'_>, resource: &Resource, version: &str, kind: &str) -> Result<(), String> {
     let (group, short) = version.split_once('/').unwrap_or(("", version));
     let own_kind = kind.is_empty() || kind == resource.kind;
     let own_version = version.is_empty() || (group == resource.group && short == resource.version);
@@ -120,7 +129,7 @@ fn builtin_kind(call: &Call<'_>, resource: &Resource, version: &str, kind: &str)
             "no kind \"{kind}\" is registered for version \"{shown}\" in scheme \"pkg/runtime/scheme.go:110\""
         )
     };
-    Err(bad_request(format!("{kind} in version \"{short}\" cannot be handled as a {}: {why}", resource.kind)))
+    Err(why)
 }
 
 /// Holds an object to the types of its fields; what the schema does not know is taken out and told as a fault.
@@ -184,6 +193,23 @@ pub(crate) fn patched(
     faults: Vec<String>,
 ) -> Result<Value, Status> {
     let whole = object.clone();
+    let text = |field: &str| whole.get(field).and_then(Value::as_str).unwrap_or_default();
+    let (version, named) = (text("apiVersion"), text("kind"));
+    if resource.custom.is_some() {
+        if named.is_empty() {
+            let shown = String::from_utf8_lossy(&go::body(&whole)).into_owned();
+            return Err(patched_fault(&whole, &format!("Object 'Kind' is missing in '{shown}'")));
+        }
+        if version.is_empty() {
+            let why = "Object 'apiVersion' is missing in 'object has no apiVersion field'";
+            let causes = serde_json::json!({"causes": [{"message": why}]});
+            return Err(
+                Status::new(500, "InternalError", format!("Internal error occurred: {why}")).with(causes)
+            );
+        }
+    } else {
+        builtin_words(call, resource, version, named).map_err(|why| patched_fault(&whole, &why))?;
+    }
     let mut sent = Sent { object, faults };
     typed(resource, &mut sent).map_err(|why| patched_fault(&whole, &why))?;
     match validation {
@@ -213,9 +239,13 @@ pub(crate) fn delete_options(request: &Request) -> Result<DeleteBody, Status> {
     };
     let text = |field: &str| map.get(field).and_then(Value::as_str).unwrap_or_default();
     if !["", "DeleteOptions"].contains(&text("kind")) {
-        return Err(internal("decoded object cannot be converted to DeleteOptions"));
+        let (version, kind) = (text("apiVersion"), text("kind"));
+        return Err(internal(format!(
+            "no kind \"{kind}\" is registered for version \"{version}\" in scheme \"pkg/runtime/scheme.go:110\""
+        )));
     }
-    const TYPES: [(&str, fn(&Value) -> bool, &str); 5] = [
+    type Fits = fn(&Value) -> bool;
+    const TYPES: [(&str, Fits, &str); 5] = [
         ("gracePeriodSeconds", Value::is_i64, "int64"),
         ("orphanDependents", Value::is_boolean, "bool"),
         ("propagationPolicy", Value::is_string, "v1.DeletionPropagation"),
@@ -227,6 +257,15 @@ pub(crate) fn delete_options(request: &Request) -> Result<DeleteBody, Status> {
             let named = schema::decode::named(value);
             return Err(internal(format!(
                 "json: cannot unmarshal {named} into Go struct field DeleteOptions.{field} of type {kind}"
+            )));
+        }
+    }
+    for (field, kind) in [("uid", "types.UID"), ("resourceVersion", "string")] {
+        let value = map.get("preconditions").and_then(|all| all.get(field));
+        if let Some(value) = value.filter(|value| !value.is_null() && !value.is_string()) {
+            let named = schema::decode::named(value);
+            return Err(internal(format!(
+                "json: cannot unmarshal {named} into Go struct field Preconditions.preconditions.{field} of type {kind}"
             )));
         }
     }

@@ -115,6 +115,9 @@ impl Call<'_> {
         if !meta::terminating(&object) || may_go(&object) {
             if !options.dry {
                 self.state.store.commit(&family, key.clone(), None);
+                // What is answered has the version of the deletion.
+                let version = self.state.store.revision().to_string();
+                meta::set(&mut object, "resourceVersion", Some(version.into()));
                 definitions::react(self, &family, &key.1);
             }
             return Ok(Deleted { object: object.into(), gone: true });

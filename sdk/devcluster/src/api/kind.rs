@@ -40,6 +40,13 @@ pub(crate) struct Write<'a> {
 pub(crate) fn receive(resource: &Resource, object: &mut Value) -> Result<Vec<String>, String> {
     match &resource.custom {
         Some(custom) => {
+            if object.get("apiVersion").and_then(Value::as_str) != Some(&resource.api_version()) {
+                // A version that there is not knows no fields; the object is refused later.
+                let fields = object.as_object().into_iter().flatten().map(|(field, _)| field.clone());
+                return Ok(fields
+                    .filter(|field| !["apiVersion", "kind", "metadata"].contains(&field.as_str()))
+                    .collect());
+            }
             let unknown = schema::receive(&custom.schema, object)?;
             schema::default(&custom.schema, object);
             Ok(unknown)
@@ -131,6 +138,10 @@ impl Call<'_> {
         options: &WriteOptions,
         subresource: &str,
     ) {
+        if object.get("kind").and_then(Value::as_str) != Some(&resource.kind) {
+            // What is of another kind has no types by which fields could be owned.
+            return super::meta::set(object, "managedFields", None);
+        }
         self.with_manager(resource, options, subresource, |schema, by| {
             fields::updated(schema, old, object, by)
         });
@@ -160,6 +171,13 @@ impl Call<'_> {
         if kind != resource.kind {
             let message = format!("Invalid value: {}: must be {}", go::quote(kind), resource.kind);
             let cause = Cause { reason: "FieldValueInvalid", message, field: "kind".into() };
+            return Err(errors::invalid(&resource.group, kind, decode::name(new), &[cause]).into());
+        }
+        let version = new.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        if version != resource.api_version() {
+            let message =
+                format!("Invalid value: {}: must be {}", go::quote(version), resource.api_version());
+            let cause = Cause { reason: "FieldValueInvalid", message, field: "apiVersion".into() };
             return Err(errors::invalid(&resource.group, kind, decode::name(new), &[cause]).into());
         }
         let causes = match &resource.custom {

@@ -221,7 +221,8 @@ impl Token {
 
     fn read(text: &str) -> Result<Self, Status> {
         use base64::Engine as _;
-        let wrong = |why: &str| bad_request(format!("continue key is not valid: {why}"));
+        let wrong =
+            |why: &str| bad_request(format!("invalid continue token: continue key is not valid: {why}"));
         let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text);
         let bytes = bytes.map_err(|why| match why {
             base64::DecodeError::InvalidByte(at, _) => {
@@ -229,7 +230,7 @@ impl Token {
             }
             other => wrong(&other.to_string()),
         })?;
-        let token: Value = serde_json::from_slice(&bytes).map_err(|why| wrong(&why.to_string()))?;
+        let token = crate::schema::decode(&bytes, false).map_err(|why| wrong(&why))?.object;
         if token.get("v").and_then(Value::as_str) != Some("meta.k8s.io/v1") {
             return Err(wrong("server does not recognize this encoded version"));
         }

@@ -227,7 +227,7 @@ fn manager_faults(manager: &str) -> Vec<Cause> {
 }
 
 fn dry_run(request: &Request, causes: &mut Vec<Cause>) -> bool {
-    let values = request.query.iter().filter(|(key, value)| key == "dryRun" && !value.is_empty());
+    let values = request.query.iter().filter(|(key, _)| key == "dryRun");
     let values: Vec<Value> = values.map(|(_, value)| value.clone().into()).collect();
     dry_run_of(&values, causes)
 }

@@ -39,7 +39,7 @@ impl State {
             shapes: 0,
         };
         state.begin(now);
-        state.store.compact();
+        state.store.begin();
         state
     }
 

@@ -38,8 +38,10 @@ pub(crate) struct TooOld;
 #[derive(Debug)]
 pub(crate) struct Store {
     revision: u64,
-    /// The oldest revision whose state can still be told.
+    /// The oldest revision after which all changes are known.
     floor: u64,
+    /// The oldest revision whose state can still be told: that of the beginning is what there was before all changes.
+    oldest: u64,
     families: BTreeMap<Family, BTreeMap<Key, Stored>>,
     latest: BTreeMap<Family, u64>,
     log: VecDeque<Change>,
@@ -53,6 +55,7 @@ impl Store {
         Self {
             revision: 100,
             floor: 100,
+            oldest: 0,
             families: BTreeMap::new(),
             latest: BTreeMap::new(),
             log: VecDeque::new(),
@@ -89,7 +92,7 @@ impl Store {
 
     /// The objects of a family as they were at a revision.
     pub(crate) fn at(&self, family: &Family, revision: u64) -> Result<BTreeMap<Key, Stored>, TooOld> {
-        if revision < self.floor {
+        if revision < self.oldest {
             return Err(TooOld);
         }
         let mut objects = self.families.get(family).cloned().unwrap_or_default();
@@ -144,6 +147,12 @@ impl Store {
 
     /// Forgets all changes: older versions are too old from now on.
     pub(crate) fn compact(&mut self) {
+        self.begin();
+        self.oldest = self.floor;
+    }
+
+    /// Takes what there is for what there was before all changes.
+    pub(crate) fn begin(&mut self) {
         self.log.clear();
         self.floor = self.revision;
     }
@@ -151,6 +160,7 @@ impl Store {
     fn forget(&mut self) {
         if let Some(change) = self.log.pop_front() {
             self.floor = change.revision;
+            self.oldest = change.revision;
         }
     }
 }

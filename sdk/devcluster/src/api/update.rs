@@ -229,6 +229,9 @@ fn prepare(resource: &Resource, subresource: &str, current: &Value, new: &mut Va
         let managed = meta::get(new, "managedFields").cloned();
         new["metadata"] = current.get("metadata").cloned().unwrap_or_default();
         meta::set(new, "managedFields", managed);
+        for field in ["kind", "apiVersion"] {
+            new[field] = current.get(field).cloned().unwrap_or_default();
+        }
     }
     if meta::text(new, "uid").is_empty() {
         meta::set(new, "uid", meta::get(current, "uid").cloned());

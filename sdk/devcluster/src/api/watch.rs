@@ -51,14 +51,11 @@ impl Call<'_> {
     /// Answers a watch.
     pub(crate) fn watch(&mut self, resource: &Arc<Resource>) -> Result<Answer, Refusal> {
         let look = self.look(resource)?;
-        let mut options = options::list(self.request, true)?;
+        let options = options::list(self.request, true)?;
         self.selectable(resource, &options.fields)?;
         if look.accept.media == Media::Yaml {
             let types = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
             return Err(negotiate::not_acceptable(types).into());
-        }
-        if !self.target.name.is_empty() {
-            options.fields = options.fields.and_name(&self.target.name);
         }
         let from = match options.version.as_str() {
             "" => 0,
@@ -118,7 +115,7 @@ impl Watch {
         if self.options.initial == Some(true) && self.options.bookmarks {
             let mut bookmark = self.bookmark_object(self.seen);
             bookmark["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
-            self.line("BOOKMARK", &bookmark);
+            self.tell("BOOKMARK", &bookmark)?;
         }
         Ok(())
     }
@@ -245,14 +242,29 @@ impl Watch {
         let latest = self.server.state().store.latest(&self.resource.family());
         if latest > self.begun {
             let object = self.bookmark_object(latest);
-            let shown = self.look.event(&self.resource, &object);
-            self.line("BOOKMARK", shown.as_ref().unwrap_or(&object));
+            // A bookmark that cannot be shown as the client asks is not needed either.
+            let _ = self.tell("BOOKMARK", &object);
         }
     }
 
     fn bookmark_object(&self, version: u64) -> Value {
-        json!({"kind": self.resource.kind, "apiVersion": self.resource.api_version(),
-            "metadata": {"resourceVersion": version.to_string()}})
+        let mut object = match self.resource.qualified().as_str() {
+            "pods" => json!({"spec": {"containers": null}, "status": {}}),
+            "jobs.batch" => {
+                json!({"spec": {"template": {"metadata": {}, "spec": {"containers": null}}}, "status": {}})
+            }
+            "namespaces" | "resourcequotas" | "persistentvolumes" => json!({"spec": {}, "status": {}}),
+            "persistentvolumeclaims" => json!({"spec": {"resources": {}}, "status": {}}),
+            "services" => json!({"spec": {}, "status": {"loadBalancer": {}}}),
+            "leases.coordination.k8s.io" => json!({"spec": {}}),
+            "limitranges" => json!({"spec": {"limits": null}}),
+            "controllerrevisions.apps" => json!({"revision": 0}),
+            _ => json!({}),
+        };
+        object["kind"] = self.resource.kind.clone().into();
+        object["apiVersion"] = self.resource.api_version().into();
+        object["metadata"] = json!({"resourceVersion": version.to_string()});
+        object
     }
 }
 

@@ -119,7 +119,7 @@ fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         ("coordination.k8s.io", "Lease") => lease(new, &mut causes),
         ("apps", "ControllerRevision") => revision(write, new, old, &mut causes),
         ("events.k8s.io", "Event") => {
-            causes.extend(legacy_event(new));
+            causes.extend(legacy_event(new, &NEW_EVENT));
             causes.extend(old.map(|old| event_update(new, old)).unwrap_or_default());
         }
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
@@ -131,7 +131,8 @@ fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             causes.extend(super::definition::definition(new, old));
         }
-        ("", "Service" | "Node" | "Event") => {
+        ("", "Event") => causes.extend(legacy_event(new, &CORE_EVENT)),
+        ("", "Service") => {
             causes.push(fault::not_modelled("", &format!("writing objects of the kind {}", write.kind)));
         }
         _ => {}
@@ -295,7 +296,7 @@ fn claim(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
 }
 
 fn event(new: &Value) -> Vec<Cause> {
-    let mut causes = legacy_event(new);
+    let mut causes = legacy_event(new, &NEW_EVENT);
     causes.extend(series(new));
     if at(new, &["eventTime"]).is_null() {
         causes.push(fault::required("eventTime", ""));
@@ -336,18 +337,32 @@ fn series(new: &Value) -> Vec<Cause> {
     causes
 }
 
-/// Checks an Event as those of the old version were: its fields have the names of that.
-fn legacy_event(new: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let (own, other) = (text(new, &["metadata", "namespace"]), text(new, &["regarding", "namespace"]));
+/// Returns the fault of an Event that is in another namespace than what it is about, which a field names.
+fn event_namespace(new: &Value, about: &str) -> Option<Cause> {
+    let (own, other) = (text(new, &["metadata", "namespace"]), text(new, &[about, "namespace"]));
     let differs = if at(new, &["eventTime"]).is_null() {
         if other.is_empty() { !matches!(own, "" | "default") } else { own != other }
     } else {
         other.is_empty() && !matches!(own, "default" | "kube-system")
     };
-    if differs {
-        causes.push(fault::invalid_text("involvedObject.namespace", other, "does not match event.namespace"));
-    }
+    differs.then(|| fault::invalid_text("involvedObject.namespace", other, "does not match event.namespace"))
+}
+
+/// The names that a version of Event has for what an event is about, who tells of it and what it tells.
+struct EventNames {
+    about: &'static str,
+    controller: &'static str,
+    message: &'static str,
+}
+
+const CORE_EVENT: EventNames =
+    EventNames { about: "involvedObject", controller: "reportingComponent", message: "message" };
+const NEW_EVENT: EventNames =
+    EventNames { about: "regarding", controller: "reportingController", message: "note" };
+
+/// Checks an Event as those of the old version were: most fields have the names of that.
+fn legacy_event(new: &Value, names: &EventNames) -> Vec<Cause> {
+    let mut causes: Vec<Cause> = event_namespace(new, names.about).into_iter().collect();
     if at(new, &["eventTime"]).is_null() {
         return causes;
     }
@@ -357,18 +372,18 @@ fn legacy_event(new: &Value) -> Vec<Cause> {
             causes.push(fault::required(field, ""));
         }
         if value.len() > most {
-            let name = if field == "note" { "message" } else { field };
+            let name = if field == names.message { "message" } else { field };
             causes.push(fault::invalid_text(name, "", &format!("can have at most {most} characters")));
         }
     };
-    text_of("reportingController", usize::MAX, true);
+    text_of(names.controller, usize::MAX, true);
     text_of("reportingInstance", 128, true);
     text_of("action", 128, true);
     text_of("reason", 128, true);
-    text_of("note", 1024, false);
-    let controller = text(new, &["reportingController"]);
-    let faults = names::qualified(controller);
-    causes.extend(faults.iter().map(|detail| fault::invalid_text("reportingController", controller, detail)));
+    text_of(names.message, 1024, false);
+    let controller = text(new, &[names.controller]);
+    let faults = super::names::qualified(controller);
+    causes.extend(faults.iter().map(|detail| fault::invalid_text(names.controller, controller, detail)));
     causes
 }
 

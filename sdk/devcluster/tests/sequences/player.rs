@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use devcluster::api::{ApiServer, Credentials, Options};
+use devcluster::controllers::Controllers;
 use http::{Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use parking_lot::Mutex;
@@ -27,7 +28,7 @@ const LINGER: Duration = Duration::from_millis(400);
 /// Returns the answers of a sequence, with placeholders.
 pub(crate) fn play(document: &Value, sequence: &Value) -> Vec<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime").block_on(Player::new().play(document, sequence))
+    runtime.expect("a runtime").block_on(async { Player::new().play(document, sequence).await })
 }
 
 struct Player {
@@ -48,6 +49,7 @@ impl Player {
     fn new() -> Self {
         let credentials = Credentials { open: false, tokens: vec![TOKEN.into()] };
         let server = ApiServer::new(Options { credentials, seed: 7, ..Options::default() });
+        tokio::spawn(Controllers::new(server.clone(), Some(TOKEN.into())).run());
         Self { server, names: BTreeMap::new(), watches: BTreeMap::new() }
     }
 

@@ -32,12 +32,6 @@ impl Fields {
         self.0.iter().map(|term| term.field.as_str())
     }
 
-    /// The selector of one object by its name, besides what it asks already.
-    pub(crate) fn and_name(mut self, name: &str) -> Self {
-        self.0.push(Term { field: "metadata.name".into(), equal: true, value: name.into() });
-        self
-    }
-
     /// The one value that a field must have, if there is such a value.
     pub(crate) fn exactly(&self, field: &str) -> Option<&str> {
         self.0.iter().find(|term| term.equal && term.field == field).map(|term| term.value.as_str())

@@ -1,0 +1,83 @@
+//! Volumes for claims: each claim gets a volume of the size that it asks for, a folder of the local node.
+
+use serde_json::{Value, json};
+
+use super::cluster::{Change, Cluster, is_deleted};
+use super::drive::{Controller, Queue};
+use crate::client::{Key, Refused, text};
+
+const CLAIMS: &str = "persistentvolumeclaims";
+const VOLUMES: &str = "persistentvolumes";
+
+/// The controller of volumes.
+pub(crate) struct Claims {
+    cluster: Cluster,
+}
+
+impl Claims {
+    pub(crate) fn new(cluster: Cluster) -> Self {
+        Self { cluster }
+    }
+
+    async fn bind(&self, (namespace, name): &Key, claim: &Value) -> Result<(), Refused> {
+        let volume = format!("pvc-{}", text(claim, "/metadata/uid"));
+        let spec = &claim["spec"];
+        let capacity = json!({"storage": spec["resources"]["requests"]["storage"]});
+        let reference = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": name,
+            "uid": claim["metadata"]["uid"]});
+        let mut object = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": volume},
+            "spec": {"capacity": capacity, "accessModes": spec["accessModes"], "claimRef": reference,
+                "volumeMode": spec["volumeMode"], "persistentVolumeReclaimPolicy": "Delete",
+                "storageClassName": spec["storageClassName"], "hostPath": {"path": format!("/claims/{volume}")}}});
+        if let Some(spec) = object["spec"].as_object_mut() {
+            spec.retain(|_, value| !value.is_null());
+        }
+        match self.cluster.api.create("/api/v1/persistentvolumes", object).await {
+            Err(refused) if !refused.is_conflict() => return Err(refused),
+            _ => {}
+        }
+        let status = json!({"status": {"phase": "Bound"}});
+        self.cluster.api.merge(&format!("/api/v1/persistentvolumes/{volume}/status"), status).await?;
+        let path = format!("/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}");
+        let bound = json!({"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes",
+            "pv.kubernetes.io/bound-by-controller": "yes"}}, "spec": {"volumeName": volume}});
+        self.cluster.api.merge(&path, bound).await?;
+        let status =
+            json!({"status": {"phase": "Bound", "accessModes": spec["accessModes"], "capacity": capacity}});
+        self.cluster.api.merge(&format!("{path}/status"), status).await.map(|_| ())
+    }
+}
+
+impl Controller for Claims {
+    /// A claim; or, without a namespace, a volume.
+    type Item = Key;
+
+    fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    fn seen(&mut self, change: &Change, queue: &mut Queue<Key>) {
+        if change.is_of("", CLAIMS) {
+            queue.add(change.key.clone());
+            if let (None, Some(before)) = (&change.after, &change.before) {
+                queue.add((String::new(), text(before, "/spec/volumeName").to_owned()));
+            }
+        }
+    }
+
+    async fn handle(&mut self, key: Key, _: &mut Queue<Key>) -> Result<(), Refused> {
+        if key.0.is_empty() {
+            if self.cluster.get("", VOLUMES, &key).is_some() {
+                self.cluster.api.delete(&format!("/api/v1/persistentvolumes/{}", key.1), json!({})).await?;
+            }
+            return Ok(());
+        }
+        let Some(claim) = self.cluster.get("", CLAIMS, &key) else { return Ok(()) };
+        // A claim of the class "" takes only a volume that somebody made for it.
+        let by_hand = claim.pointer("/spec/storageClassName").is_some_and(|class| class == "");
+        if by_hand || is_deleted(&claim) || !["", "Pending"].contains(&text(&claim, "/status/phase")) {
+            return Ok(());
+        }
+        self.bind(&key, &claim).await
+    }
+}

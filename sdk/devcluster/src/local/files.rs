@@ -1,0 +1,226 @@
+//! Where the files of pods are, under the node's state folder.
+
+use std::fs;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use serde_json::Value;
+
+use super::logs::{self, Wanted};
+use super::plan::{Mount, Plan};
+use super::setup::Bind;
+use super::volumes::Volume;
+use crate::api::{LogOptions, Logs};
+use crate::client::{items, number, text};
+use crate::status::Status;
+
+/// The most bytes of last words that are read from a container's file, and from its log.
+const WORDS: u64 = 4096;
+const WORDS_OF_LOG: usize = 2048;
+
+/// The files of a node's pods: volumes, last words, logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    state: PathBuf,
+}
+
+/// The files of one start of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    /// What it says.
+    pub(super) log: PathBuf,
+    /// Its last words.
+    pub(super) message: PathBuf,
+    /// Where its view is made.
+    pub(super) base: PathBuf,
+}
+
+impl Files {
+    /// Keeps them under this folder.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn new(state: &Path) -> std::io::Result<Self> {
+        fs::create_dir_all(state)?;
+        Ok(Self { state: state.canonicalize()? })
+    }
+
+    /// Returns the folder of a pod.
+    pub(super) fn pod(&self, pod: &Value) -> PathBuf {
+        self.state.join("pods").join(text(pod, "/metadata/uid"))
+    }
+
+    /// Returns the folder of a claim, whether it is there or not.
+    pub(super) fn claim(&self, uid: &str) -> PathBuf {
+        self.state.join("claims").join(uid)
+    }
+
+    /// Returns the files of a container's start; the first one is 0.
+    pub(super) fn start(&self, pod: &Value, container: &str, number: u32) -> Start {
+        let folder = self.pod(pod).join("containers").join(container);
+        let of = |what: &str| folder.join(format!("{number}.{what}"));
+        Start { log: of("log"), message: of("message"), base: of("view") }
+    }
+
+    fn volume(&self, pod: &Value, name: &str, volume: &Volume) -> PathBuf {
+        match volume {
+            Volume::Claim { uid, .. } => self.claim(uid),
+            _ => self.pod(pod).join("volumes").join(name),
+        }
+    }
+
+    /// Makes a volume of a pod.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn make(&self, pod: &Value, name: &str, volume: &Volume) -> std::io::Result<()> {
+        let folder = self.volume(pod, name, volume);
+        fs::create_dir_all(&folder)?;
+        match volume {
+            Volume::Files(files) => {
+                for (path, file) in files {
+                    let path = folder.join(path);
+                    fs::create_dir_all(path.parent().unwrap_or(&folder))?;
+                    fs::write(&path, &file.bytes)?;
+                    fs::set_permissions(&path, fs::Permissions::from_mode(file.mode))?;
+                }
+                Ok(())
+            }
+            _ => fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)),
+        }
+    }
+
+    /// Returns what a container sees of its pod's volumes, and the file of its last words.
+    ///
+    /// # Errors
+    /// A part of a volume is not there, or is not in the volume; the text is for the container's status.
+    pub(super) fn binds(
+        &self,
+        pod: &Value,
+        plan: &Plan,
+        volumes: &std::collections::BTreeMap<String, Volume>,
+        start: &Start,
+    ) -> Result<Vec<Bind>, String> {
+        let mut binds = Vec::new();
+        for mount in &plan.mounts {
+            let volume = volumes.get(&mount.volume).ok_or_else(|| format!("no volume {}", mount.volume))?;
+            let folder = self.volume(pod, &mount.volume, volume);
+            let shut = matches!(volume, Volume::Files(_) | Volume::Claim { read_only: true, .. });
+            let read_only = mount.read_only || shut;
+            binds.push(Bind { source: part(&folder, mount, !shut)?, path: mount.path.clone(), read_only });
+        }
+        binds.sort_by(|a, b| a.path.cmp(&b.path));
+        let message = Bind { source: start.message.clone(), path: plan.message.clone(), read_only: false };
+        binds.push(message);
+        Ok(binds)
+    }
+
+    /// Returns the last words of a container: what it wrote to its file, or the end of its log if it failed and asks for that.
+    pub(super) fn words(&self, container: &Value, start: &Start, code: i32) -> String {
+        let words = tail(&start.message, WORDS).unwrap_or_default();
+        let from_log = text(container, "/terminationMessagePolicy") == "FallbackToLogsOnError";
+        if !words.is_empty() || code == 0 || !from_log {
+            return String::from_utf8_lossy(&words).into_owned();
+        }
+        let wanted = Wanted { tail_lines: Some(80), ..Wanted::default() };
+        let log = logs::read(&start.log, &wanted).unwrap_or_default();
+        let end = log.len().saturating_sub(WORDS_OF_LOG);
+        String::from_utf8_lossy(log.get(end..).unwrap_or_default()).into_owned()
+    }
+
+    /// Removes the volumes of a pod that is over.
+    pub(super) fn forget_volumes(&self, pod: &Value) {
+        drop(fs::remove_dir_all(self.pod(pod).join("volumes")));
+    }
+
+    /// Removes the folder of a claim that is gone.
+    pub(super) fn forget_claim(&self, uid: &str) {
+        if !uid.is_empty() {
+            drop(fs::remove_dir_all(self.claim(uid)));
+        }
+    }
+
+    /// Removes everything of a pod.
+    pub(super) fn forget(&self, pod: &Value) {
+        drop(fs::remove_dir_all(self.pod(pod)));
+    }
+
+    /// Returns what a container of a pod said: since its last start, or in the start before it.
+    ///
+    /// # Errors
+    /// It was not started yet, or no other start of it is known; with the kubelet's words.
+    pub fn log(
+        &self,
+        pod: &Value,
+        container: &str,
+        previous: bool,
+        wanted: &Wanted,
+    ) -> Result<Vec<u8>, Status> {
+        let name = text(pod, "/metadata/name");
+        let statuses = ["containerStatuses", "initContainerStatuses"];
+        let mut all = statuses.iter().flat_map(|of| items(pod, &format!("/status/{of}")));
+        let status = all.find(|status| text(status, "/name") == container).unwrap_or(&Value::Null);
+        let restarts =
+            number(status, "/restartCount").and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
+        let refused = |message: String| Status::new(400, "BadRequest", message);
+        let number = if previous {
+            let missing = || {
+                refused(format!("previous terminated container \"{container}\" in pod \"{name}\" not found"))
+            };
+            // A container that waits for its next start: its last start is the previous one.
+            let waits = status.pointer("/state/waiting").is_some();
+            let ended = status.pointer("/lastState/terminated").is_some();
+            if waits && ended { restarts } else { restarts.checked_sub(1).ok_or_else(missing)? }
+        } else {
+            restarts
+        };
+        logs::read(&self.start(pod, container, number).log, wanted).map_err(|_| {
+            let reason = match text(status, "/state/waiting/reason") {
+                "" => "ContainerCreating",
+                reason => reason,
+            };
+            refused(format!("container \"{container}\" in pod \"{name}\" is waiting to start: {reason}"))
+        })
+    }
+}
+
+impl Logs for Files {
+    fn open(&self, pod: &Value, options: &LogOptions) -> Result<BoxStream<'static, Bytes>, Status> {
+        let count = |count: Option<u64>| count.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        let limit_bytes = count(options.limit_bytes);
+        let wanted = Wanted { tail_lines: count(options.tail_lines), limit_bytes, ..Wanted::default() };
+        if options.follow {
+            return Err(Status::new(501, "NotImplemented", "the local node does not follow logs"));
+        }
+        let log = self.log(pod, &options.container, options.previous, &wanted)?;
+        Ok(futures::stream::iter([Bytes::from(log)]).boxed())
+    }
+}
+
+/// Returns the part of a volume that is mounted.
+fn part(folder: &Path, mount: &Mount, make: bool) -> Result<PathBuf, String> {
+    if mount.sub_path.is_empty() {
+        return Ok(folder.to_owned());
+    }
+    let failed = |why: &str| format!("failed to prepare subPath for volumeMount \"{}\": {why}", mount.volume);
+    let path = folder.join(&mount.sub_path);
+    if make && !path.exists() {
+        fs::create_dir_all(&path).map_err(|error| failed(&error.to_string()))?;
+    }
+    let path = path.canonicalize().map_err(|error| failed(&error.to_string()))?;
+    if path.starts_with(folder) { Ok(path) } else { Err(failed("it is outside the volume")) }
+}
+
+/// Returns the last bytes of a file.
+fn tail(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(most)))?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

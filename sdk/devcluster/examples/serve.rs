@@ -43,7 +43,8 @@ async fn main() -> std::io::Result<()> {
     }
     if let Some(folder) = node {
         let api = Arc::new(Over::new(server.clone(), "kubelet").with_token(TOKEN));
-        let images = Images::new().with(value("--images").unwrap_or_else(|| "*".into()), Image::of(Root::Host));
+        let images =
+            Images::new().with(value("--images").unwrap_or_else(|| "*".into()), Image::of(Root::Host));
         let node = Node::new(api, "local", images, &folder)?;
         tokio::spawn(async move { node.run().await });
     }

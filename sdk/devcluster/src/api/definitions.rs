@@ -9,9 +9,8 @@ use super::discovery::rank;
 use super::options::DeleteOptions;
 use super::resource::{Custom, Resource};
 use super::store::{Family, Key};
-use super::{clock, errors, meta};
+use super::{clock, meta};
 use crate::schema::Schema;
-use crate::status::Cause;
 
 /// The finalizer under which the objects of a kind are deleted.
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
@@ -38,6 +37,17 @@ fn stored_version(definition: &Value) -> &str {
     stored.map_or("", |version| text(version, "/name"))
 }
 
+/// Adds to the finalizers of a definition that is deleted the one under which its objects are.
+pub(crate) fn hold(resource: &Resource, object: &mut Value) {
+    if is_definition(resource) && !meta::terminating(object) {
+        let mut finalizers: Vec<String> = meta::finalizers(object).into_iter().map(str::to_owned).collect();
+        if !finalizers.iter().any(|one| one == CLEANUP) {
+            finalizers.push(CLEANUP.into());
+        }
+        meta::set_finalizers(object, &finalizers);
+    }
+}
+
 /// Fills in what a definition leaves open.
 pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>) {
     if !is_definition(resource) {
@@ -45,8 +55,10 @@ pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>)
     }
     let kind = text(new, "/spec/names/kind").to_owned();
     if let Some(Value::Object(names)) = new.pointer_mut("/spec/names") {
-        names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
-        names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
+        if !kind.is_empty() {
+            names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
+            names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
+        }
     }
     if let Some(Value::Object(spec)) = new.get_mut("spec") {
         spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
@@ -57,36 +69,7 @@ pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>)
     }
 }
 
-/// What is wrong with a definition: what kube-apiserver refuses, and what is not modelled.
-pub(crate) fn check(resource: &Resource, new: &Value) -> Vec<Cause> {
-    if !is_definition(resource) {
-        return Vec::new();
-    }
-    let mut causes = Vec::new();
-    for (at, version) in versions(new).enumerate() {
-        if let Err(faults) = schema(version) {
-            causes.extend(faults.into_iter().map(|fault| Cause {
-                field: format!("spec.versions[{at}].schema.{}", fault.field),
-                ..fault
-            }));
-        }
-        if version.pointer("/subresources/scale").is_some_and(|scale| !scale.is_null()) {
-            let message = "devcluster does not model the subresource scale".into();
-            causes.push(Cause {
-                reason: "NotImplemented",
-                message,
-                field: format!("spec.versions[{at}].subresources.scale"),
-            });
-        }
-    }
-    if text(new, "/spec/conversion/strategy") == "Webhook" {
-        let message = "devcluster does not model conversion by webhooks".into();
-        causes.push(Cause { reason: "NotImplemented", message, field: "spec.conversion".into() });
-    }
-    causes
-}
-
-fn schema(version: &Value) -> Result<Schema, Vec<Cause>> {
+fn schema(version: &Value) -> Result<Schema, Vec<crate::status::Cause>> {
     let raw = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({}));
     Schema::of_crd(&raw)
 }
@@ -96,6 +79,7 @@ pub(crate) fn react(call: &mut Call<'_>, written: &Family, name: &str) {
     if written == &family() {
         return follow(call, name);
     }
+    super::protection::release(call, written);
     let ending = call.state.any_of(written).and_then(|resource| resource.custom.as_ref());
     if let Some(custom) = ending.filter(|custom| custom.terminating) {
         let definition = custom.definition.clone();
@@ -141,12 +125,6 @@ fn establish(definition: &mut Value, now: &str) -> bool {
                 "message": "no conflicts found"},
             {"type": "Established", "status": "True", "lastTransitionTime": now, "reason": "InitialNamesAccepted",
                 "message": "the initial names have been accepted"}]);
-        let mut finalizers: Vec<String> =
-            meta::finalizers(definition).into_iter().map(str::to_owned).collect();
-        if !finalizers.iter().any(|one| one == CLEANUP) {
-            finalizers.push(CLEANUP.into());
-        }
-        meta::set_finalizers(definition, &finalizers);
     }
     definition["status"]["acceptedNames"] = names;
     let mut known = known;
@@ -297,11 +275,4 @@ fn withdraw(call: &mut Call<'_>) {
     for key in gone {
         call.state.store.commit(&services, key, None);
     }
-}
-
-/// The refusal of a create while the definition is being deleted.
-pub(crate) fn ending(resource: &Resource) -> crate::status::Status {
-    let mut status = errors::no_such_verb(resource, "create");
-    status.message = "create not allowed while custom resource definition is terminating".into();
-    status
 }

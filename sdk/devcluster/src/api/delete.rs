@@ -87,6 +87,10 @@ impl Call<'_> {
         let stored = self.state.store.get(&family, key);
         let current = stored.map(|stored| view::present(resource, stored));
         let current = current.ok_or_else(|| errors::not_found(resource, &key.1))?;
+        let of_namespace = resource.qualified() == "namespaces";
+        if of_namespace {
+            own_preconditions(resource, &key.1, &current, options)?
+        }
         preconditions(resource, &key.1, &current, options)?;
         let written = WriteOptions { dry: options.dry, ..WriteOptions::default() };
         let write = Write {
@@ -99,7 +103,7 @@ impl Call<'_> {
             old: Some(&current),
         };
         self.admit(&write, None)?;
-        if resource.qualified() == "namespaces" {
+        if of_namespace {
             return self.remove_namespace(resource, key, &current, options);
         }
         let mut object = (*current).clone();
@@ -107,7 +111,8 @@ impl Call<'_> {
         if grace == Grace::Pending {
             return Ok(Deleted { object: current, gone: false });
         }
-        let finalizers = finalizers(resource, &current, options);
+        definitions::hold(resource, &mut object);
+        let finalizers = finalizers(resource, &object, options);
         meta::set_finalizers(&mut object, &finalizers);
         if grace == Grace::None && !finalizers.is_empty() {
             self.mark(&mut object);
@@ -115,9 +120,8 @@ impl Call<'_> {
         if !meta::terminating(&object) || may_go(&object) {
             if !options.dry {
                 if grace == Grace::Set {
-                    // The end of its time is written before it goes: watches see both.
-                    let stored = self.store(resource, key.clone(), object, false)?;
-                    object = (*stored).clone();
+                    // A Pod is marked before it goes, even if it goes at once.
+                    self.store(resource, key.clone(), object.clone(), false)?;
                 }
                 self.state.store.commit(&family, key.clone(), None);
                 // What is answered has the version of the deletion.
@@ -220,6 +224,26 @@ enum Grace {
     Set,
     /// It is running, and cannot be made longer.
     Pending,
+}
+
+/// Namespaces have preconditions of their own, with words of their own.
+fn own_preconditions(
+    resource: &Resource,
+    name: &str,
+    current: &Value,
+    options: &DeleteOptions,
+) -> Result<(), Status> {
+    let wanted = [("UID", "uid", &options.uid), ("ResourceVersion", "resourceVersion", &options.version)];
+    for (what, field, wanted) in wanted {
+        let own = meta::text(current, field);
+        if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != own) {
+            let why = format!(
+                "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {own}"
+            );
+            return Err(errors::conflict(resource, name, &why));
+        }
+    }
+    Ok(())
 }
 
 fn preconditions(

@@ -88,6 +88,14 @@ pub(crate) fn prepare(resource: &Resource, subresource: &str, new: &mut Value, o
     if resource.custom.is_none() {
         kinds::prepare(&resource.group, &resource.version, &resource.kind, subresource, new, old);
     }
+    if resource.plural == "events" && resource.group.is_empty() {
+        for field in ["reportingComponent", "reportingInstance"] {
+            new.as_object_mut().map(|event| event.entry(field).or_insert_with(|| "".into()));
+        }
+    }
+    if old.is_none() && resource.group.is_empty() {
+        super::protection::protect(resource, new);
+    }
     definitions::prepare(resource, new, old);
 }
 
@@ -182,7 +190,12 @@ impl Call<'_> {
         }
         let causes = match &resource.custom {
             Some(custom) => self.custom_faults(write, &custom.schema, new),
-            None => builtin_faults(write, new),
+            None => {
+                if write.old.is_none() && resource.kind == "CustomResourceDefinition" {
+                    kinds::definition_warnings(new).into_iter().for_each(|warning| self.warn(warning));
+                }
+                builtin_faults(write, new)
+            }
         };
         match causes.iter().find(|cause| cause.reason == "NotImplemented") {
             Some(cause) => {
@@ -227,7 +240,5 @@ fn builtin_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {
         subresource,
         is_patch: *is_patch,
     };
-    let mut causes = kinds::check(&checked, new, old.map(AsRef::as_ref));
-    causes.extend(definitions::check(write.resource, new));
-    causes
+    kinds::check(&checked, new, old.map(AsRef::as_ref))
 }

@@ -100,6 +100,9 @@ fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         }
         ("", "Pod") => {
             causes.extend(pod::spec(at(new, &["spec"]), "spec"));
+            if old.is_none() && !items(new, &["spec", "ephemeralContainers"]).is_empty() {
+                causes.push(fault::forbidden("spec.ephemeralContainers", "cannot be set on create"));
+            }
             causes.extend(old.map(|old| pod::check_update(new, old)).unwrap_or_default());
         }
         ("", "Secret") => secret(new, old, &mut causes),
@@ -109,6 +112,7 @@ fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
                 let faults = names::qualified(name);
                 causes
                     .extend(faults.iter().map(|detail| fault::invalid_text("spec.finalizers", name, detail)));
+                causes.extend(metadata::unknown_finalizer("spec.finalizers", name));
             }
         }
         ("", "PersistentVolumeClaim") => claim(new, old, &mut causes),
@@ -123,6 +127,9 @@ fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
             binding(new, old, write.is_namespaced, &mut causes);
+        }
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            causes.extend(super::definition::definition(new, old));
         }
         // What older recorders write is hardly checked.
         ("", "Event") if at(new, &["eventTime"]).is_null() => {}
@@ -222,25 +229,6 @@ fn lease(new: &Value, causes: &mut Vec<Cause>) {
             causes.push(fault::invalid(child("spec", field), at(new, &["spec", field]), detail));
         }
     }
-    let strategy = text(new, &["spec", "strategy"]);
-    if !strategy.is_empty() {
-        if !strategy.contains('/') && strategy != "OldestEmulationVersion" {
-            causes.push(fault::not_supported(
-                "spec.strategy.strategy",
-                &strategy.into(),
-                &["OldestEmulationVersion"],
-            ));
-        }
-        if strategy.contains('/') {
-            let faults = names::qualified(strategy);
-            causes.extend(
-                faults.iter().map(|detail| fault::invalid_text("spec.strategy.strategy", strategy, detail)),
-            );
-        }
-    } else if !text(new, &["spec", "preferredHolder"]).is_empty() {
-        causes
-            .push(fault::forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"));
-    }
 }
 
 fn revision(write: &Write<'_>, new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
@@ -270,12 +258,14 @@ fn claim(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     for mode in modes.iter().filter(|mode| !MODES.iter().any(|known| mode == known)) {
         causes.push(fault::not_supported("spec.accessModes", mode, &MODES));
     }
-    if modes.iter().any(|mode| mode == "ReadWriteOncePod") && modes.len() > 1 {
+    let has = |mode: &str| modes.iter().any(|one| one == mode);
+    if has("ReadWriteOncePod") && MODES[..3].iter().any(|mode| has(mode)) {
         causes.push(fault::forbidden(
             "spec.accessModes",
             "may not use ReadWriteOncePod with other access modes",
         ));
     }
+    causes.extend(super::selector::check(at(new, &["spec", "selector"]), "spec.selector"));
     let amount = at(new, &["spec", "resources", "requests", "storage"]).as_str();
     match amount.and_then(|text| Quantity::parse(text).ok()) {
         None => causes.push(fault::required(STORAGE, "")),

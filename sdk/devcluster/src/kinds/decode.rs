@@ -11,7 +11,8 @@ use crate::schema::go;
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// Texts that may be empty: a pointer to nothing differs from a pointer to an empty text.
-const MAY_BE_EMPTY: [&str; 6] = [
+const MAY_BE_EMPTY: [&str; 7] = [
+    "managedBy",
     "storageClassName",
     "volumeAttributesClassName",
     "holderIdentity",
@@ -152,7 +153,8 @@ impl Reader {
             };
             let Some(read) = self.value(inner, value, &place)? else { continue };
             let is_required = required.is_some_and(|names| names.iter().any(|name| name == field));
-            if is_required || !is_zero(field, inner, &read) {
+            let is_raw = inner.get("$ref").and_then(Value::as_str).is_some_and(types::is_raw);
+            if is_required || is_raw || !is_zero(field, inner, &read) {
                 out.insert(field.clone(), read);
             }
         }
@@ -215,7 +217,8 @@ impl Reader {
 fn is_zero(field: &str, schema: &Value, value: &Value) -> bool {
     match value {
         Value::Object(fields) => fields.is_empty() && schema.get("additionalProperties").is_some(),
-        Value::Array(items) => items.is_empty(),
+        // An empty list of managedFields is a wish to clear them.
+        Value::Array(items) => items.is_empty() && field != "managedFields",
         Value::String(text) => text.is_empty() && !MAY_BE_EMPTY.contains(&field),
         Value::Bool(value) => !value && ZERO_IS_NOTHING.contains(&field),
         Value::Number(number) => number.as_i64() == Some(0) && ZERO_IS_NOTHING.contains(&field),

@@ -37,6 +37,11 @@ pub fn default(group: &str, version: &str, kind: &str, object: &mut Value) {
         ("", "Namespace") => namespace(object),
         ("", "PersistentVolumeClaim") => claim(object),
         ("", "LimitRange") => limit_range(object),
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
+            if let Some(fields) = object.as_object_mut() {
+                set_default(fields, "rules", Value::Null);
+            }
+        }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(object),
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => policy(object),
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => policy_binding(object),
@@ -356,6 +361,14 @@ pub fn prepare(
             }
         }
         ("", "PersistentVolumeClaim", None) => set(new, "status", json!({"phase": "Pending"})),
+        // What is for choosing among API servers, which clusters do not have without a word.
+        ("coordination.k8s.io", "Lease", _) => {
+            let kept = |field: &str| old.is_some_and(|old| !at(old, &["spec", field]).is_null());
+            let unknown = ["strategy", "preferredHolder"].into_iter().filter(|field| !kept(field));
+            if let Some(Value::Object(spec)) = new.get_mut("spec") {
+                unknown.for_each(|field| drop(spec.remove(field)));
+            }
+        }
         ("", "Namespace", Some(old)) if subresource.is_empty() => {
             let kept = at(old, &["spec"]).clone();
             set(new, "spec", kept);

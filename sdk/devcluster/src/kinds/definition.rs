@@ -11,7 +11,7 @@ use crate::schema::{Schema, go};
 use crate::status::Cause;
 
 /// What a schema may say at its root if the status is a subresource.
-const AT_ROOT: [&str; 24] = [
+const AT_ROOT: [&str; 22] = [
     "description",
     "type",
     "format",
@@ -34,8 +34,6 @@ const AT_ROOT: [&str; 24] = [
     "example",
     "x-kubernetes-preserve-unknown-fields",
     "x-kubernetes-validations",
-    "nullable",
-    "default",
 ];
 
 /// Returns why a definition is refused, without the faults of its metadata.
@@ -59,6 +57,7 @@ pub fn definition(new: &Value, old: Option<&Value>) -> Vec<Cause> {
     one_of(spec, "scope", "spec", &["Cluster", "Namespaced"], &mut causes);
     versions(spec, &mut causes);
     names_of(spec, &mut causes);
+    stored(new, old.is_none(), &mut causes);
     match text(spec, &["conversion", "strategy"]) {
         "" | "None" => {}
         "Webhook" => causes.push(fault::not_modelled("spec.conversion", "conversion by webhooks")),
@@ -151,6 +150,36 @@ fn names_of(spec: &Value, causes: &mut Vec<Cause>) {
     }
 }
 
+/// Checks the versions in which objects are stored.
+fn stored(new: &Value, is_new: bool, causes: &mut Vec<Cause>) {
+    const PATH: &str = "status.storedVersions";
+    let versions = items(new, &["spec", "versions"]);
+    let is_stored = |version: &&Value| on(version, &["storage"]);
+    let known: Vec<&str> = if is_new {
+        versions.iter().filter(is_stored).take(1).map(|version| text(version, &["name"])).collect()
+    } else {
+        items(new, &["status", "storedVersions"]).iter().filter_map(Value::as_str).collect()
+    };
+    if known.is_empty() {
+        causes.push(fault::invalid(PATH, &Value::Null, "must have at least one stored version"));
+        return;
+    }
+    for name in versions.iter().filter(is_stored).map(|version| text(version, &["name"])) {
+        if is_new && !known.contains(&name) {
+            let detail = format!("must have the storage version {name}");
+            causes.push(fault::invalid(PATH, &known.clone().into(), &detail));
+        }
+    }
+    for (i, name) in known.iter().enumerate() {
+        if !versions.iter().any(|version| text(version, &["name"]) == *name) {
+            let detail = format!(
+                "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
+            );
+            causes.push(fault::invalid_text(index(PATH, i), name, &detail));
+        }
+    }
+}
+
 fn versions(spec: &Value, causes: &mut Vec<Cause>) {
     let versions = items(spec, &["versions"]);
     let is_alike = |field: &str| {
@@ -167,6 +196,10 @@ fn versions(spec: &Value, causes: &mut Vec<Cause>) {
         let faults = names::dns1035_label(name);
         if !faults.is_empty() {
             causes.push(fault::invalid_text(child(&path, "name"), name, &faults.join(",")));
+            // The first version is the version of the whole definition, too.
+            if i == 0 && !name.is_empty() {
+                causes.push(fault::invalid_text("spec.version", name, &faults.join(",")));
+            }
         }
         deprecation(version, &path, causes);
         let places = [
@@ -265,15 +298,7 @@ fn schema(version: &Value, path: &str, has_status: bool, causes: &mut Vec<Cause>
     if on(raw, &["nullable"]) {
         causes.push(fault::forbidden(child(&at_schema, "nullable"), "nullable cannot be true at the root"));
     }
-    if let Err(faults) = Schema::of_crd(raw) {
-        let inner = |cause: Cause| Cause { field: child(path, &cause.field), ..cause };
-        // What is said of other parts of the schema names them by their whole paths.
-        let whole = |cause: Cause| Cause {
-            message: cause.message.replace("defined in openAPIV3Schema", &format!("defined in {at_schema}")),
-            ..cause
-        };
-        causes.extend(faults.into_iter().map(|cause| whole(inner(cause))));
-    }
+    causes.extend(Schema::of_crd_at(raw, &at_schema).err().unwrap_or_default());
 }
 
 fn columns(version: &Value, path: &str, causes: &mut Vec<Cause>) {
@@ -315,7 +340,10 @@ fn selectable(version: &Value, path: &str, causes: &mut Vec<Cause>) {
         }
         let schema = at(version, &["schema", "openAPIV3Schema"]);
         let inner = match json_path.strip_prefix('.') {
-            None => Err(format!("expected [ or . but got: {json_path}")),
+            None => {
+                let first = json_path.split(['.', '[']).next().unwrap_or_default();
+                Err(format!("expected [ or . but got: {first}"))
+            }
             Some(plain) => plain.split('.').try_fold(schema, |schema, name| {
                 let found = at(schema, &["properties"]).get(name);
                 found.ok_or_else(|| "does not refer to a valid field".to_owned())
@@ -386,9 +414,13 @@ mod tests {
         let shown = "[{\"Name\":\"v1\",\"Served\":true,\"Storage\":false,\"Deprecated\":false,\"DeprecationWarning\":null,\"Schema\":null,\"Subresources\":null,\"AdditionalPrinterColumns\":null,\"SelectableFields\":null}]";
         assert_eq!(
             told(spec),
-            [format!(
-                "spec.versions: Invalid value: {shown}: must have exactly one version marked as storage version"
-            )]
+            [
+                format!(
+                    "spec.versions: Invalid value: {shown}: must have exactly one version marked as storage version"
+                ),
+                "status.storedVersions: Invalid value: null: must have at least one stored version"
+                    .to_owned(),
+            ]
         );
     }
 }

@@ -60,7 +60,7 @@ fn generated(job: &Value) -> Vec<Cause> {
     let expected = json!({"controller-uid": uid, "job-name": name, "batch.kubernetes.io/controller-uid": uid,
         "batch.kubernetes.io/job-name": name});
     let own = at(job, &["spec", "selector"]);
-    if !selector::selects(own, &expected) {
+    if selector::misses(own, &expected) {
         causes.push(internal::invalid(
             "spec.selector",
             &internal::selector(own),
@@ -114,7 +114,7 @@ pub(super) fn spec(job: &Value) -> Vec<Cause> {
         selector => causes.extend(selector::check(selector, "spec.selector")),
     }
     let labels = at(spec, &["template", "metadata", "labels"]);
-    if !selector::selects(at(spec, &["selector"]), labels) || at(spec, &["selector"]).is_null() {
+    if selector::misses(at(spec, &["selector"]), labels) || at(spec, &["selector"]).is_null() {
         let detail = "`selector` does not match template `labels`";
         causes.push(fault::invalid("spec.template.metadata.labels", labels, detail));
     }

@@ -234,13 +234,13 @@ fn is_standard(finalizer: &str) -> bool {
 
 fn kubernetes_finalizers(meta: &Value) -> Vec<Cause> {
     let named = list(meta, "finalizers").enumerate().filter_map(|(i, name)| Some((i, name.as_str()?)));
-    let unknown = named.filter(|(_, name)| !name.contains('/') && !is_standard(name));
-    unknown
-        .map(|(i, name)| {
-            let detail = "name is neither a standard finalizer name nor is it fully qualified";
-            fault::invalid_text(index("metadata.finalizers", i), name, detail)
-        })
-        .collect()
+    named.filter_map(|(i, name)| unknown_finalizer(&index("metadata.finalizers", i), name)).collect()
+}
+
+/// Returns the fault of a finalizer that Kubernetes does not know and that names no domain.
+pub(super) fn unknown_finalizer(at: &str, name: &str) -> Option<Cause> {
+    let detail = "name is neither a standard finalizer name nor is it fully qualified";
+    (!name.contains('/') && !is_standard(name)).then(|| fault::invalid_text(at, name, detail))
 }
 
 /// Returns the warnings about finalizers that a write adds to an object of a CRD.

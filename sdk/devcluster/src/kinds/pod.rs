@@ -71,6 +71,7 @@ pub(super) fn spec(spec: &Value, path: &str) -> Vec<Cause> {
         &mut causes,
     );
     causes.extend(metadata::labels_of(spec, &at_field("nodeSelector"), "nodeSelector"));
+    tolerations(spec, path, &mut causes);
     for field in ["serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"] {
         let name = text(spec, &[field]);
         if !name.is_empty() {
@@ -93,6 +94,44 @@ pub(super) fn spec(spec: &Value, path: &str) -> Vec<Cause> {
         ));
     }
     causes
+}
+
+/// Checks of which taints of nodes a pod takes no notice.
+fn tolerations(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
+    for (i, one) in items(spec, &["tolerations"]).iter().enumerate() {
+        let at_field = |field: &str| child(&index(&child(path, "tolerations"), i), field);
+        let [name, operator, value, effect] =
+            ["key", "operator", "value", "effect"].map(|field| text(one, &[field]));
+        let mut refuse = |field: &str, value: &str, detail: &str| {
+            causes.push(fault::invalid_text(at_field(field), value, detail));
+        };
+        if name.is_empty() && operator != "Exists" {
+            let detail =
+                "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
+            refuse("operator", operator, detail);
+        }
+        if !at(one, &["tolerationSeconds"]).is_null() && effect != "NoExecute" {
+            refuse("effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set");
+        }
+        if operator == "Exists" && !value.is_empty() {
+            refuse("operator", value, "value must be empty when `operator` is 'Exists'");
+        }
+        let faults = names::label_value(value);
+        if matches!(operator, "" | "Equal") && !faults.is_empty() {
+            refuse("operator", value, &faults.join(";"));
+        }
+        if !name.is_empty() {
+            each(&names::qualified(name), &at_field("key"), name, causes);
+        }
+        if !matches!(operator, "" | "Equal" | "Exists") {
+            let known = ["Equal", "Exists"];
+            causes.push(fault::not_supported(at_field("operator"), &operator.into(), &known));
+        }
+        let known = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+        if !effect.is_empty() && !known.contains(&effect) {
+            causes.push(fault::not_supported(at_field("effect"), &effect.into(), &known));
+        }
+    }
 }
 
 /// Checks the volumes and returns the names of those that are as they must be.
@@ -384,6 +423,9 @@ pub(super) fn check_update(new: &Value, old: &Value) -> Vec<Cause> {
             return causes;
         }
         for (i, one) in super::value::items_mut(&mut kept, &[list]).iter_mut().enumerate() {
+            if text(one, &["image"]).is_empty() {
+                causes.push(fault::required(child(&index(&child("spec", list), i), "image"), ""));
+            }
             if let (Some(one), Some(image)) =
                 (one.as_object_mut(), before.get(i).and_then(|one| one.get("image")))
             {

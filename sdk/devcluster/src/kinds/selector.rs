@@ -39,6 +39,11 @@ pub(super) fn check(selector: &Value, path: &str) -> Vec<Cause> {
     causes
 }
 
+/// Whether a selector is one, and does not select these labels.
+pub(super) fn misses(selector: &Value, labels: &Value) -> bool {
+    !selects(selector, labels) && check(selector, "").is_empty()
+}
+
 /// Whether labels (a map of texts) are those that a selector selects. An operator that nobody knows selects nothing.
 #[must_use]
 pub fn selects(selector: &Value, labels: &Value) -> bool {

@@ -143,9 +143,7 @@ fn compile_one(schema: &Schema, rule: &Value, path: &str, loose: Option<&str>) -
         let detail = "may not be set if oldSelf is not used in rule";
         return Err(fault::invalid(child(path, "optionalOldSelf"), &optional.into(), detail));
     }
-    let field = text("fieldPath");
-    let field = field_path(schema, &field)
-        .ok_or_else(|| fault::invalid_text(child(path, "fieldPath"), &field, "must be a valid path"))?;
+    let field = field_path(schema, &text("fieldPath")).unwrap_or_default();
     Ok(Rule {
         text: source,
         program,
@@ -172,7 +170,7 @@ fn parse(source: &str) -> Result<Program, String> {
 }
 
 /// Returns a path below a value as causes name it, if the schema has it.
-fn field_path(schema: &Schema, text: &str) -> Option<String> {
+pub(super) fn field_path(schema: &Schema, text: &str) -> Option<String> {
     let (mut rest, mut schema, mut path) = (text, schema, String::new());
     while !rest.is_empty() {
         let name;
@@ -454,4 +452,93 @@ fn escaped(name: &str) -> Option<String> {
             .replace('-', "__dash__")
             .replace('/', "__slash__"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::schema::validate;
+
+    fn told(schema: &Value, new: Value, old: Option<Value>) -> Vec<String> {
+        let schema = Schema::of_crd(schema).expect("a schema");
+        let causes = validate(&schema, &new, old.as_ref());
+        causes
+            .into_iter()
+            .map(|cause| format!("{} {}: {}", cause.reason, cause.field, cause.message))
+            .collect()
+    }
+
+    fn spec(fields: Value) -> Value {
+        json!({"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}})
+    }
+
+    #[test]
+    fn a_rule_that_does_not_hold_says_so_where_it_is_told_to() {
+        let schema = spec(
+            json!({"span": {"type": "object", "properties": {"low": {"type": "integer"}, "high": {"type": "integer"}},
+            "x-kubernetes-validations": [{"rule": "!has(self.low) || !has(self.high) || self.low <= self.high",
+                "messageExpression": "'low is ' + (self.low > 3 ? 'far ' : 'just ') + 'above high'",
+                "reason": "FieldValueForbidden", "fieldPath": ".low"}]}}),
+        );
+        let refused = told(&schema, json!({"spec": {"span": {"low": 9, "high": 1}}}), None);
+        assert_eq!(refused, ["FieldValueForbidden spec.span.low: Forbidden: low is far above high"]);
+        assert!(told(&schema, json!({"spec": {"span": {"low": 1}}}), None).is_empty());
+    }
+
+    #[test]
+    fn a_rule_about_the_old_value_is_asked_if_there_is_one() {
+        let schema = spec(
+            json!({"still": {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}}),
+        );
+        let of = |value: &str| json!({"spec": {"still": value}});
+        let refused = told(&schema, of("b"), Some(of("a")));
+        assert_eq!(
+            refused,
+            ["FieldValueInvalid spec.still: Invalid value: \"string\": failed rule: self == oldSelf"]
+        );
+        assert!(
+            told(&schema, of("b"), None).is_empty()
+                && told(&schema, json!({"spec": {}}), Some(of("a"))).is_empty()
+        );
+    }
+
+    #[test]
+    fn a_rule_with_a_function_that_the_library_lacks_refuses_the_definition() {
+        let schema =
+            spec(json!({"a": {"type": "string", "x-kubernetes-validations": [{"rule": "isURL(self)"}]}}));
+        let faults = Schema::of_crd(&schema).expect_err("a fault");
+        assert_eq!(faults.len(), 1);
+        assert_eq!(
+            (faults[0].reason, faults[0].field.as_str()),
+            (
+                "NotImplemented",
+                "openAPIV3Schema.properties[spec].properties[a].x-kubernetes-validations[0].rule"
+            )
+        );
+    }
+
+    #[test]
+    fn what_a_rule_broke_before_is_a_warning() {
+        let schema = Schema::of_crd(&spec(
+            json!({"a": {"type": "integer", "x-kubernetes-validations": [{"rule": "self > 0"}]},
+            "b": {"type": "integer"}}),
+        ))
+        .expect("a schema");
+        let (old, new) = (json!({"spec": {"a": 0}}), json!({"spec": {"a": 0, "b": 1}}));
+        let verdict = crate::schema::judge(&schema, &new, Some(&old), Vec::new());
+        assert!(verdict.causes.is_empty());
+        assert_eq!(verdict.warnings, ["spec.a: Invalid value: \"integer\": failed rule: self > 0"]);
+    }
+
+    #[test]
+    fn names_that_are_no_words_are_escaped() {
+        let names = ["a", "c-d", "namespace", "a__b", "a.b/c", "1a", "ä"]
+            .map(|name| escaped(name).unwrap_or_default());
+        assert_eq!(
+            names,
+            ["a", "c__dash__d", "__namespace__", "a__underscores__b", "a__dot__b__slash__c", "", ""]
+        );
+    }
 }

@@ -504,5 +504,8 @@ fn rules(raw: &Value, path: &str, faults: &mut Vec<Cause>) {
         if breaks(field) {
             faults.push(fault::invalid_text(at("fieldPath"), field, "must not contain line breaks"));
         }
+        if super::rules::field_path(&Schema::read(raw), field).is_none() {
+            faults.push(fault::invalid_text(at("fieldPath"), field, "must be a valid path"));
+        }
     }
 }

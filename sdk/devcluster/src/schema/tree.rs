@@ -130,13 +130,21 @@ impl Schema {
     /// The API server refuses the schema, or (with the reason `NotImplemented`) this crate cannot check what it says. The fields
     /// begin with `openAPIV3Schema`.
     pub fn of_crd(open_api_v3_schema: &Value) -> Result<Self, Vec<Cause>> {
-        let faults = super::structural::faults(open_api_v3_schema, "openAPIV3Schema");
+        Self::of_crd_at(open_api_v3_schema, "openAPIV3Schema")
+    }
+
+    /// As [`Schema::of_crd`], with fields that begin with this path.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of_crd_at(raw: &Value, path: &str) -> Result<Self, Vec<Cause>> {
+        let faults = super::structural::faults(raw, path);
         if !faults.is_empty() {
             return Err(faults);
         }
-        let mut tree = Self::read(open_api_v3_schema);
+        let mut tree = Self::read(raw);
         let mut faults = Vec::new();
-        super::rules::compile(&mut tree, open_api_v3_schema, "openAPIV3Schema", &mut faults);
+        super::rules::compile(&mut tree, raw, path, &mut faults);
         if faults.is_empty() { Ok(tree) } else { Err(faults) }
     }
 

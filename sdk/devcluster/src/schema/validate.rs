@@ -202,8 +202,11 @@ fn one_of(schema: &Schema, value: &Value, path: &str, found: &mut Found) {
     else {
         return;
     };
-    let same = |one: &Value| {
-        one == value || (one.is_number() && value.is_number() && one.as_f64() == value.as_f64())
+    // A number becomes of the type of what it is compared with.
+    let same = |one: &Value| match (one, value) {
+        (Value::Number(one), Value::Number(value)) if one.is_f64() => one.as_f64() == value.as_f64(),
+        (Value::Number(one), Value::Number(value)) => one.as_f64() == value.as_f64().map(f64::trunc),
+        (one, value) => one == value,
     };
     if value.is_null() || !known.iter().any(same) {
         let known: Vec<String> =
@@ -241,15 +244,20 @@ fn numeric(schema: &Schema, number: &serde_json::Number, path: &str, found: &mut
         let text = if number.is_f64() { go::float(bound) } else { (bound as i64).to_string() };
         Some((bound, text))
     };
+    // A whole number is divided by a whole number: of a fraction nothing is left.
+    if let Some((_, text)) = bound("multipleOf").filter(|(by, _)| !number.is_f64() && *by < 1.0) {
+        let detail = format!("factor MultipleOf declared for {path} must be positive: {text}");
+        found.add(path, fault::invalid("", &0.into(), &detail));
+    } else if let Some((by, text)) = bound("multipleOf") {
+        let times = if by < 1.0 { value * (1.0 / by) } else { value / by };
+        if times.fract() != 0.0 {
+            let detail = format!("{path} in body should be a multiple of {text}");
+            found.add(path, fault::invalid("", &shown, &detail));
+        }
+    }
     let mut fault = |what: String| {
         found.add(path, fault::invalid("", &shown, &format!("{path} in body should be {what}")))
     };
-    if let Some((by, text)) = bound("multipleOf") {
-        let times = if by < 1.0 { value * (1.0 / by) } else { value / by };
-        if times.fract() != 0.0 {
-            fault(format!("a multiple of {text}"));
-        }
-    }
     if let Some((most, text)) = bound("maximum") {
         match on("exclusiveMaximum") {
             true if value >= most => fault(format!("less than {text}")),

@@ -57,6 +57,18 @@ impl Claims {
 }
 
 impl Claims {
+    /// Deletes the volume of a claim that has gone.
+    async fn discard(&self, key: &Key) -> Result<(), Refused> {
+        let path = format!("/api/v1/persistentvolumes/{}", key.1);
+        if self.cluster.get("", VOLUMES, key).is_some() {
+            self.cluster.api.delete(&path, json!({})).await?;
+        }
+        let Some(volume) = self.cluster.get("", VOLUMES, key) else { return Ok(()) };
+        let kept = finalizers(&volume).into_iter().filter(|one| *one != "kubernetes.io/pv-protection");
+        let kept: Vec<&str> = kept.collect();
+        self.cluster.api.merge(&path, json!({"metadata": {"finalizers": kept}})).await.map(|_| ())
+    }
+
     /// Lets a deleted claim go that no pod uses.
     async fn release(&self, (namespace, name): &Key, claim: &Value) -> Result<(), Refused> {
         let uses = |pod: &&std::sync::Arc<Value>| {
@@ -104,10 +116,7 @@ impl Controller for Claims {
 
     async fn handle(&mut self, key: Key, _: &mut Queue<Key>) -> Result<(), Refused> {
         if key.0.is_empty() {
-            if self.cluster.get("", VOLUMES, &key).is_some() {
-                self.cluster.api.delete(&format!("/api/v1/persistentvolumes/{}", key.1), json!({})).await?;
-            }
-            return Ok(());
+            return self.discard(&key).await;
         }
         let Some(claim) = self.cluster.get("", CLAIMS, &key) else { return Ok(()) };
         if is_deleted(&claim) {

@@ -231,7 +231,7 @@ async fn what_has_an_owner_that_is_not_there_goes_and_what_has_another_one_stays
     let (good, bad) = (reference("owner", &owner["metadata"]["uid"]), reference("owner", &"another".into()));
     world.api.create(maps, map("lost", json!([bad]))).await.expect("a map");
     world.api.create(maps, map("kept", json!([bad, good]))).await.expect("a map");
-    let strange = json!([{"apiVersion": "no.such/v1", "kind": "Thing", "name": "t", "uid": "u"}]);
+    let strange = json!([{"apiVersion": "v9", "kind": "Thing", "name": "t", "uid": "u"}]);
     world.api.create(maps, map("strange", strange)).await.expect("a map");
     world.pass(1).await;
     assert!(world.is_gone(&format!("{maps}/lost")).await);

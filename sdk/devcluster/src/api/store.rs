@@ -11,6 +11,9 @@ pub(crate) type Family = (String, String);
 /// Where an object is within its family: its namespace, which may be empty, and its name.
 pub(crate) type Key = (String, String);
 
+/// The form of an object of a built-in kind that lacks, as it is stored, a default that it has when it is read.
+pub(crate) const WITHOUT_DEFAULTS: u64 = u64::MAX;
+
 /// A stored object.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {

@@ -54,11 +54,9 @@ pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>)
         return;
     }
     let kind = text(new, "/spec/names/kind").to_owned();
-    if let Some(Value::Object(names)) = new.pointer_mut("/spec/names") {
-        if !kind.is_empty() {
-            names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
-            names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
-        }
+    if let Some(Value::Object(names)) = new.pointer_mut("/spec/names").filter(|_| !kind.is_empty()) {
+        names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
+        names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
     }
     if let Some(Value::Object(spec)) = new.get_mut("spec") {
         spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));

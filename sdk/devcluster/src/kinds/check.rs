@@ -6,8 +6,8 @@ use super::defaults::secret_size;
 use super::metadata::{self, NameRule};
 use super::quantity::Quantity;
 use super::value::{at, entries, items, number, on, text};
-use super::{internal, job, names, pod};
-use crate::schema::fault::{self, child, index, key};
+use super::{event, job, names, pod, rbac};
+use crate::schema::fault::{self, child, key};
 use crate::status::Cause;
 
 /// Most bytes of the values of a Secret or a `ConfigMap`.
@@ -38,7 +38,7 @@ pub fn check(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> 
     let Some(old) = old else {
         let mut causes = metadata::check_new(meta, write.is_namespaced, &rule, is_core);
         if (write.group, write.kind) == ("events.k8s.io", "Event") && causes.is_empty() {
-            causes.extend(event(new));
+            causes.extend(event::check(new));
         } else {
             causes.extend(content(write, new, None));
         }
@@ -119,21 +119,20 @@ fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         ("coordination.k8s.io", "Lease") => lease(new, &mut causes),
         ("apps", "ControllerRevision") => revision(write, new, old, &mut causes),
         ("events.k8s.io", "Event") => {
-            causes.extend(legacy_event(new));
-            causes.extend(old.map(|old| event_update(new, old)).unwrap_or_default());
+            causes.extend(event::legacy(new, &event::NEW));
+            causes.extend(old.map(|old| event::check_update(new, old)).unwrap_or_default());
         }
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
-            rules(new, write.kind == "Role", &mut causes)
+            rbac::rules(new, write.kind == "Role", &mut causes)
         }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            binding(new, old, write.is_namespaced, &mut causes);
+            rbac::binding(new, old, write.is_namespaced, &mut causes);
         }
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             causes.extend(super::definition::definition(new, old));
         }
-        // What older recorders write is hardly checked.
-        ("", "Event") if at(new, &["eventTime"]).is_null() => {}
-        ("", "Service" | "Event") => {
+        ("", "Event") => causes.extend(event::legacy(new, &event::CORE)),
+        ("", "Service") => {
             causes.push(fault::not_modelled("", &format!("writing objects of the kind {}", write.kind)));
         }
         _ => {}
@@ -293,202 +292,5 @@ fn claim(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     }
     if before != *at(new, &["spec"]) {
         causes.push(fault::not_modelled("spec", "what the API server says of a change to a claim's spec"));
-    }
-}
-
-fn event(new: &Value) -> Vec<Cause> {
-    let mut causes = legacy_event(new);
-    causes.extend(series(new));
-    if at(new, &["eventTime"]).is_null() {
-        causes.push(fault::required("eventTime", ""));
-    }
-    let type_ = text(new, &["type"]);
-    if !matches!(type_, "Normal" | "Warning") {
-        causes.push(fault::invalid_text("type", "", &format!("has invalid value: {type_}")));
-    }
-    const UNSET: [(&str, &str); 4] = [
-        ("deprecatedFirstTimestamp", "firstTimestamp"),
-        ("deprecatedLastTimestamp", "lastTimestamp"),
-        ("deprecatedCount", "count"),
-        ("deprecatedSource", "source"),
-    ];
-    for (field, name) in UNSET {
-        let is_nothing = match at(new, &[field]) {
-            Value::Null => true,
-            Value::Object(fields) => fields.is_empty(),
-            value => *value == 0,
-        };
-        if !is_nothing {
-            causes.push(fault::invalid_text(name, "", "needs to be unset"));
-        }
-    }
-    causes
-}
-
-fn series(new: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    if at(new, &["series"]).is_object() {
-        if number(new, &["series", "count"]).unwrap_or_default() < 2 {
-            causes.push(fault::invalid_text("series.count", "", "should be at least 2"));
-        }
-        if at(new, &["series", "lastObservedTime"]).is_null() {
-            causes.push(fault::required("series.lastObservedTime", ""));
-        }
-    }
-    causes
-}
-
-/// Checks an Event as those of the old version were: its fields have the names of that.
-fn legacy_event(new: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let (own, other) = (text(new, &["metadata", "namespace"]), text(new, &["regarding", "namespace"]));
-    let differs = if at(new, &["eventTime"]).is_null() {
-        if other.is_empty() { !matches!(own, "" | "default") } else { own != other }
-    } else {
-        other.is_empty() && !matches!(own, "default" | "kube-system")
-    };
-    if differs {
-        causes.push(fault::invalid_text("involvedObject.namespace", other, "does not match event.namespace"));
-    }
-    if at(new, &["eventTime"]).is_null() {
-        return causes;
-    }
-    let mut text_of = |field: &str, most: usize, is_required: bool| {
-        let value = text(new, &[field]);
-        if value.is_empty() && is_required {
-            causes.push(fault::required(field, ""));
-        }
-        if value.len() > most {
-            let name = if field == "note" { "message" } else { field };
-            causes.push(fault::invalid_text(name, "", &format!("can have at most {most} characters")));
-        }
-    };
-    text_of("reportingController", usize::MAX, true);
-    text_of("reportingInstance", 128, true);
-    text_of("action", 128, true);
-    text_of("reason", 128, true);
-    text_of("note", 1024, false);
-    let controller = text(new, &["reportingController"]);
-    let faults = names::qualified(controller);
-    causes.extend(faults.iter().map(|detail| fault::invalid_text("reportingController", controller, detail)));
-    causes
-}
-
-fn event_update(new: &Value, old: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    if at(new, &["series"]) != at(old, &["series"]) {
-        causes.extend(series(new));
-    }
-    /// The fields with their names in the old version, and the types of that.
-    const KEPT: [(&str, &str, &str); 13] = [
-        ("regarding", "involvedObject", "core.ObjectReference"),
-        ("reason", "reason", ""),
-        ("note", "message", ""),
-        ("deprecatedSource", "source", "core.EventSource"),
-        ("deprecatedFirstTimestamp", "firstTimestamp", ""),
-        ("deprecatedLastTimestamp", "lastTimestamp", ""),
-        ("deprecatedCount", "count", ""),
-        ("reason", "reason", ""),
-        ("type", "type", ""),
-        ("eventTime", "eventTime", ""),
-        ("action", "action", ""),
-        ("related", "related", "core.ObjectReference"),
-        ("reportingController", "reportingController", ""),
-    ];
-    for (field, name, type_) in KEPT.into_iter().chain([("reportingInstance", "reportingInstance", "")]) {
-        let value = at(new, &[field]);
-        if value == at(old, &[field]) {
-            continue;
-        }
-        let is_text = !matches!(name, "firstTimestamp" | "lastTimestamp" | "count" | "eventTime");
-        causes.push(match type_ {
-            "" if value.is_null() && is_text => fault::immutable(name, &"".into()),
-            "" => fault::immutable(name, value),
-            type_ => internal::invalid(name, &internal::shown(type_, value), "field is immutable"),
-        });
-    }
-    causes
-}
-
-fn rules(new: &Value, is_namespaced: bool, causes: &mut Vec<Cause>) {
-    for (i, rule) in items(new, &["rules"]).iter().enumerate() {
-        let at_rule = |field: &str| child(&index("rules", i), field);
-        if items(rule, &["verbs"]).is_empty() {
-            causes.push(fault::required(at_rule("verbs"), "verbs must contain at least one value"));
-        }
-        if !items(rule, &["nonResourceURLs"]).is_empty() {
-            let shown = at(rule, &["nonResourceURLs"]);
-            if is_namespaced {
-                let detail = "namespaced rules cannot apply to non-resource URLs";
-                causes.push(fault::invalid(at_rule("nonResourceURLs"), shown, detail));
-            }
-            if ["apiGroups", "resources", "resourceNames"]
-                .iter()
-                .any(|field| !items(rule, &[field]).is_empty())
-            {
-                let detail = "rules cannot apply to both regular resources and non-resource URLs";
-                causes.push(fault::invalid(at_rule("nonResourceURLs"), shown, detail));
-            }
-            continue;
-        }
-        if items(rule, &["apiGroups"]).is_empty() {
-            let detail = "resource rules must supply at least one api group";
-            causes.push(fault::required(at_rule("apiGroups"), detail));
-        }
-        if items(rule, &["resources"]).is_empty() {
-            let detail = "resource rules must supply at least one resource";
-            causes.push(fault::required(at_rule("resources"), detail));
-        }
-    }
-}
-
-fn binding(new: &Value, old: Option<&Value>, is_namespaced: bool, causes: &mut Vec<Cause>) {
-    const GROUP: &str = "rbac.authorization.k8s.io";
-    let role = at(new, &["roleRef"]);
-    if text(role, &["apiGroup"]) != GROUP {
-        causes.push(fault::not_supported("roleRef.apiGroup", at(role, &["apiGroup"]), &[GROUP]));
-    }
-    let known: &[&str] = if is_namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
-    if !known.contains(&text(role, &["kind"])) {
-        causes.push(fault::not_supported("roleRef.kind", &text(role, &["kind"]).into(), known));
-    }
-    match text(role, &["name"]) {
-        "" => causes.push(fault::required("roleRef.name", "")),
-        name => {
-            let faults = names::path_segment(name, false);
-            causes.extend(faults.iter().map(|detail| fault::invalid_text("roleRef.name", name, detail)));
-        }
-    }
-    for (i, subject) in items(new, &["subjects"]).iter().enumerate() {
-        let at_field = |field: &str| child(&index("subjects", i), field);
-        let (name, kind, group) =
-            (text(subject, &["name"]), text(subject, &["kind"]), text(subject, &["apiGroup"]));
-        if name.is_empty() {
-            causes.push(fault::required(at_field("name"), ""));
-        }
-        let wanted = match kind {
-            "ServiceAccount" => {
-                let faults = if name.is_empty() { Vec::new() } else { names::dns1123_subdomain(name) };
-                causes
-                    .extend(faults.iter().map(|detail| fault::invalid_text(at_field("name"), name, detail)));
-                if !is_namespaced && text(subject, &["namespace"]).is_empty() {
-                    causes.push(fault::required(at_field("namespace"), ""));
-                }
-                ""
-            }
-            "User" | "Group" => GROUP,
-            _ => {
-                let known = ["ServiceAccount", "User", "Group"];
-                causes.push(fault::not_supported(at_field("kind"), &kind.into(), &known));
-                continue;
-            }
-        };
-        if group != wanted {
-            causes.push(fault::not_supported(at_field("apiGroup"), &group.into(), &[wanted]));
-        }
-    }
-    if old.is_some_and(|old| at(old, &["roleRef"]) != role) {
-        let shown = internal::shown("rbac.RoleRef", role);
-        causes.push(internal::invalid("roleRef", &shown, "cannot change roleRef"));
     }
 }

@@ -35,6 +35,12 @@ pub fn default(group: &str, version: &str, kind: &str, object: &mut Value) {
         ("", "Pod") => pod(object),
         ("", "Secret") => secret(object),
         ("", "Namespace") => namespace(object),
+        ("", "Event") => {
+            if let Some(fields) = object.as_object_mut() {
+                set_default(fields, "reportingComponent", "");
+                set_default(fields, "reportingInstance", "");
+            }
+        }
         ("", "PersistentVolumeClaim") => claim(object),
         ("", "LimitRange") => limit_range(object),
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {

@@ -26,9 +26,15 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
                 Some(other) => plain.extend(['\\', other]),
                 None => plain.push('\\'),
             },
-            '[' if within && characters.peek() != Some(&':') => plain.push_str(r"\["),
+            '[' if within => match named(&characters) {
+                Some(name) => {
+                    plain.extend(["[", name.as_str(), ":]"]);
+                    characters.nth(name.len() + 1);
+                }
+                None => plain.push_str(r"\["),
+            },
             '&' | '~' if within => plain.extend(['\\', c]),
-            '[' if !within => {
+            '[' => {
                 within = true;
                 plain.push('[');
                 if characters.peek() == Some(&'^') {
@@ -41,14 +47,20 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
                 }
             }
             ']' => {
-                // The end of `[:alpha:]` is not that of the brackets around it.
-                within = within && plain.ends_with(':');
+                within = false;
                 plain.push(']');
             }
             _ => plain.push(c),
         }
     }
     Regex::new(&plain)
+}
+
+/// Returns `:alpha` if it is followed by `:]`.
+fn named(characters: &std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
+    let rest: String = characters.clone().collect();
+    let (name, _) = rest.strip_prefix(':')?.split_once(":]")?;
+    name.chars().all(|c| c == '^' || c.is_ascii_lowercase()).then(|| format!(":{name}"))
 }
 
 /// Adds the text between `\Q` and `\E`.
@@ -72,6 +84,7 @@ mod tests {
         assert!(matches(r"^\d+$", "12") && !matches(r"^\d+$", "١٢"));
         assert!(matches(r"^[\w.-]+$", "a_b-c.1") && !matches(r"^[\w.-]+$", "é"));
         assert!(matches("^[[]a$", "[a") && matches("^[a&&b]+$", "a&b") && matches("^[[:alpha:]x-]+$", "ab-"));
+        assert!(matches("^[a-z]([a,:]*[b_])?$", "a,:b") && matches("^[[:]a$", ":a"));
         assert!(matches(r"^\Qa.b\E+$", "a.bb") && matches("^é$", "é"));
     }
 }

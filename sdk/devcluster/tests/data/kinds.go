@@ -123,6 +123,9 @@ func main() {
 	for i := range doc.Cases {
 		c := &doc.Cases[i]
 		k := kinds[c.Kind]
+		if c.Kind == "Event" && c.Group == "" {
+			k.external = func() runtime.Object { return &corev1.Event{} }
+		}
 		info := &genericapirequest.RequestInfo{IsResourceRequest: true, APIGroup: c.Group, APIVersion: "v1"}
 		ctx := genericapirequest.WithRequestInfo(genericapirequest.WithNamespace(context.Background(), "n"), info)
 		c.Causes = [][3]string{}

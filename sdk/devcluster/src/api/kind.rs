@@ -18,6 +18,9 @@ use crate::kinds::{
 use crate::schema::{self, Schema, go};
 use crate::status::{Cause, Status};
 
+/// Fields of an Event that are written even if they are empty.
+const EVEN_EMPTY: [&str; 2] = ["reportingComponent", "reportingInstance"];
+
 /// A write of one object.
 #[derive(Clone, Copy)]
 pub(crate) struct Write<'a> {
@@ -89,7 +92,7 @@ pub(crate) fn prepare(resource: &Resource, subresource: &str, new: &mut Value, o
         kinds::prepare(&resource.group, &resource.version, &resource.kind, subresource, new, old);
     }
     if resource.plural == "events" && resource.group.is_empty() {
-        for field in ["reportingComponent", "reportingInstance"] {
+        for field in EVEN_EMPTY {
             new.as_object_mut().map(|event| event.entry(field).or_insert_with(|| "".into()));
         }
     }
@@ -149,6 +152,15 @@ impl Call<'_> {
         if object.get("kind").and_then(Value::as_str) != Some(&resource.kind) {
             // What is of another kind has no types by which fields could be owned.
             return super::meta::set(object, "managedFields", None);
+        }
+        if resource.plural == "events" {
+            // What is written although it is empty belongs to nobody; it comes back before the Event is stored.
+            for field in EVEN_EMPTY {
+                object
+                    .as_object_mut()
+                    .filter(|event| event.get(field).is_some_and(|value| value == ""))
+                    .map(|event| event.remove(field));
+            }
         }
         self.with_manager(resource, options, subresource, |schema, by| {
             fields::updated(schema, old, object, by)

@@ -41,6 +41,7 @@ pub use body::Body;
 pub use clock::{Clock, TokioClock};
 pub use listen::{Listening, kubeconfig};
 pub use logs::{LogOptions, Logs};
+pub(crate) use resource::Resource;
 pub use service::{ApiServer, Credentials, Options};
 
 /// Returns bytes in base64.

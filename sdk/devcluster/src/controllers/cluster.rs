@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::api::ApiServer;
+use crate::api::{ApiServer, Resource};
 use crate::client::{Api, Key, Over, text};
 
 /// A change of an object.
@@ -57,6 +57,15 @@ pub(crate) struct Served {
 }
 
 impl Served {
+    fn of(resource: &Resource) -> Self {
+        Self {
+            family: (resource.group.clone(), resource.plural.clone()),
+            version: resource.version.clone(),
+            kind: resource.kind.clone(),
+            namespaced: resource.namespaced,
+        }
+    }
+
     /// The path of an object.
     pub(crate) fn path(&self, (namespace, name): &Key) -> String {
         let (group, plural) = &self.family;
@@ -107,12 +116,7 @@ impl Cluster {
         let state = self.server.state();
         let mut kinds = BTreeMap::new();
         for resource in state.all().filter(|resource| resource.modelled) {
-            kinds.entry(resource.family()).or_insert_with(|| Served {
-                family: (resource.group.clone(), resource.plural.clone()),
-                version: resource.version.clone(),
-                kind: resource.kind.clone(),
-                namespaced: resource.namespaced,
-            });
+            kinds.entry(resource.family()).or_insert_with(|| Served::of(resource));
         }
         kinds.into_values().collect()
     }
@@ -120,13 +124,12 @@ impl Cluster {
     /// Returns how a kind is served in a version.
     pub(crate) fn of_kind(&self, api_version: &str, kind: &str) -> Option<Served> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let state = self.server.state();
-        state.of_kind(group, version, kind).map(|resource| Served {
-            family: (resource.group.clone(), resource.plural.clone()),
-            version: resource.version.clone(),
-            kind: resource.kind.clone(),
-            namespaced: resource.namespaced,
-        })
+        self.server.state().of_kind(group, version, kind).map(|resource| Served::of(resource))
+    }
+
+    /// Returns how a kind is served, by its group and plural.
+    pub(crate) fn of_family(&self, family: &(String, String)) -> Option<Served> {
+        self.server.state().any_of(family).map(|resource| Served::of(resource))
     }
 
     /// Returns what has changed since a revision, all that there is if that is not known any more, and the revision now.

@@ -90,10 +90,15 @@ impl Garbage {
 
     /// Returns an object and how its kind is served, if it is still the same object.
     fn latest(&self, uid: &str) -> Option<(Arc<Value>, Served)> {
+        let object = self.object(uid)?;
+        let served = self.cluster.of_family(&self.nodes.get(uid)?.family)?;
+        Some((object, served))
+    }
+
+    fn object(&self, uid: &str) -> Option<Arc<Value>> {
         let node = self.nodes.get(uid)?;
         let object = self.cluster.get(&node.family.0, &node.family.1, &node.key)?;
-        let served = self.cluster.kinds().into_iter().find(|kind| kind.family == node.family)?;
-        (self::uid(&object) == uid).then_some((object, served))
+        (self::uid(&object) == uid).then_some(object)
     }
 
     fn dependents(&self, uid: &str) -> Vec<String> {
@@ -265,7 +270,7 @@ impl Controller for Garbage {
             let owners =
                 [&change.before, &change.after].into_iter().flatten().flat_map(|object| references(object));
             for owner in owners.map(|reference| text(reference, "/uid")) {
-                if self.latest(owner).is_some_and(|(owner, _)| waits(&owner)) {
+                if self.object(owner).is_some_and(|owner| waits(&owner)) {
                     queue.add(owner.to_owned());
                 }
             }

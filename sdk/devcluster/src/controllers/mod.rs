@@ -9,6 +9,7 @@ mod cluster;
 mod drive;
 mod garbage;
 mod jobs;
+mod lost;
 mod namespaces;
 mod owners;
 mod podgc;
@@ -23,7 +24,8 @@ use crate::api::ApiServer;
 use cluster::Cluster;
 use drive::drive;
 
-pub use scripted::{Script, ScriptedNode, Switch};
+pub use lost::Switch;
+pub use scripted::{Script, ScriptedNode};
 
 /// The controllers of a cluster without nodes.
 #[derive(Clone, Debug)]

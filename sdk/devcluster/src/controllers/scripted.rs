@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::cluster::{Change, Cluster, is_deleted, seconds};
 use super::drive::{Controller, Queue, drive};
+use super::lost::Switch;
 use crate::api::ApiServer;
-use crate::client::{Key, Refused, items, key, text};
+use crate::client::{Key, Refused, key, text};
 use crate::local::life::{Act, Cause, Ended, Life};
 use crate::local::plan::{Hindered, grace, members, title};
 use crate::local::status::{deadline, status};
@@ -73,14 +74,6 @@ struct Body {
     /// When containers end, how, and what they do if they are told to end before.
     ends: BTreeMap<usize, (Option<Timestamp>, i32, Script)>,
     written: Value,
-}
-
-/// Makes a scripted node disappear.
-#[derive(Clone)]
-pub struct Switch {
-    cluster: Arc<Cluster>,
-    name: String,
-    lost: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for ScriptedNode {
@@ -162,12 +155,12 @@ impl ScriptedNode {
     }
 }
 
-fn path(pod: &Value) -> String {
+pub(super) fn path(pod: &Value) -> String {
     let (namespace, name) = key(pod);
     format!("/api/v1/namespaces/{namespace}/pods/{name}")
 }
 
-fn readiness(cluster: &Cluster, status: &str, reason: &str, message: &str) -> Value {
+pub(super) fn readiness(cluster: &Cluster, status: &str, reason: &str, message: &str) -> Value {
     let now = seconds(cluster.now());
     json!({"type": "Ready", "status": status, "reason": reason, "message": message, "lastHeartbeatTime": now,
         "lastTransitionTime": now})
@@ -297,56 +290,5 @@ impl Controller for ScriptedNode {
             }
         }
         Ok(())
-    }
-}
-
-impl Switch {
-    /// The node stops: nothing is heard of it or its pods any more. After 40 seconds the cluster says so, and after five minutes more
-    /// its pods are deleted, which ends when the Node is. Returns then.
-    ///
-    /// # Errors
-    /// The API server refuses one of these writes.
-    pub async fn lose(self) -> Result<(), Refused> {
-        self.lost.store(true, Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_secs(40)).await;
-        let api = &self.cluster.api;
-        let unknown =
-            readiness(&self.cluster, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.");
-        let node = format!("/api/v1/nodes/{}", self.name);
-        api.merge(&format!("{node}/status"), json!({"status": {"conditions": [unknown]}})).await?;
-        let taint = |effect: &str| json!({"key": "node.kubernetes.io/unreachable", "effect": effect});
-        api.merge(&node, json!({"spec": {"taints": [taint("NoSchedule"), taint("NoExecute")]}})).await?;
-        for pod in self.pods() {
-            let mut conditions = items(&pod, "/status/conditions").to_vec();
-            for condition in conditions.iter_mut().filter(|c| c["type"] == "Ready" && c["status"] == "True") {
-                condition["status"] = "False".into();
-                condition["reason"] = "NodeNotReady".into();
-                condition["lastTransitionTime"] = seconds(self.cluster.now());
-            }
-            self.write(&pod, conditions).await?;
-        }
-        tokio::time::sleep(Duration::from_secs(300)).await;
-        for pod in self.pods() {
-            let mut conditions = items(&pod, "/status/conditions").to_vec();
-            conditions.push(json!({"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager",
-                "message": "Taint manager: deleting due to NoExecute taint", "lastProbeTime": null,
-                "lastTransitionTime": seconds(self.cluster.now()), "observedGeneration": pod["metadata"]["generation"]}));
-            self.write(&pod, conditions).await?;
-            api.delete(&path(&pod), json!({})).await?;
-        }
-        Ok(())
-    }
-
-    fn pods(&self) -> Vec<Arc<Value>> {
-        let mut pods = self.cluster.list("", "pods", None);
-        pods.retain(|pod| text(pod, "/spec/nodeName") == self.name && !is_deleted(pod));
-        pods.retain(|pod| !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed"));
-        pods
-    }
-
-    async fn write(&self, pod: &Value, conditions: Vec<Value>) -> Result<(), Refused> {
-        let status =
-            json!({"metadata": {"uid": pod["metadata"]["uid"]}, "status": {"conditions": conditions}});
-        self.cluster.api.merge(&format!("{}/status", path(pod)), status).await.map(|_| ())
     }
 }

@@ -122,6 +122,14 @@ async fn a_pod_that_is_deleted_gets_its_signal_and_goes() {
     spec["volumes"] = json!([{"name": "c", "persistentVolumeClaim": {"claimName": "data"}}]);
     cluster.create("p", spec).await;
     // The claim comes late.
+    let late = async || {
+        let events = cluster.api.get("/api/v1/namespaces/default/events").await.expect("a list");
+        let why = "MountVolume.SetUp failed for volume \"c\" : persistentvolumeclaim \"data\" not found";
+        items(&events, "/items").iter().any(|event| event["message"] == why)
+    };
+    while !late().await {
+        tokio::task::yield_now().await;
+    }
     let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
     let claims = "/api/v1/namespaces/default/persistentvolumeclaims";

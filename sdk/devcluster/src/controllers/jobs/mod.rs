@@ -1,6 +1,8 @@
 //! The Job controller of Kubernetes 1.34, for Jobs that are not Indexed, and the controller that removes finished Jobs.
 
 mod backoff;
+mod look;
+mod manage;
 mod pods;
 mod sync;
 

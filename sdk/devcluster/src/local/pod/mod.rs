@@ -1,5 +1,7 @@
 //! One pod on the node, from its first sight to its removal.
 
+mod start;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +10,17 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
-use super::environment::Objects;
 use super::files::Files;
 use super::image::Images;
 use super::life::{Act, Cause, Ended, Life};
-use super::plan::{Hindered, grace, members, plan, referred, title};
+use super::plan::{grace, members, title};
 use super::probe::{self, Found, Inside};
-use super::run::{Running, start};
-use super::setup::{Failure, Tools};
+use super::run::Running;
+use super::setup::Tools;
 use super::status::{deadline, rejected, status};
-use super::volumes::{Volume, volumes};
+use super::volumes::Volume;
 use super::{UNSUPPORTED, fields};
-use crate::client::{Api, Refused, text};
+use crate::client::{Api, text};
 
 /// How soon something is tried again that did not work.
 const RETRY: Duration = Duration::from_secs(2);
@@ -47,6 +48,8 @@ enum Order {
 type Channel<T> = (mpsc::UnboundedSender<(usize, T)>, mpsc::UnboundedReceiver<(usize, T)>);
 
 struct Worker {
+    /// Why its volumes are not there, as it was told last.
+    unmounted: String,
     node: Arc<Node>,
     pod: watch::Receiver<Arc<Value>>,
     life: Life,
@@ -78,6 +81,7 @@ pub(super) async fn run(node: Arc<Node>, mut pod: watch::Receiver<Arc<Value>>) {
     } else {
         let life = Life::new(title(&seen), members(&seen), Timestamp::now());
         let mut worker = Worker {
+            unmounted: String::new(),
             node: node.clone(),
             pod: pod.clone(),
             life,
@@ -209,83 +213,6 @@ impl Worker {
         true
     }
 
-    async fn start(&mut self, pod: &Value, place: usize) -> bool {
-        let Some((spec, count)) = self.life.parts.get(place).map(|p| (p.member.spec.clone(), p.starts))
-        else {
-            return true;
-        };
-        let objects = match self.objects(pod).await {
-            Ok(objects) => objects,
-            Err(refused) => {
-                tracing::warn!(pod = title(pod), %refused, "the objects of a pod cannot be read");
-                return false;
-            }
-        };
-        if let Err(why) = self.mount(pod, &objects) {
-            tracing::info!(pod = title(pod), why, "a volume is not there yet");
-            return false;
-        }
-        match self.try_start(pod, &spec, count, &objects).await {
-            Ok((running, inside, id)) => {
-                self.life.started(place, id, Timestamp::now());
-                self.attend(place, running, inside, spec);
-            }
-            Err(Stopped::Hindered(why)) => {
-                let pulled = why.reason == "ErrImagePull";
-                let again = pulled
-                    && self.life.parts.get(place).is_some_and(|part| part.starts == count && is_pull(part));
-                let why = if again { back_off(&spec, &why) } else { why };
-                self.life.hindered(place, why, Timestamp::now() + RETRY);
-            }
-            Err(Stopped::Refused(message, id)) => {
-                let at = Some(Timestamp::now());
-                let ended = Ended {
-                    code: 128,
-                    reason: "StartError",
-                    message,
-                    began: Some(Timestamp::UNIX_EPOCH),
-                    at,
-                    id,
-                };
-                self.life.refused(place, ended, Timestamp::now());
-            }
-        }
-        true
-    }
-
-    async fn try_start(
-        &self,
-        pod: &Value,
-        spec: &Value,
-        count: u32,
-        objects: &Objects,
-    ) -> Result<(Running, Inside, String), Stopped> {
-        let node = &self.node;
-        let plan = plan(pod, spec, &node.images, objects).map_err(Stopped::Hindered)?;
-        let hindered = |reason, message| Stopped::Hindered(Hindered { reason, message });
-        let files = node.files.start(pod, text(spec, "/name"), count);
-        let volumes = self.volumes.as_ref().map(std::borrow::Cow::Borrowed).unwrap_or_default();
-        let binds = node.files.binds(pod, &plan, &volumes, &files);
-        let binds = binds.map_err(|why| hindered("CreateContainerConfigError", why))?;
-        let made = std::fs::create_dir_all(&files.base).and_then(|()| std::fs::write(&files.message, ""));
-        made.map_err(|error| hindered("CreateContainerError", error.to_string()))?;
-        let id = format!("local://{}-{}-{count}", text(pod, "/metadata/uid"), text(spec, "/name"));
-        match start(&node.tools, &files.base, &plan, &binds, &files.log).await {
-            Ok(running) => {
-                let inside = running.inside(&node.tools, &plan);
-                Ok((running, inside, id))
-            }
-            Err(Failure::View(why)) => Err(hindered("CreateContainerError", why)),
-            Err(Failure::Command(why)) => Err(Stopped::Refused(
-                format!(
-                    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc \
-                     create failed: unable to start container process: {why}: unknown"
-                ),
-                id,
-            )),
-        }
-    }
-
     /// Waits for the end of a container, and passes on what it is told.
     fn attend(&mut self, place: usize, mut running: Running, inside: Inside, spec: Value) {
         let (sender, mut orders) = mpsc::unbounded_channel();
@@ -342,63 +269,4 @@ impl Worker {
         let now = Timestamp::now();
         self.life.ended(place, Ended { code, reason, message, began: Some(since), at: Some(now), id }, now);
     }
-
-    /// Makes the pod's volumes, once.
-    fn mount(&mut self, pod: &Value, objects: &Objects) -> Result<(), String> {
-        if self.volumes.is_none() {
-            let made = volumes(pod, objects)?;
-            for (name, volume) in &made {
-                self.node.files.make(pod, name, volume).map_err(|error| error.to_string())?;
-            }
-            self.volumes = Some(made);
-            self.life.sandbox = true;
-        }
-        Ok(())
-    }
-
-    /// Reads what the pod refers to; what is not there is left out.
-    async fn objects(&self, pod: &Value) -> Result<Objects, Refused> {
-        let namespace = format!("/api/v1/namespaces/{}", text(pod, "/metadata/namespace"));
-        let mut objects = Objects::new();
-        for (resource, name) in referred(pod) {
-            let found = if resource == "tokens" {
-                let account = match text(pod, "/spec/serviceAccountName") {
-                    "" => "default",
-                    account => account,
-                };
-                let audiences: Vec<&str> = if name.is_empty() { Vec::new() } else { vec![&name] };
-                let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"],
-                    "uid": pod["metadata"]["uid"]});
-                let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-                    "spec": {"audiences": audiences, "boundObjectRef": bound}});
-                self.node.api.create(&format!("{namespace}/serviceaccounts/{account}/token"), body).await
-            } else {
-                self.node.api.get(&format!("{namespace}/{resource}/{name}")).await
-            };
-            match found {
-                Ok(object) => drop(objects.insert((resource, name), object)),
-                Err(refused) if refused.is_absent() => {}
-                Err(refused) => return Err(refused),
-            }
-        }
-        Ok(objects)
-    }
-}
-
-/// Why a container is not started.
-enum Stopped {
-    /// It may be later.
-    Hindered(Hindered),
-    /// Its command is not there. The text, and which container it would have been.
-    Refused(String, String),
-}
-
-fn is_pull(part: &super::life::Part) -> bool {
-    matches!(&part.state, super::life::State::Waiting(why) if why.reason.contains("ImagePull"))
-}
-
-fn back_off(container: &Value, why: &Hindered) -> Hindered {
-    let message =
-        format!("Back-off pulling image \"{}\": ErrImagePull: {}", text(container, "/image"), why.message);
-    Hindered { reason: "ImagePullBackOff", message }
 }

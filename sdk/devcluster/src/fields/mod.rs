@@ -72,7 +72,9 @@ fn fill(schema: &Schema, before: &mut Value, new: &Value) {
         let there = before.contains_key(name);
         if is_struct && value.is_object() {
             fill(field, before.entry(name).or_insert_with(|| json!({})), value);
-        } else if !there && (value.is_null() || required && is_zero(value)) {
+        } else if !there
+            && (value.is_null() || is_zero(value) && (required || field.default.as_ref() == Some(value)))
+        {
             before.insert(name.clone(), value.clone());
         } else if !there && required && (value.is_array() || value.is_object()) {
             before.insert(name.clone(), Value::Null);

@@ -6,6 +6,7 @@ mod limits;
 mod matching;
 mod policy;
 mod quota;
+mod run;
 mod selector;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 pub use reset::reset;
 
-use crate::{schema::Schema, status::Status};
+use crate::{kinds, schema::Schema, status::Status};
 
 /// Who writes an object, and as what.
 #[derive(Clone, Copy, Debug)]
@@ -69,10 +69,12 @@ fn fill(schema: &Schema, before: &mut Value, new: &Value) {
         let is_struct =
             field.default.as_ref().and_then(Value::as_object).is_some_and(serde_json::Map::is_empty);
         let required = schema.required.contains(name);
+        // An empty text that is kept is one that Go always writes, unless there is a pointer to it.
+        let always = value == "" && !kinds::decode::MAY_BE_EMPTY.contains(&name.as_str());
         let there = before.contains_key(name);
         if is_struct && value.is_object() {
             fill(field, before.entry(name).or_insert_with(|| json!({})), value);
-        } else if !there && (value.is_null() || required && is_zero(value)) {
+        } else if !there && (value.is_null() || always || required && is_zero(value)) {
             before.insert(name.clone(), value.clone());
         } else if !there && required && (value.is_array() || value.is_object()) {
             before.insert(name.clone(), Value::Null);

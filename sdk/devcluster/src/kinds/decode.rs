@@ -11,7 +11,7 @@ use crate::schema::go;
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// Texts that may be empty: a pointer to nothing differs from a pointer to an empty text.
-const MAY_BE_EMPTY: [&str; 7] = [
+pub(crate) const MAY_BE_EMPTY: [&str; 7] = [
     "managedBy",
     "storageClassName",
     "volumeAttributesClassName",

@@ -2,7 +2,8 @@
 //!
 //! `cargo run -p devcluster --example serve -- --port 0 [--kubeconfig FILE]`. Who sends no token is the administrator; with
 //! `--closed` only who sends the token of the kubeconfig is. With `--controllers` the controllers of a cluster work, and with
-//! `--node FOLDER` there is a node whose containers are processes of the user; its files are kept in the folder.
+//! `--node FOLDER` there is a node whose containers are processes of the user; its files are kept in the folder,
+//! and images whose names fit `--images PATTERN` are the machine's own tools.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -42,7 +43,8 @@ async fn main() -> std::io::Result<()> {
     }
     if let Some(folder) = node {
         let api = Arc::new(Over::new(server.clone(), "kubelet").with_token(TOKEN));
-        let images = Images::new().with("*", Image::of(Root::Host));
+        let images =
+            Images::new().with(value("--images").unwrap_or_else(|| "*".into()), Image::of(Root::Host));
         let node = Node::new(api, "local", images, &folder)?;
         tokio::spawn(async move { node.run().await });
     }

@@ -7,6 +7,7 @@ use super::{
     Attributes, Objects, User,
     rbac::{aggregate, all_rules, decide},
 };
+use crate::schema::go;
 use crate::status::Status;
 
 /// Answers the creation of a review; none if the resource is none. The object is what was sent, decoded.
@@ -86,16 +87,20 @@ fn access(objects: &dyn Objects, user: &User, mut review: Value, resource: &str)
     Ok(review)
 }
 
+/// Returns `nonResourceAttributes` as the API server prints them.
+fn of_path(attributes: &Value) -> String {
+    let text = |field: &str| go::quote(attributes[field].as_str().unwrap_or_default());
+    format!("{{\"Path\":{},\"Verb\":{}}}", text("path"), text("verb"))
+}
+
 fn check(review: &Value, user: &User, resource: &str) -> Result<(), Status> {
     let spec = |field: &str| review.pointer(&format!("/spec/{field}")).filter(|value| !value.is_null());
     let mut faults = Vec::new();
     match (spec("resourceAttributes"), spec("nonResourceAttributes")) {
         (Some(_), Some(other)) => {
-            let text = |field: &str| other[field].as_str().unwrap_or_default();
-            let value = format!("{{\"Path\":{:?},\"Verb\":{:?}}}", text("path"), text("verb"));
             faults.push((
                 "spec.nonResourceAttributes",
-                format!("{value}: cannot be specified in combination with resourceAttributes"),
+                format!("{}: cannot be specified in combination with resourceAttributes", of_path(other)),
             ));
         }
         (None, None) => {
@@ -106,6 +111,14 @@ fn check(review: &Value, user: &User, resource: &str) -> Result<(), Status> {
     }
     if resource != "selfsubjectaccessreviews" && user.name.is_empty() && user.groups.is_empty() {
         faults.push(("spec.user", "\"\": at least one of user or group must be specified".to_owned()));
+    }
+    if resource == "localsubjectaccessreviews"
+        && let Some(other) = spec("nonResourceAttributes")
+    {
+        faults.push((
+            "spec.nonResourceAttributes",
+            format!("{}: disallowed on this kind of request", of_path(other)),
+        ));
     }
     let own = review.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
     let asked = spec("resourceAttributes")

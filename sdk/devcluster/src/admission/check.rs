@@ -3,7 +3,7 @@
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 use serde_json::{Value, json};
 
-use super::cel::{bound, compile};
+use super::cel::{Fault, bound, compile};
 use crate::schema::{fault, go};
 use crate::status::{Cause, Status};
 
@@ -98,18 +98,30 @@ fn policy(object: &Value) -> Result<Vec<Cause>, Status> {
             }
             if let Some(source) = item.get(field).and_then(Value::as_str).filter(|source| !source.is_empty())
             {
-                causes.extend(expression(object, format!("{path}.{field}"), source, wanted)?);
+                causes.extend(expression(object, &format!("{path}.{field}"), source, wanted)?);
             }
         }
     }
     Ok(causes)
 }
 
-fn expression(policy: &Value, field: String, source: &str, wanted: &str) -> Result<Option<Cause>, Status> {
-    let refuse = |words| {
-        Status::new(501, "NotImplemented", format!("{field} of a ValidatingAdmissionPolicy: {words}"))
+fn expression(policy: &Value, field: &str, source: &str, wanted: &str) -> Result<Option<Cause>, Status> {
+    let undeclared = |name: &str, at: usize| {
+        let (column, before) = (at + 1, ".".repeat(at));
+        let words = format!("undeclared reference to '{name}' (in container '')\n | {source}\n | {before}^");
+        fault::invalid_text(field, source, &format!("compilation failed: ERROR: <input>:1:{column}: {words}"))
     };
-    let program = compile(source).map_err(refuse)?;
+    let program = match compile(source) {
+        Ok(program) => program,
+        Err(Fault::Undeclared(name)) => {
+            let at = source.find(&format!("{name}(")).map_or(0, |at| at + name.len());
+            return Ok(Some(undeclared(&name, at)));
+        }
+        Err(fault) => {
+            let words = format!("{field} of a ValidatingAdmissionPolicy: {fault}");
+            return Err(Status::new(501, "NotImplemented", words));
+        }
+    };
     let given = |name: &str| match name {
         "params" => policy.pointer("/spec/paramKind").is_some_and(|kind| !kind.is_null()),
         "variables" => !list(policy, "variables").is_empty(),
@@ -120,11 +132,7 @@ fn expression(policy: &Value, field: String, source: &str, wanted: &str) -> Resu
     names.sort_unstable();
     let bound = bound(&program);
     if let Some(name) = names.into_iter().find(|name| !given(name) && !bound.contains(*name)) {
-        let at = source.find(name).unwrap_or_default();
-        let (column, before) = (at + 1, ".".repeat(at));
-        let words = format!("undeclared reference to '{name}' (in container '')\n | {source}\n | {before}^");
-        let why = format!("compilation failed: ERROR: <input>:1:{column}: {words}");
-        return Ok(Some(fault::invalid_text(field, source, &why)));
+        return Ok(Some(undeclared(name, source.find(name).unwrap_or_default())));
     }
     let got = type_of(program.expression()).filter(|got| !wanted.is_empty() && *got != wanted);
     Ok(got.map(|got| fault::invalid_text(field, source, &format!("must evaluate to {wanted} but got {got}"))))

@@ -60,17 +60,17 @@ pub(super) fn validate(objects: &dyn Objects, request: &Request) -> Result<Vec<S
         if matches(binding.pointer("/spec/matchResources"), request, objects).is_none() {
             continue;
         }
-        let Some(failure) = failure(objects, request, version, &policy, &binding).into_iter().next() else {
-            continue;
-        };
+        let failures = failures(objects, request, version, &policy, &binding);
         let binding_name = text(&binding, "/metadata/name");
         let which = format!("ValidatingAdmissionPolicy '{name}' with binding '{binding_name}'");
         let actions: Vec<_> =
             list(&binding, "/spec/validationActions").iter().filter_map(Value::as_str).collect();
         if actions.contains(&"Warn") {
-            warnings.push(format!("Validation failed for {which}: {}", failure.message));
+            let warned =
+                failures.iter().map(|failure| format!("Validation failed for {which}: {}", failure.message));
+            warnings.extend(warned);
         }
-        if actions.contains(&"Deny") {
+        if let Some(failure) = failures.first().filter(|_| actions.contains(&"Deny")) {
             return Err(denied(
                 request,
                 failure.reason,
@@ -97,7 +97,7 @@ fn denied(request: &Request, reason: &'static str, message: &str) -> Status {
 }
 
 /// Returns what fails of a policy, for each of the binding's parameters.
-fn failure(
+fn failures(
     objects: &dyn Objects,
     request: &Request,
     version: &str,
@@ -105,16 +105,16 @@ fn failure(
     binding: &Value,
 ) -> Vec<Failure> {
     let ignore = text(policy, "/spec/failurePolicy") == "Ignore";
-    let parameters = match parameters(objects, request, policy, binding) {
-        Ok(parameters) => parameters,
-        Err(_) if ignore => return Vec::new(),
-        Err(failure) => return vec![failure],
-    };
-    let failures = parameters.iter().filter_map(|parameter| {
-        let mut run = Run::new(objects, request, version, policy, parameter.as_deref());
-        run.policy(policy, ignore)
-    });
-    failures.collect()
+    match parameters(objects, request, policy, binding) {
+        Ok(parameters) => {
+            let run = |parameter: &Option<Arc<Value>>| {
+                Run::new(objects, request, version, policy, parameter.as_deref()).policy(policy, ignore)
+            };
+            parameters.iter().flat_map(run).collect()
+        }
+        Err(_) if ignore => Vec::new(),
+        Err(failure) => vec![failure],
+    }
 }
 
 /// Returns the parameters of a binding: none as such if the policy has none.
@@ -217,12 +217,13 @@ impl<'a> Run<'a> {
         Self { objects, request, variables, composed: BTreeMap::new(), failed: BTreeMap::new(), authorizer }
     }
 
-    /// Returns the first failure of a policy.
-    fn policy(&mut self, policy: &Value, ignore: bool) -> Option<Failure> {
+    /// Returns what fails of a policy.
+    fn policy(&mut self, policy: &Value, ignore: bool) -> Vec<Failure> {
         match self.concerned(list(policy, "/spec/matchConditions")) {
             Ok(true) => {}
-            Ok(false) => return None,
-            Err(words) => return (!ignore).then(|| Failure::invalid(words)),
+            Ok(false) => return Vec::new(),
+            Err(_) if ignore => return Vec::new(),
+            Err(words) => return vec![Failure::invalid(words)],
         }
         for variable in list(policy, "/spec/variables") {
             let name = text(variable, "/name").to_owned();
@@ -231,7 +232,8 @@ impl<'a> Run<'a> {
                 Err(words) => _ = self.failed.insert(name, words),
             }
         }
-        list(policy, "/spec/validations").iter().find_map(|validation| self.validation(validation, ignore))
+        let validations = list(policy, "/spec/validations").iter();
+        validations.filter_map(|validation| self.validation(validation, ignore)).collect()
     }
 
     /// Returns whether all conditions hold: one that does not outweighs those that fail.

@@ -72,7 +72,12 @@ impl<'a> Call<'a> {
             self.builtin_fits(&resource)?
         }
         options::known(self.request, &self.target)?;
-        self.handle(&resource)
+        let before = self.state.store.revision();
+        let answer = self.handle(&resource)?;
+        if self.state.store.revision() != before {
+            self.recount();
+        }
+        Ok(answer)
     }
 
     /// What a kind that is not served answers.
@@ -113,7 +118,11 @@ impl<'a> Call<'a> {
         let target = &self.target;
         let across = ["list", "watch"].contains(&target.verb.as_str());
         let known = target.subresource.is_empty() || resource.has(&target.subresource);
-        let placed = resource.namespaced != target.namespace.is_empty() || (resource.namespaced && across);
+        let whole = resource.namespaced && target.namespace.is_empty() && target.name.is_empty();
+        if known && whole && !across {
+            return Err(errors::no_such_method().into());
+        }
+        let placed = resource.namespaced != target.namespace.is_empty() || whole;
         if !known || !target.rest.is_empty() || !placed {
             return Err(errors::no_such_resource().into());
         }
@@ -147,6 +156,9 @@ impl<'a> Call<'a> {
             ("delete", "") => self.delete(resource),
             ("deletecollection", "") => self.delete_all(resource),
             ("get", "log") => self.log(resource),
+            _ if self.state.store.get(&resource.family(), &self.key(resource)).is_none() => {
+                Err(errors::not_found(resource, &self.target.name).into())
+            }
             _ => {
                 Err(errors::not_implemented(format_args!("{verb} of {}/{subresource}", resource.qualified()))
                     .into())

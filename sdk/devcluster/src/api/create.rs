@@ -81,7 +81,8 @@ impl Call<'_> {
         applied: bool,
     ) -> Result<Arc<Value>, Refusal> {
         if resource.custom.as_ref().is_some_and(|custom| custom.terminating) {
-            return Err(definitions::ending(resource).into());
+            let why = "create not allowed while custom resource definition is terminating";
+            return Err(errors::forbidden(resource, decode::name(&object), why).into());
         }
         self.place(resource, &mut object)?;
         let version = meta::text(&object, "resourceVersion").to_owned();

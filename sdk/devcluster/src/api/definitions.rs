@@ -9,7 +9,7 @@ use super::discovery::rank;
 use super::options::DeleteOptions;
 use super::resource::{Custom, Resource};
 use super::store::{Family, Key};
-use super::{clock, errors, meta};
+use super::{clock, meta};
 use crate::schema::Schema;
 
 /// The finalizer under which the objects of a kind are deleted.
@@ -37,13 +37,26 @@ fn stored_version(definition: &Value) -> &str {
     stored.map_or("", |version| text(version, "/name"))
 }
 
+/// Adds to the finalizers of a definition that is deleted the one under which its objects are.
+pub(crate) fn hold(resource: &Resource, object: &mut Value) {
+    if is_definition(resource) && !meta::terminating(object) {
+        let mut finalizers: Vec<String> = meta::finalizers(object).into_iter().map(str::to_owned).collect();
+        if !finalizers.iter().any(|one| one == CLEANUP) {
+            finalizers.push(CLEANUP.into());
+        }
+        meta::set_finalizers(object, &finalizers);
+    }
+}
+
 /// Fills in what a definition leaves open.
 pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>) {
     if !is_definition(resource) {
         return;
     }
     let kind = text(new, "/spec/names/kind").to_owned();
-    if let Some(Value::Object(names)) = new.pointer_mut("/spec/names") {
+    if let Some(Value::Object(names)) = new.pointer_mut("/spec/names")
+        && !kind.is_empty()
+    {
         names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
         names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
     }
@@ -58,7 +71,11 @@ pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>)
 
 fn schema(version: &Value) -> Result<Schema, Vec<crate::status::Cause>> {
     let raw = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({}));
-    Schema::of_crd(&raw)
+    let schema = Schema::of_crd(&raw)?;
+    Ok(match version.pointer("/subresources/scale") {
+        Some(scale) => schema.with_scale(scale),
+        None => schema,
+    })
 }
 
 /// Does what follows from a write: definitions begin and end to be served.
@@ -66,6 +83,7 @@ pub(crate) fn react(call: &mut Call<'_>, written: &Family, name: &str) {
     if written == &family() {
         return follow(call, name);
     }
+    super::protection::release(call, written);
     let ending = call.state.any_of(written).and_then(|resource| resource.custom.as_ref());
     if let Some(custom) = ending.filter(|custom| custom.terminating) {
         let definition = custom.definition.clone();
@@ -111,12 +129,6 @@ fn establish(definition: &mut Value, now: &str) -> bool {
                 "message": "no conflicts found"},
             {"type": "Established", "status": "True", "lastTransitionTime": now, "reason": "InitialNamesAccepted",
                 "message": "the initial names have been accepted"}]);
-        let mut finalizers: Vec<String> =
-            meta::finalizers(definition).into_iter().map(str::to_owned).collect();
-        if !finalizers.iter().any(|one| one == CLEANUP) {
-            finalizers.push(CLEANUP.into());
-        }
-        meta::set_finalizers(definition, &finalizers);
     }
     definition["status"]["acceptedNames"] = names;
     let mut known = known;
@@ -169,7 +181,12 @@ fn served(definition: &Value, spec: &Arc<Value>, shape: u64, terminating: bool) 
                 list_kind: text(definition, "/spec/names/listKind").into(),
                 namespaced: text(definition, "/spec/scope") == "Namespaced",
                 verbs: VERBS.map(str::to_owned).to_vec(),
-                subresources: has("/subresources/status").then(|| "status".to_owned()).into_iter().collect(),
+                // Calls of the subresource scale are refused as not modelled.
+                subresources: ["status", "scale"]
+                    .into_iter()
+                    .filter(|one| has(&format!("/subresources/{one}")))
+                    .map(str::to_owned)
+                    .collect(),
                 modelled: true,
                 generation: true,
                 selectable: fields
@@ -267,11 +284,4 @@ fn withdraw(call: &mut Call<'_>) {
     for key in gone {
         call.state.store.commit(&services, key, None);
     }
-}
-
-/// The refusal of a create while the definition is being deleted.
-pub(crate) fn ending(resource: &Resource) -> crate::status::Status {
-    let mut status = errors::no_such_verb(resource, "create");
-    status.message = "create not allowed while custom resource definition is terminating".into();
-    status
 }

@@ -87,6 +87,10 @@ impl Call<'_> {
         let stored = self.state.store.get(&family, key);
         let current = stored.map(|stored| view::present(resource, stored));
         let current = current.ok_or_else(|| errors::not_found(resource, &key.1))?;
+        let of_namespace = resource.qualified() == "namespaces";
+        if of_namespace {
+            own_preconditions(resource, &key.1, &current, options)?
+        }
         preconditions(resource, &key.1, &current, options)?;
         let written = WriteOptions { dry: options.dry, ..WriteOptions::default() };
         let write = Write {
@@ -99,7 +103,7 @@ impl Call<'_> {
             old: Some(&current),
         };
         self.admit(&write, None)?;
-        if resource.qualified() == "namespaces" {
+        if of_namespace {
             return self.remove_namespace(resource, key, &current, options);
         }
         let mut object = (*current).clone();
@@ -107,13 +111,18 @@ impl Call<'_> {
         if grace == Grace::Pending {
             return Ok(Deleted { object: current, gone: false });
         }
-        let finalizers = finalizers(resource, &current, options);
+        definitions::hold(resource, &mut object);
+        let finalizers = finalizers(resource, &object, options);
         meta::set_finalizers(&mut object, &finalizers);
         if grace == Grace::None && !finalizers.is_empty() {
             self.mark(&mut object);
         }
         if !meta::terminating(&object) || may_go(&object) {
             if !options.dry {
+                if grace == Grace::Set {
+                    // A Pod is marked before it goes, even if it goes at once.
+                    self.store(resource, key.clone(), object.clone(), false)?;
+                }
                 self.state.store.commit(&family, key.clone(), None);
                 // What is answered has the version of the deletion.
                 let version = self.state.store.revision().to_string();
@@ -215,6 +224,26 @@ enum Grace {
     Set,
     /// It is running, and cannot be made longer.
     Pending,
+}
+
+/// Namespaces have preconditions of their own, with words of their own.
+fn own_preconditions(
+    resource: &Resource,
+    name: &str,
+    current: &Value,
+    options: &DeleteOptions,
+) -> Result<(), Status> {
+    let wanted = [("UID", "uid", &options.uid), ("ResourceVersion", "resourceVersion", &options.version)];
+    for (what, field, wanted) in wanted {
+        let own = meta::text(current, field);
+        if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != own) {
+            let why = format!(
+                "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {own}"
+            );
+            return Err(errors::conflict(resource, name, &why));
+        }
+    }
+    Ok(())
 }
 
 fn preconditions(

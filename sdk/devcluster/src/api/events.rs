@@ -30,5 +30,11 @@ fn renamed(event: &Value, version: &str, name: impl Fn(&str) -> Option<&'static 
         .collect::<serde_json::Map<_, _>>()
         .into();
     event["apiVersion"] = json!(version);
+    // Only core/v1 writes these when they are empty.
+    let (is_core, fields) =
+        (version == "v1", ["reportingComponent", "reportingController", "reportingInstance"]);
+    if let (false, Value::Object(event)) = (is_core, &mut event) {
+        event.retain(|key, value| !fields.contains(&key.as_str()) || value != "");
+    }
     event
 }

@@ -197,10 +197,8 @@ impl Selected {
 }
 
 fn fits(resource: &Arc<Resource>, options: &ListOptions, stored: &Stored) -> Option<Arc<Value>> {
-    let core = resource.plural == "events";
     let object = view::present(resource, stored);
-    let looked_at = if core { &stored.value } else { &object };
-    (options.labels.fit(looked_at) && options.fields.fit(looked_at)).then_some(object)
+    (options.labels.fit(&object) && options.fields.fit(&object)).then_some(object)
 }
 
 /// Where a list goes on.

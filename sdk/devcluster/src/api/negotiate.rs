@@ -52,9 +52,21 @@ const TAKEN: &str = "application/json, application/yaml, application/vnd.kuberne
 /// What a refusal is written in, whatever else the client asks.
 pub(crate) fn media(request: &Request) -> Media {
     let accept = request.header(http::header::ACCEPT).unwrap_or_default();
-    let first =
-        accept.split(',').find_map(|clause| medium(clause.split(';').next().unwrap_or_default().trim()));
+    let first = clauses(accept)
+        .into_iter()
+        .find_map(|clause| medium(clause.split(';').next().unwrap_or_default().trim()));
     first.unwrap_or_default()
+}
+
+/// The clauses of `Accept`, those with a higher `q` first.
+fn clauses(accept: &str) -> Vec<&str> {
+    let weight = |clause: &str| {
+        let weight = clause.split(';').find_map(|part| part.trim().strip_prefix("q="));
+        weight.and_then(|weight| weight.parse::<f64>().ok()).unwrap_or(1.0)
+    };
+    let mut clauses: Vec<&str> = accept.split(',').filter(|clause| !clause.trim().is_empty()).collect();
+    clauses.sort_by(|one, other| weight(other).total_cmp(&weight(one)));
+    clauses
 }
 
 fn medium(name: &str) -> Option<Media> {
@@ -71,11 +83,11 @@ fn medium(name: &str) -> Option<Media> {
 /// 406 if there is none.
 pub(crate) fn accept(request: &Request, place: Place) -> Result<Accept, Status> {
     let text = request.header(http::header::ACCEPT).unwrap_or_default();
-    let mut clauses = text.split(',').filter(|clause| !clause.trim().is_empty()).peekable();
-    if clauses.peek().is_none() {
+    let clauses = clauses(text);
+    if clauses.is_empty() {
         return Ok(Accept::default());
     }
-    clauses.find_map(|clause| taken(clause, place)).ok_or_else(|| not_acceptable(TAKEN))
+    clauses.into_iter().find_map(|clause| taken(clause, place)).ok_or_else(|| not_acceptable(TAKEN))
 }
 
 pub(crate) fn not_acceptable(types: &str) -> Status {

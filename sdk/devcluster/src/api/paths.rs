@@ -1,5 +1,7 @@
 //! Paths that are no resources: discovery, the version, health.
 
+use std::sync::Arc;
+
 use http::{Method, header};
 use serde_json::{Value, json};
 
@@ -7,7 +9,8 @@ use super::answer::Answer;
 use super::call::Call;
 use super::errors::{self, Refusal};
 use super::negotiate::{self, Form, Place};
-use super::{discovery, options};
+use super::resource::Resource;
+use super::{discovery, openapi, options};
 
 /// Answers a request for such a path.
 pub(crate) fn answer(call: &mut Call<'_>) -> Result<Answer, Refusal> {
@@ -33,12 +36,25 @@ pub(crate) fn answer(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         ["apis", group, version] => document_of(call, discovery::version(&own, group, version)),
         ["version"] => document_of(call, Some(version())),
         ["healthz" | "livez" | "readyz"] => Ok(Answer::text(200, "ok")),
+        ["openapi", "v3"] => document_of(call, Some(openapi::root(&all(call)))),
+        ["openapi", "v3", "api", version] => document_of(call, openapi::version(&all(call), "", version)),
+        ["openapi", "v3", "apis", group, version] => {
+            document_of(call, openapi::version(&all(call), group, version))
+        }
         ["openapi", ..] | ["metrics", ..] | ["logs", ..] => Err(errors::not_implemented(&path).into()),
         ["api", ..] => Err(errors::no_such_resource().into()),
         ["apis", group, ..] if discovery::is_builtin(group) => Err(errors::no_such_resource().into()),
         ["apis", ..] => Err(errors::no_page()),
-        _ => Err(errors::no_such_resource().into()),
+        [] => Ok(Answer::new(
+            200,
+            json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/version"]}),
+        )),
+        _ => Err(errors::no_page()),
     }
+}
+
+fn all(call: &Call<'_>) -> Vec<Arc<Resource>> {
+    call.state.all().cloned().collect()
 }
 
 fn document_of(call: &Call<'_>, document: Option<Value>) -> Result<Answer, Refusal> {

@@ -142,7 +142,7 @@ const MODELLED: &[(&str, &str, &[&str])] = &[
     ("resourcequotas", "d", &[]),
     ("jobs.batch", "g", &["status.successful"]),
     ("controllerrevisions.apps", "", &[]),
-    ("events.events.k8s.io", "c", EVENT),
+    ("events.events.k8s.io", "c", NEWER_EVENT),
     ("leases.coordination.k8s.io", "vc", &[]),
     ("customresourcedefinitions.apiextensions.k8s.io", "gv", &[]),
     ("apiservices.apiregistration.k8s.io", "v", &[]),
@@ -177,6 +177,19 @@ const EVENT: &[&str] = &[
     "reason",
     "reportingComponent",
     "source",
+    "type",
+];
+
+const NEWER_EVENT: &[&str] = &[
+    "regarding.kind",
+    "regarding.namespace",
+    "regarding.name",
+    "regarding.uid",
+    "regarding.apiVersion",
+    "regarding.resourceVersion",
+    "regarding.fieldPath",
+    "reason",
+    "reportingController",
     "type",
 ];
 

@@ -11,7 +11,7 @@ use super::errors::Refusal;
 use super::kind::Write;
 use super::options::{self, WriteOptions};
 use super::resource::Resource;
-use crate::access::{self, Attributes, Denial, User};
+use crate::access::{self, Attributes, Denial, Objects as _, User};
 use crate::admission;
 use crate::status::Status;
 
@@ -42,7 +42,7 @@ impl Call<'_> {
             .request
             .parameter("fieldSelector")
             .and_then(|text| super::select::Fields::parse(text).ok())
-            .filter(|_| ["list", "watch", "deletecollection"].contains(&verb));
+            .filter(|_| ["list", "watch"].contains(&verb));
         let selected = selected.as_ref().and_then(|fields| fields.exactly("metadata.name"));
         let path = if target.resource { "" } else { self.request.path.as_str() };
         let asked = Attributes {
@@ -116,6 +116,25 @@ impl Call<'_> {
         Ok(())
     }
 
+    /// Writes into the quotas of the namespace what is used now, where that has changed.
+    pub(crate) fn recount(&mut self) {
+        let namespace = self.target.namespace.clone();
+        if namespace.is_empty() {
+            return;
+        }
+        for quota in self.state.list("", "resourcequotas", Some(&namespace)) {
+            let status = admission::quota_status(&*self.state, &quota);
+            let name = quota.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            if quota.get("status") != Some(&status) {
+                let mut counted = Value::clone(&quota);
+                counted["status"] = status;
+                let (family, key) =
+                    ((String::new(), "resourcequotas".to_owned()), (namespace.clone(), name.to_owned()));
+                self.state.store.commit(&family, key, Some((counted, 0)));
+            }
+        }
+    }
+
     fn with_admission<T>(
         &self,
         write: &Write<'_>,
@@ -123,6 +142,8 @@ impl Call<'_> {
         act: impl FnOnce(&admission::Request<'_>) -> T,
     ) -> T {
         let Write { resource, subresource, operation, name, options, old, .. } = write;
+        // Who deletes a collection names nothing.
+        let name = if self.target.verb == "deletecollection" { &"" } else { name };
         let served = self.state.versions(resource);
         let versions: Vec<&str> = served.iter().map(|one| one.version.as_str()).collect();
         let namespace = if resource.qualified() == "namespaces" { *name } else { &self.target.namespace };

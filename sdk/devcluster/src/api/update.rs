@@ -33,12 +33,12 @@ impl Call<'_> {
         self.named(resource, &mut sent.object)?;
         let key = self.key(resource);
         let Some(stored) = self.state.store.get(&resource.family(), &key) else {
+            if !resource.put_creates {
+                return Err(errors::not_found(resource, &self.target.name).into());
+            }
             let uid = meta::text(&sent.object, "uid");
             if !uid.is_empty() {
                 return Err(self.other_incarnation(resource, uid, "").into());
-            }
-            if !resource.put_creates {
-                return Err(errors::not_found(resource, &self.target.name).into());
             }
             meta::set(&mut sent.object, "resourceVersion", None);
             self.may("create")?;

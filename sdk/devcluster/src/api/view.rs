@@ -12,6 +12,9 @@ use super::{clock, errors, events, meta, select};
 use crate::schema::{self, go};
 use crate::status::Status;
 
+/// The form under which built-in kinds are stored.
+pub(crate) const BUILT_IN: u64 = 0;
+
 /// Returns a stored object in the version of this resource, with the defaults of today.
 pub(crate) fn present(resource: &Resource, stored: &Stored) -> Arc<Value> {
     if resource.group == "events.k8s.io" {

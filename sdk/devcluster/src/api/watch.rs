@@ -201,10 +201,7 @@ impl Watch {
         if self.options.labels.is_empty() && self.options.fields.is_empty() {
             return true;
         }
-        let object = match self.resource.plural.as_str() {
-            "events" => Arc::clone(&stored.value),
-            _ => view::present(&self.resource, stored),
-        };
+        let object = view::present(&self.resource, stored);
         self.options.labels.fit(&object) && self.options.fields.fit(&object)
     }
 
@@ -227,12 +224,13 @@ impl Watch {
         self.lines.push_back(line.into());
     }
 
-    /// Ends a watch that begins too early. Events are not cached in kube-apiserver: theirs just ends.
+    /// Ends a watch that begins too early. Events are not cached in kube-apiserver: it is etcd that refuses them.
     fn too_old(&mut self, current: u64) {
-        if self.resource.plural != "events" {
-            let message = format!("too old resource version: {} ({current})", self.seen);
-            self.line("ERROR", &Status::new(410, "Expired", message).body());
-        }
+        let message = match self.resource.plural.as_str() {
+            "events" => "The resourceVersion for the provided watch is too old.".to_owned(),
+            _ => format!("too old resource version: {} ({current})", self.seen),
+        };
+        self.line("ERROR", &Status::new(410, "Expired", message).body());
         self.ended = true;
     }
 

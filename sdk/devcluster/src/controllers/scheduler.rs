@@ -78,7 +78,7 @@ impl Scheduler {
         let mut pod = pod.clone();
         pod["spec"]["nodeName"] = node.into();
         let condition = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null,
-            "lastTransitionTime": seconds(self.cluster.now()), "observedGeneration": pod["metadata"]["generation"]});
+            "lastTransitionTime": seconds(self.cluster.now())});
         pod["status"]["conditions"] = with(&pod, condition);
         let family = (String::new(), "pods".to_owned());
         self.cluster.server.state().store.commit(&family, key.clone(), Some((pod, 0)));

@@ -143,7 +143,6 @@ impl ScriptedNode {
                 ends: BTreeMap::new(),
                 written: Value::Null,
             });
-            let (moved, due) = body.step(pod, now, &mut self.author);
             let status = status(pod, &body.life, now);
             if status != body.written {
                 let path = format!("{}/status", path(pod));
@@ -153,7 +152,10 @@ impl ScriptedNode {
                     _ => body.written = status,
                 }
             }
-            if !moved {
+            // What has happened is told before something else happens.
+            let before = body.life.clone();
+            let (moved, due) = body.step(pod, now, &mut self.author);
+            if !moved && before == body.life {
                 return Ok(due);
             }
         }
@@ -189,6 +191,9 @@ impl Body {
         for place in due {
             self.finish(place, None, now);
             moved = true;
+        }
+        if moved {
+            return (true, None);
         }
         let (acts, wake) = self.life.next(now, grace(pod));
         for act in acts {
@@ -227,6 +232,7 @@ impl Body {
             let script = author(pod, &name, count);
             (later(now, script.starts_after), script)
         });
+        self.life.sandbox = true;
         if let Some((reason, message)) = script.waits {
             self.life.hindered(place, Hindered { reason, message }, later(now, RETRY));
             return true;

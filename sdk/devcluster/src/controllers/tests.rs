@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::ApiServer;
-use crate::client::{Api, Client as _, Over, Refused, items, text};
+use crate::client::{Api, Over, Refused, items, text};
 
 /// A cluster with controllers and a node whose pods do what the author says.
 struct World {
@@ -22,7 +22,7 @@ impl World {
     async fn new(author: impl FnMut(&Value, &str, u32) -> Script + Send + 'static) -> Self {
         let world = Self::without_node().await;
         let node = ScriptedNode::new(world.server.clone(), None, "node", author);
-        tokio::spawn(async { drop(node.run().await.expect("the node is taken")) });
+        tokio::spawn(async { node.run().await.expect("the node is taken") });
         world.pass(1).await;
         world
     }
@@ -205,7 +205,7 @@ async fn what_a_lost_node_ran_goes_with_the_node() {
     let node =
         ScriptedNode::new(world.server.clone(), None, "node", |_, _, _| Script { runs: None, ..ends(0) });
     let switch = node.switch(None);
-    tokio::spawn(async { drop(node.run().await.expect("the node is taken")) });
+    tokio::spawn(async { node.run().await.expect("the node is taken") });
     world.job("j", json!({})).await;
     world.pass(5).await;
     switch.lose().await.expect("the writes are taken");

@@ -116,6 +116,8 @@ impl<'a> Shape<'a> {
             Type::String => scalar(Scalar::String),
             Type::Integer | Type::Number => scalar(Scalar::Number),
             Type::Boolean => scalar(Scalar::Boolean),
+            // In a CRD it has no type, so that the value is checked by its schema only.
+            Type::IntOrString if schema.name.is_empty() => Self::Whole.forms(),
             Type::IntOrString => scalar(Scalar::Any),
             Type::Array => {
                 let items = schema.items.as_deref().map_or(Self::Deduced, Self::Of);

@@ -217,7 +217,8 @@ impl Reader {
 fn is_zero(field: &str, schema: &Value, value: &Value) -> bool {
     match value {
         Value::Object(fields) => fields.is_empty() && schema.get("additionalProperties").is_some(),
-        Value::Array(items) => items.is_empty(),
+        // An empty list of managedFields is a wish to clear them.
+        Value::Array(items) => items.is_empty() && field != "managedFields",
         Value::String(text) => text.is_empty() && !MAY_BE_EMPTY.contains(&field),
         Value::Bool(value) => !value && ZERO_IS_NOTHING.contains(&field),
         Value::Number(number) => number.as_i64() == Some(0) && ZERO_IS_NOTHING.contains(&field),

@@ -84,6 +84,8 @@ pub(crate) struct Life {
     title: String,
     /// Its containers, in the order of their start.
     pub(crate) parts: Vec<Part>,
+    /// Whether its containers could be started: its volumes are there.
+    pub(crate) sandbox: bool,
     /// When the node took it.
     pub(crate) began: Timestamp,
     /// Why and since when it is brought to its end, and until when its containers may take.
@@ -157,12 +159,21 @@ impl Life {
         let initialised = members.iter().any(|member| member.role != Role::Main);
         let waits = if initialised { "PodInitializing" } else { "ContainerCreating" };
         let parts = members.into_iter().map(|member| Part::new(member, waits)).collect();
-        Self { title, parts, began: now, ending: None }
+        Self { title, parts, sandbox: false, began: now, ending: None }
     }
 
     /// Whether any container with the pod's work was ever started.
     pub(crate) fn has_begun(&self) -> bool {
         self.parts.iter().any(|part| part.member.role == Role::Main && part.starts > 0)
+    }
+
+    /// Whether nothing runs, and nothing would be started again.
+    pub(crate) fn is_done(&self) -> bool {
+        let of = |role: Role| self.parts.iter().filter(move |part| part.member.role == role);
+        let failed = |part: &Part| part.is_over() && part.ended().is_some_and(|ended| ended.code != 0);
+        let stuck = !self.has_begun() && of(Role::Init).any(failed);
+        !self.parts.iter().any(Part::runs)
+            && (self.ending.is_some() || stuck || of(Role::Main).all(Part::is_over))
     }
 
     /// Whether nothing runs, and nothing will.
@@ -248,7 +259,8 @@ impl Life {
             if part.member.role == Role::Init && !passed && part.is_over() {
                 return true;
             }
-            let due = !part.runs() && !(part.member.role != Role::Sidecar && part.is_over());
+            let stays = part.member.role != Role::Sidecar && part.is_over();
+            let due = !part.runs() && !stays;
             if due && !(part.member.role == Role::Init && passed) {
                 begin_when_due(&self.title, part, place, now, acts, wake);
             }

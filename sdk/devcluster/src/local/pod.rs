@@ -135,6 +135,8 @@ impl Worker {
             let now = Timestamp::now();
             let pod = self.seen();
             self.judge(&pod, now);
+            // What has happened is told before something else happens.
+            let mut told = self.publish(&pod).await;
             let (acts, wake) = self.life.next(now, grace(&pod));
             let wake = [wake, deadline(&pod, &self.life)].into_iter().flatten().filter(|at| *at > now).min();
             let mut pause = wake.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
@@ -144,10 +146,11 @@ impl Worker {
                     (more, pause) = (false, Some(RETRY));
                 }
             }
-            if !self.publish(&pod).await {
+            told &= self.publish(&pod).await;
+            if !told {
                 (more, pause) = (false, Some(RETRY));
             }
-            if self.life.is_over() {
+            if told && self.life.is_over() {
                 return;
             }
             if more {
@@ -276,7 +279,7 @@ impl Worker {
             Err(Failure::Command(why)) => Err(Stopped::Refused(
                 format!(
                     "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc \
-                     create failed: unable to start container process: error during container init: {why}: unknown"
+                     create failed: unable to start container process: {why}: unknown"
                 ),
                 id,
             )),
@@ -295,7 +298,7 @@ impl Worker {
                 tokio::select! {
                     () = &mut probing => {}
                     code = running.ended() => {
-                        drop(exits.send((place, code)));
+                        let _ = exits.send((place, code));
                         return;
                     }
                     order = orders.recv() => match order {
@@ -348,6 +351,7 @@ impl Worker {
                 self.node.files.make(pod, name, volume).map_err(|error| error.to_string())?;
             }
             self.volumes = Some(made);
+            self.life.sandbox = true;
         }
         Ok(())
     }

@@ -117,7 +117,9 @@ pub(super) async fn watch(
     place: usize,
     found: UnboundedSender<(usize, Found)>,
 ) {
-    let tell = |what: Found| drop(found.send((place, what)));
+    let tell = |what: Found| {
+        let _ = found.send((place, what));
+    };
     if let Some(startup) = probe(&container, "startupProbe") {
         tokio::time::sleep(startup.delay).await;
         if !inside.change(&startup, None).await {

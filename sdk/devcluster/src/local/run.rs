@@ -39,7 +39,7 @@ pub(super) async fn start(
     let reader = Receiver::from_owned_fd(reader.into()).map_err(failed)?;
     let mut command = command(tools, base, plan, &holder);
     command.stdout(writer.try_clone().map_err(failed)?).stderr(writer);
-    let mut process = command.spawn().map_err(failed)?;
+    let process = command.spawn().map_err(failed)?;
     // The pipe ends when the container's processes have.
     drop(command);
     if let (Some(pipe), Some(id)) = (&mut holder.stdin, process.id()) {
@@ -107,7 +107,7 @@ impl Running {
         let Some(id) = self.process.id() else { return };
         let target = first_process(id).or_else(|| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(target) = target {
-            drop(kill_process(target, signal));
+            let _ = kill_process(target, signal);
         }
     }
 }

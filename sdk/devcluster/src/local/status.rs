@@ -16,10 +16,21 @@ const OWN: [&str; 5] =
 /// Returns the status of a pod that the node runs.
 pub(crate) fn status(pod: &Value, life: &Life, now: Timestamp) -> Value {
     let phase = phase(pod, life);
-    let (reason, message) = why(pod, life, phase);
+    // The end is told only once nothing of the pod is left; its conditions tell it before.
+    let told = match phase {
+        "Succeeded" | "Failed" if !life.is_over() && !is_terminal(pod) => {
+            if life.has_begun() {
+                "Running"
+            } else {
+                "Pending"
+            }
+        }
+        phase => phase,
+    };
+    let (reason, message) = why(pod, life, told);
     let mut status = Map::new();
     status.insert("observedGeneration".to_owned(), pod["metadata"]["generation"].clone());
-    status.insert("phase".to_owned(), phase.into());
+    status.insert("phase".to_owned(), told.into());
     status.insert("reason".to_owned(), reason);
     status.insert("message".to_owned(), message);
     status.insert("startTime".to_owned(), seconds(life.began));
@@ -28,7 +39,7 @@ pub(crate) fn status(pod: &Value, life: &Life, now: Timestamp) -> Value {
     let of = |main: bool| -> Vec<Value> {
         let parts = life.parts.iter().filter(|part| (part.member.role == Role::Main) == main);
         let lost = lost && if main { initialised(life) } else { false };
-        parts.map(|part| container(part, lost, life.parts.len())).collect()
+        parts.map(|part| container(part, lost, life.is_over(), life.parts.len())).collect()
     };
     let mut main = of(true);
     main.sort_by(|a, b| text(a, "/name").cmp(text(b, "/name")));
@@ -51,6 +62,10 @@ pub(crate) fn seconds(time: Timestamp) -> Value {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
 }
 
+fn is_terminal(pod: &Value) -> bool {
+    matches!(text(pod, "/status/phase"), "Failed" | "Succeeded")
+}
+
 fn initialised(life: &Life) -> bool {
     life.has_begun() || life.parts.iter().all(|part| part.member.role == Role::Main)
 }
@@ -61,8 +76,8 @@ fn phase(pod: &Value, life: &Life) -> &'static str {
     if let Some(phase) = ["Failed", "Succeeded"].into_iter().find(|phase| *phase == old) {
         return phase;
     }
-    let over = life.is_over();
-    if over && matches!(life.ending, Some((Cause::Deadline, _))) {
+    let over = life.is_done();
+    if matches!(life.ending, Some((Cause::Deadline, _))) {
         return "Failed";
     }
     let of = |role: Role| life.parts.iter().filter(move |part| part.member.role == role);
@@ -89,7 +104,7 @@ fn phase(pod: &Value, life: &Life) -> &'static str {
 
 fn why(pod: &Value, life: &Life, phase: &str) -> (Value, Value) {
     match life.ending {
-        Some((Cause::Deadline, _)) if phase == "Failed" && text(pod, "/status/phase") != "Failed" => (
+        Some((Cause::Deadline, _)) if life.is_over() && text(pod, "/status/phase") != "Failed" => (
             "DeadlineExceeded".into(),
             "Pod was active on the node longer than the specified deadline".into(),
         ),
@@ -123,8 +138,7 @@ fn conditions(pod: &Value, life: &Life, phase: &str, now: Timestamp) -> Value {
         }
         all.push(condition);
     };
-    let begun = life.parts.iter().any(|part| part.starts > 0);
-    add("PodReadyToStartContainers", begun && !life.is_over(), "", String::new());
+    add("PodReadyToStartContainers", life.sandbox && !life.is_over(), "", String::new());
     let incomplete: Vec<&Part> = life.parts.iter().filter(|part| !complete(part)).collect();
     if phase == "Succeeded" {
         add("Initialized", true, "PodCompleted", String::new());
@@ -159,7 +173,7 @@ fn complete(part: &Part) -> bool {
     }
 }
 
-fn container(part: &Part, lost: bool, parts: usize) -> Value {
+fn container(part: &Part, lost: bool, over: bool, parts: usize) -> Value {
     let spec = &part.member.spec;
     let words = WORDS / parts.max(1);
     let done = part.member.role == Role::Init && part.ended().is_some_and(|ended| ended.code == 0);
@@ -175,7 +189,9 @@ fn container(part: &Part, lost: bool, parts: usize) -> Value {
         State::Running { since, id } => (json!({"running": {"startedAt": seconds(*since)}}), id.clone()),
         State::Ended(ended) => (terminated(ended, words), ended.id.clone()),
     };
-    let last = part.last.as_ref().map_or_else(|| json!({}), |ended| terminated(ended, words));
+    // A kubelet keeps one container that has ended: once the last one has, it forgets those before.
+    let kept = part.last.as_ref().filter(|_| !(over && matches!(part.state, State::Ended(_))));
+    let last = kept.map_or_else(|| json!({}), |ended| terminated(ended, words));
     let mut status = json!({"name": part.member.name, "image": spec["image"], "imageID": "",
         "restartCount": part.starts.saturating_sub(1), "ready": part.is_ready() && part.member.role != Role::Init || done,
         "started": part.is_started(), "state": state, "lastState": last});

@@ -63,7 +63,13 @@ fn has(helper: &mut MacroExprHelper<'_>, arguments: &mut Vec<IdedExpr>) -> Resul
     match argument.expr {
         Expr::Select(mut select) => {
             select.test = true;
-            Ok(helper.next_expr(Expr::Select(select)))
+            // Null has no fields; the library takes that for an error.
+            let operand = IdedExpr::clone(&select.operand);
+            let mut make = Maker(helper);
+            let (null, no) = (make.0.next_expr(Expr::Literal(LiteralValue::Null)), make.bool(false));
+            let (is_null, has) =
+                (make.call(EQUALS, vec![operand, null]), make.0.next_expr(Expr::Select(select)));
+            Ok(make.call(CONDITIONAL, vec![is_null, no, has]))
         }
         _ => Err(helper.new_error(argument.id, "invalid argument to has() macro")),
     }

@@ -3,20 +3,21 @@
 mod authorizer;
 mod iteration;
 mod macros;
+mod words;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
-use cel::common::ast::{EntryExpr, Expr};
 use cel::common::types::DYN_TYPE;
 use cel::objects::Key;
-use cel::{Context, Env, ExecutionError, Program, Value as Cel, extensions};
+use cel::{Context, Env, Program, Value as Cel, extensions};
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use authorizer::add_authorizer;
 
 pub(super) use authorizer::Authorizer;
+pub(super) use words::bound;
 
 /// The function that gives what a macro goes through: the items of a list, or the keys of a map in their order.
 const ITEMS: &str = "@items";
@@ -25,9 +26,19 @@ const ENTRIES: &str = "@entries";
 
 /// The functions that are modelled.
 const FUNCTIONS: &str = "size contains startsWith endsWith matches string int uint double bytes bool dyn type charAt indexOf \
-    lastIndexOf join lowerAscii upperAscii replace split substring trim reverse hasValue value orValue \
+    lastIndexOf join lowerAscii upperAscii replace split substring trim hasValue value orValue \
     or optional.of optional.none of none ofNonZeroValue optional.ofNonZeroValue group resource \
     subresource namespace name path check allowed reason errored serviceAccount";
+
+/// The other functions that the API server has.
+const OTHERS: &str = "isSorted sum min max slice distinct flatten sort sortBy first last range find findAll url isURL getScheme getHost \
+    getHostname getPort getEscapedPath getQuery quantity isQuantity isInteger asInteger asApproximateFloat sign add sub \
+    isLessThan isGreaterThan compareTo ip isIP isCanonical family isUnspecified isLoopback isLinkLocalMulticast \
+    isLinkLocalUnicast isGlobalUnicast cidr isCIDR containsIP containsCIDR masked prefixLength named validate semver \
+    isSemver major minor patch equivalent intersects encode decode duration timestamp getFullYear getMonth getDate \
+    getDayOfMonth getDayOfWeek getDayOfYear getHours getMinutes getSeconds getMilliseconds fieldSelector labelSelector \
+    quote format bind transformMap transformMapEntry optFlatMap error unwrap unwrapOpt greatest least ceil floor round \
+    trunc abs isNaN isInf isFinite sqrt bitAnd bitOr bitXor bitNot bitShiftLeft bitShiftRight dns1123Label";
 
 /// Returns the names and functions that every expression has.
 fn environment() -> Arc<Env> {
@@ -71,16 +82,37 @@ fn deep<T: Send>(source: &str, run: impl FnOnce() -> T + Send) -> Result<T, Stri
     })
 }
 
-fn parse(source: &str) -> Result<Program, String> {
-    let program = environment().compile(source).map_err(|error| error.to_string())?;
+/// Why an expression cannot be compiled.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Fault {
+    /// The words of the library.
+    Syntax(String),
+    /// The API server has this function, and it is not modelled.
+    NotModelled(String),
+    /// There is no such function.
+    Undeclared(String),
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Syntax(words) => f.write_str(words),
+            Self::NotModelled(name) => write!(f, "the function {name} is not modelled"),
+            Self::Undeclared(name) => write!(f, "undeclared reference to '{name}'"),
+        }
+    }
+}
+
+fn parse(source: &str) -> Result<Program, Fault> {
+    let program = environment().compile(source).map_err(|error| Fault::Syntax(error.to_string()))?;
     let references = program.references();
     let mut functions = references.functions();
     functions.sort_unstable();
+    let is = |list: &str, name: &str| list.split(' ').any(|known| known == name);
     let named = |name: &&str| name.starts_with(|c: char| c.is_ascii_alphabetic());
-    if let Some(name) =
-        functions.into_iter().filter(named).find(|name| !FUNCTIONS.split(' ').any(|known| known == *name))
-    {
-        return Err(format!("the function {name}"));
+    if let Some(name) = functions.into_iter().filter(named).find(|name| !is(FUNCTIONS, name)) {
+        let name = name.to_owned();
+        return Err(if is(OTHERS, &name) { Fault::NotModelled(name) } else { Fault::Undeclared(name) });
     }
     drop(references);
     Ok(program)
@@ -96,11 +128,11 @@ pub(super) fn run(
     variables: &BTreeMap<String, Cel>,
     authorizer: &Authorizer,
 ) -> Result<Cel, String> {
-    let program = compile(source)?;
+    let program = compile(source).map_err(|fault| fault.to_string())?;
     let run = || {
         let mut context = context(variables);
         add_authorizer(&mut context, authorizer);
-        program.execute(&context).map_err(|error| words(&error))
+        program.execute(&context).map_err(|error| words::of(&error, &program, &context))
     };
     deep(source, run)?
 }
@@ -110,12 +142,12 @@ pub(super) fn run(
 /// # Errors
 ///
 /// Says what is wrong with it, or which function is not modelled.
-pub(super) fn compile(source: &str) -> Result<Arc<Program>, String> {
+pub(super) fn compile(source: &str) -> Result<Arc<Program>, Fault> {
     static KNOWN: Mutex<BTreeMap<String, Arc<Program>>> = Mutex::new(BTreeMap::new());
     if let Some(program) = KNOWN.lock().get(source) {
         return Ok(Arc::clone(program));
     }
-    let program = deep(source, || parse(source))??;
+    let program = deep(source, || parse(source)).map_err(Fault::Syntax)??;
     let program = Arc::new(program);
     let mut known = KNOWN.lock();
     if known.len() >= 1000 {
@@ -123,35 +155,6 @@ pub(super) fn compile(source: &str) -> Result<Arc<Program>, String> {
     }
     known.insert(source.to_owned(), Arc::clone(&program));
     Ok(program)
-}
-
-/// Returns the names that macros of a program bind.
-pub(super) fn bound(program: &Program) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let mut left = vec![program.expression()];
-    while let Some(expression) = left.pop() {
-        match &expression.expr {
-            Expr::Call(call) => {
-                left.extend(call.target.as_deref());
-                left.extend(&call.args);
-            }
-            Expr::Comprehension(all) => {
-                names.extend([all.iter_var.clone(), all.accu_var.clone()]);
-                left.extend([&all.iter_range, &all.accu_init, &all.loop_cond, &all.loop_step, &all.result]);
-            }
-            Expr::List(list) => left.extend(&list.elements),
-            Expr::Select(select) => left.push(&select.operand),
-            Expr::Map(map) => {
-                for entry in &map.entries {
-                    if let EntryExpr::MapEntry(entry) = &entry.expr {
-                        left.extend([&entry.key, &entry.value]);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    names
 }
 
 /// Returns a context with these variables.
@@ -180,21 +183,6 @@ pub(super) fn value(json: &Value) -> Cel {
 /// Returns a map.
 pub(super) fn map(entries: impl IntoIterator<Item = (String, Cel)>) -> Cel {
     entries.into_iter().map(|(name, value)| (Key::from(name), value)).collect::<HashMap<Key, Cel>>().into()
-}
-
-/// Returns the words of the API server for an expression that fails.
-fn words(error: &ExecutionError) -> String {
-    match error {
-        ExecutionError::NoSuchKey(name) => format!("no such key: {name}"),
-        ExecutionError::IndexOutOfBounds(Cel::Int(at)) => format!("index out of bounds: {at}"),
-        ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
-        ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
-        ExecutionError::Overflow(..) => "integer overflow".to_owned(),
-        ExecutionError::NoSuchOverload(_)
-        | ExecutionError::ValuesNotComparable(..)
-        | ExecutionError::UnsupportedBinaryOperator(..) => "no such overload".to_owned(),
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -244,7 +232,7 @@ mod tests {
         assert_eq!(eval("object.text > 5", &object), Err("no such overload".to_owned()));
         assert_eq!(
             eval("quantity('1').isGreaterThan(quantity('2'))", &object),
-            Err("the function isGreaterThan".to_owned())
+            Err("the function isGreaterThan is not modelled".to_owned())
         );
     }
 }

@@ -147,6 +147,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::field_reassign_with_default, reason = "a schema has private fields")]
     fn list(raw: Value) -> Schema {
         let mut of = Schema::default();
         of.raw = raw;

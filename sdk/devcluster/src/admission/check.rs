@@ -122,7 +122,9 @@ fn expression(policy: &Value, field: &str, source: &str, wanted: &str) -> Result
             return Err(Status::new(501, "NotImplemented", words));
         }
     };
+    let message = field.ends_with(".messageExpression");
     let given = |name: &str| match name {
+        "authorizer" => !message,
         "params" => policy.pointer("/spec/paramKind").is_some_and(|kind| !kind.is_null()),
         "variables" => !list(policy, "variables").is_empty(),
         name => VARIABLES.contains(&name) || name.starts_with('@') || is_type(name),

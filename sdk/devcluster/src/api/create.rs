@@ -105,6 +105,8 @@ impl Call<'_> {
         };
         self.mutate(&write, &mut object);
         self.may_give(resource, &object, None)?;
+        let shape =
+            if unlabelled(resource, &object) { super::store::WITHOUT_DEFAULTS } else { resource.shape() };
         self.prepare_new(resource, &mut object);
         self.check(&write, &object)?;
         self.admit(&write, Some(&object))?;
@@ -127,7 +129,7 @@ impl Call<'_> {
             return Ok(Arc::new(object));
         }
         let stored = view::stored(resource, object);
-        let Some(stored) = self.state.store.commit(&family, key, Some((stored, resource.shape()))) else {
+        let Some(stored) = self.state.store.commit(&family, key, Some((stored, shape))) else {
             return Err(errors::internal("nothing was stored").into());
         };
         let made = view::present(resource, &stored);
@@ -178,4 +180,13 @@ impl Call<'_> {
         kind::prepare(resource, "", object, None);
         meta::tidy(object);
     }
+}
+
+/// Whether it is a Job without labels: those of its template, which the API server makes, are its own by default, but only once it
+/// has been read. So the first write after its creation stores them, whatever it is.
+fn unlabelled(resource: &Resource, object: &Value) -> bool {
+    let none = |pointer: &str| {
+        object.pointer(pointer).and_then(Value::as_object).is_none_or(serde_json::Map::is_empty)
+    };
+    resource.qualified() == "jobs.batch" && none("/metadata/labels") && none("/spec/template/metadata/labels")
 }

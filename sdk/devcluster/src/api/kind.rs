@@ -101,7 +101,7 @@ pub(crate) fn prepare(resource: &Resource, subresource: &str, new: &mut Value, o
 
 impl Call<'_> {
     /// The name under which the client owns fields.
-    fn manager(&self, options: &WriteOptions) -> String {
+    pub(super) fn manager(&self, options: &WriteOptions) -> String {
         if !options.manager.is_empty() {
             return options.manager.clone();
         }

@@ -13,6 +13,7 @@ use super::options::{self, WriteOptions};
 use super::resource::Resource;
 use crate::access::{self, Attributes, Denial, Objects as _, User};
 use crate::admission;
+use crate::fields::{self, Manager};
 use crate::status::Status;
 
 impl Call<'_> {
@@ -82,9 +83,10 @@ impl Call<'_> {
         if !reviewed {
             return Ok(None);
         }
-        options::write(self.request, "CreateOptions", false)?;
+        let options = options::write(self.request, "CreateOptions", false)?;
         let mut sent = decode::object(self, resource)?;
         self.place(resource, &mut sent.object)?;
+        self.own(resource, None, &mut sent.object, &options, "");
         match access::review(&*self.state, &self.user, &resource.plural, sent.object, self.now) {
             Some(answer) => Ok(Some(Answer::new(201, answer?))),
             None => Ok(None),
@@ -96,8 +98,21 @@ impl Call<'_> {
         let account = self.state.store.get(&resource.family(), &key);
         let account = account.ok_or_else(|| super::errors::not_found(resource, &key.1))?;
         let account = Arc::clone(&account.value);
-        let request: Value =
+        let mut request: Value =
             crate::schema::decode(&self.request.body, false).map_err(super::errors::bad_request)?.object;
+        let options = options::write(self.request, "CreateOptions", false)?;
+        if let Some(request) = request.as_object_mut()
+            && let Some(spec) = request.entry("spec").or_insert_with(|| json!({})).as_object_mut()
+        {
+            spec.entry("expirationSeconds").or_insert_with(|| 3600.into());
+        }
+        let group = "authentication.k8s.io";
+        if let Some(schema) = crate::kinds::builtin(group, "v1", "TokenRequest") {
+            let (name, api_version, time) = (&self.manager(&options), &format!("{group}/v1"), self.now);
+            let (subresource, versions, reset) = ("token", &[][..], &[][..]);
+            let by = Manager { name, api_version, subresource, time, versions, reset, built_in: true };
+            fields::updated(schema, None, &mut request, &by);
+        }
         let id = self.state.ids.uid();
         Ok(Answer::new(201, self.state.tokens.request(&account, &request, &id, self.now)?))
     }

@@ -39,7 +39,7 @@ impl State {
             shapes: 0,
         };
         state.begin(now);
-        state.store.begin();
+        state.store.compact();
         state
     }
 

@@ -11,6 +11,9 @@ pub(crate) type Family = (String, String);
 /// Where an object is within its family: its namespace, which may be empty, and its name.
 pub(crate) type Key = (String, String);
 
+/// The form of an object of a built-in kind that lacks, as it is stored, a default that it has when it is read.
+pub(crate) const WITHOUT_DEFAULTS: u64 = u64::MAX;
+
 /// A stored object.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
@@ -38,10 +41,8 @@ pub(crate) struct TooOld;
 #[derive(Debug)]
 pub(crate) struct Store {
     revision: u64,
-    /// The oldest revision after which all changes are known.
+    /// The oldest revision whose state can still be told.
     floor: u64,
-    /// The oldest revision whose state can still be told: that of the beginning is what there was before all changes.
-    oldest: u64,
     families: BTreeMap<Family, BTreeMap<Key, Stored>>,
     latest: BTreeMap<Family, u64>,
     log: VecDeque<Change>,
@@ -55,7 +56,6 @@ impl Store {
         Self {
             revision: 100,
             floor: 100,
-            oldest: 0,
             families: BTreeMap::new(),
             latest: BTreeMap::new(),
             log: VecDeque::new(),
@@ -92,7 +92,7 @@ impl Store {
 
     /// The objects of a family as they were at a revision.
     pub(crate) fn at(&self, family: &Family, revision: u64) -> Result<BTreeMap<Key, Stored>, TooOld> {
-        if revision < self.oldest {
+        if revision < self.floor {
             return Err(TooOld);
         }
         let mut objects = self.families.get(family).cloned().unwrap_or_default();
@@ -147,12 +147,6 @@ impl Store {
 
     /// Forgets all changes: older versions are too old from now on.
     pub(crate) fn compact(&mut self) {
-        self.begin();
-        self.oldest = self.floor;
-    }
-
-    /// Takes what there is for what there was before all changes.
-    pub(crate) fn begin(&mut self) {
         self.log.clear();
         self.floor = self.revision;
     }
@@ -160,7 +154,6 @@ impl Store {
     fn forget(&mut self) {
         if let Some(change) = self.log.pop_front() {
             self.floor = change.revision;
-            self.oldest = change.revision;
         }
     }
 }

@@ -149,7 +149,8 @@ impl Call<'_> {
             fields::keep_times(&view::present(resource, there), &mut new);
         }
         let stored = view::stored(resource, new.clone());
-        if dry || there.is_some_and(|there| *there.value == stored) {
+        let whole = |there: &super::store::Stored| there.shape != super::store::WITHOUT_DEFAULTS;
+        if dry || there.is_some_and(|there| *there.value == stored && whole(&there)) {
             return Ok(Arc::new(new));
         }
         let name = key.1.clone();

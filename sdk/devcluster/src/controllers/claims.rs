@@ -1,11 +1,15 @@
-//! Volumes for claims: each claim gets a volume of the size that it asks for, a folder of the local node.
+//! Volumes for claims: each claim gets a volume of the size that it asks for, a folder of the local node. A claim that is deleted
+//! stays while a pod on a node uses it.
 
 use serde_json::{Value, json};
 
 use super::cluster::{Change, Cluster, is_deleted};
 use super::drive::{Controller, Queue};
-use crate::client::{Key, Refused, text};
+use super::owners::{finalizers, has_finalizer};
+use crate::client::{Key, Refused, items, text};
 
+/// The finalizer of claims.
+const PROTECTION: &str = "kubernetes.io/pvc-protection";
 const CLAIMS: &str = "persistentvolumeclaims";
 const VOLUMES: &str = "persistentvolumes";
 
@@ -39,13 +43,54 @@ impl Claims {
         let status = json!({"status": {"phase": "Bound"}});
         self.cluster.api.merge(&format!("/api/v1/persistentvolumes/{volume}/status"), status).await?;
         let path = format!("/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}");
-        let bound = json!({"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes",
+        let mut kept = finalizers(claim);
+        if !kept.contains(&PROTECTION) {
+            kept.push(PROTECTION);
+        }
+        let bound = json!({"metadata": {"finalizers": kept, "annotations": {"pv.kubernetes.io/bind-completed": "yes",
             "pv.kubernetes.io/bound-by-controller": "yes"}}, "spec": {"volumeName": volume}});
         self.cluster.api.merge(&path, bound).await?;
         let status =
             json!({"status": {"phase": "Bound", "accessModes": spec["accessModes"], "capacity": capacity}});
         self.cluster.api.merge(&format!("{path}/status"), status).await.map(|_| ())
     }
+}
+
+impl Claims {
+    /// Deletes the volume of a claim that has gone.
+    async fn discard(&self, key: &Key) -> Result<(), Refused> {
+        let path = format!("/api/v1/persistentvolumes/{}", key.1);
+        if self.cluster.get("", VOLUMES, key).is_some() {
+            self.cluster.api.delete(&path, json!({})).await?;
+        }
+        let Some(volume) = self.cluster.get("", VOLUMES, key) else { return Ok(()) };
+        let kept = finalizers(&volume).into_iter().filter(|one| *one != "kubernetes.io/pv-protection");
+        let kept: Vec<&str> = kept.collect();
+        self.cluster.api.merge(&path, json!({"metadata": {"finalizers": kept}})).await.map(|_| ())
+    }
+
+    /// Lets a deleted claim go that no pod uses.
+    async fn release(&self, (namespace, name): &Key, claim: &Value) -> Result<(), Refused> {
+        let uses = |pod: &&std::sync::Arc<Value>| {
+            let ended = matches!(text(pod, "/status/phase"), "Succeeded" | "Failed");
+            !ended && !text(pod, "/spec/nodeName").is_empty() && claims(pod).any(|claim| claim == name)
+        };
+        let pods = self.cluster.list("", "pods", Some(namespace));
+        if !has_finalizer(claim, PROTECTION) || pods.iter().any(|pod| uses(&pod)) {
+            return Ok(());
+        }
+        let kept: Vec<&str> = finalizers(claim).into_iter().filter(|one| *one != PROTECTION).collect();
+        let metadata = json!({"uid": claim["metadata"]["uid"], "finalizers": kept});
+        let path = format!("/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}");
+        self.cluster.api.merge(&path, json!({"metadata": metadata})).await.map(|_| ())
+    }
+}
+
+/// The claims that a pod uses.
+fn claims(pod: &Value) -> impl Iterator<Item = &str> {
+    let all =
+        items(pod, "/spec/volumes").iter().map(|volume| text(volume, "/persistentVolumeClaim/claimName"));
+    all.filter(|name| !name.is_empty())
 }
 
 impl Controller for Claims {
@@ -57,6 +102,10 @@ impl Controller for Claims {
     }
 
     fn seen(&mut self, change: &Change, queue: &mut Queue<Key>) {
+        if change.is_of("", "pods") {
+            let named = change.object().into_iter().flat_map(|pod| claims(pod));
+            named.for_each(|name| queue.add((change.key.0.clone(), name.to_owned())));
+        }
         if change.is_of("", CLAIMS) {
             queue.add(change.key.clone());
             if let (None, Some(before)) = (&change.after, &change.before) {
@@ -67,15 +116,15 @@ impl Controller for Claims {
 
     async fn handle(&mut self, key: Key, _: &mut Queue<Key>) -> Result<(), Refused> {
         if key.0.is_empty() {
-            if self.cluster.get("", VOLUMES, &key).is_some() {
-                self.cluster.api.delete(&format!("/api/v1/persistentvolumes/{}", key.1), json!({})).await?;
-            }
-            return Ok(());
+            return self.discard(&key).await;
         }
         let Some(claim) = self.cluster.get("", CLAIMS, &key) else { return Ok(()) };
+        if is_deleted(&claim) {
+            return self.release(&key, &claim).await;
+        }
         // A claim of the class "" takes only a volume that somebody made for it.
         let by_hand = claim.pointer("/spec/storageClassName").is_some_and(|class| class == "");
-        if by_hand || is_deleted(&claim) || !["", "Pending"].contains(&text(&claim, "/status/phase")) {
+        if by_hand || !["", "Pending"].contains(&text(&claim, "/status/phase")) {
             return Ok(());
         }
         self.bind(&key, &claim).await

@@ -117,6 +117,18 @@ impl Cluster {
         kinds.into_values().collect()
     }
 
+    /// Returns how a kind is served in a version.
+    pub(crate) fn of_kind(&self, api_version: &str, kind: &str) -> Option<Served> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let state = self.server.state();
+        state.of_kind(group, version, kind).map(|resource| Served {
+            family: (resource.group.clone(), resource.plural.clone()),
+            version: resource.version.clone(),
+            kind: resource.kind.clone(),
+            namespaced: resource.namespaced,
+        })
+    }
+
     /// Returns what has changed since a revision, all that there is if that is not known any more, and the revision now.
     pub(crate) fn since(&self, revision: u64) -> (Vec<Change>, u64) {
         let state = self.server.state();

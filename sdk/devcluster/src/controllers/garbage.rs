@@ -100,19 +100,16 @@ impl Garbage {
         self.dependents.get(uid).into_iter().flatten().cloned().collect()
     }
 
-    fn classify(&self, kinds: &[Served], object: &Value, reference: &Value) -> Owner {
-        let group = text(reference, "/apiVersion").split_once('/').map_or("", |(group, _)| group);
-        let kind = text(reference, "/kind");
-        let Some(served) = kinds.iter().find(|served| served.family.0 == group && served.kind == kind) else {
-            return Owner::Unknown;
-        };
+    fn classify(&self, object: &Value, reference: &Value) -> Owner {
+        let served = self.cluster.of_kind(text(reference, "/apiVersion"), text(reference, "/kind"));
+        let Some(served) = served else { return Owner::Unknown };
         let namespace = text(object, "/metadata/namespace");
         if served.namespaced && namespace.is_empty() {
             return Owner::Unknown;
         }
         let namespace = if served.namespaced { namespace.to_owned() } else { String::new() };
         let key = (namespace, text(reference, "/name").to_owned());
-        match self.cluster.get(group, &served.family.1, &key) {
+        match self.cluster.get(&served.family.0, &served.family.1, &key) {
             Some(owner) if uid(&owner) == text(reference, "/uid") => {
                 if waits(&owner) {
                     Owner::Waiting
@@ -143,9 +140,7 @@ impl Garbage {
 
     /// Deletes what has no owner any more.
     async fn collect(&mut self, object: &Value, served: &Served) -> Result<(), Refused> {
-        let kinds = self.cluster.kinds();
-        let owners: Vec<Owner> =
-            references(object).iter().map(|r| self.classify(&kinds, object, r)).collect();
+        let owners: Vec<Owner> = references(object).iter().map(|r| self.classify(object, r)).collect();
         if owners.contains(&Owner::Unknown) {
             self.unresolved.insert(uid(object).to_owned());
             self.warn_of_namespaces(object).await;

@@ -45,7 +45,7 @@ impl Controllers {
             |component: &'static str| Cluster::new(self.server.clone(), component, self.token.as_deref());
         let manager = "kube-controller-manager";
         let jobs = drive(jobs::Jobs::new(of("job-controller")));
-        let garbage = drive(garbage::Garbage::new(of("garbage-collector")));
+        let garbage = drive(garbage::Garbage::new(of("garbage-collector-controller")));
         let namespaces = drive(namespaces::Namespaces::new(of("namespace-controller")));
         let accounts = drive(accounts::Accounts::new(of(manager)));
         let claims = drive(claims::Claims::new(of("persistentvolume-controller")));

@@ -231,7 +231,7 @@ async fn what_has_an_owner_that_is_not_there_goes_and_what_has_another_one_stays
     let (good, bad) = (reference("owner", &owner["metadata"]["uid"]), reference("owner", &"another".into()));
     world.api.create(maps, map("lost", json!([bad]))).await.expect("a map");
     world.api.create(maps, map("kept", json!([bad, good]))).await.expect("a map");
-    let strange = json!([{"apiVersion": "no.such/v1", "kind": "Thing", "name": "t", "uid": "u"}]);
+    let strange = json!([{"apiVersion": "v9", "kind": "Thing", "name": "t", "uid": "u"}]);
     world.api.create(maps, map("strange", strange)).await.expect("a map");
     world.pass(1).await;
     assert!(world.is_gone(&format!("{maps}/lost")).await);
@@ -276,8 +276,8 @@ async fn a_namespace_gets_what_all_have_and_ends_with_all_that_is_in_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_waits_for_its_claim_and_for_a_node_that_it_may_be_on() {
-    let world = World::new(|_, _, _| ends(0)).await;
+async fn a_pod_waits_for_its_claim_which_stays_while_it_is_used() {
+    let world = World::new(|_, _, _| Script { runs: Some(Duration::from_secs(8)), ..ends(0) }).await;
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"restartPolicy": "Never",
         "containers": [{"name": "main", "image": "i"}],
         "volumes": [{"name": "c", "persistentVolumeClaim": {"claimName": "data"}}]}});
@@ -288,9 +288,17 @@ async fn a_pod_waits_for_its_claim_and_for_a_node_that_it_may_be_on() {
     assert_eq!(text(&world.get(&path).await, "/status/conditions/0/message"), message);
     let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
-    world.api.create("/api/v1/namespaces/default/persistentvolumeclaims", claim).await.expect("a claim");
-    world.pass(5).await;
+    let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
+    world.api.create(claims, claim).await.expect("a claim");
+    world.pass(1).await;
+    assert_eq!(world.get(&path).await["status"]["phase"], "Running");
+    world.api.delete(&format!("{claims}/data"), json!({})).await.expect("a delete");
+    world.pass(1).await;
+    assert!(world.get(&format!("{claims}/data")).await["metadata"]["deletionTimestamp"].is_string());
+    world.pass(10).await;
     assert_eq!(world.get(&path).await["status"]["phase"], "Succeeded");
+    assert!(world.is_gone(&format!("{claims}/data")).await);
+    assert_eq!(world.get("/api/v1/persistentvolumes").await["items"], json!([]));
 }
 
 #[tokio::test(start_paused = true)]

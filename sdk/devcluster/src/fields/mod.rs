@@ -51,10 +51,37 @@ pub fn updated(schema: &Schema, old: Option<&Value>, new: &mut Value, by: &Manag
     if managed.is_empty() && old.is_some() {
         return;
     }
-    let empty = nobody(new);
-    if updater::Updater::new(schema, by).update(old.unwrap_or(&empty), new, &mut managed, by.name).is_ok() {
+    let mut before = old.cloned().unwrap_or_else(|| nobody(new));
+    if by.built_in {
+        fill(schema, &mut before, new);
+    }
+    if updater::Updater::new(schema, by).update(&before, new, &mut managed, by.name).is_ok() {
         entries::write(new, &managed);
     }
+}
+
+/// Puts into an object of a built-in kind what an object of Go has even when it is empty, as far as the new one has it: its structs, null
+/// for a list or map that must be there, and what is empty in the new one.
+fn fill(schema: &Schema, before: &mut Value, new: &Value) {
+    let (Some(before), Some(new)) = (before.as_object_mut(), new.as_object()) else { return };
+    for (name, value) in new {
+        let Some(field) = schema.field(name) else { continue };
+        let is_struct =
+            field.default.as_ref().and_then(Value::as_object).is_some_and(serde_json::Map::is_empty);
+        let required = schema.required.contains(name);
+        let there = before.contains_key(name);
+        if is_struct && value.is_object() {
+            fill(field, before.entry(name).or_insert_with(|| json!({})), value);
+        } else if !there && (value.is_null() || required && is_zero(value)) {
+            before.insert(name.clone(), value.clone());
+        } else if !there && required && (value.is_array() || value.is_object()) {
+            before.insert(name.clone(), Value::Null);
+        }
+    }
+}
+
+fn is_zero(value: &Value) -> bool {
+    is_empty(value) || matches!(value, Value::Bool(false)) || value.as_i64() == Some(0)
 }
 
 /// Returns the entries to start from: those of the request if it has some that can be read, else those of the live object.
@@ -102,7 +129,11 @@ pub fn apply(
     let mut managed = entries::read(&object).ok_or_else(unreadable)?;
     remove(&mut object);
     if managed.is_empty() && live.is_some() {
-        updater.update(&empty, &object, &mut managed, "before-first-apply")?;
+        let mut before = empty.clone();
+        if by.built_in {
+            fill(schema, &mut before, &object);
+        }
+        updater.update(&before, &object, &mut managed, "before-first-apply")?;
     }
     for (what, value, duplicates) in [("patch", applied, false), ("live", &object, true)] {
         typed::check(shape::Shape::Object(schema), value, duplicates).map_err(|fault| {

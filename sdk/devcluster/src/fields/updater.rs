@@ -69,13 +69,15 @@ impl<'a> Updater<'a> {
         Shape::Object(self.schema)
     }
 
-    /// Returns the schema of a version after a check that the object fits it; none if the kind has no such version.
+    /// Returns the schema of a version after a check that the object fits it; none if a built-in kind has no such version, which is an
+    /// error for others.
     fn version(&self, version: &str, object: &Value, words: &str) -> Result<Option<Shape<'a>>, Fault> {
         if version == self.by.api_version {
             return Ok(Some(self.own()));
         }
         let Some((_, schema)) = self.by.versions.iter().find(|(name, _)| *name == version) else {
-            return Ok(None);
+            let wrong = format!("{words}request to convert CR to an invalid group/version: {version}");
+            return if self.by.built_in { Ok(None) } else { Err(Fault::Unfit(wrong)) };
         };
         let shape = Shape::Object(schema);
         check(shape, object, true).map_err(|fault| Fault::Unfit(format!("{words}{fault}")))?;

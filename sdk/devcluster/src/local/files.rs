@@ -127,7 +127,7 @@ impl Files {
             return String::from_utf8_lossy(&words).into_owned();
         }
         let wanted = Wanted { tail_lines: Some(80), ..Wanted::default() };
-        let log = logs::read(&start.log, &wanted).unwrap_or_default();
+        let (log, _) = logs::read(&start.log, &wanted).unwrap_or_default();
         let end = log.len().saturating_sub(WORDS_OF_LOG);
         String::from_utf8_lossy(log.get(end..).unwrap_or_default()).into_owned()
     }
@@ -153,13 +153,13 @@ impl Files {
     ///
     /// # Errors
     /// It was not started yet, or no other start of it is known; with the kubelet's words.
-    pub fn log(
+    fn log(
         &self,
         pod: &Value,
         container: &str,
         previous: bool,
         wanted: &Wanted,
-    ) -> Result<Vec<u8>, Status> {
+    ) -> Result<(Start, Vec<u8>, u64), Status> {
         let name = text(pod, "/metadata/name");
         let statuses = ["containerStatuses", "initContainerStatuses"];
         let mut all = statuses.iter().flat_map(|of| items(pod, &format!("/status/{of}")));
@@ -178,13 +178,15 @@ impl Files {
         } else {
             restarts
         };
-        logs::read(&self.start(pod, container, number).log, wanted).map_err(|_| {
+        let start = self.start(pod, container, number);
+        let (log, size) = logs::read(&start.log, wanted).map_err(|_| {
             let reason = match text(status, "/state/waiting/reason") {
                 "" => "ContainerCreating",
                 reason => reason,
             };
             refused(format!("container \"{container}\" in pod \"{name}\" is waiting to start: {reason}"))
-        })
+        })?;
+        Ok((start, log, size))
     }
 }
 
@@ -193,11 +195,19 @@ impl Logs for Files {
         let count = |count: Option<u64>| count.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
         let limit_bytes = count(options.limit_bytes);
         let wanted = Wanted { tail_lines: count(options.tail_lines), limit_bytes, ..Wanted::default() };
-        if options.follow {
-            return Err(Status::new(501, "NotImplemented", "the local node does not follow logs"));
+        let (start, log, size) = self.log(pod, &options.container, options.previous, &wanted)?;
+        let first = futures::stream::iter([Bytes::from(log)]);
+        if !options.follow || limit_bytes.is_some() || !start.base.exists() {
+            return Ok(first.boxed());
         }
-        let log = self.log(pod, &options.container, options.previous, &wanted)?;
-        Ok(futures::stream::iter([Bytes::from(log)]).boxed())
+        let follower = logs::Follower::new(&start.log, size);
+        let follower = follower.map_err(|error| Status::new(500, "InternalError", error.to_string()))?;
+        // The view of a container is there for as long as it runs.
+        let rest = futures::stream::unfold((follower, start.base), |(mut follower, base)| async move {
+            let said = follower.next(|| base.exists()).await?;
+            Some((Bytes::from(said), (follower, base)))
+        });
+        Ok(first.chain(rest).boxed())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -86,14 +86,16 @@ pub struct Wanted {
     pub timestamps: bool,
 }
 
-/// Reads a log.
+/// Reads a log; returns how long its file was, too.
 ///
 /// # Errors
 /// The file cannot be read.
-pub(super) fn read(path: &Path, wanted: &Wanted) -> std::io::Result<Vec<u8>> {
+pub(super) fn read(path: &Path, wanted: &Wanted) -> std::io::Result<(Vec<u8>, u64)> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
     let mut lines: VecDeque<Vec<u8>> = VecDeque::new();
     let mut continued = false;
-    for record in BufReader::new(File::open(path)?).split(b'\n') {
+    for record in BufReader::new(file.take(size)).split(b'\n') {
         let record = record?;
         let mut parts = record.splitn(4, |byte| *byte == b' ');
         let (Some(time), Some(_), Some(tag), Some(text)) =
@@ -122,7 +124,54 @@ pub(super) fn read(path: &Path, wanted: &Wanted) -> std::io::Result<Vec<u8>> {
     }
     let mut all: Vec<u8> = lines.into_iter().flatten().collect();
     all.truncate(wanted.limit_bytes.unwrap_or(usize::MAX));
-    Ok(all)
+    Ok((all, size))
+}
+
+/// A log that is read while it is written.
+pub(super) struct Follower {
+    file: BufReader<File>,
+    record: Vec<u8>,
+}
+
+/// How soon a follower looks again.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(200);
+
+impl Follower {
+    /// Reads a log on from this place.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn new(path: &Path, from: u64) -> std::io::Result<Self> {
+        let mut file = BufReader::new(File::open(path)?);
+        file.seek(SeekFrom::Start(from))?;
+        Ok(Self { file, record: Vec::new() })
+    }
+
+    /// Returns what is said next, as soon as something is; nothing once the writer is gone.
+    pub(super) async fn next(&mut self, writes: impl Fn() -> bool) -> Option<Vec<u8>> {
+        loop {
+            // Asked before the file is read: what was written until then is read.
+            let last = !writes();
+            let mut said = Vec::new();
+            while self.file.read_until(b'\n', &mut self.record).is_ok_and(|read| read > 0) {
+                if self.record.ends_with(b"\n") {
+                    said.extend(text_of(&std::mem::take(&mut self.record)));
+                }
+            }
+            if !said.is_empty() || last {
+                return (!said.is_empty()).then_some(said);
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
+/// Returns the text of a whole record, with the end of its line if it has one.
+fn text_of(record: &[u8]) -> Vec<u8> {
+    let mut parts = record.splitn(4, |byte| *byte == b' ').skip(2);
+    let (tag, text) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let text = if tag == b"P" { text.strip_suffix(b"\n").unwrap_or(text) } else { text };
+    text.to_vec()
 }
 
 #[cfg(test)]
@@ -140,7 +189,7 @@ mod tests {
         let long = "x".repeat(PIECE + 10);
         let said = format!("one\n{long}\n\nlast");
         copy(said.as_bytes(), &writer).await;
-        let of = |wanted: Wanted| String::from_utf8(read(&path, &wanted).expect("a log")).expect("text");
+        let of = |wanted: Wanted| String::from_utf8(read(&path, &wanted).expect("a log").0).expect("text");
         assert_eq!(of(Wanted::default()), format!("{said}\n"));
         assert_eq!(of(Wanted { tail_lines: Some(2), ..Wanted::default() }), "\nlast\n");
         assert_eq!(of(Wanted { tail_lines: Some(0), ..Wanted::default() }), "");

@@ -58,6 +58,7 @@ fn command(tools: &Tools, base: &Path, plan: &Plan, holder: &Child) -> Command {
     command.arg(format!("--target={}", holder.id().unwrap_or_default())).arg("--");
     command.arg(&tools.unshare).args([
         "--user",
+        "--uts",
         "--pid",
         "--fork",
         "--kill-child",
@@ -168,7 +169,7 @@ mod tests {
         let log = folder.0.join("log");
         let mut running = start(&tools, &folder.0.join("base"), plan, binds, &log).await.expect("it starts");
         let code = running.ended().await;
-        let said = logs::read(&log, &logs::Wanted::default()).expect("a log");
+        let (said, _) = logs::read(&log, &logs::Wanted::default()).expect("a log");
         (code, String::from_utf8_lossy(&said).into_owned())
     }
 
@@ -202,6 +203,34 @@ mod tests {
         assert!(said.ends_with("end\n"), "{code} {said}");
         assert_eq!(std::fs::read_to_string(folder.0.join("data/g")).expect("written"), "new\n");
         assert!(!Path::new("/usr/bin/zz").exists() && !Path::new("/new").exists());
+    }
+
+    /// Puts the machine's shell, and nothing else, into a folder.
+    fn image(folder: &Path) {
+        let found = std::process::Command::new("ldd").arg("/bin/sh").output().expect("ldd").stdout;
+        let found = String::from_utf8(found).expect("text");
+        for file in found.split_whitespace().filter(|word| word.starts_with('/')).chain(["/bin/sh"]) {
+            let copy = folder.join(file.trim_start_matches('/'));
+            std::fs::create_dir_all(copy.parent().expect("a folder")).expect("a folder");
+            std::fs::copy(file, copy).expect("a copy");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_image_is_a_folder_that_stays_as_it_is() {
+        let folder = Folder::new("image");
+        let root = folder.0.join("image");
+        image(&root);
+        let mut plan = plan("echo x > /bin/new; echo /bin/* /mnt/deep/*; echo no > /mnt/deep/g");
+        plan.root = Root::Folder(root.clone());
+        let data = folder.0.join("data");
+        std::fs::create_dir_all(&data).expect("a folder");
+        std::fs::write(data.join("f"), "").expect("a file");
+        let bind = Bind { source: data, path: "/mnt/deep".to_owned(), read_only: true };
+        let (code, said) = run(&folder, &plan, &[bind]).await;
+        assert_eq!(code, 2, "{said}");
+        assert!(said.starts_with("/bin/new /bin/sh /mnt/deep/f\n"), "{said}");
+        assert!(!root.join("bin/new").exists() && !root.join("mnt").exists());
     }
 
     #[tokio::test]

@@ -138,8 +138,11 @@ async fn a_pod_that_is_deleted_gets_its_signal_and_goes() {
     while !cluster.state.join("claims").join(text(&claim, "/metadata/uid")).join("up").exists() {
         tokio::task::yield_now().await;
     }
-    cluster.api.delete(&format!("{PODS}/p"), json!({})).await.expect("a delete");
-    let last = cluster.until("p", |_| false).await;
+    let delete = async { cluster.api.delete(&format!("{PODS}/p"), json!({})).await.expect("a delete") };
+    let last = cluster.until("p", |_| false);
+    let follow = cluster.log("p", "follow=true");
+    let (last, followed, _) = tokio::join!(last, follow, delete);
+    assert_eq!(followed, Ok("bye\n".into()));
     let terminated = &last["status"]["containerStatuses"][0]["state"]["terminated"];
     assert_eq!(
         (&last["status"]["phase"], &terminated["exitCode"]),

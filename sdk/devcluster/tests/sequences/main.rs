@@ -5,13 +5,14 @@ mod canon;
 mod compare;
 mod json;
 mod player;
+mod watch;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The recorded sequences.
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sequences.json");
+/// The recorded sequences, and some more that were recorded in the same way.
+const FILES: [&str; 2] = ["sequences.json", "more.json"];
 
 /// Differences that are known and why they are there: `sequence | step | why`.
 const DECLARED: &str = include_str!("../data/differences.txt");
@@ -30,26 +31,24 @@ fn declared() -> BTreeMap<(String, usize), String> {
 
 #[test]
 fn answers_are_those_of_kube_apiserver() {
-    // Other sequences than those of the repository, in the same form.
-    let file = std::env::var("SEQUENCES_FILE").unwrap_or_else(|_| FILE.into());
-    let text = std::fs::read(file).expect("a file of sequences");
-    let document: Value = json::parse(&text).expect("recorded sequences");
-    // One sequence, or one area, while working on it.
+    // Other sequences than those of the repository, in the same form; one sequence, or one area, while working on it.
+    let other = std::env::var("SEQUENCES_FILE").ok();
     let only = std::env::var("SEQUENCES").unwrap_or_default();
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+    let files = other.map_or_else(|| FILES.map(|file| format!("{data}/{file}")).to_vec(), |file| vec![file]);
     let (mut declared, mut found, mut steps) = (declared(), BTreeMap::new(), 0);
-    for sequence in document["sequences"].as_array().expect("sequences") {
-        let name = sequence["name"].as_str().expect("a name");
-        if !only.is_empty() && !name.contains(&only) && sequence["area"] != only.as_str() {
-            continue;
-        }
-        let answers = player::play(&document, sequence);
-        let recorded = sequence["steps"].as_array().expect("steps");
-        for (at, (step, got)) in recorded.iter().zip(&answers).enumerate() {
-            steps += 1;
-            let want = step.get("answer").cloned().unwrap_or_else(|| serde_json::json!({}));
-            let differences = compare::differences(&want, got);
-            if !differences.is_empty() && declared.remove(&(name.to_owned(), at + 1)).is_none() {
-                found.insert((name.to_owned(), at + 1), differences);
+    for file in files {
+        let text = std::fs::read(file).expect("a file of sequences");
+        let document: Value = json::parse(&text).expect("recorded sequences");
+        for sequence in document["sequences"].as_array().expect("sequences") {
+            let name = sequence["name"].as_str().expect("a name");
+            if !only.is_empty() && !name.contains(&only) && sequence["area"] != only.as_str() {
+                continue;
+            }
+            for (at, differences) in play(&document, sequence, &mut steps) {
+                if declared.remove(&(name.to_owned(), at)).is_none() {
+                    found.insert((name.to_owned(), at), differences);
+                }
             }
         }
     }
@@ -60,4 +59,20 @@ fn answers_are_those_of_kube_apiserver() {
     }
     assert!(found.is_empty(), "{} of {steps} steps differ", found.len());
     assert!(!only.is_empty() || declared.is_empty(), "declared, but not different: {declared:?}");
+}
+
+/// The steps of a sequence that differ, and how.
+fn play(document: &Value, sequence: &Value, steps: &mut usize) -> Vec<(usize, Vec<String>)> {
+    let answers = player::play(document, sequence);
+    let recorded = sequence["steps"].as_array().expect("steps");
+    let mut found = Vec::new();
+    for (at, (step, got)) in recorded.iter().zip(&answers).enumerate() {
+        *steps += 1;
+        let want = step.get("answer").cloned().unwrap_or_else(|| serde_json::json!({}));
+        let differences = compare::differences(&want, got);
+        if !differences.is_empty() {
+            found.push((at + 1, differences));
+        }
+    }
+    found
 }

@@ -9,21 +9,18 @@ use devcluster::api::{ApiServer, Credentials, Options};
 use devcluster::controllers::Controllers;
 use http::{Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
-use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tower::Service as _;
 
 use super::canon::Canon;
 use super::json::{at, parse, remove};
+use super::watch::{Seen, Watch};
 
 const TOKEN: &str = "administrator";
 const RUN: &str = "rkqzvwxt";
 /// The headers that are kept of each answer that has them.
 const HEADERS: [&str; 5] = ["content-type", "warning", "retry-after", "allow", "location"];
-/// For how long a watch is listened to after the last event that was waited for.
-const LINGER: Duration = Duration::from_millis(400);
 
 /// Returns the answers of a sequence, with placeholders.
 pub(crate) fn play(document: &Value, sequence: &Value) -> Vec<Value> {
@@ -35,12 +32,6 @@ struct Player {
     server: ApiServer,
     names: BTreeMap<String, String>,
     watches: BTreeMap<String, Watch>,
-}
-
-/// A watch that is read by a task of its own.
-struct Watch {
-    code: u64,
-    seen: Arc<(Mutex<(Vec<Value>, bool)>, Notify)>,
 }
 
 type Answered = Response<devcluster::api::Body>;
@@ -124,11 +115,9 @@ impl Player {
     }
 
     fn fill_text(&self, text: &str) -> String {
-        let filled = self
-            .names
+        self.names
             .iter()
-            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value));
-        filled
+            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
     }
 
     fn fill(&self, value: &Value) -> Value {
@@ -209,7 +198,8 @@ impl Player {
     async fn watch(&mut self, step: &Value, name: &str, target: &str, headers: &Map<String, Value>) -> Value {
         let begun = Instant::now();
         let (mut parts, mut body) = self.send("GET", target, headers, None, false).await.into_parts();
-        let seen = Arc::new((Mutex::new((Vec::new(), parts.status != 200)), Notify::new()));
+        let seen = Arc::new(Seen::default());
+        seen.0.lock().1 = parts.status != 200;
         self.watches
             .insert(name.to_owned(), Watch { code: parts.status.as_u16().into(), seen: Arc::clone(&seen) });
         if parts.status != 200 {
@@ -294,44 +284,6 @@ fn floats(text: &str) -> String {
         out.push_str(rest);
     }
     out
-}
-
-impl Watch {
-    /// The events that have come since the last time.
-    async fn read(&self, step: &Value) -> Value {
-        if self.code != 200 {
-            return json!({"events": [], "ended": true});
-        }
-        let count = usize::try_from(step["events"].as_u64().unwrap_or(0)).unwrap_or(0);
-        let to_end = step["to_end"] == true;
-        let within = Duration::from_secs_f64(step["within"].as_f64().unwrap_or(6.0));
-        self.until(within, |events, ended| ended || !to_end && events >= count).await;
-        if !to_end {
-            self.until(LINGER, |_, ended| ended).await;
-        }
-        let mut seen = self.seen.0.lock();
-        json!({"events": std::mem::take(&mut seen.0), "ended": seen.1})
-    }
-
-    async fn until(&self, within: Duration, enough: impl Fn(usize, bool) -> bool) {
-        let wait = async {
-            loop {
-                let more = self.seen.1.notified();
-                tokio::pin!(more);
-                more.as_mut().enable();
-                let (events, ended) = {
-                    let seen = self.seen.0.lock();
-                    (seen.0.len(), seen.1)
-                };
-                if enough(events, ended) {
-                    return;
-                }
-                more.await;
-            }
-        };
-        // Time that runs out is an answer too: what has come by then.
-        let _ = timeout(within, wait).await;
-    }
 }
 
 /// An answer with its placeholders, without what the step does not ask for.

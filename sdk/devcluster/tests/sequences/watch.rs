@@ -1,0 +1,59 @@
+//! Watches that a sequence has open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// For how long a watch is listened to after the last event that was waited for.
+const LINGER: Duration = Duration::from_millis(400);
+
+/// A watch that is read by a task of its own.
+pub(crate) struct Watch {
+    pub(crate) code: u64,
+    pub(crate) seen: Arc<Seen>,
+}
+
+/// The events that have come, whether the stream has ended, and who waits for more.
+pub(crate) type Seen = (Mutex<(Vec<Value>, bool)>, Notify);
+
+impl Watch {
+    /// The events that have come since the last time.
+    pub(crate) async fn read(&self, step: &Value) -> Value {
+        if self.code != 200 {
+            return json!({"events": [], "ended": true});
+        }
+        let count = usize::try_from(step["events"].as_u64().unwrap_or(0)).unwrap_or(0);
+        let to_end = step["to_end"] == true;
+        let within = Duration::from_secs_f64(step["within"].as_f64().unwrap_or(6.0));
+        self.until(within, |events, ended| ended || !to_end && events >= count).await;
+        if !to_end {
+            self.until(LINGER, |_, ended| ended).await;
+        }
+        let mut seen = self.seen.0.lock();
+        json!({"events": std::mem::take(&mut seen.0), "ended": seen.1})
+    }
+
+    async fn until(&self, within: Duration, enough: impl Fn(usize, bool) -> bool) {
+        let wait = async {
+            loop {
+                let more = self.seen.1.notified();
+                tokio::pin!(more);
+                more.as_mut().enable();
+                let (events, ended) = {
+                    let seen = self.seen.0.lock();
+                    (seen.0.len(), seen.1)
+                };
+                if enough(events, ended) {
+                    return;
+                }
+                more.await;
+            }
+        };
+        // Time that runs out is an answer too: what has come by then.
+        let _ = timeout(within, wait).await;
+    }
+}

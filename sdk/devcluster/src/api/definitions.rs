@@ -54,7 +54,9 @@ pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>)
         return;
     }
     let kind = text(new, "/spec/names/kind").to_owned();
-    if let Some(Value::Object(names)) = new.pointer_mut("/spec/names").filter(|_| !kind.is_empty()) {
+    if let Some(Value::Object(names)) = new.pointer_mut("/spec/names")
+        && !kind.is_empty()
+    {
         names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
         names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
     }
@@ -69,7 +71,11 @@ pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>)
 
 fn schema(version: &Value) -> Result<Schema, Vec<crate::status::Cause>> {
     let raw = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({}));
-    Schema::of_crd(&raw)
+    let schema = Schema::of_crd(&raw)?;
+    Ok(match version.pointer("/subresources/scale") {
+        Some(scale) => schema.with_scale(scale),
+        None => schema,
+    })
 }
 
 /// Does what follows from a write: definitions begin and end to be served.
@@ -175,7 +181,12 @@ fn served(definition: &Value, spec: &Arc<Value>, shape: u64, terminating: bool) 
                 list_kind: text(definition, "/spec/names/listKind").into(),
                 namespaced: text(definition, "/spec/scope") == "Namespaced",
                 verbs: VERBS.map(str::to_owned).to_vec(),
-                subresources: has("/subresources/status").then(|| "status".to_owned()).into_iter().collect(),
+                // Calls of the subresource scale are refused as not modelled.
+                subresources: ["status", "scale"]
+                    .into_iter()
+                    .filter(|one| has(&format!("/subresources/{one}")))
+                    .map(str::to_owned)
+                    .collect(),
                 modelled: true,
                 generation: true,
                 selectable: fields

@@ -150,8 +150,15 @@ fn custom_entries(resource: &Resource) -> Vec<Value> {
     }
     let mut all = vec![entry];
     for subresource in &resource.subresources {
-        all.push(json!({"name": format!("{}/{subresource}", resource.plural), "singularName": "",
-            "namespaced": resource.namespaced, "kind": resource.kind, "verbs": ["get", "patch", "update"]}));
+        let name = format!("{}/{subresource}", resource.plural);
+        let verbs = ["get", "patch", "update"];
+        all.push(if subresource == "scale" {
+            json!({"name": name, "singularName": "", "namespaced": resource.namespaced, "group": "autoscaling",
+                "version": "v1", "kind": "Scale", "verbs": verbs})
+        } else {
+            json!({"name": name, "singularName": "", "namespaced": resource.namespaced, "kind": resource.kind,
+                "verbs": verbs})
+        });
     }
     all
 }

@@ -91,11 +91,6 @@ pub(crate) fn prepare(resource: &Resource, subresource: &str, new: &mut Value, o
     if resource.custom.is_none() {
         kinds::prepare(&resource.group, &resource.version, &resource.kind, subresource, new, old);
     }
-    if resource.plural == "events" && resource.group.is_empty() {
-        for field in EVEN_EMPTY {
-            new.as_object_mut().map(|event| event.entry(field).or_insert_with(|| "".into()));
-        }
-    }
     if old.is_none() && resource.group.is_empty() {
         super::protection::protect(resource, new);
     }

@@ -35,12 +35,6 @@ pub fn default(group: &str, version: &str, kind: &str, object: &mut Value) {
         ("", "Pod") => pod(object),
         ("", "Secret") => secret(object),
         ("", "Namespace") => namespace(object),
-        ("", "Event") => {
-            if let Some(fields) = object.as_object_mut() {
-                set_default(fields, "reportingComponent", "");
-                set_default(fields, "reportingInstance", "");
-            }
-        }
         ("", "PersistentVolumeClaim") => claim(object),
         ("", "LimitRange") => limit_range(object),
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
@@ -379,6 +373,13 @@ pub fn prepare(
             let kept = at(old, &["spec"]).clone();
             set(new, "spec", kept);
             set(new, "status", at(old, &["status"]).clone());
+        }
+        // Go writes them even if they are empty; but no one owns them then.
+        ("", "Event", _) => {
+            if let Some(fields) = new.as_object_mut() {
+                set_default(fields, "reportingComponent", "");
+                set_default(fields, "reportingInstance", "");
+            }
         }
         ("", "Secret", Some(old)) if text(new, &["type"]).is_empty() => {
             set(new, "type", at(old, &["type"]).clone())

@@ -217,7 +217,7 @@ fn versions(spec: &Value, causes: &mut Vec<Cause>) {
             match field {
                 "schema" => schema(version, &path, status, causes),
                 "subresources" if !at(version, &["subresources", "scale"]).is_null() => {
-                    causes.push(fault::not_modelled(child(&path, "scale"), "the subresource scale"));
+                    scale(at(version, &["subresources", "scale"]), &child(&path, "scale"), causes);
                 }
                 "additionalPrinterColumns" => columns(version, &path, causes),
                 "selectableFields" => selectable(version, &path, causes),
@@ -376,6 +376,27 @@ fn selectable(version: &Value, path: &str, causes: &mut Vec<Cause>) {
     }
 }
 
+/// Adds the faults of where objects say of how many replicas they are.
+fn scale(scale: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let places: [(&str, &[&str], &str); 3] = [
+        ("specReplicasPath", &[".spec."], "should be a json path under .spec"),
+        ("statusReplicasPath", &[".status."], "should be a json path under .status"),
+        ("labelSelectorPath", &[".spec.", ".status."], "should be a json path under either .spec or .status"),
+    ];
+    for (field, within, detail) in places {
+        let (given, at) = (text(scale, &[field]), child(path, field));
+        if given.is_empty() {
+            if field != "labelSelectorPath" {
+                causes.push(fault::required(at, ""));
+            }
+        } else if !given.starts_with('.') {
+            causes.push(fault::invalid_text(at, given, "must be a simple json path starting with ."));
+        } else if !within.iter().any(|within| given.starts_with(within)) {
+            causes.push(fault::invalid_text(at, given, detail));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -391,6 +412,20 @@ mod tests {
         json!({"group": "example.com", "scope": "Namespaced",
             "names": {"plural": "xs", "singular": "x", "kind": "X", "listKind": "XList"},
             "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}]})
+    }
+
+    #[test]
+    fn paths_of_scale_lead_to_the_spec_and_the_status() {
+        let mut spec = spec(json!({"type": "object"}));
+        spec["versions"][0]["subresources"] = json!({"scale": {"specReplicasPath": ".spec.a", "statusReplicasPath": "x",
+            "labelSelectorPath": ".metadata.x"}});
+        assert_eq!(
+            told(spec),
+            [
+                "spec.subresources.scale.statusReplicasPath: Invalid value: \"x\": must be a simple json path starting with .",
+                "spec.subresources.scale.labelSelectorPath: Invalid value: \".metadata.x\": should be a json path under either .spec or .status",
+            ]
+        );
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub struct Schema {
     pub(crate) pattern: Option<Regex>,
     /// The rules of this value.
     pub(crate) rules: Option<Arc<Rules>>,
+    /// Where an object says of how many replicas it is, as the subresource scale has it: `.spec.replicas`.
+    pub(crate) counts: Vec<String>,
     /// Whether this value, or one in it, has rules.
     pub(crate) has_rules: bool,
 }
@@ -148,6 +150,14 @@ impl Schema {
         if faults.is_empty() { Ok(tree) } else { Err(faults) }
     }
 
+    /// Returns the schema with what a version of a CRD says of its subresource scale: `subresources.scale`.
+    #[must_use]
+    pub fn with_scale(mut self, scale: &Value) -> Self {
+        let paths = ["specReplicasPath", "statusReplicasPath"].into_iter().filter_map(|path| scale.get(path));
+        self.counts = paths.filter_map(Value::as_str).map(str::to_owned).collect();
+        self
+    }
+
     /// Returns the tree of a schema without references, whose words have been checked.
     pub(crate) fn read(raw: &Value) -> Self {
         let text = |word: &str| raw.get(word).and_then(Value::as_str).unwrap_or_default();
@@ -184,6 +194,7 @@ impl Schema {
                 .and_then(Value::as_str)
                 .and_then(|pattern| super::pattern::compile(pattern).ok()),
             rules: None,
+            counts: Vec::new(),
             has_rules: has_rules(raw),
             raw: checks(raw),
         }

@@ -29,6 +29,7 @@ pub fn judge(schema: &Schema, new: &Value, old: Option<&Value>, metadata: Vec<Ca
     let mut found = Found::default();
     check(schema, new, old, "", &mut found);
     causes.extend(found.list.into_iter().map(|fault| fault.cause("")));
+    causes.extend(schema.counts.iter().filter_map(|path| count(new, path)));
     lists::embedded(schema, new, "", &mut causes);
     finish(schema, new, old, causes)
 }
@@ -42,7 +43,23 @@ pub fn judge_status(schema: &Schema, new: &Value, old: Option<&Value>, metadata:
         check(schema, status, old.and_then(|old| old.get("status")), "", &mut found);
         causes.extend(found.list.into_iter().map(|fault| fault.cause("status")));
     }
+    let counts = schema.counts.iter().filter(|path| path.starts_with(".status."));
+    causes.extend(counts.filter_map(|path| count(new, path)));
     finish(schema, new, old, causes)
+}
+
+/// Returns the fault of a number of replicas.
+fn count(object: &Value, path: &str) -> Option<Cause> {
+    let value = object.pointer(&path.replace('.', "/"))?;
+    let detail = match value.as_i64() {
+        Some(number) if number < 0 => "should be a non-negative integer".to_owned(),
+        Some(number) if number > i64::from(i32::MAX) => {
+            format!("should be less than or equal to {}", i32::MAX)
+        }
+        Some(_) => return None,
+        None => return Some(fault::not_modelled(path, "numbers of replicas that are none")),
+    };
+    Some(fault::invalid(path, value, &detail))
 }
 
 /// Returns why a part of an object, its default, is refused.

@@ -18,8 +18,15 @@ help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 	@echo '[cache]: fills BACKSTAY_CACHE (~/.cache/backstay) and the caches of Go; see "Caches" in docs/testing.md'
 
+# Only what it runs is built, with the features of the whole workspace, so that nothing is built again for the tests.
 .PHONY: demo
-demo: components ## Back up, destroy, restore and compare real files on a real Kubernetes [cache]
+demo: toolchain ## Back up, destroy, restore and compare real files on a Kubernetes in memory: no root, no Go
+	cargo build --workspace --locked --bin backstay --bin backstay-demo --bin build-strategy
+	@mkdir -p $(TARGET)/demo && $(TARGET)/debug/build-strategy strategies/job --out $(TARGET)/demo/job.wasm
+	@BACKSTAY_PROGRAM=$(TARGET)/debug/backstay BACKSTAY_COMPONENTS_DIR=$(TARGET)/demo $(TARGET)/debug/backstay-demo
+
+.PHONY: demo-cluster
+demo-cluster: components ## The same story on a real Kubernetes, built from source [cache]
 	@$(BUILT) tests/demo/demo
 
 .PHONY: test

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// How long it may take to be up.
-const UP: Duration = Duration::from_secs(60);
+const UP: Duration = Duration::from_secs(180);
 
 /// The process, and a client of its API.
 pub(crate) struct Dev {
@@ -33,7 +33,8 @@ impl Dev {
             .spawn()
             .with_context(|| format!("{} does not start", program.display()))?;
         let lines = BufReader::new(child.stdout.take().context("it has an output")?).lines();
-        let path = tokio::time::timeout(UP, kubeconfig(lines)).await.context("backstay dev is not up in time")??;
+        let path =
+            tokio::time::timeout(UP, kubeconfig(lines)).await.context("backstay dev is not up in time")??;
         let kubeconfig = Kubeconfig::read_from(path)?;
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         Ok(Self { child, client: Client::try_from(config)? })
@@ -56,7 +57,9 @@ impl Dev {
 }
 
 /// Prints what the program says of itself, and returns the path of its kubeconfig.
-async fn kubeconfig<R: tokio::io::AsyncBufRead + Unpin>(mut lines: tokio::io::Lines<R>) -> anyhow::Result<String> {
+async fn kubeconfig<R: tokio::io::AsyncBufRead + Unpin>(
+    mut lines: tokio::io::Lines<R>,
+) -> anyhow::Result<String> {
     let mut path = None;
     while let Some(line) = lines.next_line().await? {
         if line.starts_with("Up after") {

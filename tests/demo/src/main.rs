@@ -31,7 +31,9 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let mut story = story::Story::begin();
-    story.say("A Kubernetes in memory, whose containers are processes; Backstay's CRDs, rights and controller");
+    story.say(
+        "A Kubernetes in memory, whose containers are processes; Backstay's CRDs, rights and controller",
+    );
     let mut dev = Dev::start(&arguments.program, &arguments.components).await?;
     let told = tokio::select! {
         told = story.tell(dev.client.clone(), &arguments.example) => told,

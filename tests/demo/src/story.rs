@@ -126,11 +126,13 @@ impl Cast {
     /// Applies the objects of a file, in the namespace of the demo.
     async fn apply(&self, example: &Path, file: &str) -> anyhow::Result<()> {
         let path = example.join(file);
-        let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
         for object in serde_saphyr::from_multiple::<Value>(&text)? {
             let (version, kind) = (text_of(&object["apiVersion"]), text_of(&object["kind"]));
             let (group, version) = version.split_once('/').unwrap_or(("", version));
-            let (resource, able) = pinned_kind(&self.client, &GroupVersionKind::gvk(group, version, kind)).await?;
+            let (resource, able) =
+                pinned_kind(&self.client, &GroupVersionKind::gvk(group, version, kind)).await?;
             let api: Api<DynamicObject> = match able.scope {
                 Scope::Cluster => Api::all_with(self.client.clone(), &resource),
                 Scope::Namespaced => Api::namespaced_with(self.client.clone(), NAMESPACE, &resource),
@@ -144,7 +146,8 @@ impl Cast {
 
     /// Returns the API of a kind of Backstay's.
     async fn api(&self, kind: &str) -> anyhow::Result<Api<DynamicObject>> {
-        let (resource, _) = pinned_kind(&self.client, &GroupVersionKind::gvk(GROUP, "v1alpha1", kind)).await?;
+        let (resource, _) =
+            pinned_kind(&self.client, &GroupVersionKind::gvk(GROUP, "v1alpha1", kind)).await?;
         Ok(Api::namespaced_with(self.client.clone(), NAMESPACE, &resource))
     }
 
@@ -154,7 +157,9 @@ impl Cast {
         let ended = await_condition(self.api(kind).await?, name, move |run: Option<&DynamicObject>| {
             run.is_some_and(|run| ["Succeeded", "Failed"].contains(&phase(run).as_str()))
         });
-        let run = tokio::time::timeout(RUN, ended).await.with_context(|| format!("{kind} {name} does not end"))??;
+        let run = tokio::time::timeout(RUN, ended)
+            .await
+            .with_context(|| format!("{kind} {name} does not end"))??;
         let run = run.context("the run was deleted")?;
         let status = &run.data["status"];
         println!("{kind} {name}: {}", text_of(&status["phase"]));
@@ -170,11 +175,13 @@ impl Cast {
                 "command": ["/bin/sh", "-euc", script], "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
             "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "documents"}}]}});
         pods.create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
-        let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
+        let phase =
+            |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
         let ended = await_condition(pods.clone(), name, move |pod: Option<&Pod>| {
             pod.is_some_and(|pod| ["Succeeded", "Failed"].contains(&phase(pod).as_str()))
         });
-        let ended = tokio::time::timeout(RUN, ended).await.with_context(|| format!("pod {name} does not end"))??;
+        let ended =
+            tokio::time::timeout(RUN, ended).await.with_context(|| format!("pod {name} does not end"))??;
         let log = pods.logs(name, &LogParams::default()).await?;
         let status = ended.and_then(|pod| pod.status).unwrap_or_default();
         if status.phase.as_deref() != Some("Succeeded") {

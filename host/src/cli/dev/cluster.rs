@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::DevArgs;
-use super::objects::{apply, asked, ask};
+use super::objects::{apply, ask, asked};
 use crate::cli::crds::strategy_crd;
 use crate::cli::yaml;
 use crate::cluster::client::REQUEST_TIMEOUT;
@@ -26,7 +26,7 @@ use crate::components::registry::Registry;
 use crate::controller;
 use crate::settings::Settings;
 
-/// The administrator's token. The API listens on this machine only, unless it is told otherwise.
+/// The administrator's token within the process.
 const TOKEN: &str = "backstay-dev-administrator";
 /// The controller's namespace and ServiceAccount, as `deploy/rbac` has them.
 const SYSTEM: &str = "backstay-system";
@@ -57,8 +57,9 @@ impl Drop for DevCluster {
 impl DevCluster {
     /// Starts the cluster, installs Backstay in it as docs/operations does, and starts its controller.
     pub(super) async fn start(args: &DevArgs) -> anyhow::Result<Self> {
-        let engine = Engine::new(EngineConfig { code_cache: args.code_cache.clone(), ..EngineConfig::default() })
-            .context("the component engine cannot be started")?;
+        let engine =
+            Engine::new(EngineConfig { code_cache: args.code_cache.clone(), ..EngineConfig::default() })
+                .context("the component engine cannot be started")?;
         let registry = Registry::load(&engine, &args.components, &args.trust.trust())
             .context("the components cannot be loaded")?;
         let folder = std::env::temp_dir().join(format!("backstay-dev-{}", std::process::id()));
@@ -67,14 +68,16 @@ impl DevCluster {
         let server = ApiServer::new(Options {
             clock: Box::new(TokioClock::starting_at(Timestamp::now())),
             seed: u64::from(std::process::id()),
-            credentials: Credentials { open: false, tokens: vec![TOKEN.to_owned()] },
+            credentials: Credentials { open: true, tokens: vec![TOKEN.to_owned()] },
             logs: Some(logs),
             ..Options::default()
         });
-        let listening =
-            server.listen(args.api_bind).await.context("the address of --api-bind cannot be used")?;
+        let listening = server
+            .listen_under(args.api_bind, &secret()?)
+            .await
+            .context("the address of --api-bind cannot be used")?;
         let kubeconfig_path = folder.join("kubeconfig");
-        std::fs::write(&kubeconfig_path, kubeconfig(&listening.url(), Some(TOKEN)))
+        std::fs::write(&kubeconfig_path, kubeconfig(&listening.url(), None))
             .with_context(|| format!("{} cannot be written", kubeconfig_path.display()))?;
 
         let mut parts = JoinSet::new();
@@ -205,10 +208,18 @@ async fn token(client: &Client) -> anyhow::Result<String> {
 fn served(registry: &Registry) -> Vec<String> {
     let served = registry.iter().map(|component| {
         let of = component.descriptor();
-        let kinds: Vec<String> = of.kinds.iter().map(|kind| format!("{}.{}", kind.kind, kind.group)).collect();
+        let kinds: Vec<String> =
+            of.kinds.iter().map(|kind| format!("{}.{}", kind.kind, kind.group)).collect();
         format!("{} {} ({})", of.name, of.version, kinds.join(", "))
     });
     served.collect()
+}
+
+/// Returns the path of the API: other users of this machine do not know it, who would run pods as this user.
+fn secret() -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("no random bytes: {error}"))?;
+    Ok(bytes.iter().fold("/".to_owned(), |path, byte| format!("{path}{byte:02x}")))
 }
 
 fn config(url: &str, token: &str) -> anyhow::Result<Config> {

@@ -93,7 +93,8 @@ async fn class(client: &Client, strategies: &[Json], application: &Json) -> anyh
     if let Some(class) = strategies.iter().find(is_class) {
         return Ok(class["metadata"]["name"].as_str().unwrap_or_default().to_owned());
     }
-    let is_strategy = |object: &&Json| group_kind(object).0.contains('.') && object["kind"] != "CustomResourceDefinition";
+    let is_strategy =
+        |object: &&Json| group_kind(object).0.contains('.') && object["kind"] != "CustomResourceDefinition";
     let strategy = strategies.iter().find(is_strategy).context("--strategy has no strategy object")?;
     let ((group, kind), (of, strategy_kind)) = (group_kind(application), group_kind(strategy));
     let class = json!({"apiVersion": API_VERSION, "kind": "BackupClass", "metadata": {"name": NAME},
@@ -121,10 +122,12 @@ async fn follow(client: &Client, run: &Json, began: Instant) -> anyhow::Result<(
         for event in news(client, &mut events).await? {
             say(began, &event)?;
         }
-        let ready = now["status"]["conditions"].as_array().and_then(|all| all.iter().find(|c| c["type"] == "Ready"));
+        let ready =
+            now["status"]["conditions"].as_array().and_then(|all| all.iter().find(|c| c["type"] == "Ready"));
         let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
         let phase = text(&now["status"]["phase"]);
-        let (reason, message) = ready.map_or_else(Default::default, |c| (text(&c["reason"]), text(&c["message"])));
+        let (reason, message) =
+            ready.map_or_else(Default::default, |c| (text(&c["reason"]), text(&c["message"])));
         let line = format!("{kind} {NAME}: {phase} {reason}: {message}");
         if line != told && !phase.is_empty() {
             say(began, &line)?;

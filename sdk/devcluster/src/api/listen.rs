@@ -16,6 +16,7 @@ use super::service::ApiServer;
 #[derive(Debug)]
 pub struct Listening {
     address: SocketAddr,
+    under: String,
     task: JoinHandle<()>,
 }
 
@@ -29,7 +30,7 @@ impl Listening {
     /// The URL of the server.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}{}", self.address, self.under)
     }
 }
 
@@ -45,16 +46,28 @@ impl ApiServer {
     /// # Errors
     /// The address cannot be had.
     pub async fn listen(&self, address: impl ToSocketAddrs) -> io::Result<Listening> {
+        self.listen_under(address, "").await
+    }
+
+    /// Listens at an address and answers what is asked for under a path, such as `/secret`: whoever does not know it gets a 404.
+    /// Clients take it as a part of the server's URL, and kubectl sends no token over plain HTTP.
+    ///
+    /// # Errors
+    /// The address cannot be had.
+    pub async fn listen_under(&self, address: impl ToSocketAddrs, under: &str) -> io::Result<Listening> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let whole = |response: http::Response<super::Body>| response.map(AxumBody::new);
         let service = ServiceExt::<http::Request<AxumBody>>::map_response(self.clone(), whole);
-        let router: Router = Router::new().fallback_service(service);
+        let router: Router = match under {
+            "" => Router::new().fallback_service(service),
+            under => Router::new().nest_service(under, service),
+        };
         let task = tokio::spawn(async move {
             // `serve` ends only with its task.
             let _ = axum::serve(listener, router).await;
         });
-        Ok(Listening { address, task })
+        Ok(Listening { address, under: under.to_owned(), task })
     }
 }
 

@@ -15,6 +15,8 @@ enum Rule {
     Object(Fields),
     /// Objects with the fields of these tables.
     Each(&'static [Fields]),
+    /// Some of these texts.
+    Some(&'static [&'static str]),
 }
 
 type Fields = &'static [(&'static str, Rule)];
@@ -110,10 +112,28 @@ const VARIABLE: Fields = &[("name", Any), ("value", Any), ("valueFrom", Object(S
 const SOURCE: Fields =
     &[("configMapKeyRef", Any), ("fieldRef", Any), ("resourceFieldRef", Any), ("secretKeyRef", Any)];
 
+/// The capabilities that a container runtime grants unasked; a container here has them in its own namespaces.
+const USUAL: &[&str] = &[
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
 const SECURITY: Fields = &[
     ("allowPrivilegeEscalation", Any),
     ("appArmorProfile", Any),
-    ("capabilities", Object(&[("drop", Any)])),
+    ("capabilities", Object(&[("add", Rule::Some(USUAL)), ("drop", Any)])),
     ("privileged", NO),
     ("procMount", Only(&["\"Default\""])),
     ("readOnlyRootFilesystem", Any),
@@ -179,6 +199,13 @@ fn field(value: &Value, rule: Option<&Rule>, path: &str, found: &mut Vec<String>
                 fields(item, known, &format!("{path}[{index}]"), found);
             }
         }
+        Some(Rule::Some(known)) => {
+            for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+                if item.as_str().is_none_or(|item| !known.contains(&item)) {
+                    found.push(format!("{path}[{index}]: {item}"));
+                }
+            }
+        }
         Some(Only(_)) | None if value.is_object() || value.is_array() => found.push(path.to_owned()),
         Some(Only(_)) | None => found.push(format!("{path}: {value}")),
     }
@@ -204,7 +231,7 @@ mod tests {
     fn what_is_not_supported_is_named_by_its_path() {
         let pod = json!({"spec": {"hostNetwork": true, "novel": {"a": 1}, "containers": [
             {"name": "main", "ports": [{"containerPort": 80}], "livenessProbe": {"tcpSocket": {"port": 1}}, "restartPolicy": "Never",
-             "securityContext": {"privileged": true, "capabilities": {"add": ["SYS_ADMIN"]}}, "volumeDevices": [{"name": "d"}]}],
+             "securityContext": {"privileged": true, "capabilities": {"add": ["CHOWN", "SYS_ADMIN"]}}, "volumeDevices": [{"name": "d"}]}],
             "volumes": [{"name": "h", "hostPath": {"path": "/"}}, {"name": "p", "projected": {"sources": [
                 {"clusterTrustBundle": {"path": "x"}}]}}]}});
         let mut found = unsupported(&pod);
@@ -215,7 +242,7 @@ mod tests {
                 "spec.containers[0].livenessProbe.tcpSocket",
                 "spec.containers[0].ports",
                 "spec.containers[0].restartPolicy: \"Never\"",
-                "spec.containers[0].securityContext.capabilities.add",
+                "spec.containers[0].securityContext.capabilities.add[1]: \"SYS_ADMIN\"",
                 "spec.containers[0].securityContext.privileged: true",
                 "spec.containers[0].volumeDevices",
                 "spec.hostNetwork: true",

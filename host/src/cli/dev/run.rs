@@ -1,5 +1,6 @@
 //! One backup from files, and what happens, line by line: for authors of strategies.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -50,14 +51,15 @@ pub(super) async fn one(
     let backup_job = json!({"apiVersion": API_VERSION, "kind": "BackupJob", "metadata": {"name": NAME},
         "spec": {"applicationRef": {"apiGroup": group, "kind": kind, "name": target["metadata"]["name"]},
             "backupClassName": class}});
-    follow(client, &backup_job, began).await?;
+    let mut events = BTreeSet::new();
+    follow(client, &backup_job, &mut events, began).await?;
     let backup = format!("/apis/{API_VERSION}/namespaces/{NAMESPACE}/backups/{NAME}");
     let backup = read(client, &backup).await?.context("the run made no Backup")?;
     print(&format!("\nBackup {NAME}: {:#}\n\n", backup["status"]["artifact"]))?;
     if restores {
         let restore = json!({"apiVersion": API_VERSION, "kind": "RestoreJob", "metadata": {"name": NAME},
             "spec": {"backupRef": {"name": NAME}}});
-        follow(client, &restore, began).await?;
+        follow(client, &restore, &mut events, began).await?;
     }
     Ok(())
 }
@@ -112,14 +114,19 @@ fn say(began: Instant, text: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// The run fails.
-async fn follow(client: &Client, run: &Json, began: Instant) -> anyhow::Result<()> {
+async fn follow(
+    client: &Client,
+    run: &Json,
+    events: &mut BTreeSet<String>,
+    began: Instant,
+) -> anyhow::Result<()> {
     let kind = run["kind"].as_str().unwrap_or_default();
     apply(client, run, NAMESPACE).await?;
     let path = path(client, run, NAMESPACE).await?.context("runs are not served")?;
-    let (mut told, mut events) = (String::new(), std::collections::BTreeSet::new());
+    let mut told = String::new();
     loop {
         let now = read(client, &path).await?.context("the run was deleted")?;
-        for event in news(client, &mut events).await? {
+        for event in news(client, events).await? {
             say(began, &event)?;
         }
         let ready =
@@ -128,24 +135,26 @@ async fn follow(client: &Client, run: &Json, began: Instant) -> anyhow::Result<(
         let phase = text(&now["status"]["phase"]);
         let (reason, message) =
             ready.map_or_else(Default::default, |c| (text(&c["reason"]), text(&c["message"])));
-        let line = format!("{kind} {NAME}: {phase} {reason}: {message}");
+        let line = format!("{kind} {NAME}: {phase} {reason}: {}", first(&message));
         if line != told && !phase.is_empty() {
             say(began, &line)?;
             told = line;
         }
         match phase.as_str() {
             "Succeeded" => return Ok(()),
-            "Failed" => {
-                logs(client).await?;
-                bail!("the {kind} failed: {reason}: {message}");
-            }
+            "Failed" => bail!("the {kind} failed: {reason}: {message}"),
             _ => tokio::time::sleep(LOOK).await,
         }
     }
 }
 
+/// Returns the first line of a message; the last word on a run is printed whole.
+fn first(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
+}
+
 /// Returns the Events that are new.
-async fn news(client: &Client, seen: &mut std::collections::BTreeSet<String>) -> anyhow::Result<Vec<String>> {
+async fn news(client: &Client, seen: &mut BTreeSet<String>) -> anyhow::Result<Vec<String>> {
     let path = format!("/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events");
     let list = read(client, &path).await?.unwrap_or_default();
     let mut lines = Vec::new();
@@ -159,28 +168,9 @@ async fn news(client: &Client, seen: &mut std::collections::BTreeSet<String>) ->
                 kind.unwrap_or_default(),
                 name.unwrap_or_default(),
                 text("reason"),
-                text("note")
+                first(text("note"))
             ));
         }
     }
     Ok(lines)
-}
-
-/// Prints the ends of the logs of all pods.
-async fn logs(client: &Client) -> anyhow::Result<()> {
-    let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods");
-    for pod in read(client, &pods).await?.unwrap_or_default()["items"].as_array().into_iter().flatten() {
-        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-        for container in pod["spec"]["containers"].as_array().into_iter().flatten() {
-            let container = container["name"].as_str().unwrap_or_default();
-            let path = format!("{pods}/{name}/log?container={container}&tailLines=20");
-            let request = http::Request::get(path).body(Vec::new())?;
-            let log = client.request_text(request).await.unwrap_or_default();
-            print(&format!("  log of {name}, {container}:\n"))?;
-            for line in log.lines() {
-                print(&format!("  | {line}\n"))?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The parts of `backstay dev`: an API server in memory, the controllers of a cluster, a node, and Backstay's controller.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use backstay_api::admission::{Controller, policies};
 use backstay_core::contract::Json;
+use backstay_core::trust::Trust;
 use backstay_engine::{Engine, EngineConfig};
 use devcluster::api::{ApiServer, Credentials, Listening, Logs, Options, TokioClock, kubeconfig};
 use devcluster::client::{Api, Over};
@@ -17,7 +19,6 @@ use kube::{Client, Config};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::DevArgs;
 use super::objects::{apply, ask, asked};
 use crate::cli::crds::strategy_crd;
 use crate::cli::yaml;
@@ -37,6 +38,20 @@ const RIGHTS: [&str; 2] = [
 ];
 /// Name of the node.
 const NODE: &str = "local";
+/// What a user says of the cluster.
+pub(super) struct Setup {
+    /// Folder with the components.
+    pub(super) components: PathBuf,
+    /// What they are trusted with.
+    pub(super) trust: Trust,
+    /// Address of the API.
+    pub(super) api_bind: SocketAddr,
+    /// Address of the controller's probes and metrics.
+    pub(super) http_bind: Option<SocketAddr>,
+    /// Folder for compiled code.
+    pub(super) code_cache: Option<PathBuf>,
+}
+
 /// A cluster in this process. Dropped, all of it ends.
 pub(super) struct DevCluster {
     listening: Listening,
@@ -56,11 +71,10 @@ impl Drop for DevCluster {
 
 impl DevCluster {
     /// Starts the cluster, installs Backstay in it as docs/operations does, and starts its controller.
-    pub(super) async fn start(args: &DevArgs) -> anyhow::Result<Self> {
-        let engine =
-            Engine::new(EngineConfig { code_cache: args.code_cache.clone(), ..EngineConfig::default() })
-                .context("the component engine cannot be started")?;
-        let registry = Registry::load(&engine, &args.components, &args.trust.trust())
+    pub(super) async fn start(setup: Setup) -> anyhow::Result<Self> {
+        let engine = Engine::new(EngineConfig { code_cache: setup.code_cache, ..EngineConfig::default() })
+            .context("the component engine cannot be started")?;
+        let registry = Registry::load(&engine, &setup.components, &setup.trust)
             .context("the components cannot be loaded")?;
         let folder = std::env::temp_dir().join(format!("backstay-dev-{}", std::process::id()));
         let files = Files::new(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
@@ -73,7 +87,7 @@ impl DevCluster {
             ..Options::default()
         });
         let listening = server
-            .listen_under(args.api_bind, &secret()?)
+            .listen_under(setup.api_bind, &secret()?)
             .await
             .context("the address of --api-bind cannot be used")?;
         let kubeconfig_path = folder.join("kubeconfig");
@@ -89,7 +103,7 @@ impl DevCluster {
         let components = served(&registry);
         let settings = Settings {
             namespace: SYSTEM.to_owned(),
-            http: args.http_bind,
+            http: setup.http_bind,
             recheck: Duration::from_secs(10),
             ..Settings::default()
         };

@@ -16,10 +16,7 @@ use super::output::print;
 use super::telemetry::{self, LogFormat};
 use super::trust::TrustArgs;
 use crate::panics;
-use cluster::DevCluster;
-
-/// Where what a single run needs is made.
-const NAMESPACE: &str = "default";
+use cluster::{DevCluster, Setup};
 
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
@@ -75,10 +72,20 @@ impl DevArgs {
         })
     }
 
+    fn setup(&self) -> Setup {
+        Setup {
+            components: self.components.clone(),
+            trust: self.trust.trust(),
+            api_bind: self.api_bind,
+            http_bind: self.http_bind,
+            code_cache: self.code_cache.clone(),
+        }
+    }
+
     /// Starts all parts. Returns when the one run that was asked for has ended, or a part has.
     async fn serve(&self) -> anyhow::Result<()> {
         let begun = std::time::Instant::now();
-        let mut cluster = DevCluster::start(self).await?;
+        let mut cluster = DevCluster::start(self.setup()).await?;
         let client = cluster.client();
         let work = async {
             match (&self.strategy, &self.application) {

@@ -6,6 +6,8 @@ use http::Request;
 use kube::Client;
 use serde_json::json;
 
+/// Where what a single run needs is made.
+pub(super) const NAMESPACE: &str = "default";
 /// Who applies, in `managedFields`.
 const MANAGER: &str = "backstay-dev";
 

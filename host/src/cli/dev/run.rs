@@ -11,8 +11,7 @@ use kube::Client;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::NAMESPACE;
-use super::objects::{apply, make_kind, may_read, path, read};
+use super::objects::{NAMESPACE, apply, make_kind, may_read, path, read};
 use crate::cli::output::print;
 use crate::cli::yaml;
 
@@ -160,7 +159,7 @@ async fn news(client: &Client, seen: &mut BTreeSet<String>) -> anyhow::Result<Ve
     let mut lines = Vec::new();
     for event in list["items"].as_array().into_iter().flatten() {
         if seen.insert(event["metadata"]["uid"].to_string()) {
-            let text = |key: &str| event[key].as_str().unwrap_or_default();
+            let text = |key: &str| event.get(key).and_then(Json::as_str).unwrap_or_default();
             let of = &event["regarding"];
             let (kind, name) = (of["kind"].as_str(), of["name"].as_str());
             lines.push(format!(

@@ -1,6 +1,7 @@
 //! The parts of `backstay dev`: an API server in memory, the controllers of a cluster, a node, and Backstay's controller.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +77,7 @@ impl DevCluster {
             .context("the component engine cannot be started")?;
         let registry = Registry::load(&engine, &setup.components, &setup.trust)
             .context("the components cannot be loaded")?;
-        let folder = std::env::temp_dir().join(format!("backstay-dev-{}", std::process::id()));
+        let folder = folder()?;
         let files = Files::new(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let logs: Arc<dyn Logs> = Arc::new(files);
         let server = ApiServer::new(Options {
@@ -87,7 +88,7 @@ impl DevCluster {
             ..Options::default()
         });
         let listening = server
-            .listen_under(setup.api_bind, &secret()?)
+            .listen_under(setup.api_bind, &format!("/{}", secret()?))
             .await
             .context("the address of --api-bind cannot be used")?;
         let kubeconfig_path = folder.join("kubeconfig");
@@ -229,11 +230,19 @@ fn served(registry: &Registry) -> Vec<String> {
     served.collect()
 }
 
-/// Returns the path of the API: other users of this machine do not know it, who would run pods as this user.
+/// Makes the folder of the kubeconfig and of the pods' files, which no other user of this machine can read.
+fn folder() -> anyhow::Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("backstay-dev-{}", secret()?));
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+    made.with_context(|| format!("{} cannot be made", folder.display()))?;
+    Ok(folder)
+}
+
+/// Returns what nobody guesses. It is in the path of the API, too: other users of this machine would run pods as this user.
 fn secret() -> anyhow::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| anyhow!("no random bytes: {error}"))?;
-    Ok(bytes.iter().fold("/".to_owned(), |path, byte| format!("{path}{byte:02x}")))
+    Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
 }
 
 fn config(url: &str, token: &str) -> anyhow::Result<Config> {

@@ -99,7 +99,16 @@ pub(crate) async fn tail(api: &kube::Api<Pod>, pod: &str, params: &LogParams) ->
     let mut bytes = Vec::new();
     let log = api.log_stream(pod, params).await?;
     log.take(READ_BYTES).read_to_end(&mut bytes).await.map_err(kube::Error::ReadEvents)?;
+    if is_apology(&bytes) {
+        return Err(kube::Error::Service("the node no longer has this log".into()));
+    }
     Ok(last(&bytes, LOG_BYTES))
+}
+
+/// Returns whether this is what a kubelet (1.34) answers, with 200, in place of the log of a container that it has removed
+/// meanwhile.
+fn is_apology(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"unable to retrieve container logs for ") && !bytes.contains(&b'\n')
 }
 
 /// Returns the last `limit` bytes as text, from the beginning of a character.
@@ -112,6 +121,13 @@ fn last(bytes: &[u8], limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_kubelet_says_in_place_of_a_log_is_no_log() {
+        assert!(is_apology(b"unable to retrieve container logs for containerd://e539d0cb"));
+        assert!(!is_apology(b"unable to retrieve container logs for containerd://e539d0cb\nand more\n"));
+        assert!(!is_apology(b"access denied\n") && !is_apology(b""));
+    }
 
     #[test]
     fn the_end_of_a_log_is_kept_whole_characters_only() {

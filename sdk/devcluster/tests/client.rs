@@ -2,9 +2,11 @@
 
 use devcluster::api::{ApiServer, Options};
 use futures::TryStreamExt as _;
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher::{Config, Event, watcher};
+use tower::ServiceExt as _;
 
 fn secret(name: &str) -> Secret {
     let mut secret = Secret::default();
@@ -40,4 +42,52 @@ async fn a_watcher_sees_what_is_there_and_what_comes_for_a_day() {
     assert!(matches!(&changed, Some(Event::Apply(secret)) if secret.data.is_some()), "{changed:?}");
     let gone = events.try_next().await.expect("an event");
     assert!(matches!(gone, Some(Event::Delete(_))), "{gone:?}");
+}
+
+/// Sends a request and returns the code and the body of its answer.
+async fn asked<B>(server: &ApiServer, method: &str, path: &str, body: B) -> (u16, serde_json::Value)
+where
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let request =
+        http::Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let answer = server.clone().oneshot(request.body(body).expect("a request")).await.expect("an answer");
+    let code = answer.status().as_u16();
+    let body = answer.into_body().collect().await.expect("a body").to_bytes();
+    (code, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_body_broke_off_is_not_done() {
+    let server = ApiServer::new(Options::default());
+    let secrets: Api<Secret> = Api::namespaced(kube::Client::new(server.clone(), "default"), "default");
+    secrets.create(&PostParams::default(), &secret("a")).await.expect("a Secret");
+    let parts = [
+        Ok(http_body::Frame::data(bytes::Bytes::from_static(br#"{"dryRun": "#))),
+        Err(std::io::Error::other("the connection broke")),
+    ];
+    let broken = StreamBody::new(futures::stream::iter(parts));
+    let (code, body) = asked(&server, "DELETE", "/api/v1/namespaces/default/secrets/a", broken).await;
+    assert_eq!((code, &body["reason"]), (400, &"BadRequest".into()), "{body}");
+    assert!(secrets.get("a").await.is_ok(), "it is still there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_at_their_limits_are_taken_as_the_nearest_that_make_sense() {
+    let server = ApiServer::new(Options::default());
+    let whole = |text: &'static str| Full::new(bytes::Bytes::from_static(text.as_bytes()));
+    let pod = r#"{"metadata": {"name": "p"}, "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}}"#;
+    let pods = "/api/v1/namespaces/default/pods";
+    assert_eq!(asked(&server, "POST", pods, whole(pod)).await.0, 201);
+    let path = format!("{pods}/p?gracePeriodSeconds=");
+    assert_eq!(asked(&server, "DELETE", &format!("{path}30"), whole("")).await.0, 200);
+    for grace in ["-5", "-9223372036854775808"] {
+        let (code, pod) = asked(&server, "DELETE", &format!("{path}{grace}"), whole("")).await;
+        assert_eq!((code, &pod["metadata"]["deletionGracePeriodSeconds"]), (200, &1.into()), "{pod}");
+    }
+    let watch = format!("{pods}?watch=true&timeoutSeconds=9223372036854775807");
+    let request = http::Request::get(watch).body(whole("")).expect("a request");
+    let answer = server.clone().oneshot(request).await.expect("an answer");
+    assert_eq!(answer.status(), 200);
 }

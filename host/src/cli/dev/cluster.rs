@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use backstay_api::admission::{Controller, policies};
 use backstay_core::contract::Json;
 use backstay_core::trust::Trust;
@@ -58,15 +58,30 @@ pub(super) struct DevCluster {
     listening: Listening,
     client: Client,
     kubeconfig: PathBuf,
-    folder: PathBuf,
     components: Vec<String>,
     parts: JoinSet<anyhow::Error>,
+    // Removed after all else.
+    _folder: Folder,
 }
 
-impl Drop for DevCluster {
+/// A folder that is removed when this is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes the folder of the kubeconfig and of the pods' files, which no other user of this machine can read.
+    fn make() -> anyhow::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("backstay-dev-{}", secret()?));
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+        made.with_context(|| format!("{} cannot be made", folder.display()))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed is left in the folder of temporary files.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(folder = %self.0.display(), %error, "the folder is left behind");
+        }
     }
 }
 
@@ -77,12 +92,19 @@ impl DevCluster {
             .context("the component engine cannot be started")?;
         let registry = Registry::load(&engine, &setup.components, &setup.trust)
             .context("the components cannot be loaded")?;
-        let folder = folder()?;
-        let files = Files::new(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        if !setup.api_bind.ip().is_loopback() {
+            bail!(
+                "--api-bind {}: only an address of this machine alone, such as 127.0.0.1: who reaches the API runs pods as this user",
+                setup.api_bind
+            );
+        }
+        let folder = Folder::make()?;
+        let path = &folder.0;
+        let files = Files::new(path).with_context(|| format!("{} cannot be made", path.display()))?;
         let logs: Arc<dyn Logs> = Arc::new(files);
         let server = ApiServer::new(Options {
             clock: Box::new(TokioClock::starting_at(Timestamp::now())),
-            seed: u64::from(std::process::id()),
+            seed: u64::from_ne_bytes(random()?),
             credentials: Credentials { open: true, tokens: vec![TOKEN.to_owned()] },
             logs: Some(logs),
             ..Options::default()
@@ -91,13 +113,13 @@ impl DevCluster {
             .listen_under(setup.api_bind, &format!("/{}", secret()?))
             .await
             .context("the address of --api-bind cannot be used")?;
-        let kubeconfig_path = folder.join("kubeconfig");
+        let kubeconfig_path = path.join("kubeconfig");
         std::fs::write(&kubeconfig_path, kubeconfig(&listening.url(), None))
             .with_context(|| format!("{} cannot be written", kubeconfig_path.display()))?;
 
         let mut parts = JoinSet::new();
         parts.spawn(cluster_controllers(server.clone()));
-        parts.spawn(node(server, folder.clone()));
+        parts.spawn(node(server, path.clone()));
 
         let client = Client::try_from(config(&listening.url(), TOKEN)?)?;
         install(&client, &registry).await?;
@@ -116,7 +138,12 @@ impl DevCluster {
                 Err(error) => error.into(),
             }
         });
-        Ok(Self { listening, client, kubeconfig: kubeconfig_path, folder, components, parts })
+        Ok(Self { listening, client, kubeconfig: kubeconfig_path, components, parts, _folder: folder })
+    }
+
+    /// Ends all parts, and the processes of the node with them, and removes its folder.
+    pub(super) async fn stop(mut self) {
+        self.parts.shutdown().await;
     }
 
     /// Returns a client that is the administrator's.
@@ -230,19 +257,16 @@ fn served(registry: &Registry) -> Vec<String> {
     served.collect()
 }
 
-/// Makes the folder of the kubeconfig and of the pods' files, which no other user of this machine can read.
-fn folder() -> anyhow::Result<PathBuf> {
-    let folder = std::env::temp_dir().join(format!("backstay-dev-{}", secret()?));
-    let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
-    made.with_context(|| format!("{} cannot be made", folder.display()))?;
-    Ok(folder)
-}
-
 /// Returns what nobody guesses. It is in the path of the API, too: other users of this machine would run pods as this user.
 fn secret() -> anyhow::Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow!("no random bytes: {error}"))?;
+    let bytes: [u8; 16] = random()?;
     Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+}
+
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("no random bytes: {error}"))?;
+    Ok(bytes)
 }
 
 fn config(url: &str, token: &str) -> anyhow::Result<Config> {

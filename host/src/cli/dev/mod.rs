@@ -61,14 +61,11 @@ impl DevArgs {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
+            let (mut interrupt, mut hangup) = (signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
             let told_to_stop = async move {
-                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {}, _ = hangup.recv() => {} }
             };
-            tokio::select! {
-                ended = self.serve() => ended,
-                () = told_to_stop => Ok(()),
-            }
+            self.serve(told_to_stop).await
         })
     }
 
@@ -82,10 +79,14 @@ impl DevArgs {
         }
     }
 
-    /// Starts all parts. Returns when the one run that was asked for has ended, or a part has.
-    async fn serve(&self) -> anyhow::Result<()> {
+    /// Starts all parts. Returns when the one run that was asked for has ended, or a part has, or when told to stop.
+    async fn serve(&self, told_to_stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let begun = std::time::Instant::now();
-        let mut cluster = DevCluster::start(self.setup()).await?;
+        futures::pin_mut!(told_to_stop);
+        let mut cluster = tokio::select! {
+            cluster = DevCluster::start(self.setup()) => cluster?,
+            () = &mut told_to_stop => return Ok(()),
+        };
         let client = cluster.client();
         let work = async {
             match (&self.strategy, &self.application) {
@@ -99,9 +100,12 @@ impl DevArgs {
             print(&cluster.welcome(begun.elapsed()))?;
             std::io::stdout().flush()?;
         }
-        tokio::select! {
+        let ended = tokio::select! {
             ended = work => ended,
             error = cluster.ended() => Err(error),
-        }
+            () = told_to_stop => Ok(()),
+        };
+        cluster.stop().await;
+        ended
     }
 }

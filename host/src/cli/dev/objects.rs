@@ -72,6 +72,12 @@ pub(super) async fn make_kind(client: &Client, object: &Json) -> anyhow::Result<
     let kind = kind.ok_or_else(|| anyhow!("an object has no kind"))?;
     let singular = kind.to_lowercase();
     let plural = format!("{singular}s");
+    let definition = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.{group}");
+    if read(client, &definition).await?.is_some() {
+        bail!(
+            "{group} has {plural}, but not {kind} of version {version}: correct the apiVersion or the kind"
+        );
+    }
     let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": format!("{plural}.{group}")},
         "spec": {"group": group, "scope": "Namespaced",

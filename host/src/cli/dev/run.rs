@@ -33,12 +33,20 @@ pub(super) async fn one(
     let began = Instant::now();
     let application = objects(application)?;
     let strategies = objects(strategy)?;
-    let found = application.iter().find(|object| is_application(object));
+    let found = application.iter().find(|object| is_custom(object));
     let target = found.context("--application has no object of a custom kind")?.clone();
     for object in strategies.iter().chain(&application) {
-        if path(client, object, NAMESPACE).await?.is_none() {
-            make_kind(client, object).await?;
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or(NAMESPACE);
+        if namespace != NAMESPACE {
+            bail!(
+                "{} {}: the run is in the namespace {NAMESPACE}, leave metadata.namespace out",
+                object["kind"],
+                object["metadata"]["name"]
+            );
         }
+    }
+    if path(client, &target, NAMESPACE).await?.is_none() {
+        make_kind(client, &target).await?;
     }
     allow(client, &target).await?;
     for object in strategies.iter().chain(&application) {
@@ -75,8 +83,9 @@ fn group_kind(object: &Json) -> (&str, &str) {
     (group, object["kind"].as_str().unwrap_or_default())
 }
 
-/// Whether an object is an application rather than something that it needs.
-fn is_application(object: &Json) -> bool {
+/// Whether an object is of a custom kind that is neither Kubernetes' nor of the runs themselves: a strategy or an application rather
+/// than something that it needs.
+fn is_custom(object: &Json) -> bool {
     let (group, _) = group_kind(object);
     group.contains('.') && !group.ends_with(".k8s.io") && group != GROUP
 }
@@ -94,9 +103,8 @@ async fn class(client: &Client, strategies: &[Json], application: &Json) -> anyh
     if let Some(class) = strategies.iter().find(is_class) {
         return Ok(class["metadata"]["name"].as_str().unwrap_or_default().to_owned());
     }
-    let is_strategy =
-        |object: &&Json| group_kind(object).0.contains('.') && object["kind"] != "CustomResourceDefinition";
-    let strategy = strategies.iter().find(is_strategy).context("--strategy has no strategy object")?;
+    let strategy =
+        strategies.iter().find(|object| is_custom(object)).context("--strategy has no strategy object")?;
     let ((group, kind), (of, strategy_kind)) = (group_kind(application), group_kind(strategy));
     let class = json!({"apiVersion": API_VERSION, "kind": "BackupClass", "metadata": {"name": NAME},
         "spec": {"strategies": [{"application": {"apiGroup": group, "kind": kind},

@@ -28,7 +28,7 @@ pub(crate) struct Call<'a> {
 }
 
 /// The largest body that is read.
-const LARGEST_BODY: usize = 3 * 1024 * 1024;
+pub(super) const LARGEST_BODY: usize = 3 * 1024 * 1024;
 
 impl<'a> Call<'a> {
     pub(crate) fn new(
@@ -169,11 +169,15 @@ impl<'a> Call<'a> {
     /// Refuses a body that is too large.
     pub(crate) fn body_fits(&self) -> Result<(), Status> {
         if self.request.body.len() > LARGEST_BODY {
-            let message = format!("Request entity too large: limit is {LARGEST_BODY}");
-            return Err(Status::new(413, "RequestEntityTooLarge", message));
+            return Err(too_large());
         }
         Ok(())
     }
+}
+
+/// The refusal of a body that is too large.
+pub(super) fn too_large() -> Status {
+    Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {LARGEST_BODY}"))
 }
 
 /// An answer without a body.

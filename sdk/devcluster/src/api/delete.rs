@@ -161,7 +161,8 @@ impl Call<'_> {
         let left = meta::get(object, "deletionGracePeriodSeconds").and_then(Value::as_i64);
         if meta::terminating(object) {
             let Some(left) = left else { return Ok(Grace::None) };
-            let Some(wanted) = options.grace.filter(|wanted| *wanted < left) else {
+            let wanted = options.grace.map(|wanted| if wanted < 0 { 1 } else { wanted });
+            let Some(wanted) = wanted.filter(|wanted| *wanted < left) else {
                 return Ok(Grace::Pending);
             };
             let time = clock::parsed(meta::text(object, "deletionTimestamp")).unwrap_or(self.now);

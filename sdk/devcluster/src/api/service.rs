@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use http::Response;
-use http_body_util::BodyExt as _;
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -25,6 +25,7 @@ use super::negotiate;
 use super::request::Request;
 use super::state::State;
 use crate::access::User;
+use crate::status::Status;
 
 /// How an API server is set up.
 pub struct Options {
@@ -194,7 +195,7 @@ impl ApiServer {
 impl<B> tower::Service<http::Request<B>> for ApiServer
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: std::fmt::Display,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -208,16 +209,22 @@ where
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let server = self.clone();
         let (parts, body) = request.into_parts();
-        let mut body = Box::pin(body.collect());
+        let mut body = Box::pin(Limited::new(body, MOST).collect());
         if let Some(collected) = body.as_mut().now_or_never() {
-            let request = read(&parts, collected);
+            let request = match read(&parts, collected) {
+                Ok(request) => request,
+                Err(refusal) => return futures::future::ready(Ok(refusal)).boxed(),
+            };
             return match server.answer(&request, false) {
                 Ok(response) => futures::future::ready(Ok(response)).boxed(),
                 Err(version) => server.answer_later(request, version).map(Ok).boxed(),
             };
         }
         async move {
-            let request = read(&parts, body.await);
+            let request = match read(&parts, body.await) {
+                Ok(request) => request,
+                Err(refusal) => return Ok(refusal),
+            };
             match server.answer(&request, false) {
                 Ok(response) => Ok(response),
                 Err(version) => Ok(server.answer_later(request, version).await),
@@ -227,7 +234,30 @@ where
     }
 }
 
-/// The request with its body; one that broke off is empty.
-fn read<E>(parts: &http::request::Parts, body: Result<http_body_util::Collected<Bytes>, E>) -> Request {
-    Request::new(parts, body.map(http_body_util::Collected::to_bytes).unwrap_or_default())
+/// Bytes of a body that are read. One that is too large is refused after the checks that come first, unless it is larger still.
+const MOST: usize = 4 * super::call::LARGEST_BODY;
+
+/// The request with its body. One whose body broke off is not done: its options could be among what is missing.
+///
+/// # Errors
+/// The body broke off, or is too large.
+fn read(
+    parts: &http::request::Parts,
+    body: Result<http_body_util::Collected<Bytes>, Box<dyn std::error::Error + Send + Sync>>,
+) -> Result<Request, Response<Body>> {
+    match body {
+        Ok(body) => Ok(Request::new(parts, body.to_bytes())),
+        Err(error) => {
+            let status = match error.is::<LengthLimitError>() {
+                true => super::call::too_large(),
+                false => Status::new(400, "BadRequest", format!("the body broke off: {error}")),
+            };
+            let mut response = Response::new(Body::whole(status.body().to_string()));
+            *response.status_mut() = StatusCode::from_u16(status.code).unwrap_or(StatusCode::BAD_REQUEST);
+            response
+                .headers_mut()
+                .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            Err(response)
+        }
+    }
 }

@@ -23,6 +23,8 @@ use crate::status::Status;
 
 /// How long a watch lasts that names no time.
 const LONG: Duration = Duration::from_secs(2700);
+/// How long a watch may last: who asks for more does not notice.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 /// How often a bookmark comes.
 const BOOKMARKS: Duration = Duration::from_secs(60);
 /// How long before its end a watch gets its last bookmark.
@@ -77,7 +79,7 @@ impl Watch {
         let current = call.state.store.revision();
         let lasting = match options.timeout {
             None | Some(0) => LONG,
-            Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(0)),
+            Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).min(LONGEST),
         };
         let now = Instant::now();
         let bookmark = options.bookmarks.then(|| bookmark_after(now, now + lasting)).flatten();

@@ -23,6 +23,17 @@ impl Claims {
         Self { cluster }
     }
 
+    /// Returns the field by which a claim asks for more than an empty folder.
+    fn unsupported(claim: &Value) -> Option<&'static str> {
+        let spec = &claim["spec"];
+        let own = format!("pvc-{}", text(claim, "/metadata/uid"));
+        let asks = |field: &&str| {
+            spec.get(*field).is_some_and(|value| !value.is_null() && value != "" && *value != own.as_str())
+        };
+        let field = ["dataSource", "dataSourceRef", "selector", "volumeName"].into_iter().find(asks);
+        field.or_else(|| (spec["volumeMode"] == "Block").then_some("volumeMode"))
+    }
+
     async fn bind(&self, (namespace, name): &Key, claim: &Value) -> Result<(), Refused> {
         let volume = format!("pvc-{}", text(claim, "/metadata/uid"));
         let spec = &claim["spec"];
@@ -125,6 +136,11 @@ impl Controller for Claims {
         // A claim of the class "" takes only a volume that somebody made for it.
         let by_hand = claim.pointer("/spec/storageClassName").is_some_and(|class| class == "");
         if by_hand || !["", "Pending"].contains(&text(&claim, "/status/phase")) {
+            return Ok(());
+        }
+        if let Some(field) = Self::unsupported(&claim) {
+            let message = format!("volumes of this cluster are empty folders: spec.{field} is not supported");
+            self.cluster.event(&claim, "Warning", "ProvisioningFailed", &message).await;
             return Ok(());
         }
         self.bind(&key, &claim).await

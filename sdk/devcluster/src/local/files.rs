@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -217,12 +217,24 @@ fn part(folder: &Path, mount: &Mount, make: bool) -> Result<PathBuf, String> {
         return Ok(folder.to_owned());
     }
     let failed = |why: &str| format!("failed to prepare subPath for volumeMount \"{}\": {why}", mount.volume);
-    let path = folder.join(&mount.sub_path);
-    if make && !path.exists() {
-        fs::create_dir_all(&path).map_err(|error| failed(&error.to_string()))?;
+    let outside = || failed("it is outside the volume");
+    let mut path = folder.to_owned();
+    // Each step is looked at before the next: a link that a container has made leads out of the volume otherwise.
+    for step in Path::new(&mount.sub_path).components() {
+        match step {
+            Component::Normal(name) => path.push(name),
+            Component::CurDir => continue,
+            _ => return Err(outside()),
+        }
+        if make && fs::symlink_metadata(&path).is_err() {
+            fs::create_dir(&path).map_err(|error| failed(&error.to_string()))?;
+        }
+        path = path.canonicalize().map_err(|error| failed(&error.to_string()))?;
+        if !path.starts_with(folder) {
+            return Err(outside());
+        }
     }
-    let path = path.canonicalize().map_err(|error| failed(&error.to_string()))?;
-    if path.starts_with(folder) { Ok(path) } else { Err(failed("it is outside the volume")) }
+    Ok(path)
 }
 
 /// Returns the last bytes of a file.
@@ -233,4 +245,37 @@ fn tail(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_volume_is_in_the_volume_and_nothing_is_made_outside() {
+        let state = std::env::temp_dir().join(format!("devcluster-part-{}", std::process::id()));
+        let (volume, other) = (state.join("volume"), state.join("other"));
+        fs::create_dir_all(&volume).expect("a folder");
+        fs::create_dir_all(&other).expect("a folder");
+        let volume = volume.canonicalize().expect("it is there");
+        std::os::unix::fs::symlink(&other, volume.join("out")).expect("a link");
+        std::os::unix::fs::symlink("in/deep", volume.join("within")).expect("a link");
+        let of = |sub_path: &str| {
+            let mount = Mount {
+                volume: "v".into(),
+                sub_path: sub_path.into(),
+                path: "/data".into(),
+                read_only: false,
+            };
+            part(&volume, &mount, true)
+        };
+        assert_eq!(of("in/deep"), Ok(volume.join("in/deep")));
+        assert_eq!(of("within/more"), Ok(volume.join("in/deep/more")));
+        for outside in ["out/a/b", "../other/a", "in/../../other/a", "/etc"] {
+            let refused = of(outside).expect_err(outside);
+            assert!(refused.contains("outside the volume"), "{outside}: {refused}");
+        }
+        assert_eq!(fs::read_dir(&other).expect("it is there").count(), 0, "nothing was made outside");
+        fs::remove_dir_all(&state).expect("it can be removed");
+    }
 }

@@ -15,13 +15,18 @@ shut() {
   mount -o "remount,bind,ro${options#r?}" "$1"
 }
 
+# shut_all PATH: nor is what is mounted below it.
+shut_all() {
+  findmnt -Rnro TARGET -M "$1" | while read -r below; do shut "$(printf '%b' "$below")"; done
+}
+
 # layer FOLDER PATH: a folder with a layer of the container's own over it; if that cannot be, it is not to be written.
 layer() {
   count=$((count + 1))
   mkdir -p "$2" "$layers/$count/upper" "$layers/$count/work"
   if mount -t overlay overlay -o "lowerdir=$1,upperdir=$layers/$count/upper,workdir=$layers/$count/work,userxattr" "$2" 2> /dev/null
   then shut="$shut $2"
-  else mount --rbind "$1" "$2" && shut "$2"
+  else mount --rbind "$1" "$2" && shut_all "$2"
   fi
 }
 
@@ -86,7 +91,12 @@ for thing in "$image"/* "$image"/.[!.]*; do
   case $kind/${thing##*/} in
   */proc | */sys | */dev | */tmp | host/root | host/home | host/run | host/lost+found) continue ;;
   esac
-  if [ -d "$thing" ] && [ ! -h "$thing" ]; then layer "$thing" "$root/${thing##*/}"; else copy "$thing" "$root"; fi
+  if [ -d "$thing" ] && [ ! -h "$thing" ]; then
+    layer "$thing" "$root/${thing##*/}"
+  else
+    copy "$thing" "$root"
+    if [ -f "$thing" ] && [ ! -h "$thing" ]; then shut "$root/${thing##*/}"; fi
+  fi
 done
 mkdir -p "$root/proc" "$root/sys" "$root/dev/pts" "$root/run" "$root/home"
 mkdir -p -m 1777 "$root/tmp" "$root/dev/shm"

@@ -247,3 +247,22 @@ async fn probes_say_whether_a_container_has_started_is_ready_and_lives() {
     let pod = cluster.ended("p").await;
     assert_eq!(pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"], 137, "{pod}");
 }
+
+#[tokio::test]
+async fn a_pod_gets_a_token_of_its_service_account() {
+    let cluster = Cluster::new("token").await;
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
+    cluster.api.create("/api/v1/namespaces/default/serviceaccounts", account).await.expect("an account");
+    let mut spec = script("wc -c < /token/token");
+    spec["containers"][0]["volumeMounts"] = json!([{"name": "t", "mountPath": "/token"}]);
+    spec["volumes"] =
+        json!([{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}]);
+    cluster.create("p", spec).await;
+    let pod = cluster.ended("p").await;
+    assert_eq!(pod["status"]["phase"], "Succeeded", "{pod}");
+    let bytes = cluster.log("p", "").await.expect("a log").to_string();
+    assert!(
+        bytes.trim_matches(|c: char| !c.is_ascii_digit()).parse::<u32>().is_ok_and(|n| n > 20),
+        "{bytes}"
+    );
+}

@@ -40,7 +40,7 @@ impl Backoff {
     /// Returns from when on another pod may be made, if that is later than now.
     pub(super) fn until(&self, now: Timestamp) -> Option<Timestamp> {
         let last = self.last.filter(|_| self.failures > 0)?;
-        let pause = FIRST.checked_shl(self.failures - 1).unwrap_or(LONGEST).clamp(FIRST, LONGEST);
+        let pause = (FIRST << (self.failures - 1).min(6)).min(LONGEST);
         last.checked_add(SignedDuration::from_secs(pause)).ok().filter(|until| *until > now)
     }
 }
@@ -68,5 +68,7 @@ mod tests {
         assert_eq!(three.with(&[pod(130)], &[pod(135)]).until(at(135)), Some(at(145)));
         let many = (0..20).fold(one, |all, second| all.with(&[], &[pod(200 + second)]));
         assert_eq!(many.until(at(219)), Some(at(819)));
+        let more = (20..70).fold(many, |all, second| all.with(&[], &[pod(200 + second)]));
+        assert_eq!(more.until(at(269)), Some(at(869)), "however many there are");
     }
 }

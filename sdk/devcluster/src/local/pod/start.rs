@@ -117,10 +117,9 @@ impl Worker {
                     account => account,
                 };
                 let audiences: Vec<&str> = if name.is_empty() { Vec::new() } else { vec![&name] };
-                let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"],
-                    "uid": pod["metadata"]["uid"]});
+                // Not bound to the pod: the API server of this crate has no such tokens.
                 let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-                    "spec": {"audiences": audiences, "boundObjectRef": bound}});
+                    "spec": {"audiences": audiences}});
                 self.node.api.create(&format!("{namespace}/serviceaccounts/{account}/token"), body).await
             } else {
                 self.node.api.get(&format!("{namespace}/{resource}/{name}")).await

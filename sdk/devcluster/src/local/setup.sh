@@ -99,7 +99,7 @@ for thing in "$image"/* "$image"/.[!.]*; do
   fi
 done
 mkdir -p "$root/proc" "$root/sys" "$root/dev/pts" "$root/run" "$root/home"
-mkdir -p -m 1777 "$root/tmp" "$root/dev/shm"
+mkdir -m 1777 "$root/tmp" "$root/dev/shm"
 [ -d "$root/root" ] || mkdir -m 700 "$root/root"
 mount --rbind /sys "$root/sys" && shut "$root/sys"
 for device in null zero full random urandom; do copy "/dev/$device" "$root/dev"; done
@@ -114,6 +114,7 @@ point "$at"
 if [ "$writable" = ro ]; then for path in $shut "$root"; do shut "$path"; done; fi
 
 # Whether there is such a command, in the words of a container runtime.
+# shellcheck disable=SC2016 # The words of a container runtime.
 found='executable file not found in $PATH'
 case $command in
 /*) resolve "$command"; paths='' found="stat $command: no such file or directory" ;;

@@ -172,11 +172,11 @@ pub(super) fn restore_job(change: &Change<'_, RestoreJob>, stores: &Stores) -> V
         requests.push(Request::restore_job(job));
     }
     if matches!(change, Change::Deleted(_)) || restore_ended(job) {
-        // The first list shows all restores that have ever ended; what they hold is settled by `held_backups`.
+        // The first list shows all restores that have ever ended; what they hold is settled by `held_backups`. Whether the Backup of
+        // one that has just ended is held is read: its watch may not have shown that yet.
         let just_ended = !matches!(change, Change::Applied { moved: true, .. });
         let backup = stores.backup(job.namespace().as_deref(), &job.spec.backup_ref.name);
-        let held = backup
-            .filter(|b| b.metadata.deletion_timestamp.is_some() || (just_ended && is_finalized(b.as_ref())));
+        let held = backup.filter(|b| b.metadata.deletion_timestamp.is_some() || just_ended);
         requests.extend(held.map(|backup| Request::new(Kind::Backup, backup.as_ref())));
     }
     requests
@@ -505,7 +505,8 @@ mod tests {
         assert_eq!(of(status_changed(&restore("deleting", "Failed"))), ["Backup n/deleting Continue"]);
         assert_eq!(of(Change::Deleted(&restore("deleting", "Running"))), ["Backup n/deleting Continue"]);
         assert_eq!(of(status_changed(&restore("deleting", "Running"))), [""; 0]);
-        assert_eq!(of(status_changed(&restore("backup", "Failed"))), [""; 0]);
+        assert_eq!(of(status_changed(&restore("backup", "Failed"))), ["Backup n/backup Continue"]);
+        assert_eq!(of(status_changed(&restore("backup", "Running"))), [""; 0]);
     }
 
     #[test]

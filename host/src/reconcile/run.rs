@@ -21,7 +21,8 @@ use crate::run::report::report;
 use crate::run::save::save;
 use crate::run::steps::{handover, wake};
 use crate::run::{begin, cancel, hold, jobs, pod_result, publish, request, resolve};
-use crate::state::run::Run;
+use crate::state::queues::{Kind, Request};
+use crate::state::run::{Run, RunSpec};
 use crate::state::step_cache::BackupCache;
 use crate::state::work_queue::Action;
 
@@ -123,7 +124,11 @@ async fn advance(run: &mut Run, ctx: &Context) -> Result<(), NotDone> {
         let inputs = resolve::resolve(run, ctx).await?;
         let (deadline, now) = (ctx.settings.run_deadline, ctx.clock.now());
         let before = run.status.clone();
-        begin::begin(run, inputs, &ctx.records, &ctx.state.runs, deadline, now).await?;
+        let begun = begin::begin(run, inputs, &ctx.records, &ctx.state.runs, deadline, now).await;
+        if begun.is_err() {
+            look_at_backup(run, ctx);
+        }
+        begun?;
         hold::check_beginning(run, before, ctx)?;
     } else {
         hold::check_restored(run)?;
@@ -136,6 +141,16 @@ async fn advance(run: &mut Run, ctx: &Context) -> Result<(), NotDone> {
     match pinned.component.world() {
         World::Pod => pod(run, &pinned, ctx).await,
         World::Resource => steps(run, &pinned, ctx).await,
+    }
+}
+
+/// Has the Backup of a restore looked at that has not begun after all: it may be held already, and nothing else leads to it if
+/// the run turns out to have ended.
+fn look_at_backup(run: &Run, ctx: &Context) {
+    if let RunSpec::Restore(spec) = &run.spec
+        && let Some(backup) = ctx.stores.backup(Some(run.namespace()), &spec.backup_ref.name)
+    {
+        ctx.state.queues.add(Request::new(Kind::Backup, backup.as_ref()));
     }
 }
 

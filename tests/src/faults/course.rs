@@ -158,7 +158,7 @@ impl Stage {
     async fn until<K>(
         &self,
         name: &str,
-        done: impl Fn(Option<&K>) -> bool + Send + 'static,
+        done: impl Fn(Option<&K>) -> bool + Send + Sync + 'static,
         within: Duration,
     ) -> Result<(), String>
     where
@@ -171,10 +171,23 @@ impl Stage {
             + Sync
             + 'static,
     {
-        let wait = await_condition(self.api::<K>(), name, done);
+        let done = std::sync::Arc::new(done);
+        // A connection that the API server closes is no end.
+        let wait = async {
+            loop {
+                let done = done.clone();
+                let wait = await_condition(self.api::<K>(), name, move |found: Option<&K>| done(found));
+                match wait.await {
+                    Ok(_) => return,
+                    Err(error) => {
+                        tracing::info!(%error, name, "its end could not be watched, is tried again")
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
         match tokio::time::timeout(within, wait).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(format!("its end could not be watched: {error}")),
+            Ok(()) => Ok(()),
             Err(_) => {
                 let found = self.api::<K>().get_opt(name).await;
                 let found = found.map(|f| serde_json::to_value(f).unwrap_or_default());

@@ -31,12 +31,13 @@ const KNOWN: [Known; 10] = [
     // Six writes of the run and its Backup; the strategy's status and revision; the key; the Job's time to live.
     Known { scenario: Scenario::Backup, plans: 380, traffic: (4, 10) },
     Known { scenario: Scenario::Failed, plans: 120, traffic: (5, 8) },
-    Known { scenario: Scenario::Restore, plans: 200, traffic: (10, 10) },
+    // One read of the Backup when the restore has ended.
+    Known { scenario: Scenario::Restore, plans: 200, traffic: (11, 10) },
     Known { scenario: Scenario::Deletion, plans: 200, traffic: (12, 7) },
     Known { scenario: Scenario::Steps, plans: 550, traffic: (16, 32) },
     Known { scenario: Scenario::Undo, plans: 180, traffic: (14, 16) },
     Known { scenario: Scenario::Turns, plans: 80, traffic: (24, 31) },
-    Known { scenario: Scenario::Inherited, plans: 350, traffic: (28, 23) },
+    Known { scenario: Scenario::Inherited, plans: 350, traffic: (30, 23) },
     Known { scenario: Scenario::Private, plans: 140, traffic: (19, 11) },
     Known { scenario: Scenario::Plan, plans: 90, traffic: (5, 5) },
 ];

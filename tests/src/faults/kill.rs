@@ -29,6 +29,32 @@ impl Drop for Program {
     }
 }
 
+/// Returns when the program is killed for the nth time: a quarter of the moments is in its start, which takes the longer the more
+/// objects there are, and the others are from its first work to beyond its last.
+fn moment(nth: u32, moments: u32, idle: Duration, length: Duration) -> Duration {
+    let early = moments / 4;
+    if nth <= early {
+        return idle * nth / early.max(1);
+    }
+    idle + length.saturating_sub(idle) * (nth - early) / (moments - early - 1).max(1)
+}
+
+/// Waits until a run of these scenarios has begun, and returns how long after `began` that was.
+async fn first_work(stages: &[Stage], began: Instant) -> Duration {
+    let mut every = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        every.tick().await;
+        for stage in stages {
+            if stage.progress().await.is_ok_and(|progress| progress != Progress::Before) {
+                return began.elapsed();
+            }
+        }
+        if began.elapsed() > TO_THE_END {
+            return began.elapsed();
+        }
+    }
+}
+
 /// The result of killing the program.
 #[derive(Debug, Default)]
 pub struct Struck {
@@ -91,12 +117,12 @@ impl Harness {
     /// # Panics
     /// The program cannot be started, or the undisturbed run has faults.
     pub async fn kill_at(&self, moments: u32) -> Struck {
-        let (undisturbed, length) = self.undisturbed().await;
+        let (undisturbed, idle, length) = self.undisturbed().await;
         let mut struck = Struck { undisturbed: length, ..Struck::default() };
         let mut all = Vec::new();
         for nth in 1..=moments {
             let stages = self.stages().await;
-            let moment = length * nth / (moments - 1).max(1);
+            let moment = moment(nth, moments, idle, length);
             let program = self.program();
             let at = Instant::now() + moment;
             // The others' part of the scenario goes on meanwhile.
@@ -131,12 +157,13 @@ impl Harness {
         struck
     }
 
-    /// Returns the end of the undisturbed program, and the time from its start.
-    async fn undisturbed(&self) -> (Vec<(Scenario, Snapshot)>, Duration) {
+    /// Returns the end of the undisturbed program, the time from its start to its first work, and that to its end.
+    async fn undisturbed(&self) -> (Vec<(Scenario, Snapshot)>, Duration, Duration) {
         let stages = self.stages().await;
         let began = Instant::now();
         let program = self.program();
-        let ends = join_all(stages.iter().map(|stage| stage.ends(false, TO_THE_END))).await;
+        let ends = join_all(stages.iter().map(|stage| stage.ends(false, TO_THE_END)));
+        let (ends, idle) = futures::join!(ends, first_work(&stages, began));
         let length = began.elapsed();
         let mut left = Vec::new();
         for (stage, end) in stages.iter().zip(ends) {
@@ -146,7 +173,7 @@ impl Harness {
             assert!(broken.is_empty(), "{} is wrong without any trouble: {broken:?}", stage.scenario.word());
         }
         drop(program);
-        (left, length)
+        (left, idle, length)
     }
 
     async fn comes_to_rest(&self, stage: &Stage, judge: &Judge<'_>, broken: &mut Vec<String>) -> Snapshot {

@@ -213,7 +213,7 @@ where
         if let Some(collected) = body.as_mut().now_or_never() {
             let request = match read(&parts, collected) {
                 Ok(request) => request,
-                Err(refusal) => return futures::future::ready(Ok(refusal)).boxed(),
+                Err(status) => return futures::future::ready(Ok(refused(&status))).boxed(),
             };
             return match server.answer(&request, false) {
                 Ok(response) => futures::future::ready(Ok(response)).boxed(),
@@ -223,7 +223,7 @@ where
         async move {
             let request = match read(&parts, body.await) {
                 Ok(request) => request,
-                Err(refusal) => return Ok(refusal),
+                Err(status) => return Ok(refused(&status)),
             };
             match server.answer(&request, false) {
                 Ok(response) => Ok(response),
@@ -244,20 +244,18 @@ const MOST: usize = 4 * super::call::LARGEST_BODY;
 fn read(
     parts: &http::request::Parts,
     body: Result<http_body_util::Collected<Bytes>, Box<dyn std::error::Error + Send + Sync>>,
-) -> Result<Request, Response<Body>> {
+) -> Result<Request, Status> {
     match body {
         Ok(body) => Ok(Request::new(parts, body.to_bytes())),
-        Err(error) => {
-            let status = match error.is::<LengthLimitError>() {
-                true => super::call::too_large(),
-                false => Status::new(400, "BadRequest", format!("the body broke off: {error}")),
-            };
-            let mut response = Response::new(Body::whole(status.body().to_string()));
-            *response.status_mut() = StatusCode::from_u16(status.code).unwrap_or(StatusCode::BAD_REQUEST);
-            response
-                .headers_mut()
-                .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            Err(response)
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(super::call::too_large()),
+        Err(error) => Err(Status::new(400, "BadRequest", format!("the body broke off: {error}"))),
     }
+}
+
+/// The answer to a request that could not be read.
+fn refused(status: &Status) -> Response<Body> {
+    let mut response = Response::new(Body::whole(status.body().to_string()));
+    *response.status_mut() = StatusCode::from_u16(status.code).unwrap_or(StatusCode::BAD_REQUEST);
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }

@@ -47,7 +47,7 @@ lint: rust-lint ## Formatting, clippy and shell scripts
 	  { echo "lint: shellcheck is missing: apt-get install shellcheck" >&2; exit 1; }
 	tests/environment
 	shellcheck tests/environment tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run .ci/run
-	shellcheck -s sh sdk/devcluster/src/local/setup.sh
+	shellcheck -s sh sdk/devcluster/src/local/setup.sh tests/demo/fill.sh
 	@for patch in tests/mutants/*.patch; do git apply --check "$$patch" || { echo "lint: $$patch does not apply any more" >&2; exit 1; }; done
 	cd tests/cluster && shellcheck cluster lib/*.sh lib/init
 	cd tests/cnpg && shellcheck -x build up e2e crds lib/*.sh

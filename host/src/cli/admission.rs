@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::output::print;
 use super::trust::TrustArgs;
+use crate::components::registry::Registry;
 
 #[derive(Debug, Args)]
 pub(crate) struct AdmissionArgs {
@@ -31,16 +32,11 @@ pub(crate) struct AdmissionArgs {
 
 impl AdmissionArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let mut groups = BTreeSet::from([backstay_api::STRATEGY_GROUP.to_owned()]);
-        if let Some(folder) = &self.components {
-            let registry = self.trust.load(folder)?;
-            groups.extend(registry.iter().flat_map(|c| &c.descriptor().kinds).map(|kind| kind.group.clone()));
-        }
-        let policies = policies(&Controller {
-            namespace: self.namespace,
-            service_account: self.service_account,
-            strategy_groups: groups.into_iter().collect(),
-        });
+        let registry = match &self.components {
+            Some(folder) => self.trust.load(folder)?,
+            None => Registry::default(),
+        };
+        let policies = policies_of(self.namespace, self.service_account, &registry);
         let Some(folder) = &self.out else {
             let documents = policies.iter().map(yaml).collect::<anyhow::Result<Vec<_>>>()?;
             return print(&documents.concat());
@@ -52,6 +48,14 @@ impl AdmissionArgs {
         }
         Ok(())
     }
+}
+
+/// The policies for a controller with these components.
+pub(crate) fn policies_of(namespace: String, service_account: String, registry: &Registry) -> Vec<Policy> {
+    let kinds = registry.iter().flat_map(|component| &component.descriptor().kinds);
+    let mut groups: BTreeSet<String> = kinds.map(|kind| kind.group.clone()).collect();
+    groups.insert(backstay_api::STRATEGY_GROUP.to_owned());
+    policies(&Controller { namespace, service_account, strategy_groups: groups.into_iter().collect() })
 }
 
 /// The documents of a policy and its binding.

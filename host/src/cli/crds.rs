@@ -8,6 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 
 use super::output::print;
 use super::trust::TrustArgs;
+use crate::components::registry::Registry;
 
 #[derive(Debug, Args)]
 pub(crate) struct CrdsArgs {
@@ -25,18 +26,7 @@ impl CrdsArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let mut crds = backstay_api::crds();
         if let Some(folder) = &self.components {
-            for component in self.trust.load(folder)?.iter() {
-                for kind in &component.descriptor().kinds {
-                    let crd = strategy_crd(kind).with_context(|| {
-                        format!(
-                            "component {:?}: the schema of kind {:?} makes no CRD",
-                            component.descriptor().name,
-                            kind.kind
-                        )
-                    })?;
-                    crds.push(crd);
-                }
-            }
+            crds.extend(strategy_crds(&self.trust.load(folder)?)?);
         }
         if let Some(folder) = &self.out {
             for crd in &crds {
@@ -51,11 +41,20 @@ impl CrdsArgs {
     }
 }
 
-/// The CRD of a strategy kind, from its component's descriptor.
-pub(crate) fn strategy_crd(
-    kind: &backstay_core::contract::StrategyKind,
-) -> Result<CustomResourceDefinition, backstay_api::SchemaError> {
-    backstay_api::strategy_crd(&kind.group, &kind.version, &kind.kind, &kind.plural, &kind.schema)
+/// The CRDs of the strategy kinds that these components serve.
+pub(crate) fn strategy_crds(registry: &Registry) -> anyhow::Result<Vec<CustomResourceDefinition>> {
+    let mut crds = Vec::new();
+    for component in registry.iter() {
+        let of = component.descriptor();
+        for kind in &of.kinds {
+            let (group, version) = (&kind.group, &kind.version);
+            let crd = backstay_api::strategy_crd(group, version, &kind.kind, &kind.plural, &kind.schema);
+            crds.push(crd.with_context(|| {
+                format!("component {:?}: the schema of kind {:?} makes no CRD", of.name, kind.kind)
+            })?);
+        }
+    }
+    Ok(crds)
 }
 
 fn yaml(crd: &CustomResourceDefinition) -> anyhow::Result<String> {

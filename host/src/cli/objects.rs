@@ -35,6 +35,12 @@ impl<'a> Objects<'a> {
         Ok(Self { path, all })
     }
 
+    /// Returns all objects of the file.
+    #[cfg(feature = "dev")]
+    pub(crate) fn all(self) -> Vec<Json> {
+        self.all
+    }
+
     /// Returns the one object that `fits`. The only object of a file is that one in any case, and later checks say what is wrong
     /// with it. `what` names it in messages.
     pub(crate) fn one(mut self, what: &str, fits: impl Fn(&GroupKind) -> bool) -> anyhow::Result<Json> {

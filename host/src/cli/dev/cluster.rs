@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use backstay_api::admission::{Controller, policies};
 use backstay_core::contract::Json;
 use backstay_core::trust::Trust;
 use backstay_engine::{Engine, EngineConfig};
@@ -21,7 +20,8 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::objects::{apply, ask, asked};
-use crate::cli::crds::strategy_crd;
+use crate::cli::admission::policies_of;
+use crate::cli::crds::strategy_crds;
 use crate::cli::yaml;
 use crate::cluster::client::REQUEST_TIMEOUT;
 use crate::components::registry::Registry;
@@ -39,6 +39,7 @@ const RIGHTS: [&str; 2] = [
 ];
 /// Name of the node.
 const NODE: &str = "local";
+
 /// What a user says of the cluster.
 pub(super) struct Setup {
     /// Folder with the components.
@@ -205,30 +206,15 @@ async fn node(server: ApiServer, folder: PathBuf) -> anyhow::Error {
 
 /// Installs the CRDs, the controller's rights and the admission policies.
 async fn install(client: &Client, registry: &Registry) -> anyhow::Result<()> {
-    let kinds = || registry.iter().flat_map(|component| &component.descriptor().kinds);
     let mut objects: Vec<Json> = Vec::new();
-    for crd in backstay_api::crds() {
+    for crd in backstay_api::crds().into_iter().chain(strategy_crds(registry)?) {
         objects.push(serde_json::to_value(crd)?);
-    }
-    for kind in kinds() {
-        objects.push(serde_json::to_value(strategy_crd(kind)?)?);
     }
     for text in RIGHTS {
         objects.extend(yaml::objects(text)?);
     }
-    let mut groups: Vec<String> = kinds().map(|kind| kind.group.clone()).collect();
-    groups.push(backstay_api::STRATEGY_GROUP.to_owned());
-    groups.sort_unstable();
-    groups.dedup();
-    let controller = Controller {
-        namespace: SYSTEM.to_owned(),
-        service_account: ACCOUNT.to_owned(),
-        strategy_groups: groups,
-    };
-    for policy in policies(&controller) {
-        for object in &policy.objects {
-            objects.push(serde_json::to_value(object)?);
-        }
+    for policy in policies_of(SYSTEM.to_owned(), ACCOUNT.to_owned(), registry) {
+        objects.extend(policy.objects);
     }
     for object in &objects {
         apply(client, object, "").await?;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use backstay_api::{API_VERSION, GROUP};
-use backstay_core::contract::Json;
+use backstay_core::contract::{GroupKind, Json};
 use kube::Client;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::objects::{NAMESPACE, apply, make_kind, may_read, path, read};
+use crate::cli::objects::{Objects, kind as kind_of};
 use crate::cli::output::print;
-use crate::cli::yaml;
 
 /// Name of the run, of the Backup and of the class.
 const NAME: &str = "dev";
@@ -31,8 +31,8 @@ pub(super) async fn one(
     restores: bool,
 ) -> anyhow::Result<()> {
     let began = Instant::now();
-    let application = objects(application)?;
-    let strategies = objects(strategy)?;
+    let application = Objects::read(application)?.all();
+    let strategies = Objects::read(strategy)?.all();
     let found = application.iter().find(|object| is_custom(object));
     let target = found.context("--application has no object of a custom kind")?.clone();
     for object in strategies.iter().chain(&application) {
@@ -54,7 +54,7 @@ pub(super) async fn one(
         say(began, &format!("{} {} applied", object["kind"], object["metadata"]["name"]).replace('"', ""))?;
     }
     let class = class(client, &strategies, &target).await?;
-    let (group, kind) = group_kind(&target);
+    let GroupKind { group, kind } = kind_of(&target);
     let backup_job = json!({"apiVersion": API_VERSION, "kind": "BackupJob", "metadata": {"name": NAME},
         "spec": {"applicationRef": {"apiGroup": group, "kind": kind, "name": target["metadata"]["name"]},
             "backupClassName": class}});
@@ -71,22 +71,10 @@ pub(super) async fn one(
     Ok(())
 }
 
-/// Returns the objects of a file.
-fn objects(path: &Path) -> anyhow::Result<Vec<Json>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    yaml::objects(&text).with_context(|| format!("{} is not YAML", path.display()))
-}
-
-fn group_kind(object: &Json) -> (&str, &str) {
-    let version = object["apiVersion"].as_str().unwrap_or_default();
-    let group = version.split_once('/').map_or("", |(group, _)| group);
-    (group, object["kind"].as_str().unwrap_or_default())
-}
-
 /// Whether an object is of a custom kind that is neither Kubernetes' nor of the runs themselves: a strategy or an application rather
 /// than something that it needs.
 fn is_custom(object: &Json) -> bool {
-    let (group, _) = group_kind(object);
+    let GroupKind { group, .. } = kind_of(object);
     group.contains('.') && !group.ends_with(".k8s.io") && group != GROUP
 }
 
@@ -94,7 +82,7 @@ fn is_custom(object: &Json) -> bool {
 async fn allow(client: &Client, application: &Json) -> anyhow::Result<()> {
     let path = path(client, application, NAMESPACE).await?.context("its kind is not served")?;
     let plural = path.rsplit('/').nth(1).unwrap_or_default();
-    may_read(client, group_kind(application).0, plural).await
+    may_read(client, &kind_of(application).group, plural).await
 }
 
 /// Returns the class of the strategy: the one in its file, or one that is made.
@@ -105,10 +93,10 @@ async fn class(client: &Client, strategies: &[Json], application: &Json) -> anyh
     }
     let strategy =
         strategies.iter().find(|object| is_custom(object)).context("--strategy has no strategy object")?;
-    let ((group, kind), (of, strategy_kind)) = (group_kind(application), group_kind(strategy));
+    let (of, by) = (kind_of(application), kind_of(strategy));
     let class = json!({"apiVersion": API_VERSION, "kind": "BackupClass", "metadata": {"name": NAME},
-        "spec": {"strategies": [{"application": {"apiGroup": group, "kind": kind},
-            "strategyRef": {"apiGroup": of, "kind": strategy_kind, "name": strategy["metadata"]["name"]}}]}});
+        "spec": {"strategies": [{"application": {"apiGroup": of.group, "kind": of.kind},
+            "strategyRef": {"apiGroup": by.group, "kind": by.kind, "name": strategy["metadata"]["name"]}}]}});
     apply(client, &class, "").await?;
     Ok(NAME.to_owned())
 }

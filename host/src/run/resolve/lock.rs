@@ -27,9 +27,22 @@ pub(super) async fn acquire(
     ctx: &Context,
 ) -> Result<(), NotDone> {
     let target = run.target_of(application);
-    while let Err(before) = ctx.try_lock(run, &target, strategy) {
+    let held = until_held(run, || ctx.try_lock(run, &target, strategy), ctx).await;
+    held.map_err(|before| busy(run, &before, served, ctx))
+}
+
+/// Tries to get the lock until the run holds it, or waits for a run that exists.
+///
+/// # Errors
+/// The claim of the run to wait for.
+async fn until_held(
+    run: &Run,
+    hold: impl Fn() -> Result<(), Box<Claim>>,
+    ctx: &Context,
+) -> Result<(), Box<Claim>> {
+    while let Err(before) = hold() {
         if exists(&before, ctx).await {
-            return Err(busy(run, &before, served, ctx));
+            return Err(before);
         }
         tracing::warn!(run = %run.title(), holder = %before.title(), uid = %before.run_uid,
             "the run that holds the lock on the application no longer exists, its lock is released once nothing of it runs");
@@ -50,17 +63,12 @@ pub(crate) async fn resume(run: &Run, ctx: &Context) -> Result<(), NotDone> {
         ctx.restore_lock(run);
         return Ok(());
     }
-    while let Err(holder) = ctx.resume_lock(run) {
-        if exists(&holder, ctx).await {
-            tracing::warn!(run = %run.title(), holder = %holder.title(),
-                "a run that has begun waits: another one has its turn on the application");
-            let message = format!("waiting for {}, which has its turn on the application", holder.title());
-            return Err(NotDone::InProgress { message, recheck: ctx.settings.recheck });
-        }
-        ctx.metrics.mended("lock");
-        ctx.forget(&holder.run_uid);
-    }
-    Ok(())
+    until_held(run, || ctx.resume_lock(run), ctx).await.map_err(|holder| {
+        tracing::warn!(run = %run.title(), holder = %holder.title(),
+            "a run that has begun waits: another one has its turn on the application");
+        let message = format!("waiting for {}, which has its turn on the application", holder.title());
+        NotDone::InProgress { message, recheck: ctx.settings.recheck }
+    })
 }
 
 fn busy(run: &Run, before: &Claim, application: &ObjectRef, ctx: &Context) -> NotDone {

@@ -30,6 +30,7 @@ mod resource;
 mod rights;
 mod select;
 mod service;
+mod snapshot;
 mod state;
 mod store;
 mod update;
@@ -43,6 +44,7 @@ pub use listen::{Listening, kubeconfig};
 pub use logs::{LogOptions, Logs};
 pub(crate) use resource::Resource;
 pub use service::{ApiServer, Credentials, Options};
+pub use snapshot::Snapshot;
 
 /// Returns bytes in base64.
 pub(crate) fn base64(bytes: &[u8]) -> String {

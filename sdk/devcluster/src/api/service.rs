@@ -109,8 +109,13 @@ impl ApiServer {
     /// Returns an API server with what a new cluster has: its first namespaces and roles.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let Options { clock, seed, history, credentials, logs } = options;
-        let mut state = State::new(seed, history, clock.now());
+        let state = State::new(options.seed, options.history, options.clock.now());
+        Self::with(options, state)
+    }
+
+    /// Returns an API server with what this state has.
+    pub(super) fn with(options: Options, mut state: State) -> Self {
+        let Options { clock, credentials, logs, .. } = options;
         for token in &credentials.tokens {
             state.tokens.add(token.clone(), User::administrator());
         }
@@ -160,13 +165,13 @@ impl ApiServer {
     /// Answers a request; `Err` is a version of the future that is waited for.
     fn answer(&self, request: &Request, waited: bool) -> Result<Response<Body>, u64> {
         let mut state = self.state();
-        let before = state.store.revision();
+        let before = state.mark();
         let mut call = Call::new(self, &mut state, request, waited);
         let answer = match call.run() {
             Ok(answer) => answer,
             Err(refusal) => Answer::refusal(refusal)?,
         };
-        let (warnings, changed) = (std::mem::take(&mut call.warnings), call.state.store.revision() != before);
+        let (warnings, changed) = (std::mem::take(&mut call.warnings), call.state.mark() != before);
         drop(state);
         if changed {
             self.inner.changed.notify_waiters();

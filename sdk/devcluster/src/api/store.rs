@@ -63,6 +63,19 @@ impl Store {
         }
     }
 
+    /// Returns a store that goes on from a revision with these objects, and knows nothing of what was before.
+    pub(crate) fn holding(
+        keep: usize,
+        revision: u64,
+        objects: impl IntoIterator<Item = (Family, Key, Stored)>,
+    ) -> Self {
+        let mut store = Self { revision, floor: revision, ..Self::new(keep) };
+        for (family, key, stored) in objects {
+            store.families.entry(family).or_default().insert(key, stored);
+        }
+        store
+    }
+
     pub(crate) fn revision(&self) -> u64 {
         self.revision
     }

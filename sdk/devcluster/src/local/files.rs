@@ -1,5 +1,6 @@
 //! Where the files of pods are, under the node's state folder.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
@@ -82,6 +83,9 @@ impl Files {
         fs::create_dir_all(&folder)?;
         match volume {
             Volume::Files(files) => {
+                // As an earlier start made it, it cannot be written.
+                fs::remove_dir_all(&folder)?;
+                fs::create_dir_all(&folder)?;
                 for (path, file) in files {
                     let path = folder.join(path);
                     fs::create_dir_all(path.parent().unwrap_or(&folder))?;
@@ -141,6 +145,26 @@ impl Files {
     pub(super) fn forget_claim(&self, uid: &str) {
         if !uid.is_empty() {
             drop(fs::remove_dir_all(self.claim(uid)));
+        }
+    }
+
+    /// Removes the views of a pod's containers: none runs.
+    pub(super) fn forget_views(&self, pod: &Value) {
+        let entries =
+            |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        for container in entries(&self.pod(pod).join("containers")) {
+            for view in entries(&container).filter(|path| path.extension().is_some_and(|of| of == "view")) {
+                drop(fs::remove_dir_all(view));
+            }
+        }
+    }
+
+    /// Removes the folders of all pods (`pods`) or claims (`claims`) but those with these uids.
+    pub(super) fn forget_others(&self, of: &str, uids: &BTreeSet<String>) {
+        for entry in fs::read_dir(self.state.join(of)).into_iter().flatten().flatten() {
+            if !entry.file_name().to_str().is_some_and(|uid| uids.contains(uid)) {
+                drop(fs::remove_dir_all(entry.path()));
+            }
         }
     }
 

@@ -48,7 +48,7 @@ impl Worker {
                 let at = Some(Timestamp::now());
                 let ended = Ended {
                     code: 128,
-                    reason: "StartError",
+                    reason: "StartError".into(),
                     message,
                     began: Some(Timestamp::UNIX_EPOCH),
                     at,

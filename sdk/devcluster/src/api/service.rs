@@ -110,11 +110,11 @@ impl ApiServer {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let state = State::new(options.seed, options.history, options.clock.now());
-        Self::with(options, state)
+        Self::holding(state, options)
     }
 
-    /// Returns an API server with what this state has.
-    pub(super) fn with(options: Options, mut state: State) -> Self {
+    /// Returns an API server that holds this.
+    pub(super) fn holding(mut state: State, options: Options) -> Self {
         let Options { clock, credentials, logs, .. } = options;
         for token in &credentials.tokens {
             state.tokens.add(token.clone(), User::administrator());

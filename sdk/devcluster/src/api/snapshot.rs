@@ -6,11 +6,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::clock::Ids;
 use super::meta;
 use super::service::{ApiServer, Options};
 use super::state::State;
-use super::store::{Store, Stored};
+use super::store::Stored;
 use crate::access::Issued;
 
 /// How many revisions and numbers of uids are left out where a server ended without saying so: more than it can have given since
@@ -140,20 +139,18 @@ impl ApiServer {
     pub fn going_on(options: Options, snapshot: Snapshot) -> Result<Self, String> {
         snapshot.check()?;
         let left_out = if snapshot.ended { 0 } else { LEFT_OUT };
-        let mut ids = Ids::new(snapshot.ids);
-        ids.skip(left_out);
-        let objects = snapshot.objects.into_iter().map(|kept| {
+        let mut state = State::empty(snapshot.ids, options.history);
+        state.ids.skip(left_out);
+        state.store.begin_at(snapshot.revision.saturating_add(left_out));
+        for kept in snapshot.objects {
             let stored = Stored { value: kept.object, shape: kept.form };
-            ((kept.group, kept.resource), (kept.namespace, kept.name), stored)
-        });
-        let revision = snapshot.revision.saturating_add(left_out);
-        let store = Store::holding(options.history, revision, objects);
-        let now = options.clock.now();
-        let mut state = State::going_on(store, ids, snapshot.forms, &snapshot.definitions, now);
+            state.store.seed(&(kept.group, kept.resource), (kept.namespace, kept.name), stored);
+        }
+        state.go_on(snapshot.forms, &snapshot.definitions, options.clock.now());
         for token in snapshot.tokens {
             state.tokens.accept(token);
         }
-        Ok(Self::with(options, state))
+        Ok(Self::holding(state, options))
     }
 
     /// What is another one after each change.

@@ -27,34 +27,34 @@ pub(crate) struct State {
 impl State {
     /// A new cluster.
     pub(crate) fn new(seed: u64, history: usize, now: Timestamp) -> Self {
-        let mut state = Self::of(Store::new(history), Ids::new(seed), 0);
+        let mut state = Self::empty(seed, history);
         state.begin(now);
         state.store.compact();
         state
     }
 
-    /// A cluster that goes on with what is stored. `shapes` is how many forms of schemas were numbered, `of_definitions` the
-    /// forms that definitions have now.
-    pub(crate) fn going_on(
-        store: Store,
-        ids: Ids,
-        shapes: u64,
-        of_definitions: &BTreeMap<String, u64>,
-        now: Timestamp,
-    ) -> Self {
-        let mut state = Self::of(store, ids, shapes);
-        definitions::resume(&mut state, of_definitions);
-        state.begin(now);
-        state.store.compact();
-        state
-    }
-
-    fn of(store: Store, ids: Ids, shapes: u64) -> Self {
+    /// A server of the built-in kinds without any object.
+    pub(crate) fn empty(seed: u64, history: usize) -> Self {
         let served = builtins().into_iter().map(|resource| {
             let key = (resource.group.clone(), resource.plural.clone(), resource.version.clone());
             (key, Arc::new(resource))
         });
-        Self { store, ids, served: served.collect(), tokens: Tokens::default(), shapes }
+        Self {
+            store: Store::new(history),
+            ids: Ids::new(seed),
+            served: served.collect(),
+            tokens: Tokens::default(),
+            shapes: 0,
+        }
+    }
+
+    /// Goes on with what is stored. `shapes` is how many forms of schemas were numbered, `of_definitions` the forms that
+    /// definitions have now. What was before is too old.
+    pub(crate) fn go_on(&mut self, shapes: u64, of_definitions: &BTreeMap<String, u64>, now: Timestamp) {
+        self.shapes = shapes;
+        definitions::resume(self, of_definitions);
+        self.begin(now);
+        self.store.compact();
     }
 
     /// What is another one after each change: the revision, and how far uids have come, by which tokens are known.

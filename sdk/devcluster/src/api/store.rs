@@ -63,19 +63,6 @@ impl Store {
         }
     }
 
-    /// Returns a store that goes on from a revision with these objects, and knows nothing of what was before.
-    pub(crate) fn holding(
-        keep: usize,
-        revision: u64,
-        objects: impl IntoIterator<Item = (Family, Key, Stored)>,
-    ) -> Self {
-        let mut store = Self { revision, floor: revision, ..Self::new(keep) };
-        for (family, key, stored) in objects {
-            store.families.entry(family).or_default().insert(key, stored);
-        }
-        store
-    }
-
     pub(crate) fn revision(&self) -> u64 {
         self.revision
     }
@@ -156,6 +143,16 @@ impl Store {
             self.forget();
         }
         after
+    }
+
+    /// Begins at a revision: what was before is not known.
+    pub(crate) fn begin_at(&mut self, revision: u64) {
+        (self.revision, self.floor) = (revision, revision);
+    }
+
+    /// Puts an object where it has been since before the beginning.
+    pub(crate) fn seed(&mut self, family: &Family, key: Key, stored: Stored) {
+        self.families.entry(family.clone()).or_default().insert(key, stored);
     }
 
     /// Forgets all changes: older versions are too old from now on.

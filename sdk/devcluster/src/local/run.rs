@@ -169,7 +169,7 @@ mod tests {
         let log = folder.0.join("log");
         let mut running = start(&tools, &folder.0.join("base"), plan, binds, &log).await.expect("it starts");
         let code = running.ended().await;
-        let (said, _) = logs::read(&log, &logs::Wanted::default()).expect("a log");
+        let said = logs::read(&log, &logs::Wanted::default()).expect("a log");
         (code, String::from_utf8_lossy(&said).into_owned())
     }
 

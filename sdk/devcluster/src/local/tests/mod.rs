@@ -1,6 +1,7 @@
 //! Pods on a local node, through the API.
 
 mod restart;
+mod said;
 
 use std::path::PathBuf;
 use std::sync::Arc;

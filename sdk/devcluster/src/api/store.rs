@@ -38,7 +38,7 @@ pub(crate) struct Change {
 pub(crate) struct TooOld;
 
 /// All objects.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Store {
     revision: u64,
     /// The oldest revision whose state can still be told.
@@ -153,6 +153,12 @@ impl Store {
     /// Puts an object where it has been since before the beginning.
     pub(crate) fn seed(&mut self, family: &Family, key: Key, stored: Stored) {
         self.families.entry(family.clone()).or_default().insert(key, stored);
+    /// Keeps this many changes from now on.
+    pub(crate) fn keep(&mut self, keep: usize) {
+        self.keep = keep;
+        while self.log.len() > keep {
+            self.forget();
+        }
     }
 
     /// Forgets all changes: older versions are too old from now on.

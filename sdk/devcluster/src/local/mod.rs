@@ -19,6 +19,7 @@
 mod environment;
 mod fields;
 mod files;
+mod hidden;
 mod image;
 pub(crate) mod life;
 mod logs;

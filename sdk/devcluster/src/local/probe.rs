@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::hidden::hidden;
 use super::plan::Plan;
 use super::run::first_process;
 use crate::client::{items, number};
@@ -81,7 +82,8 @@ impl Inside {
             "--preserve-credentials",
             "--",
         ]);
-        program.args(command).env_clear().envs(&self.plan.environment).kill_on_drop(true);
+        let (words, variables) = hidden(&self.plan, command);
+        program.args(words).env_clear().envs(variables).kill_on_drop(true);
         program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         let Ok(mut child) = program.spawn() else { return false };
         let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));

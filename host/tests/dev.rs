@@ -124,7 +124,7 @@ impl Start {
     async fn new(folder: &Folder) -> Self {
         let mut child = command(folder, &[]).stdout(Stdio::piped()).spawn().expect("the program starts");
         let lines = BufReader::new(child.stdout.take().expect("an output")).lines();
-        let up = lines.map_while(Result::ok).any(|line| line.starts_with("Up after"));
+        let up = lines.map_while(Result::ok).any(|line| line.contains("kubectl get"));
         assert!(up, "it ended at its start");
         let kubeconfig = Kubeconfig::read_from(folder.0.join("kubeconfig")).expect("a kubeconfig");
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;

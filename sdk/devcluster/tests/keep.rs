@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use devcluster::api::{ApiServer, Options};
 use devcluster::keep::{Keep, Trouble};
@@ -338,6 +340,54 @@ async fn after_a_kill_what_was_reached_is_there_and_nothing_is_given_twice() {
         http::Request::get("/api/v1/namespaces/default").header("authorization", format!("Bearer {token}"));
     let answer = again.oneshot(request.body(Full::new(bytes::Bytes::new())).expect("a request")).await;
     assert_eq!(answer.expect("an answer").status(), 403, "known, and without rights");
+}
+
+#[tokio::test]
+async fn an_event_goes_an_hour_after_it_was_written_last_whatever_starts_meanwhile() {
+    let folder = Folder::new("events");
+    let now = Arc::new(AtomicI64::new(1_800_000_000));
+    let options = || {
+        let now = Arc::clone(&now);
+        let clock = move || jiff::Timestamp::from_second(now.load(Ordering::Relaxed)).expect("a time");
+        Options { clock: Box::new(clock), ..Options::default() }
+    };
+    let pass = |minutes: i64| now.fetch_add(60 * minutes, Ordering::Relaxed);
+    let events = "/api/v1/namespaces/default/events";
+    let event = |name: &str| {
+        json!({"metadata": {"name": name, "namespace": "default"}, "reason": "Why", "type": "Normal",
+            "involvedObject": {"kind": "Pod", "namespace": "default"}, "source": {"component": "t"}})
+    };
+    let names = async |server: &ApiServer| {
+        let (_, list) = asked(server, "GET", events, Value::Null).await;
+        let items = list["items"].as_array().expect("a list").clone();
+        items.iter().map(|item| item["metadata"]["name"].to_string().replace('"', "")).collect::<Vec<_>>()
+    };
+    let keep = Keep::open(&folder.0).expect("the folder");
+    let server = keep.server(options()).expect("the server");
+    let (_, first) = asked(&server, "POST", events, event("one")).await;
+    asked(&server, "POST", events, event("two")).await;
+    pass(40);
+    let again = json!({"count": 2});
+    assert_eq!(asked(&server, "PATCH", &format!("{events}/two"), again).await.0, 200);
+    keep.finish(&server).expect("it is written");
+    drop(keep);
+    let keep = Keep::open(&folder.0).expect("the folder");
+    let server = keep.server(options()).expect("the server");
+    pass(19);
+    assert_eq!(names(&server).await, ["one", "two"]);
+    let version = asked(&server, "GET", events, Value::Null).await.1["metadata"]["resourceVersion"].clone();
+    pass(1);
+    assert_eq!(names(&server).await, ["two"]);
+    let version = version.as_str().expect("a version");
+    let path = format!("{events}?watch=true&timeoutSeconds=1&resourceVersion={version}");
+    let told: Value =
+        serde_json::from_str(&sent(&server, &get(path), "application/json").await.1).expect("one event");
+    assert_eq!(
+        (&told["type"], &told["object"]["metadata"]["uid"]),
+        (&"DELETED".into(), &first["metadata"]["uid"])
+    );
+    pass(40);
+    assert!(names(&server).await.is_empty());
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod delete;
 mod discovery;
 mod errors;
 mod events;
+mod fading;
 mod kind;
 mod list;
 mod listen;
@@ -45,6 +46,8 @@ pub use logs::{LogOptions, Logs};
 pub(crate) use resource::Resource;
 pub use service::{ApiServer, Credentials, Options};
 pub use snapshot::Snapshot;
+#[cfg(test)]
+pub(crate) use store::{Change as StoredChange, Stored};
 
 /// Returns bytes in base64.
 pub(crate) fn base64(bytes: &[u8]) -> String {

@@ -33,7 +33,8 @@ pub struct Options {
     pub clock: Box<dyn Clock>,
     /// From what uids and generated names come.
     pub seed: u64,
-    /// How many changes are kept for watches and for lists of older versions.
+    /// How many changes are kept for watches and for lists of older versions: all with `usize::MAX`, otherwise of these not more
+    /// than some 64 MiB.
     pub history: usize,
     /// Who is who.
     pub credentials: Credentials,
@@ -181,11 +182,16 @@ impl ApiServer {
     fn answer(&self, request: &Request, waited: bool) -> Result<Response<Body>, u64> {
         let mut state = self.state();
         let before = state.mark();
+        state.fade(self.now());
+        if state.mark() != before {
+            self.inner.changed.notify_waiters();
+        }
         let mut call = Call::new(self, &mut state, request, waited);
         let answer = match call.run() {
             Ok(answer) => answer,
             Err(refusal) => Answer::refusal(refusal)?,
         };
+        call.state.fade(call.now);
         let (warnings, changed) = (std::mem::take(&mut call.warnings), call.state.mark() != before);
         drop(state);
         if changed {

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::fading::Fading;
 use super::meta;
 use super::service::{ApiServer, Options};
 use super::state::State;
@@ -46,6 +48,9 @@ struct Kept {
     name: String,
     /// Under which form of its schema it was written.
     form: u64,
+    /// When it goes by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
     #[serde(with = "shared")]
     object: Arc<Value>,
 }
@@ -104,7 +109,8 @@ impl ApiServer {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = self.now();
-        let state = self.state();
+        let mut state = self.state();
+        state.fade(now);
         let custom = state.custom();
         let forms = custom.iter().filter_map(|one| one.custom.as_ref());
         let (revision, ids) = state.mark();
@@ -115,6 +121,10 @@ impl ApiServer {
                 namespace: namespace.clone(),
                 name: name.clone(),
                 form: stored.shape,
+                until: state
+                    .fading
+                    .as_ref()
+                    .and_then(|fading| fading.until(family, &(namespace.clone(), name.clone()))),
                 object: Arc::clone(&stored.value),
             })
         });
@@ -142,10 +152,15 @@ impl ApiServer {
         let mut state = State::empty(snapshot.ids, options.history);
         state.ids.skip(left_out);
         state.store.begin_at(snapshot.revision.saturating_add(left_out));
+        let mut fading = Fading::default();
         for kept in snapshot.objects {
+            if kept.until.is_some() {
+                fading.set(&(kept.namespace.clone(), kept.name.clone()), kept.until);
+            }
             let stored = Stored { value: kept.object, shape: kept.form };
             state.store.seed(&(kept.group, kept.resource), (kept.namespace, kept.name), stored);
         }
+        state.fading = Some(fading);
         state.go_on(snapshot.forms, &snapshot.definitions, options.clock.now());
         for token in snapshot.tokens {
             state.tokens.accept(token);

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::clock::{self, Ids};
+use super::fading::Fading;
 use super::resource::{Resource, builtins};
 use super::store::{Family, Store};
 use super::{definitions, discovery};
@@ -23,12 +24,14 @@ pub(crate) struct State {
     pub(crate) tokens: Tokens,
     /// The next number of a form of a schema.
     shapes: u64,
+    /// When Events go; in a server that does nothing by itself they stay.
+    pub(crate) fading: Option<Fading>,
 }
 
 impl State {
     /// A new cluster.
     pub(crate) fn new(seed: u64, history: usize, now: Timestamp) -> Self {
-        let mut state = Self::empty(seed, history);
+        let mut state = Self { fading: Some(Fading::default()), ..Self::empty(seed, history) };
         state.begin(now);
         state.store.compact();
         state
@@ -46,6 +49,7 @@ impl State {
             served: served.collect(),
             tokens: Tokens::default(),
             shapes: 0,
+            fading: None,
         }
     }
 
@@ -56,6 +60,7 @@ impl State {
         definitions::resume(self, of_definitions);
         self.begin(now);
         self.store.compact();
+        self.fade(now);
     }
 
     /// What is another one after each change: the revision, and how far uids have come, by which tokens are known.

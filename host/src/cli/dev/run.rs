@@ -15,7 +15,7 @@ use super::objects::{NAMESPACE, apply, make_kind, may_read, path, read};
 use crate::cli::objects::{Objects, kind as kind_of};
 use crate::cli::output::print;
 
-/// Name of the run, of the Backup and of the class.
+/// Name of the class; names of runs and of Backups begin with it.
 const NAME: &str = "dev";
 /// How often what happens is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -55,20 +55,64 @@ pub(super) async fn one(
     }
     let class = class(client, &strategies, &target).await?;
     let GroupKind { group, kind } = kind_of(&target);
-    let backup_job = json!({"apiVersion": API_VERSION, "kind": "BackupJob", "metadata": {"name": NAME},
+    let name = free(client, "backupjobs").await?;
+    let backup_job = json!({"apiVersion": API_VERSION, "kind": "BackupJob", "metadata": {"name": name},
         "spec": {"applicationRef": {"apiGroup": group, "kind": kind, "name": target["metadata"]["name"]},
             "backupClassName": class}});
     let mut events = BTreeSet::new();
+    news(client, &mut events).await?;
     follow(client, &backup_job, &mut events, began).await?;
-    let backup = format!("/apis/{API_VERSION}/namespaces/{NAMESPACE}/backups/{NAME}");
-    let backup = read(client, &backup).await?.context("the run made no Backup")?;
-    print(&format!("\nBackup {NAME}: {:#}\n\n", backup["status"]["artifact"]))?;
+    let backup =
+        read(client, &format!("{}/{name}", runs("backups"))).await?.context("the run made no Backup")?;
+    print(&format!("\nBackup {name}: {:#}\n\n", backup["status"]["artifact"]))?;
     if restores {
-        let restore = json!({"apiVersion": API_VERSION, "kind": "RestoreJob", "metadata": {"name": NAME},
-            "spec": {"backupRef": {"name": NAME}}});
-        follow(client, &restore, &mut events, began).await?;
+        restore(client, &name, &mut events, began).await?;
     }
     Ok(())
+}
+
+/// Restores the newest Backup that is there.
+///
+/// # Errors
+/// There is none, or the run fails; the message says why.
+pub(super) async fn newest(client: &Client) -> anyhow::Result<()> {
+    let (began, mut events) = (Instant::now(), BTreeSet::new());
+    news(client, &mut events).await?;
+    let backups = read(client, &runs("backups")).await?.unwrap_or_default();
+    let made = |backup: &&Json| backup["metadata"]["creationTimestamp"].as_str().map(ToOwned::to_owned);
+    let newest = backups["items"].as_array().into_iter().flatten().max_by_key(made);
+    let newest =
+        newest.context("--restore: no Backup was kept in the namespace default; make one with --backup")?;
+    let name = newest["metadata"]["name"].as_str().unwrap_or_default();
+    say(began, &format!("Backup {name} of {}", made(&newest).unwrap_or_default()))?;
+    restore(client, name, &mut events, began).await
+}
+
+/// Restores a Backup, and tells what happens.
+async fn restore(
+    client: &Client,
+    backup: &str,
+    events: &mut BTreeSet<String>,
+    began: Instant,
+) -> anyhow::Result<()> {
+    let name = free(client, "restorejobs").await?;
+    let restore = json!({"apiVersion": API_VERSION, "kind": "RestoreJob", "metadata": {"name": name},
+        "spec": {"backupRef": {"name": backup}}});
+    follow(client, &restore, events, began).await
+}
+
+/// Returns a name that no run has: those of earlier starts may be there.
+async fn free(client: &Client, plural: &str) -> anyhow::Result<String> {
+    let there = read(client, &runs(plural)).await?.unwrap_or_default();
+    let there: Vec<&Json> = there["items"].as_array().into_iter().flatten().collect();
+    let names = std::iter::once(NAME.to_owned()).chain((2..).map(|number| format!("{NAME}-{number}")));
+    let mut free = names.filter(|name| there.iter().all(|run| run["metadata"]["name"] != name.as_str()));
+    free.next().context("all names are taken")
+}
+
+/// Where the objects of a kind of Backstay's are.
+fn runs(plural: &str) -> String {
+    format!("/apis/{API_VERSION}/namespaces/{NAMESPACE}/{plural}")
 }
 
 /// Whether an object is of a custom kind that is neither Kubernetes' nor of the runs themselves: a strategy or an application rather
@@ -115,7 +159,7 @@ async fn follow(
     events: &mut BTreeSet<String>,
     began: Instant,
 ) -> anyhow::Result<()> {
-    let kind = run["kind"].as_str().unwrap_or_default();
+    let [kind, name] = [&run["kind"], &run["metadata"]["name"]].map(|text| text.as_str().unwrap_or_default());
     apply(client, run, NAMESPACE).await?;
     let path = path(client, run, NAMESPACE).await?.context("runs are not served")?;
     let mut told = String::new();
@@ -130,7 +174,7 @@ async fn follow(
         let phase = text(&now["status"]["phase"]);
         let (reason, message) =
             ready.map_or_else(Default::default, |c| (text(&c["reason"]), text(&c["message"])));
-        let line = format!("{kind} {NAME}: {phase} {reason}: {}", first(&message));
+        let line = format!("{kind} {name}: {phase} {reason}: {}", first(&message));
         if line != told && !phase.is_empty() {
             say(began, &line)?;
             told = line;

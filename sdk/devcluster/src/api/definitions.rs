@@ -1,5 +1,6 @@
 //! CustomResourceDefinitions: what they make the server serve, and what becomes of their objects.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use super::call::Call;
 use super::discovery::rank;
 use super::options::DeleteOptions;
 use super::resource::{Custom, Resource};
+use super::state::State;
 use super::store::{Family, Key};
 use super::{clock, meta};
 use crate::schema::Schema;
@@ -154,6 +156,19 @@ fn offer(call: &mut Call<'_>, definition: &Value) {
     let spec = Arc::new(spec);
     let resources = served(definition, &spec, shape, terminating);
     call.state.serve(name, resources);
+}
+
+/// Serves the definitions that are stored, each under the form that it had.
+pub(crate) fn resume(state: &mut State, shapes: &BTreeMap<String, u64>) {
+    let stored: Vec<Arc<Value>> =
+        state.store.family(&family()).map(|(_, stored)| Arc::clone(&stored.value)).collect();
+    for definition in stored {
+        let name = meta::text(&definition, "name");
+        let shape = shapes.get(name).copied().unwrap_or_else(|| state.next_shape());
+        let spec = Arc::new(definition.get("spec").cloned().unwrap_or_default());
+        let resources = served(&definition, &spec, shape, meta::terminating(&definition));
+        state.serve(name, resources);
+    }
 }
 
 fn served(definition: &Value, spec: &Arc<Value>, shape: u64, terminating: bool) -> Vec<Resource> {

@@ -14,6 +14,7 @@ mod delete;
 mod discovery;
 mod errors;
 mod events;
+mod fading;
 mod kind;
 mod list;
 mod listen;
@@ -30,6 +31,7 @@ mod resource;
 mod rights;
 mod select;
 mod service;
+mod snapshot;
 mod state;
 mod store;
 mod update;
@@ -43,6 +45,9 @@ pub use listen::{Listening, kubeconfig};
 pub use logs::{LogOptions, Logs};
 pub(crate) use resource::Resource;
 pub use service::{ApiServer, Credentials, Options};
+pub use snapshot::Snapshot;
+#[cfg(test)]
+pub(crate) use store::{Change as StoredChange, Stored};
 
 /// Returns bytes in base64.
 pub(crate) fn base64(bytes: &[u8]) -> String {

@@ -23,7 +23,7 @@ static IN_TEXT: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static PATCHED: LazyLock<Regex> =
-    LazyLock::new(|| regex(r#"(?s)Invalid value: "\{.*\}": strict decoding error"#));
+    LazyLock::new(|| regex(r#"(?s)Invalid value: "\{\\".*\}": "#));
 static NOW: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(resource version: [0-9]+ \(|resource version: [0-9]+, current: )[0-9]+"));
 static GENERATED: LazyLock<Regex> = LazyLock::new(|| regex(r"^[bcdfghjklmnpqrstvwxz2456789]{5}$"));
@@ -80,6 +80,16 @@ impl Canon {
         }
     }
 
+    /// A generated name that only a refusal tells.
+    pub(crate) fn learn_refused(&mut self, body: &Value, answer: &Value) {
+        let prefix = body.pointer("/metadata/generateName").and_then(Value::as_str).unwrap_or_default();
+        let name = answer.pointer("/details/name").filter(|_| answer["kind"] == "Status");
+        if let (false, Some(name)) = (prefix.is_empty(), name) {
+            let metadata = serde_json::json!({"generateName": prefix, "name": name});
+            metadata.as_object().into_iter().for_each(|metadata| self.learn_metadata(metadata, true));
+        }
+    }
+
     fn learn_metadata(&mut self, metadata: &Map<String, Value>, whole: bool) {
         let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default();
         if let (false, Ok(version)) = (whole, text("resourceVersion").parse()) {
@@ -130,7 +140,7 @@ impl Canon {
             format!("{}{shown}", &found[1])
         });
         let value = PATCHED.replace_all(&value, |_: &Captures<'_>| {
-            "Invalid value: \"$patched\": strict decoding error".to_owned()
+            "Invalid value: \"$patched\": ".to_owned()
         });
         NOW.replace_all(&value, |found: &Captures<'_>| format!("{}$now", &found[1])).into_owned()
     }

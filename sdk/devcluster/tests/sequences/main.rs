@@ -3,8 +3,11 @@
 
 mod canon;
 mod compare;
+mod fidelity;
 mod json;
 mod player;
+mod random;
+mod server;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -27,6 +30,12 @@ fn declared() -> BTreeMap<(String, usize), String> {
             ((sequence, step.parse().expect("the number of a step")), why)
         })
         .collect()
+}
+
+/// A file of sequences of this repository.
+fn document(file: &str) -> Value {
+    let path = format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
+    json::parse(&std::fs::read(path).expect("a file of sequences")).expect("recorded sequences")
 }
 
 #[test]

@@ -1,0 +1,211 @@
+//! Random sequences, sent both to the server of this crate and to a real one.
+//!
+//! Needs `KUBECONFIG` of a kube-apiserver without controllers that may be thrown away: `make fidelity`, in docs/testing.md.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt as _, stream};
+use serde_json::{Value, json};
+
+use super::server::Real;
+use super::{compare, player, random};
+
+/// How many sequences a real server plays at once.
+const AT_ONCE: usize = 24;
+
+/// Which seeds, and what becomes of them.
+struct Asked {
+    first: u64,
+    count: u64,
+    /// Where the sequences are written with the answers of the real server.
+    record: Option<String>,
+    /// How many that differ are shrunk.
+    shrink: usize,
+}
+
+fn asked() -> Asked {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    Asked {
+        first: number("FIRST").unwrap_or(0),
+        count: number("SEEDS").unwrap_or(200),
+        record: std::env::var("RECORD").ok(),
+        shrink: number("SHRINK").and_then(|count| usize::try_from(count).ok()).unwrap_or(5),
+    }
+}
+
+/// A sequence, what was answered by this crate and by the real server.
+struct Played {
+    sequence: Value,
+    real: Vec<Value>,
+    differences: Vec<(usize, Vec<String>)>,
+    /// What this crate does not model: the step that asks for it and those after it are not played.
+    refused: Option<String>,
+}
+
+#[test]
+#[ignore = "needs a real server: make fidelity"]
+fn random_sequences_are_answered_as_by_a_real_server() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(run(asked()));
+}
+
+async fn run(asked: Asked) {
+    let document = super::document("sequences.json");
+    let real = Real::connect(&document).await;
+    let seeds = asked.first..asked.first + asked.count;
+    let (document, real) = (&document, &real);
+    let plays = stream::iter(seeds.clone()).map(|seed| async move {
+        let number = usize::try_from(seed - asked.first).expect("a small number");
+        both(real, number, document, random::sequence(seed)).await
+    });
+    let mut refusals = BTreeMap::<String, usize>::new();
+    let mut plays = plays.buffered(AT_ONCE);
+    let (mut steps, mut codes, mut broken, mut kept) =
+        (0, BTreeMap::<u64, usize>::new(), Vec::new(), Vec::new());
+    while let Some(played) = plays.next().await {
+        steps += played.real.len();
+        for answer in &played.real {
+            *codes.entry(answer["code"].as_u64().unwrap_or(0)).or_default() += 1;
+        }
+        tell(&played);
+        if let Some(refused) = &played.refused {
+            *refusals.entry(refused.clone()).or_default() += 1;
+        }
+        if !played.differences.is_empty() {
+            broken.push(played.sequence);
+        } else if asked.record.is_some() {
+            kept.push(answered(&played));
+        }
+    }
+    let shrunk = stream::iter(broken.iter().take(asked.shrink).enumerate())
+        .then(|(at, sequence)| shrink(real, at, document, sequence.clone()));
+    let shrunk: Vec<Value> = shrunk.collect().await;
+    for sequence in &shrunk {
+        eprintln!("SHRUNK {}", sequence["name"]);
+        for step in sequence["steps"].as_array().into_iter().flatten() {
+            eprintln!("    {step}");
+        }
+    }
+    if let Some(file) = &asked.record {
+        kept.extend(shrunk);
+        std::fs::write(file, written(document, &kept)).expect("a file of sequences");
+    }
+    for (refused, count) in &refusals {
+        eprintln!("REFUSED {count} times: {refused}");
+    }
+    let codes: Vec<String> = codes.iter().map(|(code, count)| format!("{code}: {count}")).collect();
+    eprintln!(
+        "{} sequences, {steps} steps, {} differ; answers by code: {}",
+        asked.count,
+        broken.len(),
+        codes.join(", ")
+    );
+    assert!(broken.is_empty(), "{} of {} sequences differ", broken.len(), asked.count);
+}
+
+/// Plays a sequence against both. How many events a watch gives is known from the server of this crate; one too many of the
+/// real one is seen all the same.
+async fn both(real: &Real, number: usize, document: &Value, mut sequence: Value) -> Played {
+    let (document, playing) = (document.clone(), sequence.clone());
+    let model = tokio::task::spawn_blocking({
+        let document = document.clone();
+        move || player::play(&document, &playing)
+    });
+    let mut model = model.await.expect("no panic");
+    // What this crate refuses to do is counted; what comes after cannot be compared.
+    let refused = model.iter().position(|answer| answer["code"] == 501);
+    let refused = refused.map(|at| {
+        let refusal = model.split_off(at);
+        sequence["steps"].as_array_mut().expect("steps").truncate(at);
+        refusal[0]["body"]["message"].as_str().unwrap_or_default().to_owned()
+    });
+    let steps = sequence["steps"].as_array_mut().expect("steps");
+    for (step, answer) in steps.iter_mut().zip(&model) {
+        if let Some(events) = answer["events"].as_array() {
+            step["events"] = events.len().into();
+        }
+    }
+    let answers = player::play_real(real.clone(), number, &document, &sequence).await;
+    let compared = answers.iter().zip(&model).enumerate();
+    let differences = compared
+        .map(|(at, (real, model))| (at + 1, compare::differences(real, model)))
+        .filter(|(_, differences)| !differences.is_empty())
+        .collect();
+    Played { sequence, real: answers, differences, refused }
+}
+
+fn tell(played: &Played) {
+    for (step, differences) in played.differences.iter().take(1) {
+        let request = &played.sequence["steps"][step - 1];
+        eprintln!("{}: step {step}: {request}", played.sequence["name"].as_str().unwrap_or_default());
+        for difference in differences.iter().take(6) {
+            eprintln!("{}: step {step}: {difference}", played.sequence["name"].as_str().unwrap_or_default());
+        }
+    }
+}
+
+/// The sequence with the answers of the real server.
+fn answered(played: &Played) -> Value {
+    let mut sequence = played.sequence.clone();
+    let steps = sequence["steps"].as_array_mut().expect("steps");
+    for (step, answer) in steps.iter_mut().zip(&played.real) {
+        step["answer"] = answer.clone();
+    }
+    sequence
+}
+
+/// Leaves out each step that is not needed for a difference; returns what is left, with the answers of the real server.
+async fn shrink(real: &Real, number: usize, document: &Value, sequence: Value) -> Value {
+    let mut number = 1_000_000 * (number + 1);
+    let mut last = both(real, number, document, sequence).await;
+    // What follows the first difference is of no account.
+    let first = last.differences.first().map_or(0, |(step, _)| *step);
+    let mut steps = last.sequence["steps"].as_array().cloned().unwrap_or_default();
+    steps.truncate(first);
+    let mut at = steps.len();
+    while at > 0 {
+        at -= 1;
+        let mut fewer = last.sequence.clone();
+        let mut left = steps.clone();
+        left.remove(at);
+        fewer["steps"] = left.clone().into();
+        number += 1;
+        let played = both(real, number, document, fewer).await;
+        if !played.differences.is_empty() && closed(&left) {
+            steps = left;
+            last = played;
+        }
+    }
+    answered(&last)
+}
+
+/// Whether every watch that is read was opened.
+fn closed(steps: &[Value]) -> bool {
+    steps
+        .iter()
+        .filter_map(|step| step["read"].as_str())
+        .all(|read| steps.iter().any(|step| step["watch"] == read))
+}
+
+/// A file of sequences with one line for each step, so that a change of one answer is one line of a diff.
+fn written(document: &Value, sequences: &[Value]) -> String {
+    let mut out = format!(
+        "{{\n \"recorded\": \"kube-apiserver 1.34.4\",\n \"crds\": {},\n \"sequences\": [",
+        document["crds"]
+    );
+    for (at, sequence) in sequences.iter().enumerate() {
+        let mut head = sequence.clone();
+        let steps = head.as_object_mut().and_then(|head| head.remove("steps")).unwrap_or_else(|| json!([]));
+        let head = head.to_string();
+        let steps: Vec<String> =
+            steps.as_array().into_iter().flatten().map(|step| format!("   {step}")).collect();
+        let comma = if at == 0 { "" } else { "," };
+        out.push_str(&format!(
+            "{comma}\n  {}, \"steps\": [\n{}\n  ]}}",
+            head.strip_suffix('}').unwrap_or(&head),
+            steps.join(",\n")
+        ));
+    }
+    out.push_str("\n ]\n}\n");
+    out
+}

@@ -193,7 +193,8 @@ impl Call<'_> {
             let message =
                 format!("Invalid value: {}: must be {}", go::quote(version), resource.api_version());
             let cause = Cause { reason: "FieldValueInvalid", message, field: "apiVersion".into() };
-            return Err(errors::invalid(&resource.group, kind, decode::name(new), &[cause]).into());
+            let group = version.split_once('/').map_or("", |(group, _)| group);
+            return Err(errors::invalid(group, kind, decode::name(new), &[cause]).into());
         }
         let causes = match &resource.custom {
             Some(custom) => self.custom_faults(write, &custom.schema, new),
@@ -234,7 +235,11 @@ fn metadata_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {
     let of = |object: &Value| object.get("metadata").cloned().unwrap_or_default();
     match write.old {
         None => metadata::check_new(&of(new), write.resource.namespaced, &NameRule::Subdomain, false),
-        Some(old) => metadata::check_update(&of(new), &of(old), false),
+        Some(old) => {
+            let mut faults = metadata::check_any(&of(new), write.resource.namespaced);
+            faults.extend(metadata::check_update(&of(new), &of(old), false));
+            faults
+        }
     }
 }
 
@@ -247,5 +252,10 @@ fn builtin_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {
         subresource,
         is_patch: *is_patch,
     };
-    kinds::check(&checked, new, old.map(AsRef::as_ref))
+    let mut faults = match (old, new.get("metadata")) {
+        (Some(_), Some(metadata)) => metadata::check_any(metadata, resource.namespaced),
+        _ => Vec::new(),
+    };
+    faults.extend(kinds::check(&checked, new, old.map(AsRef::as_ref)));
+    faults
 }

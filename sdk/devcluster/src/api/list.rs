@@ -70,6 +70,12 @@ impl Call<'_> {
                 go::quote(name),
                 resource.kind
             ))),
+            Some(name) if resource.custom.is_none() && resource.selectable.is_empty() => {
+                Err(bad_request(format!(
+                    "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+                    go::quote(name)
+                )))
+            }
             Some(name) => Err(bad_request(format!("field label not supported: {name}"))),
         }
     }

@@ -47,6 +47,11 @@ pub fn check(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> 
     let mut causes = metadata::check_update(meta, at(old, &["metadata"]), is_core);
     if write.subresource.is_empty() && checks_anew(write) {
         causes.extend(metadata::check_new(meta, write.is_namespaced, &rule, is_core));
+        if write.group == "rbac.authorization.k8s.io" {
+            // These look at the whole object twice.
+            causes.extend(metadata::check_new(meta, write.is_namespaced, &rule, is_core));
+            causes.extend(content(write, new, None));
+        }
     }
     causes.extend(match (write.group, write.kind, write.subresource) {
         ("batch", "Job", "status") => job::check_status(new, old),

@@ -141,6 +141,9 @@ fn container(container: &mut Value) {
                 ("successThreshold", 1),
                 ("failureThreshold", 3),
             ] {
+                if probe.get(field).is_some_and(|value| *value == 0) {
+                    probe.remove(field);
+                }
                 set_default(probe, field, value);
             }
             http_get(probe);
@@ -358,6 +361,13 @@ pub fn prepare(
             }
             if let Some(spec) = map_mut(new, &["spec"]) {
                 spec.insert("finalizers".into(), finalizers.into());
+            }
+        }
+        ("", "ServiceAccount", _) => {
+            for secret in items_mut(new, &["secrets"]) {
+                if let Some(secret) = secret.as_object_mut() {
+                    secret.retain(|field, _| field == "name");
+                }
             }
         }
         ("", "PersistentVolumeClaim", None) => set(new, "status", json!({"phase": "Pending"})),

@@ -34,7 +34,7 @@ fn is_indexed(job: &Value) -> bool {
 
 /// Checks the labels and the selector that the API server has made.
 fn generated(job: &Value) -> Vec<Cause> {
-    if on(job, &["spec", "manualSelector"]) {
+    if on(job, &["spec", "manualSelector"]) || at(job, &["spec", "selector"]).is_null() {
         return Vec::new();
     }
     let (name, uid) = (text(job, &["metadata", "name"]), text(job, &["metadata", "uid"]));
@@ -438,7 +438,9 @@ pub(super) fn check_status(new: &Value, old: &Value) -> Vec<Cause> {
         let detail = "terminating>0 is invalid for finished job";
         causes.push(fault::invalid("status.terminating", at(status, &["terminating"]), detail));
     }
-    if (changed("ready") || changed("active")) && count("ready") > count("active") {
+    if (changed("ready") || changed("active"))
+        && number(status, &["ready"]).is_some_and(|ready| ready > count("active"))
+    {
         causes.push(fault::invalid(
             "status.ready",
             at(status, &["ready"]),

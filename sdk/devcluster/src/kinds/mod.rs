@@ -10,6 +10,7 @@ mod job;
 pub mod metadata;
 pub mod names;
 mod pod;
+mod probe;
 pub mod quantity;
 mod rbac;
 mod selector;

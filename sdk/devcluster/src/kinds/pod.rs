@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::quantity::Quantity;
 use super::value::{at, entries, items, number, on, text};
-use super::{internal, metadata, names};
+use super::{internal, metadata, names, probe};
 use crate::schema::fault::{self, child, index, key};
 use crate::status::Cause;
 
@@ -70,6 +70,7 @@ pub(super) fn spec(spec: &Value, path: &str) -> Vec<Cause> {
         &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
         &mut causes,
     );
+    causes.extend(probe::identities(spec, path));
     causes.extend(metadata::labels_of(spec, &at_field("nodeSelector"), "nodeSelector"));
     tolerations(spec, path, &mut causes);
     for field in ["serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"] {
@@ -223,6 +224,7 @@ fn container(container: &Value, path: &str, volumes: &BTreeSet<String>, causes: 
     one_of(container, path, "terminationMessagePolicy", &["File", "FallbackToLogsOnError"], causes);
     ports(container, &at_field("ports"), causes);
     environment(container, path, causes);
+    causes.extend(probe::check(container, path));
     mounts(container, &at_field("volumeMounts"), volumes, causes);
     one_of(container, path, "imagePullPolicy", &["Always", "IfNotPresent", "Never"], causes);
     resources(at(container, &["resources"]), &at_field("resources"), causes);

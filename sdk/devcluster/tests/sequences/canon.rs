@@ -22,8 +22,7 @@ static IN_TEXT: LazyLock<Regex> = LazyLock::new(|| {
         r#"(ResourceVersion in (?:record|the precondition) \(|ResourceVersion in (?:precondition|object meta): |resourceVersion: ")([0-9]+)"#,
     )
 });
-static PATCHED: LazyLock<Regex> =
-    LazyLock::new(|| regex(r#"(?s)Invalid value: "\{\\".*\}": "#));
+static PATCHED: LazyLock<Regex> = LazyLock::new(|| regex(r#"(?s)Invalid value: "\{\\".*\}": "#));
 static NOW: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(resource version: [0-9]+ \(|resource version: [0-9]+, current: )[0-9]+"));
 static GENERATED: LazyLock<Regex> = LazyLock::new(|| regex(r"^[bcdfghjklmnpqrstvwxz2456789]{5}$"));
@@ -139,9 +138,8 @@ impl Canon {
             };
             format!("{}{shown}", &found[1])
         });
-        let value = PATCHED.replace_all(&value, |_: &Captures<'_>| {
-            "Invalid value: \"$patched\": ".to_owned()
-        });
+        let value =
+            PATCHED.replace_all(&value, |_: &Captures<'_>| "Invalid value: \"$patched\": ".to_owned());
         NOW.replace_all(&value, |found: &Captures<'_>| format!("{}$now", &found[1])).into_owned()
     }
 

@@ -33,7 +33,6 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("roles", "Role", "rbac.authorization.k8s.io/v1", 3),
     kind("rolebindings", "RoleBinding", "rbac.authorization.k8s.io/v1", 3),
     kind("leases", "Lease", "coordination.k8s.io/v1", 3),
-    kind("controllerrevisions", "ControllerRevision", "apps/v1", 2),
 ];
 
 impl Kind {
@@ -92,8 +91,7 @@ impl Kind {
             "serviceaccounts" => account(dice),
             "roles" => role(dice),
             "rolebindings" => binding(dice, whole),
-            "leases" => lease(dice),
-            _ => revision(dice, whole),
+            _ => lease(dice),
         }
     }
 
@@ -457,10 +455,7 @@ fn lease(dice: &mut Dice) -> Value {
             ("holderIdentity", &[json!("me"), json!("you"), json!("")]),
             ("leaseDurationSeconds", &[json!(15), json!(0), json!(-1)]),
             ("leaseTransitions", &[json!(1), json!(-1)]),
-            (
-                "acquireTime",
-                &[json!("2019-01-02T03:04:05.000001Z"), json!("2019-01-02T03:04:05Z"), json!("x")],
-            ),
+            ("acquireTime", &[json!("2019-01-02T03:04:05.000001Z")]),
             ("renewTime", &[json!("2019-01-02T03:04:05.100000Z"), json!(null)]),
         ],
     );
@@ -468,21 +463,11 @@ fn lease(dice: &mut Dice) -> Value {
         dice,
         &mut spec,
         4,
-        &[("odd", &[json!("x")]), ("strategy", &[json!("OldestEmulationVersion"), json!("Odd")])],
+        &[
+            ("acquireTime", &[json!("2019-01-02T03:04:05Z"), json!("x")]),
+            ("odd", &[json!("x")]),
+            ("strategy", &[json!("OldestEmulationVersion"), json!("Odd")]),
+        ],
     );
     json!({"spec": spec})
-}
-
-fn revision(dice: &mut Dice, whole: bool) -> Value {
-    let mut out = Map::new();
-    if whole || dice.percent(40) {
-        out.insert("revision".into(), dice.pick(&[json!(1), json!(2), json!(0), json!(-1)]));
-    }
-    some(
-        dice,
-        &mut out,
-        if whole { 70 } else { 20 },
-        &[("data", &[json!({"a": 1}), json!({"a": {"b": [1, "x"]}}), json!({}), json!(null)])],
-    );
-    out.into()
 }

@@ -173,7 +173,6 @@ impl Plan {
             2 => "999999999".into(),
             3 => "abc".into(),
             4 => String::new(),
-            5 => "${lrv}".into(),
             _ => format!("${{rv_{tag}}}"),
         }
     }

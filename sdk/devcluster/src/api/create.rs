@@ -87,6 +87,12 @@ impl Call<'_> {
         self.place(resource, &mut object)?;
         let version = meta::text(&object, "resourceVersion").to_owned();
         if !applied {
+            // What only the server sets belongs to nobody.
+            for field in
+                ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"]
+            {
+                meta::set(&mut object, field, None);
+            }
             self.own(resource, None, &mut object, options, "");
         }
         self.warn_of_owners(&mut object);
@@ -173,9 +179,7 @@ impl Call<'_> {
         if resource.has("status") && resource.custom.is_some() {
             object.as_object_mut().map(|object| object.remove("status"));
         }
-        for field in
-            ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "selfLink", "generation"]
-        {
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "selfLink"] {
             meta::set(object, field, None);
         }
         let uid = self.state.ids.uid();

@@ -25,10 +25,14 @@ const TYPE_META: &str = "struct { APIVersion string \"json:\\\"apiVersion,omitem
 ///
 /// # Errors
 /// 400 and 415, in the words of kube-apiserver.
-pub(crate) fn object(call: &Call<'_>, resource: &Resource, validation: Validation) -> Result<Sent, Status> {
+pub(crate) fn object(
+    call: &mut Call<'_>,
+    resource: &Resource,
+    validation: Validation,
+) -> Result<Sent, Status> {
     let media = negotiate::body_media(call.request)?;
     call.body_fits()?;
-    let body = &call.request.body;
+    let body = &call.request.body.clone();
     let refuse = |words: &str| bad_request(schema::unrecognized(&resource.kind, words, body));
     let unread = |words: &str| refuse(&format!("couldn't get version/kind; json parse error: {words}"));
     let decoded = schema::decode(body, media == Media::Yaml);
@@ -75,16 +79,19 @@ pub(crate) fn object(call: &Call<'_>, resource: &Resource, validation: Validatio
         let expected = resource.api_version();
         if version != expected {
             let mut sent = Sent { object: object.clone(), faults: decoded.faults.clone() };
-            if validation == Validation::Strict
-                && typed(resource, &mut sent).is_ok()
-                && !sent.faults.is_empty()
-            {
-                let short = version.rsplit('/').next().unwrap_or_default();
-                return Err(bad_request(format!(
-                    "{kind} in version \"{short}\" cannot be handled as a {}: {}",
-                    resource.kind,
-                    strict(&sent.faults)
-                )));
+            // A version that there is not knows no fields.
+            let short = version.strip_prefix(&resource.group).and_then(|rest| rest.strip_prefix('/'));
+            let short =
+                short.filter(|short| call.state.served(&resource.group, short, &resource.plural).is_none());
+            if let (Some(short), Ok(())) = (short, typed(resource, &mut sent)) {
+                if validation == Validation::Strict && !sent.faults.is_empty() {
+                    return Err(bad_request(format!(
+                        "{kind} in version \"{short}\" cannot be handled as a {}: {}",
+                        resource.kind,
+                        strict(&sent.faults)
+                    )));
+                }
+                mind(call, resource, &sent, validation)?;
             }
             let message = format!(
                 "the API version in the data ({version}) does not match the expected API version ({expected})"
@@ -226,6 +233,10 @@ pub(crate) fn patched(
     }
     let mut sent = Sent { object, faults };
     typed(resource, &mut sent).map_err(|why| patched_fault(&whole, &why))?;
+    if resource.custom.is_some() && !version.starts_with(&format!("{}/", resource.group)) {
+        // Nothing is known of the fields of another group.
+        sent.faults.clear();
+    }
     match validation {
         Validation::Strict if !sent.faults.is_empty() => Err(patched_fault(&whole, &strict(&sent.faults))),
         Validation::Ignore => Ok(sent.object),

@@ -160,7 +160,7 @@ impl Call<'_> {
         }
         let left = meta::get(object, "deletionGracePeriodSeconds").and_then(Value::as_i64);
         if meta::terminating(object) {
-            let Some(left) = left else { return Ok(Grace::None) };
+            let Some(left) = left.filter(|left| *left != 0) else { return Ok(Grace::None) };
             let wanted = options.grace.map(|wanted| if wanted < 0 { 1 } else { wanted });
             let Some(wanted) = wanted.filter(|wanted| *wanted < left) else {
                 return Ok(Grace::Pending);

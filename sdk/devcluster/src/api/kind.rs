@@ -51,6 +51,10 @@ pub(crate) fn receive(resource: &Resource, object: &mut Value) -> Result<Vec<Str
                     .collect());
             }
             let unknown = schema::receive(&custom.schema, object)?;
+            if object.get("kind").and_then(Value::as_str) != Some(&resource.kind) {
+                // It will be refused for that.
+                return Ok(Vec::new());
+            }
             schema::default(&custom.schema, object);
             Ok(unknown)
         }
@@ -66,10 +70,23 @@ pub(crate) fn complete(resource: &Resource, object: &mut Value) -> Result<(), St
     match &resource.custom {
         Some(custom) => {
             schema::settle(object);
+            texts(object);
             schema::default(&custom.schema, object);
             Ok(())
         }
         None => read(resource, object).map(|_| ()),
+    }
+}
+
+/// Labels and annotations that an apply sets to null are empty.
+fn texts(object: &mut Value) {
+    for field in ["labels", "annotations"] {
+        let map = object.get_mut("metadata").and_then(|metadata| metadata.get_mut(field));
+        for value in map.and_then(Value::as_object_mut).into_iter().flat_map(serde_json::Map::values_mut) {
+            if value.is_null() {
+                *value = "".into();
+            }
+        }
     }
 }
 
@@ -185,16 +202,18 @@ impl Call<'_> {
         let kind = new.get("kind").and_then(Value::as_str).unwrap_or_default();
         if kind != resource.kind {
             let message = format!("Invalid value: {}: must be {}", go::quote(kind), resource.kind);
-            let cause = Cause { reason: "FieldValueInvalid", message, field: "kind".into() };
-            return Err(errors::invalid(&resource.group, kind, decode::name(new), &[cause]).into());
+            let mut causes = common_faults(write, new);
+            causes.push(Cause { reason: "FieldValueInvalid", message, field: "kind".into() });
+            return Err(errors::invalid(&resource.group, kind, decode::name(new), &causes).into());
         }
         let version = new.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
         if version != resource.api_version() {
             let message =
                 format!("Invalid value: {}: must be {}", go::quote(version), resource.api_version());
-            let cause = Cause { reason: "FieldValueInvalid", message, field: "apiVersion".into() };
+            let mut causes = common_faults(write, new);
+            causes.push(Cause { reason: "FieldValueInvalid", message, field: "apiVersion".into() });
             let group = version.split_once('/').map_or("", |(group, _)| group);
-            return Err(errors::invalid(group, kind, decode::name(new), &[cause]).into());
+            return Err(errors::invalid(group, kind, decode::name(new), &causes).into());
         }
         let causes = match &resource.custom {
             Some(custom) => self.custom_faults(write, &custom.schema, new),
@@ -229,6 +248,18 @@ impl Call<'_> {
         warnings.chain(verdict.warnings).for_each(|warning| self.warn(warning));
         verdict.causes
     }
+}
+
+/// What is checked of every update before its kind is.
+fn common_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {
+    let Some(old) = write.old else { return Vec::new() };
+    let of = |object: &Value| object.get("metadata").cloned().unwrap_or_default();
+    let mut faults = metadata::check_any(&of(new), write.resource.namespaced);
+    // The other half is what its kind checks.
+    let mut twice = metadata::check_update(&of(new), &of(old), false);
+    twice.truncate(twice.len() / 2);
+    faults.extend(twice);
+    faults
 }
 
 fn metadata_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {

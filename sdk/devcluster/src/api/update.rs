@@ -243,9 +243,7 @@ fn prepare(resource: &Resource, subresource: &str, current: &Value, new: &mut Va
             new[field] = current.get(field).cloned().unwrap_or_default();
         }
     }
-    if resource.custom.is_none() {
-        meta::set(new, "selfLink", None);
-    }
+    meta::set(new, "selfLink", None);
     if meta::text(new, "uid").is_empty() {
         meta::set(new, "uid", meta::get(current, "uid").cloned());
     }

@@ -105,6 +105,7 @@ fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         }
         ("", "Pod") => {
             causes.extend(pod::spec(at(new, &["spec"]), "spec"));
+            causes.extend(super::probe::images(new));
             if old.is_none() && !items(new, &["spec", "ephemeralContainers"]).is_empty() {
                 causes.push(fault::forbidden("spec.ephemeralContainers", "cannot be set on create"));
             }

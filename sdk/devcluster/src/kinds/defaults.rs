@@ -32,7 +32,10 @@ const NULL_TIMES: [(&str, &[&str]); 14] = [
 pub fn default(group: &str, version: &str, kind: &str, object: &mut Value) {
     match (group, kind) {
         ("batch", "Job") => job(object),
-        ("", "Pod") => pod(object),
+        ("", "Pod") => {
+            pod(object);
+            addresses(object);
+        }
         ("", "Secret") => secret(object),
         ("", "Namespace") => namespace(object),
         ("", "PersistentVolumeClaim") => claim(object),
@@ -50,6 +53,18 @@ pub fn default(group: &str, version: &str, kind: &str, object: &mut Value) {
     if let Some(schema) = types::builtin(group, version, kind) {
         schema::default(schema, object);
         null_times(schema, object);
+    }
+}
+
+/// A pod's first address is its address.
+fn addresses(object: &mut Value) {
+    let (one, first) = (at(object, &["status", "podIP"]), at(object, &["status", "podIPs"]).get(0));
+    let first = first.map(|first| text(first, &["ip"])).unwrap_or_default();
+    let Some(one) = one.as_str().filter(|one| !one.is_empty() && *one != first).map(str::to_owned) else {
+        return;
+    };
+    if let Some(status) = map_mut(object, &["status"]) {
+        status.insert("podIPs".into(), json!([{"ip": one}]));
     }
 }
 
@@ -361,6 +376,12 @@ pub fn prepare(
             }
             if let Some(spec) = map_mut(new, &["spec"]) {
                 spec.insert("finalizers".into(), finalizers.into());
+            }
+        }
+        ("", "Pod", Some(old)) if subresource == "status" => {
+            let class = at(old, &["status", "qosClass"]).clone();
+            if let Some(status) = map_mut(new, &["status"]) {
+                status.entry("qosClass").or_insert(class);
             }
         }
         ("", "ServiceAccount", _) => {

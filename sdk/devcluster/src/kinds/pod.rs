@@ -70,6 +70,10 @@ pub(super) fn spec(spec: &Value, path: &str) -> Vec<Cause> {
         &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
         &mut causes,
     );
+    if text(spec, &["dnsPolicy"]) == "None" && at(spec, &["dnsConfig"]).is_null() {
+        let detail = "must provide `dnsConfig` when `dnsPolicy` is None";
+        causes.push(fault::required(at_field("dnsConfig"), detail));
+    }
     causes.extend(probe::identities(spec, path));
     causes.extend(metadata::labels_of(spec, &at_field("nodeSelector"), "nodeSelector"));
     tolerations(spec, path, &mut causes);
@@ -322,6 +326,10 @@ fn environment(container: &Value, path: &str, causes: &mut Vec<Cause>) {
             continue;
         }
         let at_from = child(&path, "valueFrom");
+        let reference = at(from, &["fieldRef"]);
+        if !reference.is_null() {
+            causes.extend(probe::field_path(text(reference, &["fieldPath"]), &child(&at_from, "fieldRef")));
+        }
         for field in ["configMapKeyRef", "secretKeyRef"] {
             let reference = at(from, &[field]);
             if !reference.is_null() {

@@ -22,7 +22,8 @@ static IN_TEXT: LazyLock<Regex> = LazyLock::new(|| {
         r#"(ResourceVersion in (?:record|the precondition) \(|ResourceVersion in (?:precondition|object meta): |resourceVersion: ")([0-9]+)"#,
     )
 });
-static PATCHED: LazyLock<Regex> = LazyLock::new(|| regex(r#"(?s)Invalid value: "\{\\".*\}": "#));
+static PATCHED: LazyLock<Regex> =
+    LazyLock::new(|| regex(r#"(?s)Invalid value: "(?:\{\\".*\}|map\[.*\])": "#));
 static NOW: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(resource version: [0-9]+ \(|resource version: [0-9]+, current: )[0-9]+"));
 static GENERATED: LazyLock<Regex> = LazyLock::new(|| regex(r"^[bcdfghjklmnpqrstvwxz2456789]{5}$"));
@@ -202,6 +203,17 @@ fn ordered(node: &Map<String, Value>) -> Map<String, Value> {
         resources.sort_by_key(|one| text(one, "name"));
     }
     let status = node.get("kind").is_some_and(|kind| kind == "Status");
+    if let (true, Some(Value::String(message))) = (status, node.get_mut("message"))
+        && message.starts_with("Apply failed with ")
+    {
+        // The order of the managers depends on the second in which they wrote.
+        let mut blocks: Vec<&str> = message.split("\nconflict").collect();
+        if let Some((head, first)) = blocks.first().and_then(|block| block.split_once(": conflict")) {
+            blocks[0] = first;
+            blocks.sort_unstable();
+            *message = format!("{head}: conflict{}", blocks.join("\nconflict"));
+        }
+    }
     let message = node.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
     let causes = node.get_mut("details").and_then(|details| details.get_mut("causes"));
     if let (true, Some(Value::Array(causes))) = (status, causes) {

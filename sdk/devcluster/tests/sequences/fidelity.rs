@@ -162,7 +162,8 @@ async fn shrink(real: &Real, number: usize, document: &Value, sequence: Value) -
     let first = last.differences.first().map_or(0, |(step, _)| *step);
     let mut steps = last.sequence["steps"].as_array().cloned().unwrap_or_default();
     steps.truncate(first);
-    let mut at = steps.len();
+    let wanted = last.differences.first().map(|(_, differences)| places(differences)).unwrap_or_default();
+    let mut at = steps.len().saturating_sub(1);
     while at > 0 {
         at -= 1;
         let mut fewer = last.sequence.clone();
@@ -171,12 +172,20 @@ async fn shrink(real: &Real, number: usize, document: &Value, sequence: Value) -
         fewer["steps"] = left.clone().into();
         number += 1;
         let played = both(real, number, document, fewer).await;
-        if !played.differences.is_empty() && closed(&left) {
+        let same =
+            |(step, differences): &(usize, Vec<String>)| *step == left.len() && places(differences) == wanted;
+        if closed(&left) && played.differences.first().is_some_and(same) {
             steps = left;
             last = played;
         }
     }
+    last.sequence["steps"] = steps.into();
     answered(&last)
+}
+
+/// Where answers differ.
+fn places(differences: &[String]) -> Vec<String> {
+    differences.iter().map(|one| one.split(": ").next().unwrap_or_default().to_owned()).collect()
 }
 
 /// Whether every watch that is read was opened.

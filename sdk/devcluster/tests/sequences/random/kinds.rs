@@ -200,7 +200,7 @@ fn metadata(dice: &mut Dice, odds: usize) -> Value {
                 ],
             ),
             ("generation", &[json!(7), json!("x")]),
-            ("deletionTimestamp", &[json!("2019-01-02T03:04:05Z"), json!("x")]),
+            ("deletionTimestamp", &[json!("2019-01-02T03:04:05Z")]),
             ("creationTimestamp", &[json!("2019-01-02T03:04:05Z"), json!(null)]),
             ("odd", &[json!(1)]),
             ("selfLink", &[json!("/x")]),
@@ -393,7 +393,6 @@ fn role(dice: &mut Dice) -> Value {
     let rules = [
         json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]),
         json!([{"apiGroups": ["", "batch"], "resources": ["*"], "verbs": ["*"], "resourceNames": ["x"]}]),
-        json!([]),
         json!(null),
         json!([{"apiGroups": [""], "resources": ["pods"]}]),
         json!([{"nonResourceURLs": ["/x"], "verbs": ["get"]}]),

@@ -34,7 +34,7 @@ fn pod_spec(dice: &mut Dice, whole: bool, policies: &[&str]) -> Value {
                     json!([{"name": "v", "emptyDir": {}}, {"name": "v", "emptyDir": {}}]),
                 ],
             ),
-            ("terminationGracePeriodSeconds", &[json!(0), json!(5), json!(-1)]),
+            ("terminationGracePeriodSeconds", &[json!(0), json!(5)]),
             ("activeDeadlineSeconds", &[json!(10), json!(0)]),
             ("nodeSelector", &[json!({"disk": "fast"}), json!({"bad key!": "x"})]),
             ("securityContext", &[json!({"runAsUser": 1000, "runAsNonRoot": true}), json!({"fsGroup": -1})]),

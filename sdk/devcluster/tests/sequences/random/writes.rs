@@ -226,6 +226,10 @@ impl Plan {
         // What creates needs all that is required.
         let mut part =
             if self.dice.percent(50) { kind.object(name, &mut self.dice) } else { kind.part(&mut self.dice) };
+        // Empty maps and lists of an apply are kept in etcd, where nobody sees them, until the next write.
+        if let Some(Value::Object(metadata)) = part.get_mut("metadata") {
+            metadata.retain(|_, value| *value != json!({}) && *value != json!([]));
+        }
         part["apiVersion"] = kind.version.into();
         part["kind"] = kind.name.into();
         part["metadata"]["name"] = name.into();

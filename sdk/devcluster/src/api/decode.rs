@@ -18,6 +18,9 @@ pub(crate) struct Sent {
     pub(crate) faults: Vec<String>,
 }
 
+/// How the fault of an unknown field of metadata begins: these are the same in all kinds.
+const OF_METADATA: &str = "unknown field \"metadata.";
+
 /// The Go type by which a kind is found out.
 const TYPE_META: &str = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
 
@@ -79,11 +82,15 @@ pub(crate) fn object(
         let expected = resource.api_version();
         if version != expected {
             let mut sent = Sent { object: object.clone(), faults: decoded.faults.clone() };
-            // A version that there is not knows no fields.
+            // A version that there is not knows no fields, and another group's are not looked at.
             let short = version.strip_prefix(&resource.group).and_then(|rest| rest.strip_prefix('/'));
             let short =
                 short.filter(|short| call.state.served(&resource.group, short, &resource.plural).is_none());
-            if let (Some(short), Ok(())) = (short, typed(resource, &mut sent)) {
+            if typed(resource, &mut sent).is_ok() {
+                if short.is_none() {
+                    sent.faults.retain(|fault| fault.starts_with(OF_METADATA));
+                }
+                let short = version.rsplit('/').next().unwrap_or_default();
                 if validation == Validation::Strict && !sent.faults.is_empty() {
                     return Err(bad_request(format!(
                         "{kind} in version \"{short}\" cannot be handled as a {}: {}",
@@ -235,7 +242,7 @@ pub(crate) fn patched(
     typed(resource, &mut sent).map_err(|why| patched_fault(&whole, &why))?;
     if resource.custom.is_some() && !version.starts_with(&format!("{}/", resource.group)) {
         // Nothing is known of the fields of another group.
-        sent.faults.clear();
+        sent.faults.retain(|fault| fault.starts_with(OF_METADATA));
     }
     match validation {
         Validation::Strict if !sent.faults.is_empty() => Err(patched_fault(&whole, &strict(&sent.faults))),

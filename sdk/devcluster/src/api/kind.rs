@@ -53,7 +53,7 @@ pub(crate) fn receive(resource: &Resource, object: &mut Value) -> Result<Vec<Str
             let unknown = schema::receive(&custom.schema, object)?;
             if object.get("kind").and_then(Value::as_str) != Some(&resource.kind) {
                 // It will be refused for that.
-                return Ok(Vec::new());
+                return Ok(unknown.into_iter().filter(|path| path.starts_with("metadata.")).collect());
             }
             schema::default(&custom.schema, object);
             Ok(unknown)

@@ -33,8 +33,9 @@ pub struct Write<'a> {
 pub fn check(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
     let meta = at(new, &["metadata"]);
     let rule = name_rule(write, new);
-    // CRDs and APIServices have the checks of metadata that all API servers have, others those of this one.
-    let is_core = !matches!(write.group, "apiextensions.k8s.io" | "apiregistration.k8s.io");
+    // CRDs, APIServices and Leases have the checks of metadata that all API servers have, others those of this one.
+    let is_core =
+        !matches!(write.group, "apiextensions.k8s.io" | "apiregistration.k8s.io" | "coordination.k8s.io");
     let Some(old) = old else {
         let mut causes = metadata::check_new(meta, write.is_namespaced, &rule, is_core);
         if (write.group, write.kind) == ("events.k8s.io", "Event") && causes.is_empty() {
@@ -47,7 +48,7 @@ pub fn check(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> 
     let mut causes = metadata::check_update(meta, at(old, &["metadata"]), is_core);
     if write.subresource.is_empty() && checks_anew(write) {
         causes.extend(metadata::check_new(meta, write.is_namespaced, &rule, is_core));
-        if write.group == "rbac.authorization.k8s.io" {
+        if write.group == "rbac.authorization.k8s.io" || write.kind == "PersistentVolumeClaim" {
             // These look at the whole object twice.
             causes.extend(metadata::check_new(meta, write.is_namespaced, &rule, is_core));
             causes.extend(content(write, new, None));

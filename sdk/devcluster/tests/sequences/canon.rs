@@ -193,7 +193,7 @@ impl Canon {
 }
 
 /// A Status with its causes in order, a list of resources by their names.
-fn ordered(node: &Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn ordered(node: &Map<String, Value>) -> Map<String, Value> {
     let mut node = node.clone();
     let text =
         |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -203,6 +203,14 @@ fn ordered(node: &Map<String, Value>) -> Map<String, Value> {
         resources.sort_by_key(|one| text(one, "name"));
     }
     let status = node.get("kind").is_some_and(|kind| kind == "Status");
+    if let (true, Some(Value::String(message))) = (status, node.get_mut("message"))
+        && let Some((head, lines)) = message.split_once("errors:\n  ")
+    {
+        // Fields are looked at in the order of a Go map.
+        let mut lines: Vec<&str> = lines.split("\n  ").collect();
+        lines.sort_unstable();
+        *message = format!("{head}errors:\n  {}", lines.join("\n  "));
+    }
     if let (true, Some(Value::String(message))) = (status, node.get_mut("message"))
         && message.starts_with("Apply failed with ")
     {
@@ -218,10 +226,12 @@ fn ordered(node: &Map<String, Value>) -> Map<String, Value> {
     let causes = node.get_mut("details").and_then(|details| details.get_mut("causes"));
     if let (true, Some(Value::Array(causes))) = (status, causes) {
         causes.sort_by_key(|cause| (text(cause, "field"), text(cause, "message")));
-        let texts: Vec<String> = causes
+        let mut texts: Vec<String> = causes
             .iter()
             .map(|cause| format!("{}: {}", text(cause, "field"), text(cause, "message")))
             .collect();
+        // A cause that is there twice is told once.
+        texts.dedup();
         let joined = texts.join(", ");
         let letters = |text: &str| {
             let mut letters: Vec<char> = text.chars().collect();

@@ -128,7 +128,7 @@ impl Call<'_> {
             }
         }
         let mut new = self.applied(resource, current, &applied, options)?;
-        kind::complete(resource, &mut new).map_err(|words| unconverted(resource, &new, &words))?;
+        kind::complete(resource, &mut new).map_err(|words| unconverted(resource, &applied, &words))?;
         let Some(current) = current else {
             let uid = meta::text(&applied, "uid");
             if !uid.is_empty() {
@@ -169,10 +169,22 @@ fn unconverted(resource: &Resource, object: &Value, words: &str) -> Status {
     let (namespace, name) = (meta::text(object, "namespace"), meta::text(object, "name"));
     let kind = format!("{shown}, Kind={}", resource.kind);
     errors::internal(format!(
-        "failed to convert new object ({namespace}/{name}; {kind}) to proper version: unable to convert unstructured object to {}: \
-         {words}",
-        kind.trim_start_matches('/')
+        "failed to convert new object ({namespace}/{name}; {kind}) to proper version: unable to convert unstructured object to {kind}: \
+         {}",
+        converting(words)
     ))
+}
+
+/// What the converter of objects without types says for what the decoder of JSON says.
+fn converting(words: &str) -> String {
+    if words.starts_with("illegal base64 data") {
+        return format!("error decoding from json: {words}");
+    }
+    match words.strip_prefix("json: cannot unmarshal number ").and_then(|rest| rest.rsplit_once(" of type "))
+    {
+        Some((_, wanted)) => format!("cannot convert float64 to {wanted}"),
+        None => words.to_owned(),
+    }
 }
 
 fn cannot_read(value: &Value, into: &str) -> String {

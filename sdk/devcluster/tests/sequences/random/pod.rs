@@ -99,7 +99,7 @@ fn containers(dice: &mut Dice) -> Value {
         &mut one,
         7,
         &[
-            ("command", &[json!(["sh", "-c", "exit 0"]), json!([])]),
+            ("command", &[json!(["sh", "-c", "exit 0"])]),
             ("args", &[json!(["a", ""])]),
             (
                 "env",

@@ -161,7 +161,9 @@ impl Call<'_> {
         options: &WriteOptions,
         subresource: &str,
     ) {
-        if object.get("kind").and_then(Value::as_str) != Some(&resource.kind) {
+        let version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        let known = self.state.versions(resource).iter().any(|one| one.api_version() == version);
+        if object.get("kind").and_then(Value::as_str) != Some(&resource.kind) || !known {
             // What is of another kind has no types by which fields could be owned.
             return super::meta::set(object, "managedFields", None);
         }

@@ -432,6 +432,9 @@ fn selector(job: &mut Value) {
     // Labels that the Job took over from its template are the same map in the API server.
     let own = at(job, &["metadata", "labels"]);
     let shared = own.is_object() && own == at(job, &["spec", "template", "metadata", "labels"]);
+    // An object whose name is generated is a copy.
+    let prefix = text(job, &["metadata", "generateName"]);
+    let shared = shared && (prefix.is_empty() || !text(job, &["metadata", "name"]).starts_with(prefix));
     if let Some(labels) = map_mut(job, &["spec", "template", "metadata", "labels"]) {
         for label in ["job-name", "batch.kubernetes.io/job-name"] {
             set_default(labels, label, name.clone());

@@ -203,7 +203,6 @@ fn metadata(dice: &mut Dice, odds: usize) -> Value {
             ("deletionTimestamp", &[json!("2019-01-02T03:04:05Z")]),
             ("creationTimestamp", &[json!("2019-01-02T03:04:05Z"), json!(null)]),
             ("odd", &[json!(1)]),
-            ("selfLink", &[json!("/x")]),
         ],
     );
     metadata.into()
@@ -281,7 +280,7 @@ fn config(dice: &mut Dice) -> Value {
                     json!(null),
                 ],
             ),
-            ("binaryData", &[json!({"b": "!"}), json!({"b": 1})]),
+            ("binaryData", &[json!({"b": "!"})]),
             ("odd", &[json!("x")]),
         ],
     );

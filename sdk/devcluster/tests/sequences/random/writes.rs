@@ -130,7 +130,8 @@ impl Plan {
         }
         match self.dice.below(60) {
             0 => merged(part, &json!({"metadata": {"name": "b"}})),
-            1 => merged(part, &json!({"kind": "Odd"})),
+            // Of another kind, only the rules of the schema are held to.
+            1 => *part = json!({"kind": "Odd"}),
             2 => merged(part, &json!({"apiVersion": "v9"})),
             3 => merged(part, &json!({"metadata": {"namespace": "elsewhere"}})),
             4 => merged(part, &json!({"metadata": {"managedFields": [{}]}})),
@@ -228,7 +229,9 @@ impl Plan {
             if self.dice.percent(50) { kind.object(name, &mut self.dice) } else { kind.part(&mut self.dice) };
         // Empty maps and lists of an apply are kept in etcd, where nobody sees them, until the next write.
         if let Some(Value::Object(metadata)) = part.get_mut("metadata") {
-            metadata.retain(|_, value| *value != json!({}) && *value != json!([]));
+            metadata.retain(|key, value| {
+                *value != json!({}) && *value != json!([]) && key != "deletionTimestamp"
+            });
         }
         part["apiVersion"] = kind.version.into();
         part["kind"] = kind.name.into();

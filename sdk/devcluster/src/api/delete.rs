@@ -122,6 +122,10 @@ impl Call<'_> {
             if let (true, Some(_)) = (emptied, &options.version) {
                 return Err(self.lost_version(resource, key, &current).into());
             }
+            if emptied && !options.dry {
+                // What is answered is what was stored.
+                object = (*current).clone();
+            }
             if !options.dry {
                 if grace == Grace::Set {
                     // A Pod is marked before it goes, even if it goes at once.

@@ -226,6 +226,10 @@ impl Call<'_> {
                 builtin_faults(write, new)
             }
         };
+        if causes.is_empty() && write.old.is_none() && resource.custom.is_none() {
+            let warning = kinds::name_warning(&resource.group, &resource.kind, decode::name(new));
+            warning.into_iter().for_each(|warning| self.warn(warning));
+        }
         match causes.iter().find(|cause| cause.reason == "NotImplemented") {
             Some(cause) => {
                 let what = format!("{}: {}", cause.field, cause.message);

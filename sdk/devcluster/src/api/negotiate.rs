@@ -101,7 +101,7 @@ pub(crate) fn produced(request: &Request) -> Result<(), Status> {
         let name = clause.split(';').next().unwrap_or_default().trim();
         medium(name).is_some() || name == "application/vnd.kubernetes.protobuf"
     };
-    if clauses.is_empty() || clauses.iter().any(|clause| fits(&clause)) {
+    if clauses.is_empty() || clauses.iter().any(fits) {
         return Ok(());
     }
     let message = format!("406: Not Acceptable\n\nAvailable representations: {TAKEN}");

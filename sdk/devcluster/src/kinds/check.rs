@@ -6,7 +6,7 @@ use super::defaults::secret_size;
 use super::metadata::{self, NameRule};
 use super::quantity::Quantity;
 use super::value::{at, entries, items, number, on, text};
-use super::{event, job, names, pod, rbac};
+use super::{event, job, names, pod, podchange, rbac};
 use crate::schema::fault::{self, child, key};
 use crate::status::Cause;
 
@@ -56,7 +56,7 @@ pub fn check(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> 
     }
     causes.extend(match (write.group, write.kind, write.subresource) {
         ("batch", "Job", "status") => job::check_status(new, old),
-        ("", "Pod", "status") => pod::check_status(new, old),
+        ("", "Pod", "status") => podchange::check_status(new, old),
         ("", "Namespace", "status") => namespace_status(new),
         (_, _, "status") => Vec::new(),
         _ => content(write, new, Some(old)),
@@ -76,6 +76,21 @@ pub fn name_rule(write: &Write<'_>, object: &Value) -> NameRule {
         }
         _ => NameRule::Subdomain,
     }
+}
+
+/// Returns the warning about a name that is taken for host names, but is none.
+#[must_use]
+pub fn name_warning(group: &str, kind: &str, name: &str) -> Option<String> {
+    let used = match (group, kind) {
+        ("", "Pod") => "the Pod's hostname",
+        ("batch", "Job") => "Pod names and hostnames",
+        _ => return None,
+    };
+    let faults = names::dns1123_label(name);
+    let faults = (!faults.is_empty()).then(|| faults.join(" "))?;
+    Some(format!(
+        "metadata.name: this is used in {used}, which can result in surprising behavior; a DNS label is recommended: [{faults}]"
+    ))
 }
 
 /// Whether the API server checks the metadata of an update as that of a new object, too.
@@ -110,7 +125,7 @@ fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
             if old.is_none() && !items(new, &["spec", "ephemeralContainers"]).is_empty() {
                 causes.push(fault::forbidden("spec.ephemeralContainers", "cannot be set on create"));
             }
-            causes.extend(old.map(|old| pod::check_update(new, old)).unwrap_or_default());
+            causes.extend(old.map(|old| podchange::check_update(new, old)).unwrap_or_default());
         }
         ("", "Secret") => secret(new, old, &mut causes),
         ("", "ConfigMap") => config_map(new, old, &mut causes),

@@ -106,32 +106,34 @@ async fn run(asked: Asked) {
 /// Plays a sequence against both. How many events a watch gives is known from the server of this crate; one too many of the
 /// real one is seen all the same.
 async fn both(real: &Real, number: usize, document: &Value, mut sequence: Value) -> Played {
-    let (document, playing) = (document.clone(), sequence.clone());
-    let model = tokio::task::spawn_blocking({
-        let document = document.clone();
-        move || player::play(&document, &playing)
-    });
-    let mut model = model.await.expect("no panic");
+    let mut model = model(document, &sequence).await;
     // What this crate refuses to do is counted; what comes after cannot be compared.
-    let refused = model.iter().position(|answer| answer["code"] == 501);
-    let refused = refused.map(|at| {
-        let refusal = model.split_off(at);
+    let mut refused = None;
+    if let Some(at) = model.iter().position(|answer| answer["code"] == 501) {
+        refused = model[at]["body"]["message"].as_str().map(str::to_owned);
         sequence["steps"].as_array_mut().expect("steps").truncate(at);
-        refusal[0]["body"]["message"].as_str().unwrap_or_default().to_owned()
-    });
+        model = self::model(document, &sequence).await;
+    }
     let steps = sequence["steps"].as_array_mut().expect("steps");
     for (step, answer) in steps.iter_mut().zip(&model) {
         if let Some(events) = answer["events"].as_array() {
             step["events"] = events.len().into();
         }
     }
-    let answers = player::play_real(real.clone(), number, &document, &sequence).await;
+    let answers = player::play_real(real.clone(), number, document, &sequence).await;
     let compared = answers.iter().zip(&model).enumerate();
     let differences = compared
         .map(|(at, (real, model))| (at + 1, compare::differences(real, model)))
         .filter(|(_, differences)| !differences.is_empty())
         .collect();
     Played { sequence, real: answers, differences, refused }
+}
+
+/// The answers of this crate.
+async fn model(document: &Value, sequence: &Value) -> Vec<Value> {
+    let (document, sequence) = (document.clone(), sequence.clone());
+    let play = tokio::task::spawn_blocking(move || player::play(&document, &sequence));
+    play.await.expect("no panic")
 }
 
 fn tell(played: &Played) {

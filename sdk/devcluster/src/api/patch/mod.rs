@@ -122,10 +122,8 @@ impl Call<'_> {
             }
         };
         self.applicable(resource, &applied)?;
-        if current.is_none() {
-            if !self.target.subresource.is_empty() {
-                return Err(errors::not_found(resource, &self.target.name).into());
-            }
+        if current.is_none() && !self.target.subresource.is_empty() {
+            return Err(errors::not_found(resource, &self.target.name).into());
         }
         let mut new = self.applied(resource, current, &applied, options)?;
         kind::complete(resource, &mut new).map_err(|words| unconverted(resource, &applied, &words))?;

@@ -124,15 +124,17 @@ fn merge_list(
             (item, _) => item.clone(),
         });
     }
+    let (mut others, mut named) = (Vec::new(), Vec::new());
+    for old in kept.iter().filter(|old| !merged.iter().any(|new| same(old, new))) {
+        let place = order.and_then(|order| order.iter().position(|one| same(one, old)));
+        if place.is_some() { named.push((*old).clone()) } else { others.push((*old).clone()) }
+    }
     if let Some(order) = order {
+        // What the order names has its place by it, whoever has it.
+        merged.extend(named);
         let place = |item: &Value| order.iter().position(|one| same(one, item)).unwrap_or(usize::MAX);
         merged.sort_by_key(place);
     }
-    let others: Vec<Value> = kept
-        .iter()
-        .filter(|old| !merged.iter().any(|new| same(old, new)))
-        .map(|old| (*old).clone())
-        .collect();
     Ok(woven(others, merged, |item| there.iter().position(|old| same(old, item))).into())
 }
 

@@ -178,16 +178,7 @@ fn metadata(dice: &mut Dice, odds: usize) -> Value {
                     json!({"note": null}),
                 ],
             ),
-            (
-                "finalizers",
-                &[
-                    json!(["plain"]),
-                    json!("x"),
-                    json!(["ex.com/hold", "ex.com/hold"]),
-                    json!([1]),
-                    json!(["ex.com/"]),
-                ],
-            ),
+            ("finalizers", &[json!(["plain"]), json!("x"), json!([1]), json!(["ex.com/"])]),
             (
                 "ownerReferences",
                 &[

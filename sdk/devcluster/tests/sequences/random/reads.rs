@@ -80,7 +80,8 @@ impl Plan {
 
     pub(super) fn list(&mut self, kind: &'static Kind) {
         let mut query = self.selectors(kind, 40);
-        let paged = self.dice.percent(30);
+        // Whether a page of what is selected has another one depends on whether it comes from the cache.
+        let paged = query.is_empty() && self.dice.percent(45);
         if paged {
             query.push(("limit", self.dice.pick(&["1", "2", "500", "0"]).to_owned()));
         }

@@ -30,7 +30,7 @@ impl Plan {
             0 => body["metadata"]["namespace"] = "elsewhere".into(),
             1 => body["metadata"]["resourceVersion"] = format!("${{rv_{}}}", tag(kind, "a")).into(),
             2 => body["metadata"]["uid"] = "00000000-0000-0000-0000-000000000009".into(),
-            3 => body["kind"] = self.dice.pick(&["Odd", "Gadget", "ConfigMap", ""]).into(),
+            3 if self.dice.calm => body["kind"] = self.dice.pick(&["Odd", "Gadget", "ConfigMap", ""]).into(),
             4 => body["apiVersion"] = self.dice.pick(&["v2", "", "lab.example.com/v9", "v1"]).into(),
             5 => body["metadata"]["namespace"] = "${ns}".into(),
             _ => {}
@@ -206,10 +206,7 @@ impl Plan {
         self.nulls(&mut part);
         self.fence(&mut part, kind, name);
         match self.dice.below(12) {
-            0 => merged(
-                &mut part,
-                &json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["ex.com/hold"]}}),
-            ),
+            0 => part["metadata"] = json!({"$deleteFromPrimitiveList/finalizers": ["ex.com/hold"]}),
             1 => merged(&mut part, &json!({"metadata": {"labels": {"$patch": "replace", "only": "this"}}})),
             2 => merged(&mut part, &json!({"data": {"$patch": "delete"}})),
             3 => merged(

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The recorded sequences, and some more that were recorded in the same way.
-const FILES: [&str; 2] = ["sequences.json", "more.json"];
+/// The recorded sequences, some more that were recorded in the same way, and random ones.
+const FILES: [&str; 3] = ["sequences.json", "more.json", "random.json"];
 
 /// Differences that are known and why they are there: `sequence | step | why`.
 const DECLARED: &str = include_str!("../data/differences.txt");

@@ -269,10 +269,23 @@ impl Player {
             answer["body"] = parse(&body).unwrap_or_else(|| String::from_utf8_lossy(&body).into());
         }
         if parts.status.is_success() {
-            for (name, pointer) in step["keep"].as_object().into_iter().flatten() {
-                if let Some(kept) = at(answer.get("body"), pointer.as_str().expect("a pointer")) {
-                    self.names
-                        .insert(name.clone(), kept.as_str().map_or_else(|| kept.to_string(), str::to_owned));
+            let body = answer.get("body");
+            let pairs: Vec<(String, &str)> = match &step["keep"] {
+                Value::String(tag) => vec![
+                    (format!("rv_{tag}"), "/metadata/resourceVersion"),
+                    (format!("uid_{tag}"), "/metadata/uid"),
+                    (format!("obj_{tag}"), ""),
+                ],
+                Value::Object(all) => all
+                    .iter()
+                    .map(|(name, pointer)| (name.clone(), pointer.as_str().expect("a pointer")))
+                    .collect(),
+                _ => Vec::new(),
+            };
+            for (name, pointer) in pairs {
+                if let Some(kept) = at(body, pointer) {
+                    let kept = kept.as_str().map_or_else(|| kept.to_string(), str::to_owned);
+                    self.names.insert(name, kept);
                 }
             }
         }

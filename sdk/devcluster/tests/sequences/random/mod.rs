@@ -135,8 +135,7 @@ impl Plan {
             more.into_iter().for_each(|(key, value)| step[key] = value);
         }
         if !name.is_empty() {
-            let tag = tag(kind, name);
-            step["keep"] = json!({format!("rv_{tag}"): "/metadata/resourceVersion", format!("uid_{tag}"): "/metadata/uid", format!("obj_{tag}"): ""});
+            step["keep"] = tag(kind, name).into();
         }
         self.steps.push(step);
     }

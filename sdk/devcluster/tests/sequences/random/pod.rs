@@ -108,7 +108,6 @@ fn containers(dice: &mut Dice) -> Value {
                     json!([{"name": "A", "value": ""}, {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]),
                     json!([{"name": "P", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]),
                     json!([{"name": "", "value": "1"}]),
-                    json!([{"name": "A", "value": 1}]),
                     json!([{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "metadata.odd"}}}]),
                 ],
             ),

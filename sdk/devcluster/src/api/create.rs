@@ -137,7 +137,7 @@ impl Call<'_> {
             meta::set(
                 &mut object,
                 "resourceVersion",
-                Some(version).filter(|version| !version.is_empty() && !applied).map(Value::from),
+                Some(version).filter(|version| !version.is_empty()).map(Value::from),
             );
             return Ok(Arc::new(object));
         }

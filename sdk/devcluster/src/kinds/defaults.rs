@@ -179,7 +179,11 @@ fn container(container: &mut Value) {
         }
     }
     let Some(fields) = container.as_object_mut() else { return };
-    set_default(fields, "imagePullPolicy", if is_latest(&image) { "Always" } else { "IfNotPresent" });
+    set_default(
+        fields,
+        "imagePullPolicy",
+        if is_latest(&image) && image.trim() == image { "Always" } else { "IfNotPresent" },
+    );
     set_default(fields, "terminationMessagePath", "/dev/termination-log");
     set_default(fields, "terminationMessagePolicy", "File");
 }
@@ -379,6 +383,10 @@ pub fn prepare(
             }
         }
         ("", "Pod", Some(old)) if subresource == "status" => {
+            let owners = at(old, &["metadata", "ownerReferences"]).clone();
+            if let Some(metadata) = map_mut(new, &["metadata"]) {
+                metadata.insert("ownerReferences".into(), owners);
+            }
             let class = at(old, &["status", "qosClass"]).clone();
             if let Some(status) = map_mut(new, &["status"]) {
                 status.entry("qosClass").or_insert(class);

@@ -136,7 +136,6 @@ impl Call<'_> {
                 return Err(errors::conflict(resource, &self.target.name, &why).into());
             }
             super::update::sent_version(&new)?;
-            meta::set(&mut new, "resourceVersion", None);
             self.named(resource, &mut new)?;
             self.may("create")?;
             return self.insert(resource, new, options, true);

@@ -36,7 +36,7 @@ pub(crate) fn sequence(seed: u64) -> Value {
         plan.step(kind);
     }
     plan.read_all();
-    let owners = plan.dice.percent(45);
+    let owners = plan.dice.percent(35);
     let custom: Vec<&str> = KINDS
         .iter()
         .filter(|kind| kind.custom && kinds.iter().any(|one| one.plural == kind.plural))

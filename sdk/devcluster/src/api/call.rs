@@ -127,6 +127,9 @@ impl<'a> Call<'a> {
             return Err(errors::no_such_resource().into());
         }
         let named = !target.name.is_empty();
+        if target.subresource == "status" && !["get", "update", "patch"].contains(&target.verb.as_str()) {
+            return Err(errors::no_such_method().into());
+        }
         let fits = match target.verb.as_str() {
             "create" => !named || !target.subresource.is_empty(),
             "update" | "patch" => named,

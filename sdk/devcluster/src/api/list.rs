@@ -27,6 +27,9 @@ impl Call<'_> {
     /// How the client wants to see objects.
     pub(crate) fn look(&self, resource: &Resource) -> Result<Look, Status> {
         let place = if resource.custom.is_some() { Place::Table } else { Place::Object };
+        if resource.custom.is_none() {
+            negotiate::produced(self.request)?;
+        }
         let accept = negotiate::accept(self.request, place)?;
         let include = self.request.parameter("includeObject").unwrap_or_default().to_owned();
         Ok(Look { accept, include, now: self.now })
@@ -70,6 +73,12 @@ impl Call<'_> {
                 go::quote(name),
                 resource.kind
             ))),
+            Some(name) if resource.custom.is_none() && resource.selectable.is_empty() => {
+                Err(bad_request(format!(
+                    "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+                    go::quote(name)
+                )))
+            }
             Some(name) => Err(bad_request(format!("field label not supported: {name}"))),
         }
     }

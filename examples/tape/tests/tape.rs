@@ -1,4 +1,4 @@
-use backstay_testing::Built;
+use backstay_testing::{Built, PodEnd, Stage};
 
 const STRATEGY: &str = "
 apiVersion: strategy.example.org/v1
@@ -37,4 +37,24 @@ fn an_application_without_a_volume_is_refused() {
     let application = APPLICATION.replace("volumeClaim", "bucket");
     let failure = tape.backup().strategy(STRATEGY).application(&application).refused();
     assert_eq!(failure.reason, "NoVolume");
+}
+
+#[test]
+fn a_whole_backup_leaves_a_backup_with_its_artifact() {
+    let tape = Built::strategy(env!("CARGO_MANIFEST_DIR"));
+    let report = r#"{"artifact":{"uri":"tape://2/7","sizeBytes":1024}}"#;
+    let run = tape.run_backup(
+        Stage::new(STRATEGY, APPLICATION).parameter("slot", "7").pod("tape", PodEnd::ok().saying(report)),
+    );
+    assert!(run.succeeded(), "{run}");
+    assert_eq!(run.backup()["status"]["artifact"]["uri"], "tape://2/7");
+}
+
+#[test]
+fn a_tape_that_is_full_fails_the_run_and_says_so() {
+    let tape = Built::strategy(env!("CARGO_MANIFEST_DIR"));
+    let run = tape
+        .run_backup(Stage::new(STRATEGY, APPLICATION).pod("tape", PodEnd::code(28).logging("no space left")));
+    assert_eq!(run.reason(), "TapeFailed", "{run}");
+    assert!(run.message().contains("no space left"), "{run}");
 }

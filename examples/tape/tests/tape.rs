@@ -11,6 +11,12 @@ kind: Archive
 metadata: {name: letters, namespace: tenant-a}
 spec: {volumeClaim: letters-data}
 ";
+const CLAIM: &str = "
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: letters-data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+";
 
 #[test]
 fn a_backup_writes_the_volume_to_the_slot_of_its_class() {
@@ -44,17 +50,20 @@ fn a_whole_backup_leaves_a_backup_with_its_artifact() {
     let tape = Built::strategy(env!("CARGO_MANIFEST_DIR"));
     let report = r#"{"artifact":{"uri":"tape://2/7","sizeBytes":1024}}"#;
     let run = tape.run_backup(
-        Stage::new(STRATEGY, APPLICATION).parameter("slot", "7").pod("tape", PodEnd::ok().saying(report)),
+        Stage::new(STRATEGY, APPLICATION)
+            .objects(CLAIM)
+            .parameter("slot", "7")
+            .pod("tape", PodEnd::ok().saying(report)),
     );
     assert!(run.succeeded(), "{run}");
     assert_eq!(run.backup()["status"]["artifact"]["uri"], "tape://2/7");
 }
 
 #[test]
-fn a_tape_that_is_full_fails_the_run_and_says_so() {
+fn a_full_tape_fails_the_run_with_the_end_of_its_log() {
     let tape = Built::strategy(env!("CARGO_MANIFEST_DIR"));
-    let run = tape
-        .run_backup(Stage::new(STRATEGY, APPLICATION).pod("tape", PodEnd::code(28).logging("no space left")));
-    assert_eq!(run.reason(), "TapeFailed", "{run}");
-    assert!(run.message().contains("no space left"), "{run}");
+    let stage = Stage::new(STRATEGY, APPLICATION).objects(CLAIM);
+    let run = tape.run_backup(stage.pod("tape", PodEnd::code(28).logging("no space left on tape")));
+    assert_eq!(run.reason(), "BackupFailed", "{run}");
+    assert!(run.message().contains("no space left on tape"), "{run}");
 }

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use backstay::clock::{Clock, Machine};
 use backstay::cluster::client::layered;
+use backstay::components::Calls;
 use backstay::components::registry::Registry;
+use backstay::controller::{Surroundings, run_in};
 use backstay::settings::Settings;
 use backstay::trial::{Admin, State, Story, class, install, token};
 use backstay_core::contract::Json;
@@ -15,11 +18,12 @@ use backstay_core::trust::Trust;
 use backstay_engine::Component;
 use devcluster::api::{ApiServer, Logs, Options, Served, TokioClock};
 use devcluster::controllers::{Controllers, ScriptedNode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::client::ClientBuilder;
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::account::Account;
 use super::journal::Journal;
@@ -74,10 +78,10 @@ impl Cluster {
             parts.spawn(node(server.clone(), stage.pods.clone()));
             furnish(&admin, component, stage, &namespace).await?;
             for operator in operators {
-                parts.spawn(at_work(&admin, operator, journal.clone())?);
+                parts.spawn(at_work(&admin, operator, &namespace, journal.clone())?);
             }
             let token = token(&admin).await.context("no token for the controller")?;
-            parts.spawn(controller(server.clone(), &token, registry, journal.clone())?);
+            parts.spawn(controller(server.clone(), &token, registry, journal.clone(), begin)?);
             let story = Story::of(&admin, &namespace);
             anyhow::Ok((server, admin, parts, journal, story))
         })?;
@@ -229,10 +233,11 @@ async fn node(server: ApiServer, pods: Pods) -> anyhow::Error {
 fn at_work(
     admin: &Admin,
     operator: Operator,
+    namespace: &str,
     journal: Journal,
 ) -> anyhow::Result<impl Future<Output = anyhow::Error> + Send + 'static> {
     let served = kinds::named(admin, &operator.kind)?;
-    let at_work = AtWork::new(operator, admin.clone(), served, journal);
+    let at_work = AtWork::new(operator, admin.clone(), served, namespace.to_owned(), journal);
     Ok(async { match at_work.run().await {} })
 }
 
@@ -241,16 +246,43 @@ fn controller(
     token: &str,
     registry: Registry,
     journal: Journal,
+    at: Timestamp,
 ) -> anyhow::Result<impl Future<Output = anyhow::Error> + Send + 'static> {
     let account = Account::new(server, token, journal)?;
     let client = layered(ClientBuilder::new(account, "default"));
     let settings = Settings::default();
+    let surroundings = Surroundings {
+        clock: Clock::on(Box::new(Simulated { began: Instant::now(), at })),
+        calls: Calls::InTask,
+        writer: "test".to_owned(),
+    };
     Ok(async move {
-        match backstay::controller::run(client, registry, settings, std::future::pending()).await {
+        match run_in(surroundings, client, registry, settings, std::future::pending()).await {
             Ok(()) => anyhow!("the controller ended"),
             Err(error) => error.into(),
         }
     })
+}
+
+/// The machine of the controller: its clock is the runtime's.
+struct Simulated {
+    began: Instant,
+    at: Timestamp,
+}
+
+impl Machine for Simulated {
+    fn wall(&self) -> Timestamp {
+        let gone = SignedDuration::try_from(self.running()).unwrap_or(SignedDuration::MAX);
+        self.at.saturating_add(gone).unwrap_or(Timestamp::MAX)
+    }
+
+    fn running(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn since_boot(&self) -> Option<Duration> {
+        Some(self.running())
+    }
 }
 
 /// What ended a part of the cluster, none of which ends by itself.

@@ -8,7 +8,15 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub(super) struct Journal {
     began: Instant,
-    lines: Arc<Mutex<Vec<String>>>,
+    lines: Arc<Mutex<Vec<Line>>>,
+}
+
+#[derive(Debug)]
+struct Line {
+    at: f32,
+    text: String,
+    /// How often this came in a row.
+    times: u32,
 }
 
 impl Journal {
@@ -18,17 +26,25 @@ impl Journal {
     }
 
     /// Adds a line.
-    pub(super) fn say(&self, line: &str) {
-        let line = format!("[{:7.1} s] {line}", self.began.elapsed().as_secs_f32());
-        self.lock().push(line);
+    pub(super) fn say(&self, text: &str) {
+        let at = self.began.elapsed().as_secs_f32();
+        let mut lines = self.lock();
+        match lines.last_mut() {
+            Some(last) if last.text == text => last.times += 1,
+            _ => lines.push(Line { at, text: text.to_owned(), times: 1 }),
+        }
     }
 
     /// Returns all lines.
     pub(super) fn lines(&self) -> Vec<String> {
-        self.lock().clone()
+        let whole = |Line { at, text, times }: &Line| match times {
+            1 => format!("[{at:7.1} s] {text}"),
+            _ => format!("[{at:7.1} s] {text} ({times} times)"),
+        };
+        self.lock().iter().map(whole).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Line>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

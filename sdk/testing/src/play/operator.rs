@@ -121,13 +121,21 @@ pub(super) struct AtWork {
     operator: Operator,
     admin: Admin,
     served: Served,
+    namespace: String,
     journal: Journal,
     changes: u32,
 }
 
 impl AtWork {
-    pub(super) fn new(operator: Operator, admin: Admin, served: Served, journal: Journal) -> Self {
-        Self { operator, admin, served, journal, changes: 0 }
+    /// An operator of the objects in this namespace, or of all where the kind has none.
+    pub(super) fn new(
+        operator: Operator,
+        admin: Admin,
+        served: Served,
+        namespace: String,
+        journal: Journal,
+    ) -> Self {
+        Self { operator, admin, served, namespace, journal, changes: 0 }
     }
 
     /// Works for as long as it is polled.
@@ -135,8 +143,8 @@ impl AtWork {
     /// # Panics
     /// The API server refuses what the script says, or the script never comes to an end.
     pub(super) async fn run(mut self) -> Infallible {
-        let all = format!("{}/{}", self.served.root, self.served.plural);
-        let mut informer = Informer::new(self.admin.api().clone(), &all, "");
+        let place = self.served.path(&self.namespace);
+        let mut informer = Informer::new(self.admin.api().clone(), &place, "");
         let mut due: BTreeMap<Key, (Instant, Reaction)> = BTreeMap::new();
         loop {
             let next =

@@ -243,8 +243,10 @@ fn serves(descriptor: &Descriptor, strategy: &Json) -> bool {
 
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let State { phase, reason, message } = State::of(&self.object);
-        writeln!(f, "{phase} {reason}: {message}")?;
+        if !self.object.is_null() {
+            let State { phase, reason, message } = State::of(&self.object);
+            writeln!(f, "{phase} {reason}: {message}")?;
+        }
         self.story().iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }

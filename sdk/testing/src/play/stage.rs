@@ -100,8 +100,8 @@ impl Stage {
         self
     }
 
-    /// Sets what the operator of a kind does: `react` gets an object each time that it has changed, also by its own
-    /// writes, and returns the status to write, or another [`Reaction`]. A write that changes nothing is none, so it may
+    /// Sets what the operator of a kind does: `react` gets an object of the run's namespace each time that it has changed,
+    /// also by its own writes, and returns the status to write, or another [`Reaction`]. A write that changes nothing is none, so it may
     /// simply say how the object should be. The kind is named as in `Backup.postgresql.cnpg.io`, or `ConfigMap`.
     pub fn operator<R: Into<Reaction>>(
         mut self,

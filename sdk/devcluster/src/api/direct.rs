@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::resource::Resource;
+use super::select::Labels;
 use super::service::ApiServer;
 use super::state::State;
 use super::store::{Family, Key};
@@ -53,6 +54,26 @@ impl Served {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoPlace(String);
+
+/// A label selector, as `kubectl -l` takes it.
+#[derive(Clone, Debug)]
+pub struct Selector(Labels);
+
+impl Selector {
+    /// Reads a selector. The empty one selects everything.
+    ///
+    /// # Errors
+    /// It is none, in the words of kube-apiserver.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Labels::parse(text).map(Self)
+    }
+
+    /// Returns whether it selects an object.
+    #[must_use]
+    pub fn selects(&self, object: &Value) -> bool {
+        self.0.fit(object)
+    }
+}
 
 fn kind_of<'a>(state: &'a State, api_version: &str, kind: &str) -> Option<&'a Arc<Resource>> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));

@@ -40,7 +40,7 @@ mod yaml;
 
 pub use body::Body;
 pub use clock::{Clock, TokioClock};
-pub use direct::{NoPlace, Served};
+pub use direct::{NoPlace, Selector, Served};
 pub use listen::{Listening, kubeconfig};
 pub use logs::{LogOptions, Logs};
 pub(crate) use resource::Resource;

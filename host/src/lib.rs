@@ -20,3 +20,6 @@ pub mod records;
 pub mod run;
 pub mod settings;
 pub mod state;
+#[cfg(feature = "dev")]
+pub mod trial;
+mod yaml;

@@ -1,4 +1,4 @@
-use backstay_testing::Built;
+use backstay_testing::{Built, PodEnd, Stage};
 
 const STRATEGY: &str = "
 apiVersion: strategy.example.org/v1
@@ -10,6 +10,12 @@ apiVersion: apps.example.org/v1
 kind: Archive
 metadata: {name: letters, namespace: tenant-a}
 spec: {volumeClaim: letters-data}
+";
+const CLAIM: &str = "
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: letters-data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 ";
 
 #[test]
@@ -37,4 +43,27 @@ fn an_application_without_a_volume_is_refused() {
     let application = APPLICATION.replace("volumeClaim", "bucket");
     let failure = tape.backup().strategy(STRATEGY).application(&application).refused();
     assert_eq!(failure.reason, "NoVolume");
+}
+
+#[test]
+fn a_whole_backup_leaves_a_backup_with_its_artifact() {
+    let tape = Built::strategy(env!("CARGO_MANIFEST_DIR"));
+    let report = r#"{"artifact":{"uri":"tape://2/7","sizeBytes":1024}}"#;
+    let run = tape.run_backup(
+        Stage::new(STRATEGY, APPLICATION)
+            .objects(CLAIM)
+            .parameter("slot", "7")
+            .pod("tape", PodEnd::ok().saying(report)),
+    );
+    assert!(run.succeeded(), "{run}");
+    assert_eq!(run.backup()["status"]["artifact"]["uri"], "tape://2/7");
+}
+
+#[test]
+fn a_full_tape_fails_the_run_with_the_end_of_its_log() {
+    let tape = Built::strategy(env!("CARGO_MANIFEST_DIR"));
+    let stage = Stage::new(STRATEGY, APPLICATION).objects(CLAIM);
+    let run = tape.run_backup(stage.pod("tape", PodEnd::code(28).logging("no space left on tape")));
+    assert_eq!(run.reason(), "BackupFailed", "{run}");
+    assert!(run.message().contains("no space left on tape"), "{run}");
 }

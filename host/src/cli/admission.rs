@@ -1,15 +1,15 @@
 //! `backstay admission`
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use backstay_api::admission::{Controller, Policy, policies};
+use backstay_api::admission::Policy;
 use clap::Args;
 
 use super::output::print;
 use super::trust::TrustArgs;
+use crate::components::installed::policies_of;
 use crate::components::registry::Registry;
 
 #[derive(Debug, Args)]
@@ -48,14 +48,6 @@ impl AdmissionArgs {
         }
         Ok(())
     }
-}
-
-/// The policies for a controller with these components.
-pub(crate) fn policies_of(namespace: String, service_account: String, registry: &Registry) -> Vec<Policy> {
-    let kinds = registry.iter().flat_map(|component| &component.descriptor().kinds);
-    let mut groups: BTreeSet<String> = kinds.map(|kind| kind.group.clone()).collect();
-    groups.insert(backstay_api::STRATEGY_GROUP.to_owned());
-    policies(&Controller { namespace, service_account, strategy_groups: groups.into_iter().collect() })
 }
 
 /// The documents of a policy and its binding.

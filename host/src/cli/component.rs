@@ -14,9 +14,10 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::first_step::{first_step, refused};
-use super::objects::{Objects, kind as kind_of};
+use super::objects::Objects;
 use super::output::print;
 use crate::components::{limits, pod_bounds};
+use crate::yaml::kind as kind_of;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ComponentCommand {

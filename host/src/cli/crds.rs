@@ -8,7 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 
 use super::output::print;
 use super::trust::TrustArgs;
-use crate::components::registry::Registry;
+use crate::components::installed::strategy_crds;
 
 #[derive(Debug, Args)]
 pub(crate) struct CrdsArgs {
@@ -39,22 +39,6 @@ impl CrdsArgs {
         let documents = crds.iter().map(yaml).collect::<anyhow::Result<Vec<_>>>()?;
         print(&format!("---\n{}", documents.join("---\n")))
     }
-}
-
-/// The CRDs of the strategy kinds that these components serve.
-pub(crate) fn strategy_crds(registry: &Registry) -> anyhow::Result<Vec<CustomResourceDefinition>> {
-    let mut crds = Vec::new();
-    for component in registry.iter() {
-        let of = component.descriptor();
-        for kind in &of.kinds {
-            let (group, version) = (&kind.group, &kind.version);
-            let crd = backstay_api::strategy_crd(group, version, &kind.kind, &kind.plural, &kind.schema);
-            crds.push(crd.with_context(|| {
-                format!("component {:?}: the schema of kind {:?} makes no CRD", of.name, kind.kind)
-            })?);
-        }
-    }
-    Ok(crds)
 }
 
 fn yaml(crd: &CustomResourceDefinition) -> anyhow::Result<String> {

@@ -11,7 +11,6 @@ pub mod output;
 mod run;
 mod telemetry;
 mod trust;
-mod yaml;
 
 use clap::{Parser, Subcommand};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow, bail};
 use backstay_core::contract::{GroupKind, Json};
 
-use super::yaml;
+use crate::yaml::{self, kind};
 
 /// The objects of a file.
 pub(crate) struct Objects<'a> {
@@ -61,13 +61,6 @@ impl<'a> Objects<'a> {
             }
         }
     }
-}
-
-/// Returns group and kind of an object.
-pub(crate) fn kind(object: &Json) -> GroupKind {
-    let text = |key: &str| object.get(key).and_then(Json::as_str).unwrap_or_default();
-    let group = text("apiVersion").split_once('/').map_or("", |(group, _)| group);
-    GroupKind { group: group.to_owned(), kind: text("kind").to_owned() }
 }
 
 fn title(object: &Json) -> String {

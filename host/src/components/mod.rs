@@ -1,6 +1,7 @@
 //! The strategy components: which are loaded, what an administrator allows each of them, and how they are called.
 
 pub mod caller;
+pub mod installed;
 pub mod limits;
 pub mod pod_bounds;
 pub mod registry;

@@ -166,6 +166,18 @@ impl Registry {
         Ok(registry)
     }
 
+    /// Returns these components, with the limits that they have, and no bounds of their pods.
+    ///
+    /// # Errors
+    /// The first component that is not trusted with what it claims, or serves a kind that another serves.
+    pub fn of(components: impl IntoIterator<Item = Component>, trust: &Trust) -> Result<Self, RegistryError> {
+        let mut registry = Self::default();
+        for component in components {
+            registry.add(component, trust)?;
+        }
+        Ok(registry)
+    }
+
     fn add(&mut self, component: Component, trust: &Trust) -> Result<(), RegistryError> {
         let descriptor = component.descriptor();
         if let Some(claim) = trust.refuses(descriptor) {

@@ -101,6 +101,28 @@ impl Built {
         Case::new(&self.component, Mode::Cleanup).of_backup(fixture::backup(backup))
     }
 
+    /// Plays a backup: a BackupJob on a Kubernetes in memory with the real controller, from its creation to its end.
+    ///
+    /// # Panics
+    /// The stage is refused, or the run does not end; the message says what it waits for.
+    #[cfg(feature = "runs")]
+    #[must_use]
+    #[track_caller]
+    pub fn run_backup(&self, stage: crate::Stage) -> crate::Run {
+        crate::Run::backup_of(&self.component, stage)
+    }
+
+    /// Plays a backup as [`Built::run_backup`] does, and then a restore of it.
+    ///
+    /// # Panics
+    /// As [`Built::run_backup`], and if the backup makes no Backup.
+    #[cfg(feature = "runs")]
+    #[must_use]
+    #[track_caller]
+    pub fn run_restore(&self, stage: crate::Stage) -> crate::Run {
+        self.run_backup(stage).restore("")
+    }
+
     /// Validates a strategy object without a run, and returns the findings.
     ///
     /// # Panics

@@ -32,6 +32,8 @@ mod component;
 mod drive;
 mod fixture;
 mod messages;
+#[cfg(feature = "runs")]
+mod play;
 mod world;
 
 pub use backstay_core::contract;
@@ -41,4 +43,6 @@ pub use case::Case;
 pub use component::{ComponentError, component_bytes};
 pub use drive::{Broken, Drive, Moment, StepFn, Trouble, Turn};
 pub use fixture::NOW;
+#[cfg(feature = "runs")]
+pub use play::{PodEnd, Reaction, Run, Stage};
 pub use world::{RUN_UID_LABEL, Serve, World, is_terminating, rfc3339, uid};

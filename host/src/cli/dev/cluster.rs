@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use backstay_core::contract::Json;
 use backstay_core::trust::Trust;
 use backstay_engine::{Engine, EngineConfig};
 use devcluster::api::{ApiServer, Credentials, Listening, Logs, Options, TokioClock, kubeconfig};
@@ -14,29 +13,18 @@ use devcluster::client::{Api, Over};
 use devcluster::controllers::Controllers;
 use devcluster::local::{Files, Image, Images, Node, Root};
 use jiff::Timestamp;
-use kube::{Client, Config};
-use serde_json::json;
+use kube::Config;
 use tokio::task::JoinSet;
 
-use super::objects::{apply, ask, asked};
 use super::place::Place;
-use crate::cli::admission::policies_of;
-use crate::cli::crds::strategy_crds;
-use crate::cli::yaml;
 use crate::cluster::client::REQUEST_TIMEOUT;
 use crate::components::registry::Registry;
 use crate::controller;
 use crate::settings::Settings;
+use crate::trial::{Admin, SYSTEM, install, token};
 
 /// The administrator's token within the process.
 const TOKEN: &str = "backstay-dev-administrator";
-/// The controller's namespace and ServiceAccount, as `deploy/rbac` has them.
-const SYSTEM: &str = "backstay-system";
-const ACCOUNT: &str = "backstay";
-const RIGHTS: [&str; 2] = [
-    include_str!("../../../../deploy/rbac/namespace.yaml"),
-    include_str!("../../../../deploy/rbac/rbac.yaml"),
-];
 /// Name of the node.
 const NODE: &str = "local";
 
@@ -59,7 +47,7 @@ pub(super) struct Setup {
 /// A cluster in this process. Dropped, all of it ends.
 pub(super) struct DevCluster {
     listening: Listening,
-    client: Client,
+    admin: Admin,
     kubeconfig: PathBuf,
     components: Vec<String>,
     parts: JoinSet<anyhow::Error>,
@@ -105,8 +93,8 @@ impl DevCluster {
         parts.spawn(cluster_controllers(server.clone()));
         parts.spawn(node(server.clone(), path));
 
-        let client = Client::try_from(config(&listening.url(), TOKEN)?)?;
-        install(&client, &registry).await?;
+        let admin = Admin::new(server.clone(), Some(TOKEN));
+        install(&admin, &registry).await?;
         let components = served(&registry);
         let settings = Settings {
             namespace: SYSTEM.to_owned(),
@@ -114,7 +102,7 @@ impl DevCluster {
             recheck: Duration::from_secs(10),
             ..Settings::default()
         };
-        let own = token(&client).await.context("no token for the controller")?;
+        let own = token(&admin).await.context("no token for the controller")?;
         let own = crate::cluster::client::client(config(&listening.url(), &own)?, REQUEST_TIMEOUT)?;
         parts.spawn(async move {
             match controller::run(own, registry, settings, std::future::pending()).await {
@@ -122,7 +110,7 @@ impl DevCluster {
                 Err(error) => error.into(),
             }
         });
-        Ok(Self { listening, client, kubeconfig: kubeconfig_path, components, parts, server, place })
+        Ok(Self { listening, admin, kubeconfig: kubeconfig_path, components, parts, server, place })
     }
 
     /// Ends all parts, and the processes of the node with them. Then it writes down what the cluster holds, if it is kept, and removes
@@ -135,9 +123,9 @@ impl DevCluster {
         self.place.finish(&self.server)
     }
 
-    /// Returns a client that is the administrator's.
-    pub(super) fn client(&self) -> Client {
-        self.client.clone()
+    /// Returns the administrator.
+    pub(super) fn admin(&self) -> Admin {
+        self.admin.clone()
     }
 
     /// Waits until a part ends, which none does by itself.
@@ -191,34 +179,6 @@ async fn node(server: ApiServer, folder: PathBuf) -> anyhow::Error {
         },
         Err(error) => anyhow::Error::new(error).context("the node cannot be started"),
     }
-}
-
-/// Installs the CRDs, the controller's rights and the admission policies.
-async fn install(client: &Client, registry: &Registry) -> anyhow::Result<()> {
-    let mut objects: Vec<Json> = Vec::new();
-    for crd in backstay_api::crds().into_iter().chain(strategy_crds(registry)?) {
-        objects.push(serde_json::to_value(crd)?);
-    }
-    for text in RIGHTS {
-        objects.extend(yaml::objects(text)?);
-    }
-    for policy in policies_of(SYSTEM.to_owned(), ACCOUNT.to_owned(), registry) {
-        objects.extend(policy.objects);
-    }
-    for object in &objects {
-        apply(client, object, "").await?;
-    }
-    Ok(())
-}
-
-/// Returns a token of the controller's ServiceAccount.
-async fn token(client: &Client) -> anyhow::Result<String> {
-    let path = format!("/api/v1/namespaces/{SYSTEM}/serviceaccounts/{ACCOUNT}/token");
-    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-        "spec": {"expirationSeconds": 31_536_000}});
-    let answer = ask(client, asked("POST", &path, Some(&request))?).await?;
-    let token = answer["status"]["token"].as_str().context("the answer has none")?;
-    Ok(token.to_owned())
 }
 
 /// The components, each with the kinds that it serves.

@@ -1,7 +1,6 @@
 //! `backstay dev`: the controller on a Kubernetes of its own, in one process, for trying and for authors.
 
 mod cluster;
-mod objects;
 mod place;
 mod run;
 
@@ -93,13 +92,13 @@ impl DevArgs {
             cluster = DevCluster::start(self.setup()) => cluster?,
             () = &mut told_to_stop => return Ok(()),
         };
-        let client = cluster.client();
+        let admin = cluster.admin();
         let work = async {
             match (&self.strategy, &self.application) {
                 (Some(strategy), Some(application)) => {
-                    run::one(&client, strategy, application, self.restore).await
+                    run::one(&admin, strategy, application, self.restore).await
                 }
-                _ if self.restore => run::newest(&client).await,
+                _ if self.restore => run::newest(&admin).await,
                 _ => std::future::pending().await,
             }
         };

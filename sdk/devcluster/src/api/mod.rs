@@ -11,6 +11,7 @@ mod create;
 mod decode;
 mod definitions;
 mod delete;
+mod direct;
 mod discovery;
 mod errors;
 mod events;
@@ -41,6 +42,7 @@ mod yaml;
 
 pub use body::Body;
 pub use clock::{Clock, TokioClock};
+pub use direct::{NoPlace, Selector, Served};
 pub use listen::{Listening, kubeconfig};
 pub use logs::{LogOptions, Logs};
 pub(crate) use resource::Resource;

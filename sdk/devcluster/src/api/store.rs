@@ -122,6 +122,12 @@ impl Store {
         Ok(self.log.range(first..))
     }
 
+    /// The last revision before this one at which something of a family changed, as far as the log goes.
+    pub(crate) fn changed_before(&self, revision: u64, family: &Family) -> Option<u64> {
+        let end = self.log.partition_point(|change| change.revision < revision);
+        self.log.range(..end).rev().find(|change| &change.family == family).map(|change| change.revision)
+    }
+
     /// Stores an object, or removes it, under the next revision; returns what is stored.
     pub(crate) fn commit(
         &mut self,

@@ -259,9 +259,14 @@ fn prepare(resource: &Resource, subresource: &str, current: &Value, new: &mut Va
     }
     kind::prepare(resource, subresource, new, Some(current));
     meta::tidy(new);
-    if resource.generation && content(resource, current) != content(resource, new) {
+    if resource.generation && differs(resource, current, new) {
         meta::next_generation(new);
     }
+}
+
+/// Whether two states of an object differ in what counts for its generation.
+pub(crate) fn differs(resource: &Resource, one: &Value, other: &Value) -> bool {
+    content(resource, one) != content(resource, other)
 }
 
 /// What of an object counts for its generation.

@@ -340,6 +340,7 @@ impl<'a> Drive<'a> {
             }
             let rules = Rules { descriptor: self.descriptor, pins: &self.pins };
             let current = self.world.get(&object);
+            let current = current.as_deref();
             let reach = rules.action(&action, &object, current, live)?;
             if let Action::RunPod(run) = &action {
                 pods_allowed(&pod_policy::check(&run.spec.template, &UNBOUNDED))?;
@@ -355,7 +356,7 @@ impl<'a> Drive<'a> {
                     };
                     match set {
                         Some((set, before)) => {
-                            let after = self.world.after(&action, &self.manager());
+                            let after = self.world.after(&action);
                             pods_allowed(&pod_policy::judge_change(
                                 &object, set, before, &after, &UNBOUNDED,
                             ))?;
@@ -394,7 +395,7 @@ impl<'a> Drive<'a> {
         let value = match action {
             Action::Create(create) => self.world.do_create(create, &self.request.run_uid, &manager),
             Action::Apply(apply) => self.world.do_apply(apply, &manager),
-            Action::Patch(patch) => self.world.do_patch(patch),
+            Action::Patch(patch) => self.world.do_patch(patch, &manager),
             Action::Delete(delete) => self.world.do_delete(delete),
             Action::RunPod(run) => {
                 self.pods.entry(run.name.clone()).or_insert(None);

@@ -1,6 +1,6 @@
 //! The identity of an object in the world.
 
-use backstay_core::contract::ObjectRef;
+use backstay_core::contract::{Json, ObjectRef};
 
 /// Group and version, kind, namespace (empty for none) and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,13 +22,15 @@ impl From<&ObjectRef> for Key {
     }
 }
 
-impl From<&Key> for ObjectRef {
-    fn from(key: &Key) -> Self {
+impl Key {
+    /// Returns the key of an object of this kind.
+    pub(crate) fn of(api_version: &str, kind: &str, object: &Json) -> Self {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
         Self {
-            api_version: key.api_version.clone(),
-            kind: key.kind.clone(),
-            namespace: Some(key.namespace.clone()).filter(|n| !n.is_empty()),
-            name: key.name.clone(),
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: text("namespace"),
+            name: text("name"),
         }
     }
 }

@@ -1,25 +1,25 @@
-//! A cluster in memory: it stores objects as an API server does, and serves a strategy's questions and actions.
+//! A cluster in memory, as the test of a strategy has it in its hands: a front of the API server of `devcluster`.
 //!
-//! It implements the parts of an API server that strategies depend on: uids, resourceVersions and generations, label
-//! selectors, server-side apply, merge patches and deletes with preconditions, finalizers and garbage collection. It
-//! validates nothing unless [`World::serve`] adds a check, and nothing changes by itself.
+//! What the strategy does comes to the server by requests, and so is answered as by Kubernetes: uids, versions and
+//! generations, server-side apply and merge patches, preconditions, finalizers. What the test does ([`World::put`],
+//! [`World::edit`]) is set as it is: nobody checks it. The clock is the test's, there are no controllers, and nothing
+//! changes by itself. A kind needs no CRD: it is made without a schema when an object of it comes.
 
-mod history;
+mod ask;
 mod key;
-mod labels;
-mod merge;
 mod read;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use backstay_core::contract::{Json, ObjectRef, WriteError};
-use backstay_core::steps::merge_patch;
+use devcluster::api::{ApiServer, Options};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::fixture::{self, NOW};
-use history::History;
 pub(crate) use key::Key;
 
 /// The label that the host sets on the objects of a run.
@@ -30,15 +30,13 @@ pub const RUN_UID_LABEL: &str = backstay_api::labels::RUN_UID;
 pub type Serve = fn(&mut World, Option<&Json>, &mut Json) -> Result<(), WriteError>;
 
 /// A cluster in memory. A clone is independent.
-#[derive(Clone, Debug, Default)]
 pub struct World {
-    now: i64,
-    /// The resourceVersion of the latest write.
-    revision: u64,
-    objects: BTreeMap<Key, Arc<Json>>,
-    history: History,
-    /// By object and field manager, the pointers of the applied fields.
-    managers: BTreeMap<Key, BTreeMap<String, BTreeSet<String>>>,
+    server: ApiServer,
+    /// Seconds since the epoch; the server's clock reads it.
+    clock: Arc<AtomicI64>,
+    /// The kinds of which there have been objects.
+    kinds: BTreeSet<(String, String)>,
+    namespaces: BTreeSet<String>,
     /// Tails of logs, by namespace, pod, container, and whether the log is of the previous instance.
     logs: BTreeMap<(String, String, String, bool), String>,
     serves: BTreeMap<(String, String), Serve>,
@@ -46,11 +44,32 @@ pub struct World {
     unserved: BTreeSet<(String, String)>,
 }
 
+/// Returns the options of a server whose clock shows what `clock` holds. Uids come from the seed, so that a fork needs
+/// another one.
+fn options(clock: &Arc<AtomicI64>, seed: u64) -> Options {
+    let clock = Arc::clone(clock);
+    let now = move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap_or(Timestamp::UNIX_EPOCH);
+    Options { clock: Box::new(now), seed, ..Options::default() }
+}
+
 impl World {
     /// Makes an empty cluster, at [`NOW`].
     #[must_use]
     pub fn new() -> Self {
-        Self { now: NOW, ..Self::default() }
+        static EMPTY: LazyLock<World> = LazyLock::new(|| {
+            let clock = Arc::new(AtomicI64::new(NOW));
+            let server = ApiServer::new(options(&clock, 0));
+            World {
+                server,
+                clock,
+                kinds: BTreeSet::new(),
+                namespaces: BTreeSet::new(),
+                logs: BTreeMap::new(),
+                serves: BTreeMap::new(),
+                unserved: BTreeSet::new(),
+            }
+        });
+        EMPTY.clone()
     }
 
     /// Makes a cluster of these objects: YAML documents. Sets uid, resourceVersion, generation and creationTimestamp
@@ -84,30 +103,33 @@ impl World {
     #[track_caller]
     pub fn put(&mut self, object: Json) -> ObjectRef {
         let reference = fixture::reference("world", &object);
-        self.store(&Key::from(&reference), object);
+        self.make_room(&Key::from(&reference));
+        self.set(object);
         reference
     }
 
     /// Returns the present object.
     #[must_use]
-    pub fn get(&self, object: &ObjectRef) -> Option<&Json> {
-        self.objects.get(&Key::from(object)).map(AsRef::as_ref)
+    pub fn get(&self, object: &ObjectRef) -> Option<Arc<Json>> {
+        self.at(&Key::from(object))
+    }
+
+    fn at(&self, key: &Key) -> Option<Arc<Json>> {
+        self.server.object(&key.api_version, &key.kind, &key.namespace, &key.name)
     }
 
     /// Returns every object of this kind, by namespace and name.
-    pub fn all<'w>(&'w self, api_version: &'w str, kind: &'w str) -> impl Iterator<Item = &'w Json> {
-        let of_kind = move |(key, _): &(&Key, &Arc<Json>)| key.api_version == api_version && key.kind == kind;
-        self.objects.iter().filter(of_kind).map(|(_, object)| object.as_ref())
+    pub fn all(&self, api_version: &str, kind: &str) -> impl Iterator<Item = Arc<Json>> + use<> {
+        self.server.objects(api_version, kind).into_iter()
     }
 
     /// Changes an object as another client would. Returns false if there is none. An object that is being deleted is
     /// removed once it has no finalizers.
     pub fn edit(&mut self, object: &ObjectRef, change: impl FnOnce(&mut Json)) -> bool {
-        let key = Key::from(object);
-        let Some(current) = self.objects.get(&key) else { return false };
-        let mut next = Json::clone(current);
+        let Some(current) = self.get(object) else { return false };
+        let mut next = Json::clone(&current);
         change(&mut next);
-        self.store(&key, next);
+        self.set(next);
         true
     }
 
@@ -115,9 +137,10 @@ impl World {
     /// it.
     pub fn remove(&mut self, object: &ObjectRef) -> bool {
         let key = Key::from(object);
-        let exists = self.objects.contains_key(&key);
+        let exists = self.at(&key).is_some();
         if exists {
-            self.terminate(&key);
+            // One that is being deleted already is left alone.
+            let _ = self.delete(&key, &json!({"propagationPolicy": "Background"}));
         }
         exists
     }
@@ -127,30 +150,33 @@ impl World {
     /// # Errors
     /// The errors that a strategy would receive.
     pub fn patch(&mut self, object: &ObjectRef, body: &Json) -> Result<(), WriteError> {
-        let key = Key::from(object);
-        let Some(current) = self.objects.get(&key).cloned() else { return Err(WriteError::NotFound) };
-        let mut next = Json::clone(&current);
-        merge_patch(&mut next, body);
-        self.accept(&key, Some(&current), next).map(drop)
+        self.merge(&Key::from(object), body, "test").map(drop)
     }
 
     /// Collects garbage: deletes the objects whose owners are all gone.
     pub fn collect_garbage(&mut self) {
         loop {
-            let uids: BTreeSet<&str> = self.objects.values().filter_map(|o| uid(o)).collect();
+            let objects: Vec<(Key, Arc<Json>)> = self
+                .kinds
+                .iter()
+                .flat_map(|(api_version, kind)| {
+                    self.all(api_version, kind).map(|object| (Key::of(api_version, kind, &object), object))
+                })
+                .collect();
+            let uids: BTreeSet<&str> = objects.iter().filter_map(|(_, object)| uid(object)).collect();
             let ownerless = |object: &Json| {
                 let owners = object["metadata"]["ownerReferences"].as_array().map_or(&[][..], Vec::as_slice);
                 !owners.is_empty()
                     && owners.iter().all(|o| !o["uid"].as_str().is_some_and(|uid| uids.contains(uid)))
                     && !is_terminating(object)
             };
-            let of_nobody = self.objects.iter().filter(|(_, o)| ownerless(o));
-            let doomed: Vec<Key> = of_nobody.map(|(key, _)| key.clone()).collect();
+            let doomed: Vec<&Key> =
+                objects.iter().filter(|(_, object)| ownerless(object)).map(|(key, _)| key).collect();
             if doomed.is_empty() {
                 return;
             }
             for key in doomed {
-                self.terminate(&key);
+                let _ = self.delete(key, &json!({"propagationPolicy": "Background"}));
             }
         }
     }
@@ -174,86 +200,71 @@ impl World {
     /// Returns the time, in seconds since the epoch.
     #[must_use]
     pub fn now(&self) -> i64 {
-        self.now
+        self.clock.load(Ordering::Relaxed)
     }
 
     /// Advances the time.
     pub fn advance(&mut self, seconds: i64) {
-        self.now += seconds;
+        self.clock.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// Returns the resourceVersion of the latest write, which increases with every change.
     #[must_use]
     pub fn revision(&self) -> u64 {
-        self.revision
+        self.server.revision()
     }
 
-    /// Stores `object` as the next version at `key`.
-    fn store(&mut self, key: &Key, mut object: Json) -> Arc<Json> {
-        self.revision += 1;
-        let current = self.objects.get(key);
-        let generation = match current {
-            None => 1,
-            Some(old) => {
-                old["metadata"]["generation"].as_u64().unwrap_or(1) + u64::from(differs(old, &object))
+    /// Stores an object of a kind that is served, as it is.
+    fn set(&self, object: Json) {
+        if let Err(error) = self.server.set(object) {
+            panic!("the world takes no such object: {error}");
+        }
+    }
+
+    /// Makes the namespace of an object, and its kind if it is not served.
+    fn make_room(&mut self, key: &Key) {
+        if !self.kinds.contains(&(key.api_version.clone(), key.kind.clone())) {
+            if self.server.served(&key.api_version, &key.kind).is_none() {
+                self.make_kind(key);
             }
-        };
-        let kept = |field: &str| current.map(|old| old["metadata"][field].clone()).filter(|v| !v.is_null());
-        let (kept_uid, kept_created) = (kept("uid"), kept("creationTimestamp"));
-        let metadata = &mut object["metadata"];
-        if let Some(uid) = kept_uid {
-            metadata["uid"] = uid;
-        } else if !metadata["uid"].is_string() {
-            metadata["uid"] = json!(format!("00000000-0000-4000-8000-{:012}", self.revision));
+            self.kinds.insert((key.api_version.clone(), key.kind.clone()));
         }
-        if let Some(created) = kept_created {
-            metadata["creationTimestamp"] = created;
-        } else if !metadata["creationTimestamp"].is_string() {
-            metadata["creationTimestamp"] = json!(rfc3339(self.now));
+        if !key.namespace.is_empty() && self.namespaces.insert(key.namespace.clone()) {
+            let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": key.namespace},
+                "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
+            self.set(namespace);
         }
-        metadata["resourceVersion"] = json!(self.revision.to_string());
-        metadata["generation"] = json!(generation);
-        if is_terminating(&object) && !has_finalizers(&object) {
-            let object = Arc::new(object);
-            self.drop_object(key);
-            return object;
-        }
-        let object = Arc::new(object);
-        self.objects.insert(key.clone(), Arc::clone(&object));
-        self.history.record(self.revision, key.clone(), Some(Arc::clone(&object)));
-        object
-    }
-
-    /// Deletes an object, or marks it as deleted if it has finalizers.
-    fn terminate(&mut self, key: &Key) {
-        let Some(object) = self.objects.get(key) else { return };
-        if is_terminating(object) {
-            return;
-        }
-        if !has_finalizers(object) {
-            self.revision += 1;
-            self.drop_object(key);
-            return;
-        }
-        let mut object = Json::clone(object);
-        object["metadata"]["deletionTimestamp"] = json!(rfc3339(self.now));
-        self.store(key, object);
-    }
-
-    fn drop_object(&mut self, key: &Key) {
-        self.objects.remove(key);
-        self.managers.remove(key);
-        self.history.record(self.revision, key.clone(), None);
     }
 }
 
-/// Whether a change increases the generation: any change outside of metadata and status.
-fn differs(old: &Json, new: &Json) -> bool {
-    let rest = |object: &Json| {
-        let fields = object.as_object().cloned().unwrap_or_default().into_iter();
-        fields.filter(|(name, _)| name != "metadata" && name != "status").collect::<Vec<_>>()
-    };
-    rest(old) != rest(new)
+impl Clone for World {
+    fn clone(&self) -> Self {
+        let clock = Arc::new(AtomicI64::new(self.now()));
+        Self {
+            server: self.server.fork(options(&clock, self.revision())),
+            clock,
+            kinds: self.kinds.clone(),
+            namespaces: self.namespaces.clone(),
+            logs: self.logs.clone(),
+            serves: self.serves.clone(),
+            unserved: self.unserved.clone(),
+        }
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("now", &self.now())
+            .field("revision", &self.revision())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Returns the uid of an object.
@@ -266,10 +277,6 @@ pub fn uid(object: &Json) -> Option<&str> {
 #[must_use]
 pub fn is_terminating(object: &Json) -> bool {
     !object["metadata"]["deletionTimestamp"].is_null()
-}
-
-fn has_finalizers(object: &Json) -> bool {
-    object["metadata"]["finalizers"].as_array().is_some_and(|f| !f.is_empty())
 }
 
 /// Formats a time as Kubernetes does.

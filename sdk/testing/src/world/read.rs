@@ -1,31 +1,27 @@
 //! Answers to questions.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use backstay_core::contract::{
     Content, GetQuery, Json, ListQuery, LogQuery, NamespacedName, ObjectList, ReadError,
 };
 use backstay_core::steps::projected;
+use devcluster::api::Selector;
 
-use super::{Key, World, labels};
+use super::{Key, World};
 
 impl World {
     /// Returns the objects of a kind at `revision`; `None` means now.
-    fn kind_at(&self, revision: Option<u64>, api_version: &str, kind: &str) -> BTreeMap<Key, Arc<Json>> {
+    fn kind_at(&self, revision: Option<u64>, api_version: &str, kind: &str) -> Vec<Arc<Json>> {
         match revision {
-            Some(revision) => self.history.at(revision, api_version, kind),
-            None => {
-                let of_kind = |key: &Key| key.api_version == api_version && key.kind == kind;
-                let found = self.objects.iter().filter(|(key, _)| of_kind(key));
-                found.map(|(key, object)| (key.clone(), Arc::clone(object))).collect()
-            }
+            Some(revision) => self.server.objects_at(api_version, kind, revision).unwrap_or_default(),
+            None => self.server.objects(api_version, kind),
         }
     }
 
     /// Returns the last revision before `revision` at which an object of this kind changed.
     pub(crate) fn before(&self, revision: u64, api_version: &str, kind: &str) -> Option<u64> {
-        self.history.before(revision, api_version, kind)
+        self.server.changed_before(revision, api_version, kind)
     }
 
     pub(crate) fn is_served(&self, api_version: &str, kind: &str) -> bool {
@@ -45,8 +41,11 @@ impl World {
         }
         let key = Key::from(object);
         let found = match revision {
-            None => self.objects.get(&key).cloned(),
-            Some(_) => self.kind_at(revision, &object.api_version, &object.kind).remove(&key),
+            None => self.at(&key),
+            Some(_) => {
+                let of_kind = self.kind_at(revision, &object.api_version, &object.kind);
+                of_kind.into_iter().find(|found| Key::of(&key.api_version, &key.kind, found) == key)
+            }
         };
         match found.filter(|o| seen(o)) {
             Some(object) => Ok(Content::Object(projected(&object, &query.fields))),
@@ -64,25 +63,21 @@ impl World {
         if !self.is_served(&selection.api_version, &selection.kind) {
             return Err(ReadError::NotServed);
         }
-        let mut items = Vec::new();
-        for (key, object) in self.kind_at(revision, &selection.api_version, &selection.kind) {
-            if selection.namespace.as_ref().is_some_and(|n| *n != key.namespace) {
-                continue;
-            }
-            match labels::selects(&selection.labels, &object) {
-                None => {
-                    return Err(ReadError::Unavailable(format!("{:?} is no selector", selection.labels)));
-                }
-                Some(selected) if selected && seen(&object) => {
-                    items.push((key.name, key.namespace, projected(&object, &query.fields)));
-                }
-                Some(_) => {}
-            }
-        }
-        items.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        let selector = Selector::parse(&selection.labels)
+            .map_err(|why| ReadError::Unavailable(format!("{:?} is no selector: {why}", selection.labels)))?;
+        let mut found = self.kind_at(revision, &selection.api_version, &selection.kind);
+        let here = |object: &Json| {
+            selection.namespace.as_ref().is_none_or(|n| object["metadata"]["namespace"] == n.as_str())
+        };
+        found.retain(|object| here(object) && selector.selects(object) && seen(object));
+        let place = |object: &Json| {
+            let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+            (text("name"), text("namespace"))
+        };
+        found.sort_by_cached_key(|object| place(object));
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let complete = items.len() <= limit;
-        let items = items.into_iter().take(limit).map(|(_, _, object)| object).collect();
+        let complete = found.len() <= limit;
+        let items = found.iter().take(limit).map(|object| projected(object, &query.fields)).collect();
         Ok(Content::Objects(ObjectList { items, complete }))
     }
 
@@ -97,13 +92,8 @@ impl World {
     }
 
     pub(crate) fn answer_keys(&self, secret: &NamespacedName) -> Result<Content, ReadError> {
-        let key = Key {
-            api_version: "v1".to_owned(),
-            kind: "Secret".to_owned(),
-            namespace: secret.namespace.clone(),
-            name: secret.name.clone(),
-        };
-        let object = self.objects.get(&key).ok_or(ReadError::NotFound)?;
+        let object = self.server.object("v1", "Secret", &secret.namespace, &secret.name);
+        let object = object.ok_or(ReadError::NotFound)?;
         let mut keys: Vec<String> = ["data", "stringData"]
             .iter()
             .filter_map(|field| object[field].as_object())

@@ -185,7 +185,7 @@ fn state(run: &Drive<'_>, step: &Step, start: &World) -> Result<(), String> {
             (Some(_), Value::Null) => return Err(format!("{name} is there")),
             (None, _) => return Err(format!("{name} is not there")),
             (Some(found), wanted) => {
-                if let Some(difference) = difference(found, wanted, name) {
+                if let Some(difference) = difference(&found, wanted, name) {
                     return Err(difference);
                 }
             }
@@ -202,7 +202,7 @@ fn state(run: &Drive<'_>, step: &Step, start: &World) -> Result<(), String> {
     {
         return Err(format!(
             "{name} is not as it was: {:#}",
-            run.world.get(&object(name)).cloned().unwrap_or_default()
+            run.world.get(&object(name)).unwrap_or_default()
         ));
     }
     for (kind, wanted) in &step.count {

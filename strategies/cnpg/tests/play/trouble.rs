@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use backstay_testing::contract::{Action, Query, ReadError, WriteError};
+use backstay_testing::contract::{Action, Json, Query, ReadError, WriteError};
 use backstay_testing::{Moment, Trouble as Strikes, World};
 use serde::Deserialize;
 
@@ -39,7 +39,7 @@ pub(super) fn disturb(pending: Pending) -> impl FnMut(&mut World, Moment<'_>) ->
         }
         let trouble = pending.remove(0);
         if let (false, Moment::Write(Action::Delete(delete))) = (trouble.becomes.is_null(), moment) {
-            let mut object = world.get(&delete.object).cloned().unwrap_or_default();
+            let mut object = world.get(&delete.object).map(|o| Json::clone(&o)).unwrap_or_default();
             world.remove(&delete.object);
             super::given::merge(&mut object, &trouble.becomes);
             world.put(object);

@@ -2,6 +2,7 @@
 //! collector, and people. Each does one small thing at a time, whenever the walk lets it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use backstay_testing::contract::{Json, ObjectRef};
 use backstay_testing::{World, is_terminating, rfc3339, uid};
@@ -10,6 +11,8 @@ use serde_json::json;
 use crate::chart::{self, BARMAN, CNPG, NAMESPACE, PLUGIN, cluster, object, release, text};
 
 const HEALTHY: &str = "Cluster in healthy state";
+/// The finalizer of volumes, which goes when the walk lets it: that of Kubernetes' own would go as soon as it may.
+const PROTECTED: &str = "example.org/protected";
 pub(crate) const SIGNATURE: &str = "recovery ended before configured recovery target was reached";
 
 /// What is in the object store under one path and server name.
@@ -84,7 +87,7 @@ impl Site {
     pub(crate) fn helm(&mut self, world: &mut World, app: &str) {
         let reference = release(app);
         let Some(release) = world.get(&reference) else { return };
-        if release["spec"]["suspend"] == true || is_terminating(release) {
+        if release["spec"]["suspend"] == true || is_terminating(&release) {
             return;
         }
         let values = chart::with_defaults(&release["spec"]["values"]);
@@ -157,13 +160,13 @@ impl Site {
             world.put(manifest.clone());
             return Ok(());
         };
-        if is_terminating(current) {
+        if is_terminating(&current) {
             return Err(format!("{} {} is being deleted", reference.kind, reference.name));
         }
         if reference.kind == "Cluster" && current["spec"]["bootstrap"] != manifest["spec"]["bootstrap"] {
             return Err("the bootstrap method of a living Cluster cannot be changed".into());
         }
-        let mut next = current.clone();
+        let mut next = Json::clone(&current);
         if let Some(fields) = manifest["spec"].as_object() {
             for (name, value) in fields {
                 next["spec"][name.as_str()] = value.clone();
@@ -185,7 +188,7 @@ impl Site {
     /// The operator does the next thing for a Cluster.
     pub(crate) fn operator(&mut self, world: &mut World, app: &str) {
         let reference = cluster(app);
-        let Some(found) = world.get(&reference).filter(|c| !is_terminating(c)).cloned() else { return };
+        let Some(found) = world.get(&reference).filter(|c| !is_terminating(c)) else { return };
         let name = reference.name.clone();
         let instance = object("v1", "Pod", &format!("{name}-1"));
         match text(&found, "/status/phase") {
@@ -194,18 +197,13 @@ impl Site {
                 if world.get(&volume).is_some() {
                     return;
                 }
-                world.put(dependent(
-                    &found,
-                    &volume,
-                    json!({"finalizers": ["kubernetes.io/pvc-protection"]}),
-                    json!({}),
-                ));
+                world.put(dependent(&found, &volume, json!({"finalizers": [PROTECTED]}), json!({})));
                 self.phase(world, &reference, "Setting up primary");
             }
             "Setting up primary" => self.set_up(world, &reference, &found),
             HEALTHY => {
                 let wanted = has_plugin(&found);
-                match world.get(&instance).map(has_sidecar) {
+                match world.get(&instance).as_deref().map(has_sidecar) {
                     Some(has) if has == wanted => self.archive(world, &found),
                     Some(_) => {
                         world.remove(&instance);
@@ -270,8 +268,10 @@ impl Site {
         let external = &found["spec"]["externalClusters"][0]["plugin"]["parameters"];
         let store = object(BARMAN, "ObjectStore", text(external, "/barmanObjectName"));
         let store = world.get(&store).ok_or("the ObjectStore is not there")?;
-        let place =
-            (place(text(store, "/spec/configuration/destinationPath")), text(external, "/serverName").into());
+        let place = (
+            place(text(&store, "/spec/configuration/destinationPath")),
+            text(external, "/serverName").into(),
+        );
         let archive = self.archives.get(&place).ok_or("no target backup found")?;
         let target = text(found, "/spec/bootstrap/recovery/recoveryTarget/targetTime");
         let (target, until) = match target {
@@ -306,7 +306,7 @@ impl Site {
 
     /// The last of the write-ahead logs of its backups are not in the archive yet.
     pub(crate) fn falls_behind(&mut self, world: &mut World) {
-        for backup in world.all(CNPG, "Backup").cloned().collect::<Vec<_>>() {
+        for backup in world.all(CNPG, "Backup") {
             let reference = object(CNPG, "Backup", text(&backup, "/metadata/name"));
             world.edit(&reference, |b| b["status"]["endWal"] = Json::Null);
         }
@@ -314,20 +314,20 @@ impl Site {
 
     /// The operator looks at the backups that were asked for.
     pub(crate) fn backups(&mut self, world: &mut World, app: &str) {
-        let all: Vec<Json> = world.all(CNPG, "Backup").cloned().collect();
-        for backup in all.iter().filter(|b| text(b, "/spec/cluster/name") == cluster(app).name) {
-            let reference = object(CNPG, "Backup", text(backup, "/metadata/name"));
-            let Some(found) = world.get(&cluster(app)).cloned() else { continue };
+        let all = world.all(CNPG, "Backup");
+        for backup in all.filter(|b| text(b, "/spec/cluster/name") == cluster(app).name) {
+            let reference = object(CNPG, "Backup", text(&backup, "/metadata/name"));
+            let Some(found) = world.get(&cluster(app)) else { continue };
             let instance = world.get(&object("v1", "Pod", &format!("{}-1", cluster(app).name)));
-            let Some(ready) = instance.map(has_sidecar) else { continue };
+            let Some(ready) = instance.as_deref().map(has_sidecar) else { continue };
             let place = writes_to(world, &found);
             let own = uid(&found).unwrap_or_default().to_owned();
             let now = world.now();
-            if text(backup, "/status/phase") == "completed" && backup["status"]["endWal"].is_null() {
+            if text(&backup, "/status/phase") == "completed" && backup["status"]["endWal"].is_null() {
                 self.tell(format!("Backup {}: all of it is in the archive", reference.name));
                 world.edit(&reference, |b| b["status"]["endWal"] = json!("000000010000000000000004"));
             }
-            match (text(backup, "/status/phase"), place) {
+            match (text(&backup, "/status/phase"), place) {
                 ("", Some(place)) if ready => {
                     let writer = self.archives.entry(place).or_default();
                     if writer.writer.is_empty() {
@@ -376,14 +376,14 @@ impl Site {
         if self.stuck_volumes {
             return;
         }
-        let volumes: Vec<Json> = world.all("v1", "PersistentVolumeClaim").cloned().collect();
-        for volume in volumes.iter().filter(|v| is_terminating(v)) {
-            let name = text(volume, "/metadata/name");
+        let volumes = world.all("v1", "PersistentVolumeClaim");
+        for volume in volumes.filter(|v| is_terminating(v)) {
+            let name = text(&volume, "/metadata/name");
             // The instance's pod has the name of its volume.
-            let owner = text(volume, "/metadata/ownerReferences/0/uid");
+            let owner = text(&volume, "/metadata/ownerReferences/0/uid");
             let used = world
                 .get(&object("v1", "Pod", name))
-                .is_some_and(|p| text(p, "/metadata/ownerReferences/0/uid") == owner);
+                .is_some_and(|p| text(&p, "/metadata/ownerReferences/0/uid") == owner);
             if !used {
                 world.edit(&object("v1", "PersistentVolumeClaim", name), |v| {
                     v["metadata"]["finalizers"] = json!([]);
@@ -401,10 +401,10 @@ impl Site {
             let (_, name) = archive.bases.remove(0);
             world.remove(&object(CNPG, "Backup", &name));
             self.told.push(format!("retention removes {name}"));
-            let stores: Vec<Json> = world.all(BARMAN, "ObjectStore").cloned().collect();
-            let of_archive = |s: &&Json| place(text(s, "/spec/configuration/destinationPath")) == *path;
-            for store in stores.iter().filter(of_archive) {
-                let reference = object(BARMAN, "ObjectStore", text(store, "/metadata/name"));
+            let stores = world.all(BARMAN, "ObjectStore");
+            let of_archive = |s: &Arc<Json>| place(text(s, "/spec/configuration/destinationPath")) == *path;
+            for store in stores.filter(of_archive) {
+                let reference = object(BARMAN, "ObjectStore", text(&store, "/metadata/name"));
                 let window = archive
                     .bases
                     .first()
@@ -436,7 +436,7 @@ fn writes_to(world: &World, cluster: &Json) -> Option<(String, String)> {
     let entry = plugins.iter().find(|p| p["name"] == PLUGIN && p["isWALArchiver"] == true)?;
     let store = world.get(&object(BARMAN, "ObjectStore", text(entry, "/parameters/barmanObjectName")))?;
     let server = text(entry, "/parameters/serverName");
-    Some((place(text(store, "/spec/configuration/destinationPath")), server.to_owned()))
+    Some((place(text(&store, "/spec/configuration/destinationPath")), server.to_owned()))
 }
 
 pub(crate) fn place(path: &str) -> String {

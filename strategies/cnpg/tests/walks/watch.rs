@@ -1,6 +1,7 @@
 //! What must hold at every step of a walk, whoever did what before.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use backstay_testing::contract::{Action, Backup, Delete, Failure, Json, Mode, Outcome, Request};
 use backstay_testing::{Drive, RUN_UID_LABEL, Turn, World, is_terminating, uid};
@@ -71,7 +72,7 @@ impl Watcher {
             (Asked::Backup, None) => (0, 0),
         };
         let option = |name: &str| request.options.as_ref().map(|o| o[name].clone()).unwrap_or_default();
-        let found = world.get(&cluster(app)).cloned();
+        let found = world.get(&cluster(app)).map(|c| Json::clone(&c));
         let volumes = world.all("v1", "PersistentVolumeClaim");
         let label = cluster(app).name;
         let of_app = volumes.filter(|v| v["metadata"]["labels"]["cnpg.io/cluster"] == label.as_str());
@@ -82,7 +83,7 @@ impl Watcher {
             source,
             moments,
             values: values(world, app),
-            volumes: of_app.filter_map(|v| uid(v).map(str::to_owned)).collect(),
+            volumes: of_app.filter_map(|v| uid(&v).map(str::to_owned)).collect(),
             cluster: found,
             suspended: world.get(&release(app)).is_some_and(|r| r["spec"]["suspend"] == true),
             planned: None,
@@ -126,13 +127,13 @@ impl Watcher {
         let Some(current) = world.get(&delete.object).filter(|o| uid(o) == Some(&delete.uid)) else {
             return Ok(());
         };
-        if !is_terminating(current) {
+        if !is_terminating(&current) {
             self.deletes(world, site, &delete.uid)?;
         }
         match delete.object.kind.as_str() {
-            "Cluster" => self.deletes_cluster(world, site, delete, current),
+            "Cluster" => self.deletes_cluster(world, site, delete, &current),
             "PersistentVolumeClaim" => {
-                let owner = text(current, "/metadata/ownerReferences/0/uid");
+                let owner = text(&current, "/metadata/ownerReferences/0/uid");
                 let planned =
                     self.stored.contains(&delete.uid) || (!owner.is_empty() && self.stored.contains(owner));
                 if !planned {
@@ -264,10 +265,10 @@ impl Watcher {
     }
 
     fn backed_up(&self, world: &World, site: &Site, outcome: &Outcome) -> Result<(), String> {
-        let own = |b: &&Json| b["metadata"]["labels"][RUN_UID_LABEL] == self.run_uid.as_str();
-        let complete = |b: &&Json| b["status"]["phase"] == "completed";
-        let completed: Vec<&Json> = world.all(CNPG, "Backup").filter(own).filter(complete).collect();
-        let [backup] = completed[..] else {
+        let own = |b: &Arc<Json>| b["metadata"]["labels"][RUN_UID_LABEL] == self.run_uid.as_str();
+        let complete = |b: &Arc<Json>| b["status"]["phase"] == "completed";
+        let completed: Vec<Arc<Json>> = world.all(CNPG, "Backup").filter(own).filter(complete).collect();
+        let [backup] = &completed[..] else {
             return Err(format!("the backup succeeded with {} completed Backups", completed.len()));
         };
         let name = text(backup, "/metadata/name");
@@ -284,7 +285,7 @@ impl Watcher {
 
     fn restored(&self, world: &World, site: &Site) -> Result<(), String> {
         let found = world.get(&cluster(self.app)).ok_or("the restore succeeded without a Cluster")?;
-        let own = uid(found).unwrap_or_default();
+        let own = uid(&found).unwrap_or_default();
         if self.cluster.as_ref().and_then(uid) == Some(own) {
             return Err("the restore succeeded with the Cluster that was there before".into());
         }
@@ -342,10 +343,11 @@ impl Watcher {
             Err(format!("failed with {} before anything was deleted, but {what}", failure.reason))
         };
         let found = world.get(&cluster(self.app));
-        if before.is_some() && found.and_then(uid) != before {
+        if before.is_some() && found.as_deref().and_then(uid) != before {
             return why("the Cluster is not the one that was there");
         }
-        let volumes: BTreeSet<&str> = world.all("v1", "PersistentVolumeClaim").filter_map(uid).collect();
+        let volumes: Vec<Arc<Json>> = world.all("v1", "PersistentVolumeClaim").collect();
+        let volumes: BTreeSet<&str> = volumes.iter().filter_map(|v| uid(v)).collect();
         if self.volumes.iter().any(|v| !volumes.contains(v.as_str())) {
             return why("a volume is gone");
         }
@@ -371,7 +373,7 @@ impl Watcher {
         });
         if matches!(turn, Turn::Done(_) | Turn::Failed(_)) {
             for (api_version, kind) in [(CNPG, "Cluster"), (CNPG, "Backup"), (chart::BARMAN, "ObjectStore")] {
-                seen.extend(drive.world.all(api_version, kind).map(Json::to_string));
+                seen.extend(drive.world.all(api_version, kind).map(|o| o.to_string()));
             }
         }
         match seen.iter().find(|s| s.contains(PASSWORD)) {

@@ -60,8 +60,8 @@ fn a_copy_is_asked_for_once_and_waited_for() {
     let mut run = driven(&copier);
     assert!(matches!(run.wake(), Turn::Waits(wait) if wait.reason == "Copying"));
     assert!(matches!(run.wake(), Turn::Waits(_)));
-    let label = &run.world.get(&copy()).unwrap()["metadata"]["labels"][backstay_testing::RUN_UID_LABEL];
-    assert_eq!(*label, run.request().run_uid);
+    let asked = run.world.get(&copy()).unwrap();
+    assert_eq!(asked["metadata"]["labels"][backstay_testing::RUN_UID_LABEL], run.request().run_uid);
     grind(&mut run.world);
     let outcome = done(run.wake());
     assert_eq!(outcome.metadata["test.backstay.dev/copy"], "nightly-copy");
@@ -118,9 +118,9 @@ fn a_name_that_somebody_has_is_left_alone() {
     let copier = Built::strategy(env!("CARGO_MANIFEST_DIR"));
     let mut run = driven(&copier);
     run.world.add("{apiVersion: v1, kind: ConfigMap, metadata: {name: nightly-copy, namespace: tenant-a}}");
-    let before = run.world.get(&copy()).cloned();
+    let before = run.world.get(&copy());
     assert_eq!(failed(run.wake()), "CopyNameTaken");
-    assert_eq!(run.world.get(&copy()), before.as_ref());
+    assert_eq!(run.world.get(&copy()), before);
 }
 
 #[test]

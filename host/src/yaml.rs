@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use backstay_core::contract::Json;
+use backstay_core::contract::{GroupKind, Json};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Number};
 
@@ -43,6 +43,13 @@ pub(crate) fn objects(text: &str) -> Result<Vec<Json>, YamlError> {
     }
     found.retain(|object| !object.is_null());
     Ok(found)
+}
+
+/// Returns group and kind of an object.
+pub(crate) fn kind(object: &Json) -> GroupKind {
+    let text = |key: &str| object.get(key).and_then(Json::as_str).unwrap_or_default();
+    let group = text("apiVersion").split_once('/').map_or("", |(group, _)| group);
+    GroupKind { group: group.to_owned(), kind: text("kind").to_owned() }
 }
 
 /// Reads the JSON objects at the beginning of a text that begins with a brace, and returns the rest.
@@ -447,13 +454,13 @@ mod tests {
 
     #[test]
     fn every_scalar_is_read_as_kubectl_reads_it() {
-        let (count, wrong) = table(include_str!("../../tests/yaml/scalars.json"));
+        let (count, wrong) = table(include_str!("../tests/yaml/scalars.json"));
         assert!(count >= 150 && wrong.is_empty(), "{count} scalars\n{}", wrong.join("\n"));
     }
 
     #[test]
     fn every_document_is_read_as_kubectl_reads_it() {
-        let (count, wrong) = table(include_str!("../../tests/yaml/documents.json"));
+        let (count, wrong) = table(include_str!("../tests/yaml/documents.json"));
         assert!(count >= 50 && wrong.is_empty(), "{count} documents\n{}", wrong.join("\n"));
     }
 

@@ -8,6 +8,7 @@ use super::call::Call;
 use super::discovery::rank;
 use super::options::DeleteOptions;
 use super::resource::{Custom, Resource};
+use super::state::State;
 use super::store::{Family, Key};
 use super::{clock, meta};
 use crate::schema::Schema;
@@ -16,7 +17,8 @@ use crate::schema::Schema;
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
-fn family() -> Family {
+/// Where definitions are.
+pub(crate) fn family() -> Family {
     ("apiextensions.k8s.io".into(), "customresourcedefinitions".into())
 }
 
@@ -105,7 +107,7 @@ fn follow(call: &mut Call<'_>, name: &str) {
     if establish(&mut definition, &clock::seconds(call.now)) {
         call.state.store.commit(&family(), key, Some((definition.clone(), 0)));
     }
-    offer(call, &definition);
+    offer(call.state, &definition);
     for version in versions(&definition).filter(|version| version.get("served") == Some(&Value::Bool(true))) {
         let (group, version) = (text(&definition, "/spec/group"), text(version, "/name"));
         call.state.put_api_service(group, version, "true", call.now);
@@ -140,20 +142,31 @@ fn establish(definition: &mut Value, now: &str) -> bool {
 }
 
 /// Serves the versions of a definition. Open watches end if something of it has changed that is seen.
-fn offer(call: &mut Call<'_>, definition: &Value) {
+fn offer(state: &mut State, definition: &Value) {
     let name = meta::text(definition, "name");
     let spec = definition.get("spec").cloned().unwrap_or_default();
     let terminating = meta::terminating(definition);
-    let before = call.state.definition(name);
+    let before = state.definition(name);
     let same = before.as_ref().is_some_and(|custom| *custom.spec == spec);
     let shape = match &before {
         Some(custom) if same && custom.terminating == terminating => return,
         Some(custom) if same => custom.shape,
-        _ => call.state.next_shape(),
+        _ => state.next_shape(),
     };
     let spec = Arc::new(spec);
     let resources = served(definition, &spec, shape, terminating);
-    call.state.serve(name, resources);
+    state.serve(name, resources);
+}
+
+/// Brings what is served in line with a definition that has been stored as another server had it: that one has established it or
+/// will.
+pub(crate) fn recorded(state: &mut State, name: &str, definition: Option<&Value>) {
+    let Some(definition) = definition else { return state.serve(name, Vec::new()) };
+    let conditions = definition.pointer("/status/conditions").and_then(Value::as_array);
+    let established = |one: &Value| text(one, "/type") == "Established" && text(one, "/status") == "True";
+    if conditions.into_iter().flatten().any(established) {
+        offer(state, definition);
+    }
 }
 
 fn served(definition: &Value, spec: &Arc<Value>, shape: u64, terminating: bool) -> Vec<Resource> {
@@ -236,7 +249,7 @@ fn deprecated(definition: &Value, version: &Value) -> Option<String> {
 
 /// Deletes the objects of a definition that is being deleted, and it when there are none.
 fn end(call: &mut Call<'_>, key: Key, mut definition: Value) {
-    offer(call, &definition);
+    offer(call.state, &definition);
     let objects =
         (text(&definition, "/spec/group").to_owned(), text(&definition, "/spec/names/plural").to_owned());
     let keys: Vec<Key> = call.state.store.family(&objects).map(|(key, _)| key.clone()).collect();

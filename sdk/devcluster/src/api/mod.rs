@@ -25,6 +25,7 @@ mod options;
 mod patch;
 mod paths;
 mod protection;
+mod replay;
 mod request;
 mod resource;
 mod rights;
@@ -41,6 +42,7 @@ pub use body::Body;
 pub use clock::{Clock, TokioClock};
 pub use listen::{Listening, kubeconfig};
 pub use logs::{LogOptions, Logs};
+pub use replay::{Asked, Change, Replay};
 pub(crate) use resource::Resource;
 pub use service::{ApiServer, Credentials, Options};
 

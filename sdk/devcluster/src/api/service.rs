@@ -109,8 +109,13 @@ impl ApiServer {
     /// Returns an API server with what a new cluster has: its first namespaces and roles.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let Options { clock, seed, history, credentials, logs } = options;
-        let mut state = State::new(seed, history, clock.now());
+        let state = State::new(options.seed, options.history, options.clock.now());
+        Self::holding(state, options)
+    }
+
+    /// Returns an API server that holds this.
+    pub(super) fn holding(mut state: State, options: Options) -> Self {
+        let Options { clock, credentials, logs, .. } = options;
         for token in &credentials.tokens {
             state.tokens.add(token.clone(), User::administrator());
         }
@@ -158,7 +163,7 @@ impl ApiServer {
     }
 
     /// Answers a request; `Err` is a version of the future that is waited for.
-    fn answer(&self, request: &Request, waited: bool) -> Result<Response<Body>, u64> {
+    pub(super) fn answer(&self, request: &Request, waited: bool) -> Result<Response<Body>, u64> {
         let mut state = self.state();
         let before = state.store.revision();
         let mut call = Call::new(self, &mut state, request, waited);

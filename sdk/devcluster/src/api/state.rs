@@ -12,12 +12,15 @@ use super::resource::{Resource, builtins};
 use super::store::{Family, Store};
 use crate::access::{self, Objects, Tokens};
 
+/// Resources by group, plural and version.
+pub(crate) type Served = BTreeMap<(String, String, String), Arc<Resource>>;
+
 /// Everything behind the lock.
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) ids: Ids,
     /// What is served, by group, plural and version.
-    served: BTreeMap<(String, String, String), Arc<Resource>>,
+    served: Served,
     /// Who has which token.
     pub(crate) tokens: Tokens,
     /// The next number of a form of a schema.
@@ -27,20 +30,25 @@ pub(crate) struct State {
 impl State {
     /// A new cluster.
     pub(crate) fn new(seed: u64, history: usize, now: Timestamp) -> Self {
+        let mut state = Self::empty(seed, history);
+        state.begin(now);
+        state.store.compact();
+        state
+    }
+
+    /// A server of the built-in kinds without any object.
+    pub(crate) fn empty(seed: u64, history: usize) -> Self {
         let served = builtins().into_iter().map(|resource| {
             let key = (resource.group.clone(), resource.plural.clone(), resource.version.clone());
             (key, Arc::new(resource))
         });
-        let mut state = Self {
+        Self {
             store: Store::new(history),
             ids: Ids::new(seed),
             served: served.collect(),
             tokens: Tokens::default(),
             shapes: 0,
-        };
-        state.begin(now);
-        state.store.compact();
-        state
+        }
     }
 
     /// Stores what a new cluster has.
@@ -92,6 +100,16 @@ impl State {
                 "lastTransitionTime": clock::seconds(now), "reason": "Local",
                 "message": "Local APIServices are always available"}]}});
         self.put((&family.0, &family.1), object, now);
+    }
+
+    /// All that is served, to be put back by [`State::set_offers`].
+    pub(crate) fn offers(&self) -> Served {
+        self.served.clone()
+    }
+
+    /// Serves what was served.
+    pub(crate) fn set_offers(&mut self, served: Served) {
+        self.served = served;
     }
 
     /// What is served under this name.

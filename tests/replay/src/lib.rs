@@ -6,3 +6,4 @@
 pub mod line;
 pub mod play;
 pub mod record;
+pub mod trim;

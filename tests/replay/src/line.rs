@@ -4,7 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
+
+/// Whether a query asks for a watch, as the API server reads it.
+#[must_use]
+pub(crate) fn watches(query: &str) -> bool {
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("watch"));
+    value
+        .is_some_and(|value| value.is_empty() || value.starts_with('=') && !["=0", "=false"].contains(&value))
+}
 
 /// A line and when it was written.
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,6 +109,8 @@ pub enum Who {
     Claims(Value),
     /// The bearer of a token that says nothing.
     Unknown,
+    /// Who sends credentials of which the API server knows nothing.
+    Anonymous,
 }
 
 /// The answer to a request.
@@ -123,9 +132,7 @@ pub struct Answer {
 pub enum Body {
     /// There is none, or it comes in parts.
     None,
-    /// JSON without line breaks.
-    Json(Box<RawValue>),
-    /// Another text.
+    /// A text, mostly JSON.
     Text(String),
     /// Other bytes.
     Bytes(Vec<u8>),
@@ -135,37 +142,27 @@ impl Body {
     /// Returns the body that these bytes are.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        if bytes.is_empty() {
-            return Self::None;
+        match std::str::from_utf8(bytes) {
+            Ok("") => Self::None,
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Bytes(bytes.to_vec()),
         }
-        let Ok(text) = std::str::from_utf8(bytes) else { return Self::Bytes(bytes.to_vec()) };
-        let trimmed = text.strip_suffix('\n').unwrap_or(text);
-        if !trimmed.contains('\n')
-            && let Ok(json) = RawValue::from_string(trimmed.to_owned())
-        {
-            return Self::Json(json);
-        }
-        Self::Text(text.to_owned())
     }
 
-    /// Returns the bytes, without a line break at the end of JSON.
+    /// Returns the bytes.
     #[must_use]
-    pub fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> &[u8] {
         match self {
-            Self::None => Vec::new(),
-            Self::Json(json) => json.get().as_bytes().to_vec(),
-            Self::Text(text) => text.as_bytes().to_vec(),
-            Self::Bytes(bytes) => bytes.clone(),
+            Self::None => &[],
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
         }
     }
 
     /// Returns the JSON of the body; null if it is none.
     #[must_use]
     pub fn json(&self) -> Value {
-        match self {
-            Self::Json(json) => serde_json::from_str(json.get()).unwrap_or_default(),
-            _ => Value::Null,
-        }
+        serde_json::from_slice(self.bytes()).unwrap_or_default()
     }
 }
 
@@ -178,7 +175,7 @@ mod tests {
         for text in ["{\"a\": 1.0, \"a\": 2}", "not JSON", "{\n}", ""] {
             let line = serde_json::to_string(&Body::of(text.as_bytes())).expect("plain data");
             let read: Body = serde_json::from_str(&line).expect("a body");
-            assert_eq!(String::from_utf8(read.bytes()).expect("a text"), text);
+            assert_eq!(read.bytes(), text.as_bytes());
         }
     }
 }

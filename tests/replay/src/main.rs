@@ -25,6 +25,13 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true)]
         command: Vec<String>,
     },
+    /// Leave out of a recording what no request is about, so that it can be kept
+    Trim {
+        /// The recording
+        from: PathBuf,
+        /// The file of what is left
+        to: PathBuf,
+    },
     /// Ask the Kubernetes in memory all that was recorded; fails if an answer differs that is not declared
     Play {
         /// Differences that are meant, instead of those of the repository
@@ -45,6 +52,10 @@ fn main() -> anyhow::Result<ExitCode> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let status = runtime.block_on(backstay_replay::record::record(&out, &command))?;
             Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+        }
+        Command::Trim { from, to } => {
+            std::fs::write(to, backstay_replay::trim::trim(&std::fs::read_to_string(from)?)?)?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Play { declared, part, files } => {
             let declared = match declared {

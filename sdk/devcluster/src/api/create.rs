@@ -20,8 +20,14 @@ impl Call<'_> {
     pub(crate) fn create(&mut self, resource: &Arc<Resource>) -> Result<Answer, Refusal> {
         let look = self.look(resource)?;
         let options = options::write(self.request, "CreateOptions", false)?;
-        let sent = decode::object(self, resource)?;
+        let mut sent = decode::object(self, resource)?;
         decode::mind(self, resource, &sent, options.validation)?;
+        // Nobody owns what a client cannot set.
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+            if sent.object.get("metadata").is_some_and(|metadata| metadata.get(field).is_some()) {
+                meta::set(&mut sent.object, field, None);
+            }
+        }
         let made = self.insert(resource, sent.object, &options, false)?;
         Ok(Answer::new(201, look.object(resource, &made)?))
     }

@@ -39,6 +39,11 @@ fn stored_version(definition: &Value) -> &str {
     stored.map_or("", |version| text(version, "/name"))
 }
 
+/// Whether a deletion counts as a new generation and has a period of grace: that of a definition has neither.
+pub(crate) fn is_graceful(resource: &Resource) -> bool {
+    !is_definition(resource)
+}
+
 /// Adds to the finalizers of a definition that is deleted the one under which its objects are.
 pub(crate) fn hold(resource: &Resource, object: &mut Value) {
     if is_definition(resource) && !meta::terminating(object) {
@@ -50,8 +55,8 @@ pub(crate) fn hold(resource: &Resource, object: &mut Value) {
     }
 }
 
-/// Fills in what a definition leaves open.
-pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>) {
+/// Fills in what a definition leaves open: its defaults, which whoever writes it owns.
+pub(crate) fn default(resource: &Resource, new: &mut Value) {
     if !is_definition(resource) {
         return;
     }
@@ -65,7 +70,11 @@ pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>)
     if let Some(Value::Object(spec)) = new.get_mut("spec") {
         spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
     }
-    if old.is_none() {
+}
+
+/// Gives a new definition its status.
+pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>) {
+    if is_definition(resource) && old.is_none() {
         new["status"] = json!({"conditions": null, "acceptedNames": {"plural": "", "kind": ""},
             "storedVersions": [stored_version(new)]});
     }

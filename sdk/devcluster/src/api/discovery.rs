@@ -128,8 +128,12 @@ pub(crate) fn version(all: &[Arc<Resource>], group: &str, version: &str) -> Opti
         return None;
     }
     let resources: Vec<Value> = builtin.iter().cloned().chain(own).collect();
-    Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version,
-        "resources": resources}))
+    let mut found = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": resources});
+    if !group.is_empty() {
+        // The document of the core group is older than its own kind.
+        found["apiVersion"] = "v1".into();
+    }
+    Some(found)
 }
 
 fn custom_entries(resource: &Resource) -> Vec<Value> {

@@ -88,7 +88,7 @@ impl Replay {
         if family == definitions::family() {
             definitions::recorded(&mut state, &key.1, Some(&object));
         }
-        let stored = stored(&state, &family, object);
+        let stored = stored(object);
         state.store.seed(&family, key, stored);
     }
 
@@ -104,7 +104,7 @@ impl Replay {
         if family == definitions::family() {
             definitions::recorded(&mut state, &key.1, (!gone).then_some(&object));
         }
-        let after = (!gone).then(|| stored(&state, &family, object));
+        let after = (!gone).then(|| stored(object));
         state.store.place(&family, key, revision, after);
         drop(state);
         self.server.changed().notify_waiters();
@@ -143,9 +143,9 @@ fn place(group: &str, plural: &str, object: &Value) -> (Family, Key) {
     ((group.to_owned(), plural.to_owned()), (text("namespace"), text("name")))
 }
 
-fn stored(state: &State, family: &Family, object: Value) -> Stored {
-    let shape = state.any_of(family).map_or(0, |resource| resource.shape());
-    Stored { value: Arc::new(object), shape }
+fn stored(object: Value) -> Stored {
+    // When the other server began to serve a schema is not known, so custom objects are brought into form when they are read.
+    Stored { value: Arc::new(object), shape: 0 }
 }
 
 #[cfg(test)]

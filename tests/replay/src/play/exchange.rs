@@ -64,6 +64,13 @@ impl Exchange {
         }
     }
 
+    fn is_protobuf(&self, answer: &Answer) -> bool {
+        let named = |value: &String| value.starts_with("application/vnd.kubernetes.protobuf");
+        let sent = |(name, value): &(String, String)| name == "content-type" && named(value);
+        self.request.headers.iter().any(sent)
+            || answer.headers.get("content-type").is_some_and(|values| values.iter().any(named))
+    }
+
     /// Why the answer cannot be compared, as far as the recording says it.
     pub(super) fn reason(&self, beginning: u64) -> Option<String> {
         let Some(answer) = &self.answer else {
@@ -73,6 +80,7 @@ impl Exchange {
         let server = |path: &str| !path.starts_with("/api/") && !path.starts_with("/apis") && path != "/api";
         match answer.code {
             0 => Some("no answer: the connection to the API server broke".into()),
+            _ if self.is_protobuf(answer) => Some("not modelled: protobuf".into()),
             429 => Some("answered 429: the real API server was busy".into()),
             500 | 503 | 504 if busy(answer) => {
                 Some("answered 500, 503 or 504: the real API server was busy".into())
@@ -89,7 +97,7 @@ impl Exchange {
 }
 
 fn busy(answer: &Answer) -> bool {
-    let text = String::from_utf8_lossy(&answer.body.bytes()).into_owned();
+    let text = String::from_utf8_lossy(answer.body.bytes()).into_owned();
     ["etcdserver: ", "context deadline exceeded", "timed out", "timeout", "unavailable"]
         .iter()
         .any(|words| text.contains(words))

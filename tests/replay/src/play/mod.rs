@@ -20,6 +20,12 @@ pub use report::Report;
 /// Differences that are meant, and why.
 pub const DECLARED: &str = include_str!("../../declared.txt");
 
+/// The group and the plural of what a request is about; empty if it is no resource.
+pub(crate) fn kind_of(method: &str, target: &str) -> (String, String) {
+    let target = target::Target::of(method, target);
+    (target.group, target.plural)
+}
+
 /// Plays recordings, and says what came of it. With `part`, declared differences need not occur.
 ///
 /// # Errors
@@ -29,8 +35,7 @@ pub fn play(files: &[PathBuf], declared: &str, part: bool) -> anyhow::Result<Rep
     for file in files {
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
         let recording = recording::Recording::read(&text).with_context(|| file.display().to_string())?;
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         runtime.block_on(async { engine::Engine::new(&recording, &mut report).run() });
     }
     report.finish(part);

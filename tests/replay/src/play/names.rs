@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use regex_lite::Regex;
+use regex_lite::{Captures, Regex};
 use serde_json::Value;
 
 use super::recording::text;
@@ -12,9 +12,24 @@ use super::recording::text;
 static GENERATED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new("^[bcdfghjklmnpqrstvwxz2456789]{5}$").ok());
 
+static UID: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b").ok()
+});
+
 /// Whether a text is the end of a generated name.
 pub(super) fn is_generated(end: &str) -> bool {
     GENERATED.as_ref().is_some_and(|pattern| pattern.is_match(end))
+}
+
+/// Returns a Status that tells no uid of an object that was never stored.
+pub(super) fn new_uids(value: &Value, recorded: &HashSet<String>) -> Value {
+    let (Some(pattern), "Status") = (UID.as_ref(), text(value, "/kind")) else { return value.clone() };
+    let all = value.to_string();
+    let all = pattern.replace_all(&all, |found: &Captures<'_>| {
+        let uid = found.get(0).map_or("", |found| found.as_str());
+        if recorded.contains(uid) { uid.to_owned() } else { "$new".into() }
+    });
+    serde_json::from_str(&all).unwrap_or_default()
 }
 
 /// Returns what the model made, with the uid and the generated name that were recorded where its own are new.

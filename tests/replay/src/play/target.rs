@@ -36,7 +36,7 @@ impl Target {
         found.plural = words.next().unwrap_or_default();
         found.name = words.next().unwrap_or_default();
         found.subresource = words.next().unwrap_or_default();
-        let watches = query.split('&').any(|pair| matches!(pair, "watch" | "watch=true" | "watch=1"));
+        let watches = crate::line::watches(query);
         found.verb = match (method, found.name.is_empty()) {
             ("GET", true) if watches => "watch",
             ("GET", true) => "list",

@@ -169,14 +169,29 @@ impl Recorder {
             );
             let response = self.upstream.get(&target).await?;
             match response.status().as_u16() {
-                200 => revision = self.events(kind, revision, response.into_body()).await?,
+                200 => match self.events(kind, revision, response.into_body()).await? {
+                    Some(reached) => revision = reached,
+                    // The cache of a new kind begins a little after the kind: what is written in between is missing, which
+                    // playing finds out.
+                    None => {
+                        let (reached, items) = self.list(kind).await?;
+                        self.state(kind, reached, items);
+                        revision = reached;
+                    }
+                },
                 404 => return Ok(()),
                 code => bail!("a watch from {revision} is answered {code}"),
             }
         }
     }
 
-    async fn events(&self, kind: &Kind, mut revision: u64, body: kube::client::Body) -> anyhow::Result<u64> {
+    /// Writes down the events of a watch. Returns the version reached; none if the watch began too early.
+    async fn events(
+        &self,
+        kind: &Kind,
+        mut revision: u64,
+        body: kube::client::Body,
+    ) -> anyhow::Result<Option<u64>> {
         let (mut frames, mut rest) = (BodyStream::new(body), Vec::new());
         while let Some(frame) = frames.next().await {
             rest.extend_from_slice(&frame?.into_data().unwrap_or_default());
@@ -185,6 +200,9 @@ impl Recorder {
                 let mut event: Value = serde_json::from_slice(&line)?;
                 let object = event.get_mut("object").map(Value::take).unwrap_or_default();
                 let what = text(&event, "/type");
+                if what == "ERROR" && object.get("code").is_some_and(|code| code == 410) {
+                    return Ok(None);
+                }
                 if what == "ERROR" {
                     bail!("a watch from {revision} is ended: {object}");
                 }
@@ -200,7 +218,12 @@ impl Recorder {
                 self.log.write(What::Change { group, plural, gone, object });
             }
         }
-        Ok(revision)
+        Ok(Some(revision))
+    }
+
+    fn state(&self, kind: &Kind, revision: u64, items: Vec<Value>) {
+        let (group, plural) = (kind.group.clone(), kind.plural.clone());
+        self.log.write(What::State { group, plural, revision, items });
     }
 
     /// Watches the kind of a definition, once.

@@ -125,12 +125,7 @@ enum Kind {
 /// Which stream a GET of this target answers.
 fn stream_of(target: &str) -> Option<Kind> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let watches = |pair: &str| matches!(pair, "watch" | "watch=true" | "watch=1");
-    if path.ends_with("/log") {
-        Some(Kind::Log)
-    } else {
-        query.split('&').any(watches).then_some(Kind::Watch)
-    }
+    if path.ends_with("/log") { Some(Kind::Log) } else { line::watches(query).then_some(Kind::Watch) }
 }
 
 /// A stream on its way to the client. When it is dropped, it or its client has ended.

@@ -11,8 +11,13 @@ use crate::line::Who;
 /// Who sends these headers.
 pub(super) fn who(headers: &HeaderMap) -> Who {
     let Some(header) = headers.get(AUTHORIZATION) else { return Who::Administrator };
-    let token = header.to_str().ok().and_then(|header| header.split_once(' ')).map(|(_, token)| token.trim());
-    token.and_then(claims).map_or(Who::Unknown, Who::Claims)
+    let header = header.to_str().unwrap_or_default();
+    match header.trim().split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => {
+            claims(token.trim()).map_or(Who::Unknown, Who::Claims)
+        }
+        _ => Who::Anonymous,
+    }
 }
 
 /// The claims of a token.

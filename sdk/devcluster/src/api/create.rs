@@ -22,6 +22,7 @@ impl Call<'_> {
         let options = options::write(self.request, "CreateOptions", false)?;
         let mut sent = decode::object(self, resource)?;
         decode::mind(self, resource, &sent, options.validation)?;
+        self.labelled = sent.labelled;
         // Nobody owns what a client cannot set.
         for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
             if sent.object.get("metadata").is_some_and(|metadata| metadata.get(field).is_some()) {
@@ -183,7 +184,12 @@ impl Call<'_> {
         if resource.generation {
             meta::set(object, "generation", Some(1.into()));
         }
+        let labels = meta::get(object, "labels").cloned().filter(|_| self.labelled && resource.qualified() == "jobs.batch");
         kind::prepare(resource, "", object, None);
+        if labels.is_some() {
+            // A Job shares the labels of its template only if it has none of its own.
+            meta::set(object, "labels", labels);
+        }
         meta::tidy(object);
     }
 }

@@ -16,6 +16,8 @@ use crate::status::{Cause, Status};
 pub(crate) struct Sent {
     pub(crate) object: Value,
     pub(crate) faults: Vec<String>,
+    /// Whether it has labels.
+    pub(crate) labelled: bool,
 }
 
 /// The Go type by which a kind is found out.
@@ -82,7 +84,8 @@ pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Statu
         object["kind"] = resource.kind.clone().into();
         object["apiVersion"] = resource.api_version().into();
     }
-    let mut sent = Sent { object, faults: decoded.faults };
+    let labelled = is_labelled(&object);
+    let mut sent = Sent { object, faults: decoded.faults, labelled };
     typed(resource, &mut sent).map_err(|words| {
         let kind = sent.object.get("kind").and_then(Value::as_str).unwrap_or_default();
         let version = &resource.version;
@@ -92,6 +95,11 @@ pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Statu
         ))
     })?;
     Ok(sent)
+}
+
+/// Whether an object has labels.
+pub(crate) fn is_labelled(object: &Value) -> bool {
+    meta::get(object, "labels").and_then(Value::as_object).is_some_and(|labels| !labels.is_empty())
 }
 
 /// Whether a body is of the built-in kind of its path.
@@ -210,7 +218,7 @@ pub(crate) fn patched(
     } else {
         builtin_words(call, resource, version, named).map_err(|why| patched_fault(&whole, &why))?;
     }
-    let mut sent = Sent { object, faults };
+    let mut sent = Sent { labelled: is_labelled(&object), object, faults };
     typed(resource, &mut sent).map_err(|why| patched_fault(&whole, &why))?;
     match validation {
         Validation::Strict if !sent.faults.is_empty() => Err(patched_fault(&whole, &strict(&sent.faults))),

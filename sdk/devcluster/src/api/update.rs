@@ -42,6 +42,7 @@ impl Call<'_> {
             }
             meta::set(&mut sent.object, "resourceVersion", None);
             self.may("create")?;
+            self.labelled = sent.labelled;
             let made = self.insert(resource, sent.object, &options, false)?;
             return Ok(Answer::new(201, look.object(resource, &made)?));
         };

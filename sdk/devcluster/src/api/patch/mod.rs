@@ -136,6 +136,7 @@ impl Call<'_> {
         let Some(current) = current else {
             self.named(resource, &mut new)?;
             self.may("create")?;
+            self.labelled = decode::is_labelled(&applied);
             return self.insert(resource, new, options, true);
         };
         self.change(resource, current, new, options, true)

@@ -55,6 +55,8 @@ pub(super) async fn one(
     let class = class_of(admin, &strategies, &target).await?;
     let name = free(admin, "backupjobs").await?;
     let mut story = Story::of(admin, NAMESPACE);
+    // Those of earlier starts.
+    story.tell_rest(&mut |_| Ok(()))?;
     follow(admin, &mut story, &backup_job(&name, &target, &class), began).await?;
     let backup = format!("{}/{name}", runs("backups"));
     let backup = admin.read(&backup).await?.context("the run made no Backup")?;
@@ -71,6 +73,7 @@ pub(super) async fn one(
 /// There is none, or the run fails; the message says why.
 pub(super) async fn newest(admin: &Admin) -> anyhow::Result<()> {
     let (began, mut story) = (Instant::now(), Story::of(admin, NAMESPACE));
+    story.tell_rest(&mut |_| Ok(()))?;
     let backups = admin.read(&runs("backups")).await?.unwrap_or_default();
     let made = |backup: &&Json| backup["metadata"]["creationTimestamp"].as_str().map(ToOwned::to_owned);
     let newest = backups["items"].as_array().into_iter().flatten().max_by_key(made);

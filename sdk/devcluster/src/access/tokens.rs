@@ -47,6 +47,12 @@ impl Tokens {
         self.known.insert(token.into(), Bearer { user, account: None, until: None });
     }
 
+    /// Takes a token for this ServiceAccount, for ever: it is good while the account with the user's uid is there.
+    pub fn add_account(&mut self, token: impl Into<String>, user: User, namespace: &str, name: &str) {
+        let account = Some((namespace.to_owned(), name.to_owned()));
+        self.known.insert(token.into(), Bearer { user, account, until: None });
+    }
+
     /// Returns who a request comes from; none if it sends no token.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub(crate) struct Call<'a> {
     /// Whether a version of the future has been waited for.
     pub(crate) waited: bool,
     pub(crate) warnings: Vec<String>,
+    /// Whether the object that is sent has labels of its own, before any default.
+    pub(crate) labelled: bool,
 }
 
 /// The largest body that is read.
@@ -38,7 +40,17 @@ impl<'a> Call<'a> {
         waited: bool,
     ) -> Self {
         let (target, now) = (request.target(), server.now());
-        Self { server, state, request, target, now, user: User::default(), waited, warnings: Vec::new() }
+        Self {
+            server,
+            state,
+            request,
+            target,
+            now,
+            user: User::default(),
+            waited,
+            warnings: Vec::new(),
+            labelled: false,
+        }
     }
 
     /// Warns once.

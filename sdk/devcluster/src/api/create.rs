@@ -20,8 +20,15 @@ impl Call<'_> {
     pub(crate) fn create(&mut self, resource: &Arc<Resource>) -> Result<Answer, Refusal> {
         let look = self.look(resource)?;
         let options = options::write(self.request, "CreateOptions", false)?;
-        let sent = decode::object(self, resource, options.validation)?;
+        let mut sent = decode::object(self, resource, options.validation)?;
         decode::mind(self, resource, &sent, options.validation)?;
+        self.labelled = sent.labelled;
+        // Nobody owns what a client cannot set.
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+            if sent.object.get("metadata").is_some_and(|metadata| metadata.get(field).is_some()) {
+                meta::set(&mut sent.object, field, None);
+            }
+        }
         let made = self.insert(resource, sent.object, &options, false)?;
         Ok(Answer::new(201, look.object(resource, &made)?))
     }
@@ -188,7 +195,14 @@ impl Call<'_> {
         if resource.generation {
             meta::set(object, "generation", Some(1.into()));
         }
+        let labels = meta::get(object, "labels")
+            .cloned()
+            .filter(|_| self.labelled && resource.qualified() == "jobs.batch");
         kind::prepare(resource, "", object, None);
+        if labels.is_some() {
+            // A Job shares the labels of its template only if it has none of its own.
+            meta::set(object, "labels", labels);
+        }
         meta::tidy(object);
     }
 }

@@ -16,6 +16,8 @@ use crate::status::{Cause, Status};
 pub(crate) struct Sent {
     pub(crate) object: Value,
     pub(crate) faults: Vec<String>,
+    /// Whether it has labels.
+    pub(crate) labelled: bool,
 }
 
 /// How the fault of an unknown field of metadata begins: these are the same in all kinds.
@@ -81,7 +83,7 @@ pub(crate) fn object(
         }
         let expected = resource.api_version();
         if version != expected {
-            let mut sent = Sent { object: object.clone(), faults: decoded.faults.clone() };
+            let mut sent = Sent { object: object.clone(), faults: decoded.faults.clone(), labelled: false };
             // A version that there is not knows no fields, and another group's are not looked at.
             let short = version.strip_prefix(&resource.group).and_then(|rest| rest.strip_prefix('/'));
             let short =
@@ -110,7 +112,8 @@ pub(crate) fn object(
         object["kind"] = resource.kind.clone().into();
         object["apiVersion"] = resource.api_version().into();
     }
-    let mut sent = Sent { object, faults: decoded.faults };
+    let labelled = is_labelled(&object);
+    let mut sent = Sent { object, faults: decoded.faults, labelled };
     typed(resource, &mut sent).map_err(|words| {
         let kind = sent.object.get("kind").and_then(Value::as_str).unwrap_or_default();
         let version = &resource.version;
@@ -120,6 +123,11 @@ pub(crate) fn object(
         ))
     })?;
     Ok(sent)
+}
+
+/// Whether an object has labels.
+pub(crate) fn is_labelled(object: &Value) -> bool {
+    meta::get(object, "labels").and_then(Value::as_object).is_some_and(|labels| !labels.is_empty())
 }
 
 /// Whether a body is of the built-in kind of its path.
@@ -238,7 +246,7 @@ pub(crate) fn patched(
     } else {
         builtin_words(call, resource, version, named).map_err(|why| patched_fault(&whole, &why))?;
     }
-    let mut sent = Sent { object, faults };
+    let mut sent = Sent { labelled: is_labelled(&object), object, faults };
     typed(resource, &mut sent).map_err(|why| patched_fault(&whole, &why))?;
     if resource.custom.is_some() && !version.starts_with(&format!("{}/", resource.group)) {
         // Nothing is known of the fields of another group.

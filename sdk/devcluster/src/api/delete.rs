@@ -115,7 +115,7 @@ impl Call<'_> {
         let finalizers = finalizers(resource, &object, options);
         meta::set_finalizers(&mut object, &finalizers);
         if grace == Grace::None && !finalizers.is_empty() {
-            self.mark(&mut object);
+            self.mark(resource, &mut object);
         }
         if !meta::terminating(&object) || may_go(&object) {
             let emptied = grace == Grace::None && !meta::finalizers(&current).is_empty();
@@ -155,8 +155,10 @@ impl Call<'_> {
     }
 
     /// Marks an object that goes when nothing holds it.
-    fn mark(&self, object: &mut Value) {
-        if meta::get(object, "deletionGracePeriodSeconds").is_none()
+    fn mark(&self, resource: &Resource, object: &mut Value) {
+        let graceful = definitions::is_graceful(resource);
+        if graceful
+            && meta::get(object, "deletionGracePeriodSeconds").is_none()
             && meta::get(object, "generation").is_some()
         {
             meta::next_generation(object);
@@ -164,7 +166,9 @@ impl Call<'_> {
         if !meta::terminating(object) {
             meta::set(object, "deletionTimestamp", Some(clock::seconds(self.now).into()));
         }
-        meta::set(object, "deletionGracePeriodSeconds", Some(0.into()));
+        if graceful {
+            meta::set(object, "deletionGracePeriodSeconds", Some(0.into()));
+        }
     }
 
     /// A Pod on a node goes when its node has ended it, or when its time is over.

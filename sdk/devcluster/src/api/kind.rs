@@ -106,6 +106,7 @@ fn read(resource: &Resource, object: &mut Value) -> Result<Vec<String>, String> 
     read["kind"] = kind.clone().into();
     read["apiVersion"] = resource.api_version().into();
     kinds::default(group, version, kind, &mut read);
+    definitions::default(resource, &mut read);
     *object = read;
     Ok(unknown)
 }

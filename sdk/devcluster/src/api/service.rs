@@ -179,7 +179,7 @@ impl ApiServer {
     }
 
     /// Answers a request; `Err` is a version of the future that is waited for.
-    fn answer(&self, request: &Request, waited: bool) -> Result<Response<Body>, u64> {
+    pub(super) fn answer(&self, request: &Request, waited: bool) -> Result<Response<Body>, u64> {
         let mut state = self.state();
         let before = state.mark();
         state.fade(self.now());

@@ -13,13 +13,16 @@ use super::store::{Family, Store};
 use super::{definitions, discovery};
 use crate::access::{self, Objects, Tokens};
 
+/// Resources by group, plural and version.
+pub(crate) type Served = BTreeMap<(String, String, String), Arc<Resource>>;
+
 /// Everything behind the lock.
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) ids: Ids,
     /// What is served, by group, plural and version.
-    served: BTreeMap<(String, String, String), Arc<Resource>>,
+    served: Served,
     /// Who has which token.
     pub(crate) tokens: Tokens,
     /// The next number of a form of a schema.
@@ -122,6 +125,16 @@ impl State {
                 "lastTransitionTime": clock::seconds(now), "reason": "Local",
                 "message": "Local APIServices are always available"}]}});
         self.put((&family.0, &family.1), object, now);
+    }
+
+    /// All that is served, to be put back by [`State::set_offers`].
+    pub(crate) fn offers(&self) -> Served {
+        self.served.clone()
+    }
+
+    /// Serves what was served.
+    pub(crate) fn set_offers(&mut self, served: Served) {
+        self.served = served;
     }
 
     /// What is served under this name.

@@ -142,20 +142,24 @@ impl Store {
             }
             Stored { value: Arc::new(value), shape }
         });
+        self.change(family, key, after.clone());
+        after
+    }
+
+    /// Changes an object under the revision reached.
+    fn change(&mut self, family: &Family, key: Key, after: Option<Stored>) {
         let objects = self.families.entry(family.clone()).or_default();
         let before = match &after {
             Some(stored) => objects.insert(key.clone(), stored.clone()),
             None => objects.remove(&key),
         };
         self.latest.insert(family.clone(), self.revision);
-        let change =
-            Change { revision: self.revision, family: family.clone(), key, before, after: after.clone() };
+        let change = Change { revision: self.revision, family: family.clone(), key, before, after };
         self.weight = self.weight.saturating_add(weight(&change));
         self.log.push_back(change);
         while self.is_full() {
             self.forget();
         }
-        after
     }
 
     /// Begins at a revision: what was before is not known.
@@ -163,9 +167,40 @@ impl Store {
         (self.revision, self.floor) = (revision, revision);
     }
 
+    /// Goes on to a later revision at which nothing changes.
+    pub(crate) fn reach(&mut self, revision: u64) {
+        self.revision = self.revision.max(revision);
+    }
+
     /// Puts an object where it has been since before the beginning.
     pub(crate) fn seed(&mut self, family: &Family, key: Key, stored: Stored) {
         self.families.entry(family.clone()).or_default().insert(key, stored);
+    }
+
+    /// Stores an object as it is, or removes it, under this revision.
+    pub(crate) fn place(&mut self, family: &Family, key: Key, revision: u64, after: Option<Stored>) {
+        self.reach(revision);
+        self.change(family, key, after);
+    }
+
+    /// Takes back all changes after a revision, and returns them in their order.
+    pub(crate) fn undo(&mut self, revision: u64) -> Vec<Change> {
+        let mut undone = Vec::new();
+        while let Some(change) = self.log.pop_back_if(|change| change.revision > revision) {
+            let objects = self.families.entry(change.family.clone()).or_default();
+            match &change.before {
+                Some(before) => objects.insert(change.key.clone(), before.clone()),
+                None => objects.remove(&change.key),
+            };
+            if let Some(latest) = self.latest.get_mut(&change.family) {
+                *latest = revision.min(*latest);
+            }
+            self.weight = self.weight.saturating_sub(weight(&change));
+            undone.push(change);
+        }
+        self.revision = revision;
+        undone.reverse();
+        undone
     }
 
     /// Keeps this many changes from now on.
@@ -261,6 +296,19 @@ mod tests {
         let value = json!({"metadata": {"name": "large"}, "data": "x".repeat(HEAVIEST)});
         all.commit(&family(), ("a".into(), "large".into()), Some((value, 0)));
         assert_eq!(all.since(first).map(Iterator::count), Ok(1));
+    }
+
+    #[test]
+    fn what_is_undone_was_never_there() {
+        let mut store = Store::new(10);
+        let first = put(&mut store, "one");
+        put(&mut store, "two");
+        store.commit(&family(), ("a".into(), "one".into()), None);
+        let undone: Vec<String> = store.undo(first).into_iter().map(|change| change.key.1).collect();
+        assert_eq!(undone, ["two", "one"]);
+        let names: Vec<&str> = store.family(&family()).map(|(key, _)| key.1.as_str()).collect();
+        assert_eq!((names, store.revision()), (vec!["one"], first));
+        assert_eq!(put(&mut store, "three"), first + 1);
     }
 
     #[test]

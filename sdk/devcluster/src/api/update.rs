@@ -43,6 +43,7 @@ impl Call<'_> {
             sent_version(&sent.object)?;
             meta::set(&mut sent.object, "resourceVersion", None);
             self.may("create")?;
+            self.labelled = sent.labelled;
             let made = self.insert(resource, sent.object, &options, false)?;
             return Ok(Answer::new(201, look.object(resource, &made)?));
         };

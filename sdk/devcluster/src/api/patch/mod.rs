@@ -138,6 +138,7 @@ impl Call<'_> {
             super::update::sent_version(&new)?;
             self.named(resource, &mut new)?;
             self.may("create")?;
+            self.labelled = decode::is_labelled(&applied);
             return self.insert(resource, new, options, true);
         };
         self.change(resource, current, new, options, true)

@@ -85,6 +85,9 @@ async fn run(asked: Asked) {
     let mut count = 0;
     while let Some((played, once)) = plays.next().await {
         count += 1;
+        if count % 500 == 0 {
+            eprintln!("{count} sequences so far, {} differ", broken.len());
+        }
         if let Some(once) = once {
             unsteady += 1;
             eprintln!("only once:");

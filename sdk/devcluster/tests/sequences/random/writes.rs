@@ -13,7 +13,8 @@ const APPLY: &str = "application/apply-patch+yaml";
 impl Plan {
     pub(super) fn create(&mut self, kind: &'static Kind) {
         let name = match self.dice.below(20) {
-            0 => "",
+            // Where there are two, which comes first in a list is chance.
+            0 if !std::mem::replace(&mut self.generated, true) => "",
             1 => self.dice.pick(&[
                 "Not-Valid",
                 "-a",
@@ -132,7 +133,7 @@ impl Plan {
             0 => merged(part, &json!({"metadata": {"name": "b"}})),
             // Of another kind, only the rules of the schema are held to.
             1 => *part = json!({"kind": "Odd"}),
-            2 => merged(part, &json!({"apiVersion": "v9"})),
+            2 => *part = json!({"apiVersion": "v9"}),
             3 => merged(part, &json!({"metadata": {"namespace": "elsewhere"}})),
             4 => merged(part, &json!({"metadata": {"managedFields": [{}]}})),
             _ => {}

@@ -26,10 +26,10 @@ struct Asked {
 fn asked() -> Asked {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     Asked {
-        first: number("FIRST").unwrap_or(0),
-        count: number("SEEDS").unwrap_or(200),
-        record: std::env::var("RECORD").ok(),
-        shrink: number("SHRINK").and_then(|count| usize::try_from(count).ok()).unwrap_or(5),
+        first: number("SEQUENCES_FROM").unwrap_or(0),
+        count: number("SEQUENCES_SEEDS").unwrap_or(200),
+        record: std::env::var("SEQUENCES_RECORD").ok(),
+        shrink: number("SEQUENCES_SHRINK").and_then(|count| usize::try_from(count).ok()).unwrap_or(5),
     }
 }
 

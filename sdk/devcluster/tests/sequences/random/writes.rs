@@ -225,8 +225,11 @@ impl Plan {
         // What creates needs all that is required.
         let mut part =
             if self.dice.percent(50) { kind.object(name, &mut self.dice) } else { kind.part(&mut self.dice) };
-        // Empty maps and lists of an apply are kept in etcd, where nobody sees them, until the next write.
+        // Empty maps and lists of an apply, and nulls in them, are kept in etcd, where nobody sees them, until the next write.
         if let Some(Value::Object(metadata)) = part.get_mut("metadata") {
+            for value in metadata.values_mut().filter_map(Value::as_object_mut) {
+                value.retain(|_, value| !value.is_null());
+            }
             metadata.retain(|key, value| {
                 *value != json!({}) && *value != json!([]) && key != "deletionTimestamp"
             });

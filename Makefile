@@ -11,7 +11,7 @@ STRATEGIES := altinity cnpg job
 BUILT := BACKSTAY_PROGRAM=$(TARGET)/debug/backstay BACKSTAY_COMPONENTS_DIR=$(COMPONENTS)
 PLATFORM := BACKSTAY_POSTGRES_CHART=$(TARGET)/debug/postgres-chart
 # Make would export those that its caller has or sets.
-unexport TARGET COMPONENTS CLUSTER STRATEGIES BUILT PLATFORM TEST
+unexport TARGET COMPONENTS CLUSTER STRATEGIES BUILT PLATFORM TEST SEEDS FROM
 
 .PHONY: help
 help: ## List the commands
@@ -95,9 +95,9 @@ mutants-model: toolchain ## Put defects into the Kubernetes in memory: a recorde
 	@tests/mutants/run model
 
 .PHONY: fidelity
-fidelity: toolchain ## `make fidelity SEEDS=500 FIRST=1`: random sequences, sent to a real API server too [cache]
+fidelity: toolchain ## `make fidelity SEEDS=500 FROM=1`: random sequences, sent to a real API server too [cache]
 	cargo test -p devcluster --locked --test sequences --no-run
-	tests/cluster/alone env CARGO_NET_OFFLINE=true SEEDS=$(or $(SEEDS),200) FIRST=$(or $(FIRST),0) \
+	tests/cluster/alone env CARGO_NET_OFFLINE=true SEQUENCES_SEEDS=$(or $(SEEDS),200) SEQUENCES_FROM=$(or $(FROM),0) \
 	  cargo test -p devcluster --locked --test sequences -- --ignored --nocapture random_sequences
 
 .PHONY: e2e-cnpg

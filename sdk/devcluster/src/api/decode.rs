@@ -88,20 +88,20 @@ pub(crate) fn object(
             let short = version.strip_prefix(&resource.group).and_then(|rest| rest.strip_prefix('/'));
             let short =
                 short.filter(|short| call.state.served(&resource.group, short, &resource.plural).is_none());
-            if typed(resource, &mut sent).is_ok() {
-                if short.is_none() {
-                    sent.faults.retain(|fault| fault.starts_with(OF_METADATA));
-                }
-                let short = version.rsplit('/').next().unwrap_or_default();
-                if validation == Validation::Strict && !sent.faults.is_empty() {
-                    return Err(bad_request(format!(
-                        "{kind} in version \"{short}\" cannot be handled as a {}: {}",
-                        resource.kind,
-                        strict(&sent.faults)
-                    )));
-                }
-                mind(call, resource, &sent, validation)?;
+            let known = short.is_some();
+            let short = version.rsplit('/').next().unwrap_or_default();
+            let refuse = |words: &str| {
+                let own = &resource.kind;
+                bad_request(format!("{kind} in version \"{short}\" cannot be handled as a {own}: {words}"))
+            };
+            typed(resource, &mut sent).map_err(|words| refuse(&words))?;
+            if !known {
+                sent.faults.retain(|fault| fault.starts_with(OF_METADATA));
             }
+            if validation == Validation::Strict && !sent.faults.is_empty() {
+                return Err(refuse(&strict(&sent.faults)));
+            }
+            mind(call, resource, &sent, validation)?;
             let message = format!(
                 "the API version in the data ({version}) does not match the expected API version ({expected})"
             );

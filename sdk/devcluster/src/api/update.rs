@@ -41,7 +41,9 @@ impl Call<'_> {
                 return Err(self.other_incarnation(resource, uid, "", options.dry).into());
             }
             sent_version(&sent.object)?;
-            meta::set(&mut sent.object, "resourceVersion", None);
+            if !options.dry {
+                meta::set(&mut sent.object, "resourceVersion", None);
+            }
             self.may("create")?;
             self.labelled = sent.labelled;
             let made = self.insert(resource, sent.object, &options, false)?;

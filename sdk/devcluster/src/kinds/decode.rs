@@ -49,9 +49,9 @@ const ZERO_IS_NOTHING: [&str; 19] = [
 /// The words of Go's decoder, which stand behind `Job in version "v1" cannot be handled as a Job: `.
 pub fn object(group: &str, version: &str, kind: &str, value: &Value) -> Result<(Value, Vec<String>), String> {
     let name = types::type_of(group, version, kind).unwrap_or_default();
-    let mut reader = Reader { unknown: Vec::new() };
+    let mut reader = Reader::default();
     let read = reader.typed(name, value, &Place::default())?;
-    Ok((read.unwrap_or_default(), reader.unknown))
+    reader.saved.map_or_else(|| Ok((read.unwrap_or_default(), reader.unknown)), Err)
 }
 
 /// Reads the metadata of any object, and returns it with the paths of unknown fields, as in `metadata.x`.
@@ -59,10 +59,11 @@ pub fn object(group: &str, version: &str, kind: &str, value: &Value) -> Result<(
 /// # Errors
 /// The words of Go's decoder.
 pub fn metadata(value: &Value) -> Result<(Value, Vec<String>), String> {
-    let mut reader = Reader { unknown: Vec::new() };
+    let mut reader = Reader::default();
     let place = Place { at: "metadata".to_owned(), ..Place::default() };
     let read = reader.typed(META, value, &place)?;
-    Ok((read.unwrap_or_else(|| Value::Object(Map::new())), reader.unknown))
+    let whole = || Ok((read.unwrap_or_else(|| Value::Object(Map::new())), reader.unknown));
+    reader.saved.map_or_else(whole, Err)
 }
 
 /// Where a value is.
@@ -93,9 +94,12 @@ impl Place {
     }
 }
 
+#[derive(Default)]
 struct Reader {
     /// Paths of unknown fields.
     unknown: Vec<String>,
+    /// The first value of another type: Go reads on, and tells it at the end, if nothing worse comes.
+    saved: Option<String>,
 }
 
 impl Reader {
@@ -151,7 +155,7 @@ impl Reader {
                 self.unknown.push(place.at);
                 continue;
             };
-            let Some(read) = self.value(inner, value, &place)? else { continue };
+            let Some(read) = self.part(inner, value, &place)? else { continue };
             let is_required = required.is_some_and(|names| names.iter().any(|name| name == field));
             let is_raw = inner.get("$ref").and_then(Value::as_str).is_some_and(types::is_raw);
             if is_required || is_raw || !is_zero(field, inner, &read) {
@@ -159,6 +163,22 @@ impl Reader {
             }
         }
         Ok(Value::Object(out))
+    }
+
+    /// Reads a part of something. There is none if it is null, or of another type.
+    fn part(&mut self, schema: &Value, value: &Value, place: &Place) -> Result<Option<Value>, String> {
+        let worse = |words: &str| {
+            let type_ =
+                words.starts_with("json: cannot unmarshal ") && !words.ends_with(" resource.Quantity");
+            !type_ && !words.starts_with("illegal base64")
+        };
+        match self.value(schema, value, place) {
+            Err(words) if !worse(&words) => {
+                self.saved.get_or_insert(words);
+                Ok(None)
+            }
+            other => other,
+        }
     }
 
     /// Reads a value. There is none if it is null.
@@ -196,7 +216,7 @@ impl Reader {
         let mut out = Vec::with_capacity(items.len());
         for (i, item) in items.iter().enumerate() {
             let place = Place { at: index(&place.at, i), ..place.clone() };
-            out.push(self.value(inner, item, &place)?.unwrap_or_else(|| zero(inner)));
+            out.push(self.part(inner, item, &place)?.unwrap_or_else(|| zero(inner)));
         }
         Ok(Value::Array(out))
     }
@@ -207,7 +227,7 @@ impl Reader {
         let mut out = Map::new();
         for (name, value) in given {
             let place = Place { at: key(&place.at, name), ..place.clone() };
-            out.insert(name.clone(), self.value(inner, value, &place)?.unwrap_or_else(|| zero(inner)));
+            out.insert(name.clone(), self.part(inner, value, &place)?.unwrap_or_else(|| zero(inner)));
         }
         Ok(Value::Object(out))
     }

@@ -26,10 +26,10 @@ struct Asked {
 fn asked() -> Asked {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     Asked {
-        first: number("FIRST").unwrap_or(0),
-        count: number("SEEDS").unwrap_or(200),
-        record: std::env::var("RECORD").ok(),
-        shrink: number("SHRINK").and_then(|count| usize::try_from(count).ok()).unwrap_or(5),
+        first: number("SEQUENCES_FROM").unwrap_or(0),
+        count: number("SEQUENCES_SEEDS").unwrap_or(200),
+        record: std::env::var("SEQUENCES_RECORD").ok(),
+        shrink: number("SEQUENCES_SHRINK").and_then(|count| usize::try_from(count).ok()).unwrap_or(5),
     }
 }
 
@@ -85,6 +85,9 @@ async fn run(asked: Asked) {
     let mut count = 0;
     while let Some((played, once)) = plays.next().await {
         count += 1;
+        if count % 500 == 0 {
+            eprintln!("{count} sequences so far, {} differ", broken.len());
+        }
         if let Some(once) = once {
             unsteady += 1;
             eprintln!("only once:");

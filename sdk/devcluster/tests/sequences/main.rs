@@ -11,7 +11,9 @@ mod server;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 /// The recorded sequences, some more that were recorded in the same way, and random ones.
@@ -19,6 +21,9 @@ const FILES: [&str; 3] = ["sequences.json", "more.json", "random.json"];
 
 /// Differences that are known and why they are there: `sequence | step | why`.
 const DECLARED: &str = include_str!("../data/differences.txt");
+
+/// What differs, by sequence and step.
+type Differences = BTreeMap<(String, usize), Vec<String>>;
 
 fn declared() -> BTreeMap<(String, usize), String> {
     let lines = DECLARED.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -47,23 +52,39 @@ fn answers_are_those_of_kube_apiserver() {
     let files = other.map_or_else(|| FILES.map(|file| format!("{data}/{file}")).to_vec(), |file| vec![file]);
     // For who wants to know only whether there is a difference.
     let first = std::env::var("SEQUENCES_FIRST").is_ok();
-    let (mut declared, mut found, mut steps) = (declared(), BTreeMap::new(), 0);
-    for file in files {
-        let text = std::fs::read(file).expect("a file of sequences");
-        let document: Value = json::parse(&text).expect("recorded sequences");
-        for sequence in document["sequences"].as_array().expect("sequences") {
-            let name = sequence["name"].as_str().expect("a name");
-            let other = !only.is_empty() && !name.contains(&only) && sequence["area"] != only.as_str();
-            if other || first && !found.is_empty() {
-                continue;
-            }
-            for (at, differences) in play(&document, sequence, &mut steps) {
-                if declared.remove(&(name.to_owned(), at)).is_none() {
-                    found.insert((name.to_owned(), at), differences);
+    let documents: Vec<Value> = files
+        .iter()
+        .map(|file| {
+            json::parse(&std::fs::read(file).expect("a file of sequences")).expect("recorded sequences")
+        })
+        .collect();
+    let chosen: Vec<(&Value, &Value)> = documents
+        .iter()
+        .flat_map(|document| {
+            document["sequences"].as_array().expect("sequences").iter().map(move |one| (document, one))
+        })
+        .filter(|(_, sequence)| {
+            only.is_empty() || name(sequence).contains(&only) || sequence["area"] == only.as_str()
+        })
+        .collect();
+    let (next, steps, found) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Differences::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
+            scope.spawn(|| {
+                while let Some((document, sequence)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if first && !found.lock().is_empty() {
+                        return;
+                    }
+                    let differences = play(document, sequence, &steps);
+                    let named =
+                        differences.into_iter().map(|(at, what)| ((name(sequence).to_owned(), at), what));
+                    found.lock().extend(named);
                 }
-            }
+            });
         }
-    }
+    });
+    let (mut declared, mut found, steps) = (declared(), found.into_inner(), steps.into_inner());
+    found.retain(|place, _| declared.remove(place).is_none());
     for ((sequence, step), differences) in &found {
         for difference in differences {
             eprintln!("{sequence}: step {step}: {difference}");
@@ -73,13 +94,17 @@ fn answers_are_those_of_kube_apiserver() {
     assert!(!only.is_empty() || declared.is_empty(), "declared, but not different: {declared:?}");
 }
 
+fn name(sequence: &Value) -> &str {
+    sequence["name"].as_str().expect("a name")
+}
+
 /// The steps of a sequence that differ, and how.
-fn play(document: &Value, sequence: &Value, steps: &mut usize) -> Vec<(usize, Vec<String>)> {
+fn play(document: &Value, sequence: &Value, steps: &AtomicUsize) -> Vec<(usize, Vec<String>)> {
     let answers = player::play(document, sequence);
     let recorded = sequence["steps"].as_array().expect("steps");
     let mut found = Vec::new();
     for (at, (step, got)) in recorded.iter().zip(&answers).enumerate() {
-        *steps += 1;
+        steps.fetch_add(1, Ordering::Relaxed);
         let want = step.get("answer").cloned().unwrap_or_else(|| serde_json::json!({}));
         let differences = compare::differences(&want, got);
         if !differences.is_empty() {

@@ -16,6 +16,8 @@ pub(crate) fn patched(object: &Value, operations: &[Value]) -> Option<Value> {
             }
             "replace" => replace(&mut object, path, value())?,
             "test" => {
+                // A value that is not there is null, but what it would be in has to be there.
+                object.pointer(path.rsplit_once('/').map_or("", |(parent, _)| parent))?;
                 if object.pointer(path).unwrap_or(&Value::Null) != &value() {
                     return None;
                 }

@@ -45,10 +45,12 @@ impl Fields {
 
 /// The text of a field as selectors see it: empty if it is not there.
 pub(crate) fn text_of(object: &Value, field: &str) -> String {
-    let value = field.split('.').try_fold(object, |value, part| value.get(part));
+    // A Job is asked for by another name than that of its field, and numbers of Go are never missing.
+    let successful = field == "status.successful";
+    let path = if successful { "status.succeeded" } else { field };
+    let value = path.split('.').try_fold(object, |value, part| value.get(part));
     match value {
-        // Numbers of Go are never missing.
-        None | Some(Value::Null) if field == "status.successful" => "0".into(),
+        None | Some(Value::Null) if successful => "0".into(),
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),

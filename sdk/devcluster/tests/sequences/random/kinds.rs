@@ -58,7 +58,7 @@ impl Kind {
                     "gen-",
                     "g",
                     "-x",
-                    "long-prefix-0123456789012345678901234567890123456789012345678901234567890",
+                    "h-long-prefix-0123456789012345678901234567890123456789012345678901234567890",
                 ])
                 .into();
         } else {
@@ -285,7 +285,7 @@ fn secret(dice: &mut Dice, whole: bool) -> Value {
         &mut out,
         50,
         &[
-            ("data", &[json!({"k": "aGk="}), json!({"k": "eW8=", "l": ""}), json!({"m": "aGk="}), json!({})]),
+            ("data", &[json!({"k": "aGk="}), json!({"k": "eW8=", "l": ""}), json!({"m": "aGk="})]),
             ("stringData", &[json!({"k": "plain"}), json!({"s": "text"}), json!({"k": ""})]),
         ],
     );

@@ -25,7 +25,14 @@ pub(crate) fn sequence(seed: u64) -> Value {
     if dice.percent(30) {
         kinds.push(chosen(&mut dice));
     }
-    let mut plan = Plan { dice, steps: Vec::new(), watches: Vec::new(), opened: 0, alive: BTreeSet::new() };
+    let mut plan = Plan {
+        dice,
+        steps: Vec::new(),
+        watches: Vec::new(),
+        opened: 0,
+        alive: BTreeSet::new(),
+        generated: false,
+    };
     if kinds.iter().any(|kind| kind.plural == "pods") {
         // Pods need the account that a controller makes in a cluster; without a token, so that none is put into them.
         let body = json!({"metadata": {"name": "default"}, "automountServiceAccountToken": false});
@@ -61,6 +68,8 @@ struct Plan {
     opened: usize,
     /// The objects that are there by now, if all went well.
     alive: BTreeSet<String>,
+    /// Whether a name has been left to the server.
+    generated: bool,
 }
 
 /// Makes a step.

@@ -13,7 +13,8 @@ const APPLY: &str = "application/apply-patch+yaml";
 impl Plan {
     pub(super) fn create(&mut self, kind: &'static Kind) {
         let name = match self.dice.below(20) {
-            0 => "",
+            // Where there are two, which comes first in a list is chance.
+            0 if !std::mem::replace(&mut self.generated, true) => "",
             1 => self.dice.pick(&[
                 "Not-Valid",
                 "-a",
@@ -132,7 +133,7 @@ impl Plan {
             0 => merged(part, &json!({"metadata": {"name": "b"}})),
             // Of another kind, only the rules of the schema are held to.
             1 => *part = json!({"kind": "Odd"}),
-            2 => merged(part, &json!({"apiVersion": "v9"})),
+            2 => *part = json!({"apiVersion": "v9"}),
             3 => merged(part, &json!({"metadata": {"namespace": "elsewhere"}})),
             4 => merged(part, &json!({"metadata": {"managedFields": [{}]}})),
             _ => {}
@@ -224,8 +225,11 @@ impl Plan {
         // What creates needs all that is required.
         let mut part =
             if self.dice.percent(50) { kind.object(name, &mut self.dice) } else { kind.part(&mut self.dice) };
-        // Empty maps and lists of an apply are kept in etcd, where nobody sees them, until the next write.
+        // Empty maps and lists of an apply, and nulls in them, are kept in etcd, where nobody sees them, until the next write.
         if let Some(Value::Object(metadata)) = part.get_mut("metadata") {
+            for value in metadata.values_mut().filter_map(Value::as_object_mut) {
+                value.retain(|_, value| !value.is_null());
+            }
             metadata.retain(|key, value| {
                 *value != json!({}) && *value != json!([]) && key != "deletionTimestamp"
             });

@@ -18,6 +18,7 @@ use super::bystanders::Bystanders;
 use super::plan::{Scenario, Trouble};
 use super::programs;
 use super::tap::Meddling;
+use crate::clock::Clock;
 
 /// The simulated node of all plans.
 pub(super) const NODE: &str = "simulated";
@@ -60,6 +61,7 @@ impl Stage {
     /// Creates the namespace and the scenario's objects.
     pub(super) async fn set(
         client: Client,
+        clock: Clock,
         namespace: &str,
         revisions: &str,
         scenario: Scenario,
@@ -109,7 +111,7 @@ impl Stage {
                 stage.backup("older", test_kind("Steps"), programs::idle(), component).await;
             }
             Scenario::Private => stage.backup_with_private_data(component).await,
-            Scenario::Plan => stage.plan_not_looked_at().await,
+            Scenario::Plan => stage.plan_not_looked_at(clock).await,
         }
         stage
     }
@@ -233,9 +235,8 @@ impl Stage {
 
     /// Creates an hourly Plan whose last slot but one is a little over an hour ago. Its last slot is due for longer than any tier
     /// takes to come back to it.
-    async fn plan_not_looked_at(&self) {
-        let now = jiff::Timestamp::now();
-        let minute = now.as_second() / 60;
+    async fn plan_not_looked_at(&self, clock: Clock) {
+        let minute = clock.now().as_second() / 60;
         let slot = minute - 1;
         let cron = format!("{} * * * *", slot % 60);
         let at = |minutes: i64| {

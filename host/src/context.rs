@@ -184,17 +184,23 @@ pub(crate) mod tests {
     use crate::cluster::discovery::Discovery;
     use crate::cluster::events::events;
     use crate::cluster::impersonation::Impersonation;
+    use crate::components::Calls;
     use crate::components::registry::Registry;
 
     /// The parts of a controller without components, which has just started.
     pub(crate) fn empty(client: Client) -> Arc<Context> {
         let (settings, metrics) = (Settings::default(), Arc::new(Metrics::default()));
-        let records = Records::new(&client, &settings.namespace, None);
+        let records = Records::new(&client, &settings.namespace, None, "this".to_owned());
         let (events, _) = events(client.clone());
         let impersonation = Arc::new(Impersonation::new(client.clone(), &settings.namespace));
         Arc::new(Context {
             notices: Notices::new(events.clone(), records.credentials.clone()),
-            components: Components::new(Registry::default(), settings.concurrency, metrics.clone()),
+            components: Components::new(
+                Registry::default(),
+                settings.concurrency,
+                Calls::OnThreads,
+                metrics.clone(),
+            ),
             stores: Stores::new(&Registry::default()).0,
             state: State::empty(client.clone()),
             cluster: Cluster { client, discovery: Discovery::default(), impersonation, events },

@@ -7,6 +7,7 @@ use backstay_api::conditions::reasons;
 use backstay_core::call_slots::Call;
 use backstay_core::log_text::{LOG_TEXT, escaped};
 use backstay_engine::{CallError, Called, Component};
+use tokio::time::Instant;
 
 use super::registry::Registry;
 use super::slots::Slots;
@@ -18,7 +19,17 @@ pub struct Components {
     /// The components that are loaded.
     pub registry: Registry,
     slots: Slots,
+    calls: Calls,
     metrics: Arc<Metrics>,
+}
+
+/// Where components are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// On threads for blocking work, so that others go on meanwhile.
+    OnThreads,
+    /// In the task that calls. Nothing else happens meanwhile, and so the same happens each time: for tests in simulated time.
+    InTask,
 }
 
 /// Niceness of a thread that calls a component.
@@ -49,15 +60,15 @@ pub struct CallFailed {
 
 impl Components {
     /// The components of `registry`, of which at most `concurrency` calls run at once, and no more than there are cores: they
-    /// compute and wait for nothing. `metrics` counts them.
+    /// compute and wait for nothing. They run where `calls` says, and `metrics` counts them.
     #[must_use]
-    pub fn new(registry: Registry, concurrency: u16, metrics: Arc<Metrics>) -> Self {
+    pub fn new(registry: Registry, concurrency: u16, calls: Calls, metrics: Arc<Metrics>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let slots = usize::from(concurrency).min(cores.max(FEWEST_SLOTS));
-        Self { registry, slots: Slots::new(slots, usize::from(concurrency) / 2), metrics }
+        Self { registry, slots: Slots::new(slots, usize::from(concurrency) / 2), calls, metrics }
     }
 
-    /// Calls `function` of a component for `caller` on a thread for blocking work, when it is the caller's turn.
+    /// Calls `function` of a component for `caller`, when it is the caller's turn.
     ///
     /// # Errors
     /// See [`Components::timed_call`].
@@ -98,11 +109,16 @@ impl Components {
             let busy = CallFailed { busy: true, reason: reasons::RUNNING, message };
             return (Err(busy), Duration::ZERO);
         };
-        let began = std::time::Instant::now();
-        let component = component.clone();
-        let result = match tokio::task::spawn_blocking(move || behind_others(|| call(&component))).await {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        let began = Instant::now();
+        let result = match self.calls {
+            Calls::InTask => call(component),
+            Calls::OnThreads => {
+                let component = component.clone();
+                match tokio::task::spawn_blocking(move || behind_others(|| call(&component))).await {
+                    Ok(result) => result,
+                    Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+                }
+            }
         };
         let outcome = result.as_ref().map_or_else(|e| e.reason(), |_| "ok");
         let took = began.elapsed();

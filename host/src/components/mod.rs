@@ -6,4 +6,4 @@ pub mod pod_bounds;
 pub mod registry;
 mod slots;
 
-pub use caller::{CallFailed, Caller, Components};
+pub use caller::{CallFailed, Caller, Calls, Components};

@@ -15,4 +15,4 @@ mod unreadable;
 mod watches;
 mod workers;
 
-pub use start::{ControllerError, run};
+pub use start::{ControllerError, Surroundings, run, run_in};

@@ -1,5 +1,6 @@
 //! The start of the controller and its orderly end.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,8 +19,8 @@ use crate::cluster::client::dated;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::events::{Poster, events};
 use crate::cluster::impersonation::Impersonation;
-use crate::components::Components;
 use crate::components::registry::Registry;
+use crate::components::{Calls, Components};
 use crate::context::Context;
 use crate::informers::stores::{Stores, Writers};
 use crate::metrics::Metrics;
@@ -44,6 +45,26 @@ pub enum ControllerError {
     Ended(&'static str),
 }
 
+/// What a controller has of the machine that it runs on.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// What time it is.
+    pub clock: Clock,
+    /// Where components are called.
+    pub calls: Calls,
+    /// What tells this controller from others, in records that more than one may write.
+    pub writer: String,
+}
+
+impl Surroundings {
+    /// This machine, and threads for the calls.
+    #[must_use]
+    pub fn this_machine() -> Self {
+        let writer = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+        Self { clock: Clock::start(), calls: Calls::OnThreads, writer }
+    }
+}
+
 /// Runs a controller with these components until `shutdown` is done. The controller then begins nothing more, and finishes
 /// what it has begun.
 ///
@@ -55,7 +76,21 @@ pub async fn run(
     settings: Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ControllerError> {
-    let (ctx, writers, mut poster) = context(client, registry, settings);
+    run_in(Surroundings::this_machine(), client, registry, settings, shutdown).await
+}
+
+/// As [`run`], in other surroundings.
+///
+/// # Errors
+/// See [`run`].
+pub async fn run_in(
+    surroundings: Surroundings,
+    client: Client,
+    registry: Registry,
+    settings: Settings,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ControllerError> {
+    let (ctx, writers, mut poster) = parts(surroundings, client, registry, settings);
     let ready = Arc::new(AtomicBool::new(false));
     let shutdown = shutdown.shared();
     let heartbeat = Heartbeat::begin();
@@ -99,24 +134,25 @@ pub async fn run(
 }
 
 /// Makes the parts of a controller: what its reconciles share, the writers of its stores, and the poster of its Events.
-pub(crate) fn context(
+fn parts(
+    surroundings: Surroundings,
     client: Client,
     registry: Registry,
     settings: Settings,
 ) -> (Arc<Context>, Writers, Poster) {
-    let clock = Clock::start();
+    let Surroundings { clock, calls, writer } = surroundings;
     let client = dated(client, clock.clone());
     let (stores, writers) = Stores::new(&registry);
     let queues = Arc::new(Queues::new(&registry, settings.concurrency));
     let (events, poster) = events(client.clone());
     let metrics = Arc::new(Metrics::default());
     let impersonation = Arc::new(Impersonation::new(client.clone(), &settings.namespace));
-    let records = Records::new(&client, &settings.namespace, settings.credentials.clone());
+    let records = Records::new(&client, &settings.namespace, settings.credentials.clone(), writer);
     let ctx = Context {
         state: State::new(queues, client.clone(), impersonation.clone()),
         kept_fields: KeptFields::new(metrics.clone()),
         notices: Notices::new(events.clone(), records.credentials.clone()),
-        components: Components::new(registry, settings.concurrency, metrics.clone()),
+        components: Components::new(registry, settings.concurrency, calls, metrics.clone()),
         cluster: Cluster { client, discovery: Discovery::default(), impersonation, events },
         records,
         stores,
@@ -125,4 +161,14 @@ pub(crate) fn context(
         clock,
     };
     (Arc::new(ctx), writers, poster)
+}
+
+/// The parts of a controller on this machine.
+#[cfg(test)]
+pub(crate) fn context(
+    client: Client,
+    registry: Registry,
+    settings: Settings,
+) -> (Arc<Context>, Writers, Poster) {
+    parts(Surroundings::this_machine(), client, registry, settings)
 }

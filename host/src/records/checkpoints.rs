@@ -3,8 +3,6 @@
 //!
 //! Tenants can neither read nor write them. `docs/decisions/0010-records-of-runs.md` says why they are Secrets.
 
-use std::hash::{BuildHasher, RandomState};
-
 use backstay_api::conditions::reasons;
 use backstay_api::{Backup, labels};
 use backstay_core::application_locks::Target;
@@ -70,14 +68,10 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// The records in `namespace`.
+    /// The records in `namespace`. `writer` tells this controller from others that may write the same checkpoint.
     #[must_use]
-    pub fn new(client: Client, namespace: &str) -> Self {
-        Self {
-            api: Api::namespaced(client, namespace),
-            namespace: namespace.to_owned(),
-            writer: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
-        }
+    pub fn new(client: Client, namespace: &str, writer: String) -> Self {
+        Self { api: Api::namespaced(client, namespace), namespace: namespace.to_owned(), writer }
     }
 
     fn title(&self, name: &str) -> String {
@@ -321,7 +315,7 @@ pub(crate) mod tests {
     pub(crate) const RECORDS: &str = "/api/v1/namespaces/backstay-system/secrets";
 
     pub(crate) fn records(server: &StandIn) -> Checkpoints {
-        Checkpoints::new(server.client(), "backstay-system")
+        Checkpoints::new(server.client(), "backstay-system", "this".to_owned())
     }
 
     /// The checkpoint of a run, kept for the next restore of `orders` if the run ends badly.

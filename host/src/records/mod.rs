@@ -31,11 +31,12 @@ pub struct Records {
 }
 
 impl Records {
-    /// The records in the controller's `namespace`; credentials are projected by `projection`.
+    /// The records in the controller's `namespace`; credentials are projected by `projection`. `writer` tells this controller from
+    /// others.
     #[must_use]
-    pub fn new(client: &Client, namespace: &str, projection: Option<Projection>) -> Self {
+    pub fn new(client: &Client, namespace: &str, projection: Option<Projection>, writer: String) -> Self {
         Self {
-            checkpoints: Checkpoints::new(client.clone(), namespace),
+            checkpoints: Checkpoints::new(client.clone(), namespace, writer),
             revisions: Revisions::new(client.clone(), namespace),
             credentials: Arc::new(ProjectedCredentials::new(client.clone(), namespace, projection)),
             key: StoredKey::new(client.clone(), namespace),

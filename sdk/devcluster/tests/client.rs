@@ -91,3 +91,24 @@ async fn numbers_at_their_limits_are_taken_as_the_nearest_that_make_sense() {
     let answer = server.clone().oneshot(request).await.expect("an answer");
     assert_eq!(answer.status(), 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fork_begins_with_the_same_objects_and_goes_its_own_way() {
+    let server = ApiServer::new(Options::default());
+    let of = |server: &ApiServer| -> Api<Secret> {
+        Api::namespaced(kube::Client::new(server.clone(), "default"), "default")
+    };
+    let first = of(&server).create(&PostParams::default(), &secret("a")).await.expect("a Secret");
+    let forks = [7, 7, 8].map(|seed| server.fork(Options { seed, ..Options::default() }));
+    let mut made = Vec::new();
+    for fork in &forks {
+        assert_eq!(of(fork).get("a").await.expect("it is in the fork"), first);
+        made.push(
+            of(fork).create(&PostParams::default(), &secret("b")).await.expect("a Secret").metadata.uid,
+        );
+    }
+    assert!(made[0] == made[1] && made[1] != made[2], "uids come from the seed: {made:?}");
+    assert!(of(&server).get("b").await.is_err(), "it is in the forks alone");
+    of(&server).delete("a", &DeleteParams::default()).await.expect("it is deleted");
+    assert!(of(&forks[0]).get("a").await.is_ok(), "it is deleted there alone");
+}

@@ -69,7 +69,7 @@ pub(crate) fn age(seconds: i64) -> String {
 }
 
 /// Uids and generated names: the same seed gives the same ones.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ids(u64);
 
 /// The letters of generated names: none that makes a word.

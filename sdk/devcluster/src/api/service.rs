@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use super::answer::Answer;
 use super::body::Body;
 use super::call::Call;
-use super::clock::{Clock, TokioClock};
+use super::clock::{Clock, Ids, TokioClock};
 use super::logs::Logs;
 use super::negotiate;
 use super::request::Request;
@@ -111,6 +111,21 @@ impl ApiServer {
     pub fn new(options: Options) -> Self {
         let Options { clock, seed, history, credentials, logs } = options;
         let mut state = State::new(seed, history, clock.now());
+        for token in &credentials.tokens {
+            state.tokens.add(token.clone(), User::administrator());
+        }
+        let inner = Inner { state: Mutex::new(state), clock, credentials, logs, changed: Notify::new() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Returns another API server that holds now what this one holds. What happens in either of them later does not happen in the
+    /// other. Uids and generated names come from the seed of `options`; its credentials are accepted beside those of this one.
+    #[must_use]
+    pub fn fork(&self, options: Options) -> Self {
+        let Options { clock, seed, history, credentials, logs } = options;
+        let mut state = self.state().clone();
+        state.ids = Ids::new(seed);
+        state.store.keep(history);
         for token in &credentials.tokens {
             state.tokens.add(token.clone(), User::administrator());
         }

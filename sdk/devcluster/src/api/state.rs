@@ -13,6 +13,7 @@ use super::store::{Family, Store};
 use crate::access::{self, Objects, Tokens};
 
 /// Everything behind the lock.
+#[derive(Clone)]
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) ids: Ids,

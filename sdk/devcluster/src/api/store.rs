@@ -38,7 +38,7 @@ pub(crate) struct Change {
 pub(crate) struct TooOld;
 
 /// All objects.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Store {
     revision: u64,
     /// The oldest revision whose state can still be told.
@@ -143,6 +143,14 @@ impl Store {
             self.forget();
         }
         after
+    }
+
+    /// Keeps this many changes from now on.
+    pub(crate) fn keep(&mut self, keep: usize) {
+        self.keep = keep;
+        while self.log.len() > keep {
+            self.forget();
+        }
     }
 
     /// Forgets all changes: older versions are too old from now on.

@@ -67,7 +67,12 @@ impl Ground {
     /// Plays one plan in a new namespace.
     pub(super) async fn play(&self, namespace: &str, plan: &Plan, baseline: Option<&Baseline>) -> Played {
         let stage = self.stage(namespace, namespace, plan.scenario).await;
-        let tap = Arc::new(Tap::new(namespace, plan.trouble.clone(), stage.meddling()));
+        self.play_on(&stage, plan, baseline).await
+    }
+
+    /// Plays one plan on a stage of its own.
+    pub(super) async fn play_on(&self, stage: &Stage, plan: &Plan, baseline: Option<&Baseline>) -> Played {
+        let tap = Arc::new(Tap::new(&stage.namespace, plan.trouble.clone(), stage.meddling()));
         let registry = self.parts.registry(plan.scenario);
         let start = || Subject::start(&self.reach, registry, &tap);
         let mut subjects = vec![start()];
@@ -99,7 +104,7 @@ impl Ground {
         let intruders = tap.intruders();
         let kinds = intruders.iter().map(|(_, made)| made["kind"].as_str().unwrap_or_default().to_owned());
         let judge = Judge::of(&plan.trouble, baseline.map(|b| &b.snapshot), kinds.collect());
-        let snapshot = self.rest(&stage, &judge, || tap.written(), &mut broken).await;
+        let snapshot = self.rest(stage, &judge, || tap.written(), &mut broken).await;
         for (path, made) in intruders {
             if !self.untouched(&path, &made).await {
                 broken.push(format!("the intruder's object was changed: {path}"));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use super::census::Census;
 use super::ground::{Baseline, Ground, Played};
@@ -13,9 +14,9 @@ use super::parts::{ACCOUNT, MANIFESTS, Parts};
 use super::plan::{Plan, Scenario, Trouble};
 use super::progress::Progress;
 use super::sample;
-use super::stage::NODE;
+use super::stage::{NODE, Stage};
 use super::subject::Reach;
-use crate::model::{self, Prepared};
+use crate::model::{self, Cluster, Frozen, Prepared};
 use crate::node;
 
 /// The command that replays a plan in memory.
@@ -25,10 +26,14 @@ const NAMESPACE: &str = "f-model";
 /// Stack of a thread that plays: a component is called on it, and futures that are not optimized are large.
 const STACK: usize = 16 << 20;
 
+/// How long after its creation a stage is copied: what the cluster's own controllers do because of it is done.
+const TO_REST: Duration = Duration::from_secs(10);
+
 /// The shared setup of plans in memory.
 pub struct InMemory {
-    prepared: Prepared,
+    token: String,
     parts: Arc<Parts>,
+    stages: BTreeMap<Scenario, (Frozen, Stage)>,
 }
 
 impl Default for InMemory {
@@ -38,7 +43,7 @@ impl Default for InMemory {
 }
 
 impl InMemory {
-    /// Sets a Kubernetes in memory up, of which each plan gets a copy.
+    /// Sets a Kubernetes in memory up, and the stage of each scenario on a copy of it. Each plan gets a copy of its stage.
     ///
     /// # Panics
     /// It refuses an object.
@@ -46,7 +51,8 @@ impl InMemory {
     pub fn new() -> Self {
         let prepared = Prepared::new(MANIFESTS, &[ACCOUNT]);
         let parts = Arc::new(Parts::load(prepared.engine(), prepared.components()));
-        Self { prepared, parts }
+        let stages = Scenario::ALL.map(|scenario| (scenario, staged(&prepared, &parts, scenario)));
+        Self { token: prepared.token(ACCOUNT).to_owned(), parts, stages: stages.into() }
     }
 
     /// Plays the scenario undisturbed.
@@ -96,17 +102,16 @@ impl InMemory {
     fn play(&self, plan: &Plan, baseline: Option<&Baseline>) -> Played {
         let played = catch_unwind(AssertUnwindSafe(|| {
             model::runtime().block_on(async {
-                let cluster = self.prepared.cluster(sample::hash(&plan.to_string()));
-                tokio::spawn(cluster.clone().run());
-                let token = self.prepared.token(ACCOUNT);
-                let client = cluster.requests(Some(token)).client();
+                let (frozen, stage) = &self.stages[&plan.scenario];
+                let cluster = frozen.cluster(sample::hash(&plan.to_string()));
+                begin(&cluster);
+                let client = cluster.administrator();
                 let census = Census::default();
                 tokio::spawn(census.clone().take(client.clone()));
-                let (clock, simulated) = (cluster.clock(), client.clone());
-                tokio::spawn(async move { node::run_by(clock, simulated, NODE).await });
-                let reach = Reach::Memory { cluster, token: token.to_owned() };
+                let (clock, stage) = (cluster.clock(), stage.by(client.clone()));
+                let reach = Reach::Memory { cluster, token: self.token.clone() };
                 let ground = Ground { client, clock, reach, parts: self.parts.clone(), census };
-                ground.play(NAMESPACE, plan, baseline).await
+                ground.play_on(&stage, plan, baseline).await
             })
         }));
         played.unwrap_or_else(|panic| {
@@ -115,4 +120,23 @@ impl InMemory {
             Played::failed(plan, format!("it panicked: {}", text.unwrap_or_default()))
         })
     }
+}
+
+/// Sets the stage of a scenario.
+fn staged(prepared: &Prepared, parts: &Parts, scenario: Scenario) -> (Frozen, Stage) {
+    model::runtime().block_on(async {
+        let cluster = prepared.frozen().cluster(sample::hash(scenario.word()));
+        begin(&cluster);
+        let (client, clock) = (cluster.administrator(), cluster.clock());
+        let stage = Stage::set(client, clock, NAMESPACE, NAMESPACE, scenario, &parts.pins).await;
+        tokio::time::sleep(TO_REST).await;
+        (cluster.freeze(), stage)
+    })
+}
+
+/// Starts what a cluster does by itself: its controllers, and the node.
+fn begin(cluster: &Cluster) {
+    tokio::spawn(cluster.clone().run());
+    let (clock, client) = (cluster.clock(), cluster.administrator());
+    tokio::spawn(async move { node::run_by(clock, client, NODE).await });
 }

@@ -36,6 +36,7 @@ fn test_kind(kind: &str) -> GroupKind {
 }
 
 /// The namespace of one plan.
+#[derive(Clone)]
 pub(super) struct Stage {
     pub client: Client,
     pub namespace: String,
@@ -114,6 +115,11 @@ impl Stage {
             Scenario::Plan => stage.plan_not_looked_at(clock).await,
         }
         stage
+    }
+
+    /// Returns the same stage in a copy of its cluster, which is reached by this client.
+    pub(super) fn by(&self, client: Client) -> Self {
+        Self { client, ..self.clone() }
     }
 
     /// Returns whether the scenario's strategy works in steps.

@@ -9,8 +9,10 @@ use backstay::components::Calls;
 use backstay::controller::Surroundings;
 use devcluster::api::{ApiServer, TokioClock};
 use devcluster::controllers::Controllers;
+use jiff::Timestamp;
 use kube::Client;
 
+use super::frozen::{Frozen, options};
 use super::machine::InTime;
 use super::requests::Requests;
 use crate::clock::Clock;
@@ -26,6 +28,22 @@ pub struct Cluster {
 impl Cluster {
     pub(super) fn new(server: ApiServer, clock: TokioClock) -> Self {
         Self { server, clock: Clock::Tokio(clock), controllers: Arc::default() }
+    }
+
+    /// A new cluster whose time is `at`.
+    pub(super) fn empty(at: Timestamp) -> Self {
+        let clock = TokioClock::starting_at(at);
+        Self::new(ApiServer::new(options(clock, 0)), clock)
+    }
+
+    /// Returns it as it is now. What happens in it later does not happen there.
+    #[must_use]
+    pub fn freeze(&self) -> Frozen {
+        let at = self.clock.now();
+        let server = self.server.fork(options(TokioClock::starting_at(at), 0));
+        // The copies are asked for nothing older.
+        server.compact();
+        Frozen::new(server, at)
     }
 
     /// Returns its API server.

@@ -1,9 +1,10 @@
 //! A Kubernetes in memory with what the tests' controllers need: CRDs, rights, and the accounts of components.
 //!
-//! It is set up once, see [`Prepared`]. Each test plays on a copy of its own, see [`Cluster`], in a runtime of its own whose time
-//! stands still while something happens, and goes on at once to the next moment for which something is due.
+//! It is set up once, see [`Prepared`]. Each test plays on a copy of its own, see [`Frozen`] and [`Cluster`], in a runtime of its own
+//! whose time stands still while something happens, and goes on at once to the next moment for which something is due.
 
 mod cluster;
+mod frozen;
 mod machine;
 mod requests;
 
@@ -12,20 +13,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backstay_engine::{Engine, EngineConfig, Limits};
-use devcluster::api::{ApiServer, Options, TokioClock};
-use devcluster::controllers::Controllers;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::runtime::{Builder, Runtime};
 
 pub use cluster::Cluster;
+pub use frozen::Frozen;
 pub use requests::Requests;
 
 use crate::controller;
 
-/// The time on the copies when they are made: 2026-06-01T12:00:30Z.
+/// When it is set up: 2026-06-01T12:00:30Z.
 const BEGIN: i64 = 1_780_315_230;
-/// How long before that it is set up.
-const BEFORE: SignedDuration = SignedDuration::from_mins(10);
+/// How long it takes until its own controllers have done what they do because of that.
+const TO_REST: Duration = Duration::from_mins(1);
 /// Calls of components at once, by all threads.
 const CALLS: u32 = 32;
 /// How long a component may compute. Simulated time stands still meanwhile, and the machine may be busy: fuel is its bound.
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_hours(1);
 
 /// A Kubernetes in memory that is set up and on which nothing has been played.
 pub struct Prepared {
-    server: ApiServer,
+    frozen: Frozen,
     engine: Engine,
     components: PathBuf,
     tokens: BTreeMap<String, String>,
@@ -49,30 +49,26 @@ impl Prepared {
     pub fn new(manifests: &str, accounts: &[&str]) -> Self {
         let engine = engine();
         runtime().block_on(async {
-            let begin = begin().saturating_sub(BEFORE).unwrap_or(Timestamp::UNIX_EPOCH);
-            let server = ApiServer::new(options(begin, 0));
+            let begin = Timestamp::from_second(BEGIN).unwrap_or(Timestamp::UNIX_EPOCH);
+            let cluster = Cluster::empty(begin);
             // With this runtime they end.
-            tokio::spawn(Controllers::new(server.clone(), None).run());
-            let client = Requests::new(server.clone(), None).client();
+            tokio::spawn(cluster.clone().run());
+            let client = cluster.administrator();
             let components = controller::install(&client, &engine).await;
             controller::apply(&client, manifests).await;
             let mut tokens = BTreeMap::new();
             for account in accounts {
                 tokens.insert((*account).to_owned(), controller::token(&client, account).await);
             }
-            // What its own controllers do because of all this is done.
-            tokio::time::sleep(Duration::from_mins(1)).await;
-            Self { server, engine, components, tokens }
+            tokio::time::sleep(TO_REST).await;
+            Self { frozen: cluster.freeze(), engine, components, tokens }
         })
     }
 
-    /// Returns a copy, on which nothing happens until [`Cluster::run`]. Its uids come from `seed`, and the time of all copies is the
-    /// same when they are made. Belongs to the current runtime.
+    /// Returns it as it is, of which copies are made.
     #[must_use]
-    pub fn cluster(&self, seed: u64) -> Cluster {
-        let clock = TokioClock::starting_at(begin());
-        let options = Options { clock: Box::new(clock), ..options(begin(), seed) };
-        Cluster::new(self.server.fork(options), clock)
+    pub fn frozen(&self) -> &Frozen {
+        &self.frozen
     }
 
     /// Returns the token of one of the ServiceAccounts.
@@ -104,14 +100,6 @@ impl Prepared {
 #[must_use]
 pub fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
-}
-
-fn begin() -> Timestamp {
-    Timestamp::from_second(BEGIN).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn options(at: Timestamp, seed: u64) -> Options {
-    Options { clock: Box::new(TokioClock::starting_at(at)), seed, ..Options::default() }
 }
 
 fn engine() -> Engine {

@@ -16,7 +16,8 @@ use crate::schema::Schema;
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
-fn family() -> Family {
+/// Where definitions are.
+pub(crate) fn family() -> Family {
     ("apiextensions.k8s.io".into(), "customresourcedefinitions".into())
 }
 
@@ -25,7 +26,7 @@ fn is_definition(resource: &Resource) -> bool {
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    crate::at::at(value, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn versions(definition: &Value) -> impl Iterator<Item = &Value> {

@@ -1,6 +1,6 @@
 //! The store: all objects under one revision, and the log of their changes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -114,6 +114,11 @@ impl Store {
         }
         let first = self.log.partition_point(|change| change.revision <= revision);
         Ok(self.log.range(first..))
+    }
+
+    /// The families that have changed since a revision; `None` if that is not known any more.
+    pub(crate) fn changed_since(&self, revision: u64) -> Option<BTreeSet<Family>> {
+        Some(self.since(revision).ok()?.map(|change| change.family.clone()).collect())
     }
 
     /// Stores an object, or removes it, under the next revision; returns what is stored.

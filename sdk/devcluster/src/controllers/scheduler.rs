@@ -82,7 +82,7 @@ impl Scheduler {
         pod["status"]["conditions"] = with(&pod, condition);
         let family = (String::new(), "pods".to_owned());
         self.cluster.server.state().store.commit(&family, key.clone(), Some((pod, 0)));
-        self.cluster.server.changed().notify_waiters();
+        self.cluster.server.wake(Some(&BTreeSet::from([family])));
     }
 
     async fn refuse(&self, pod: &Arc<Value>, why: &str) -> Result<(), Refused> {

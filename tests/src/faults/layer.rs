@@ -128,12 +128,13 @@ where
     async fn handle(self, request: Request<Body>) -> Result<Answered, BoxError> {
         let (parts, body) = request.into_parts();
         let asked = Asked::of(&parts.method, &parts.uri);
-        let sending = Sending {
-            method: parts.method,
-            uri: self.paged(asked.verb, &scoped(&parts.uri, &self.tap.namespace)),
-            headers: parts.headers,
-            body: body.collect_bytes().await?,
+        // An access review has neither name nor namespace, and is no list.
+        let uri = match asked.verb {
+            Verb::List | Verb::Watch => self.paged(asked.verb, &scoped(&parts.uri, &self.tap.namespace)),
+            _ => parts.uri,
         };
+        let sending =
+            Sending { method: parts.method, uri, headers: parts.headers, body: body.collect_bytes().await? };
         let Some((call, trouble)) = self.tap.called(&asked) else { return self.pass(&asked, &sending).await };
         match trouble {
             Trouble::Answer { code, .. } => Ok(refusal(*code, asked.verb)),

@@ -15,7 +15,7 @@ unexport TARGET COMPONENTS CLUSTER STRATEGIES BUILT PLATFORM TEST
 
 .PHONY: help
 help: ## List the commands
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 	@echo '[cache]: fills BACKSTAY_CACHE (~/.cache/backstay) and the caches of Go; see "Caches" in docs/testing.md'
 
 # Only what it runs is built, with the features of the whole workspace, so that nothing is built again for the tests.

@@ -4,7 +4,8 @@
 //! - `BACKSTAY_FAULT_PLAN='backup | answer 500 x5 | create jobs #1'`: one plan, by the line that a failure prints;
 //! - `BACKSTAY_FAULT_SCENARIO=restore`: one scenario;
 //! - `BACKSTAY_FAULT_FIRST=1`: up to the first plan that breaks something;
-//! - `BACKSTAY_FAULT_ALL=1`: all plans, on the test cluster too.
+//! - `BACKSTAY_FAULT_ALL=1`: all plans, on the test cluster too;
+//! - `BACKSTAY_FAULT_TENTH=1`: a tenth of them, in memory too.
 //!
 //! `BACKSTAY_FAULT_LOG=1` shows the controllers' log.
 
@@ -57,7 +58,9 @@ const KNOWN: [Known; 10] = [
 /// A plan broke something, or plans are missing; what and which is printed.
 pub fn in_memory() {
     show_log();
-    play(&Memory(InMemory::new()), &Choice::of_environment());
+    let choice = Choice::of_environment();
+    let tenth = choice.one.is_none() && std::env::var_os("BACKSTAY_FAULT_TENTH").is_some();
+    play(&Memory(InMemory::new()), &Choice { tenth, ..choice });
 }
 
 /// Plays a tenth of the plans on the test cluster; nothing where there is none.

@@ -15,7 +15,7 @@ unexport TARGET COMPONENTS CLUSTER STRATEGIES BUILT PLATFORM TEST SEEDS FROM
 
 .PHONY: help
 help: ## List the commands
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 	@echo '[cache]: fills BACKSTAY_CACHE (~/.cache/backstay) and the caches of Go; see "Caches" in docs/testing.md'
 
 # Only what it runs is built, with the features of the whole workspace, so that nothing is built again for the tests.
@@ -75,9 +75,13 @@ ifeq ($(filter bench,$(MAKECMDGOALS)),)
 endif
 
 .PHONY: faults
-faults: build ## Play every fault plan; BACKSTAY_FAULT_PLAN='…' replays one [cache]
+faults: toolchain ## Play every fault plan on a Kubernetes in memory; BACKSTAY_FAULT_PLAN='…' replays one
+	cargo test --workspace --locked --test plans -- --nocapture every_fault_plan
+
+.PHONY: faults-cluster
+faults-cluster: build ## Play every fault plan on a real API server, of which make test plays a tenth there [cache]
 	@$(CLUSTER) up
-	$(CLUSTER) exec -- env BACKSTAY_TEST_CLUSTER=1 CARGO_NET_OFFLINE=true \
+	$(CLUSTER) exec -- env BACKSTAY_TEST_CLUSTER=1 BACKSTAY_FAULT_ALL=1 CARGO_NET_OFFLINE=true \
 	  cargo test --workspace --locked --test faults -- --nocapture every_fault_plan
 
 .PHONY: hostile

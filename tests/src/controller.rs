@@ -222,15 +222,23 @@ async fn set_up(client: Client) {
 /// The cluster issues no token.
 pub async fn of_service_account(client: &Client, name: &str) -> Config {
     let mut config = Config::infer().await.expect("KUBECONFIG leads to a cluster");
+    let token = token(client, name).await;
+    config.auth_info = AuthInfo { token: Some(token.into()), ..AuthInfo::default() };
+    config
+}
+
+/// Returns a token of a ServiceAccount in the controller's namespace.
+///
+/// # Panics
+/// The cluster issues no token.
+pub async fn token(client: &Client, name: &str) -> String {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
     let asked = TokenRequest {
         spec: TokenRequestSpec { expiration_seconds: Some(86_400), ..TokenRequestSpec::default() },
         ..TokenRequest::default()
     };
     let token = accounts.create_token_request(name, &PostParams::default(), &asked).await;
-    let token = token.expect("a token of the account").status.expect("it is given").token;
-    config.auth_info = AuthInfo { token: Some(token.into()), ..AuthInfo::default() };
-    config
+    token.expect("a token of the account").status.expect("it is given").token
 }
 
 /// Opens the controller's log in the temporary directory.

@@ -1,4 +1,5 @@
-//! The harness of the tests on a real cluster: one controller for all tests, and a namespace for each.
+//! The harness of the tests on a real cluster: one controller for all tests, and a namespace for each; and of those on a Kubernetes
+//! in memory, see [`model`].
 //!
 //! The controller runs in the test process, with the token of its ServiceAccount and real components, against the cluster
 //! that `tests/run` starts. Without a cluster a test reports that it is skipped, or fails if `CI` is set.
@@ -6,10 +7,12 @@
 pub mod bad_inputs;
 pub mod chart;
 mod client;
+pub mod clock;
 pub mod controller;
 pub mod faults;
 pub mod hostile;
 pub mod load;
+pub mod model;
 pub mod node;
 pub mod sidecar;
 pub mod webhook;

@@ -6,12 +6,15 @@
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
+
+use crate::clock::Clock;
 
 /// Annotation of a pod: the termination message of its containers; none if absent.
 pub const MESSAGE: &str = "sim.example.org/message";
@@ -25,20 +28,28 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Most status writes at a time.
 const AT_ONCE: usize = 16;
 
-/// Runs a node of this name for as long as it is polled.
+/// Runs a node of this name for as long as it is polled, by the machine's clock.
 ///
 /// # Panics
 /// The API server refuses the node.
 pub async fn run(client: Client, name: &str) {
-    register(&client, name).await;
-    tokio::join!(heartbeat(&client, name), kubelet(&client, name));
+    run_by(Clock::Machine, client, name).await;
+}
+
+/// As [`run`], by another clock.
+///
+/// # Panics
+/// The API server refuses the node.
+pub async fn run_by(clock: Clock, client: Client, name: &str) {
+    register(clock, &client, name).await;
+    tokio::join!(heartbeat(clock, &client, name), kubelet(clock, &client, name));
 }
 
 fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("a valid object")
 }
 
-async fn register(client: &Client, name: &str) {
+async fn register(clock: Clock, client: &Client, name: &str) {
     let api = Api::<Node>::all(client.clone());
     let node: Node = object(json!({"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
         "spec": {"taints": [{"key": TAINT, "effect": "NoSchedule"}]}}));
@@ -49,7 +60,7 @@ async fn register(client: &Client, name: &str) {
     }
     let resources =
         json!({"cpu": "100000", "memory": "100Ti", "pods": "100000", "ephemeral-storage": "100Ti"});
-    let now = jiff::Timestamp::now();
+    let now = clock.now();
     let status = json!({"status": {"capacity": resources, "allocatable": resources, "conditions": [
         {"type": "Ready", "status": "True", "reason": "Simulated", "message": "simulated",
          "lastHeartbeatTime": now, "lastTransitionTime": now}]}});
@@ -58,14 +69,14 @@ async fn register(client: &Client, name: &str) {
         .expect("a node has a status");
 }
 
-async fn heartbeat(client: &Client, name: &str) {
+async fn heartbeat(clock: Clock, client: &Client, name: &str) {
     let api = Api::<Lease>::namespaced(client.clone(), "kube-node-lease");
     let mut every = tokio::time::interval(HEARTBEAT);
     loop {
         every.tick().await;
         let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name},
             "spec": {"holderIdentity": name, "leaseDurationSeconds": 40,
-                "renewTime": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()}});
+                "renewTime": clock.now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()}});
         let params = PatchParams::apply("backstay-simulated-node").force();
         if let Err(error) = api.patch(name, &params, &Patch::Apply(lease)).await {
             tracing::warn!(%error, "the simulated node could not renew its lease");
@@ -73,7 +84,7 @@ async fn heartbeat(client: &Client, name: &str) {
     }
 }
 
-async fn kubelet(client: &Client, name: &str) {
+async fn kubelet(clock: Clock, client: &Client, name: &str) {
     let pods = Api::<Pod>::all(client.clone());
     let config = watcher::Config::default().fields(&format!("spec.nodeName={name}"));
     watcher(pods, config)
@@ -81,12 +92,12 @@ async fn kubelet(client: &Client, name: &str) {
         .applied_objects()
         .map_err(|error| tracing::warn!(%error, "the simulated node lost its watch"))
         .filter_map(|pod| async { pod.ok() })
-        .for_each_concurrent(AT_ONCE, |pod| live(client.clone(), pod))
+        .for_each_concurrent(AT_ONCE, |pod| live(clock, client.clone(), pod))
         .await;
 }
 
 /// Does the next step in the life of a pod: starts it, ends it, or removes it at once if it is being deleted.
-async fn live(client: Client, pod: Pod) {
+async fn live(clock: Clock, client: Client, pod: Pod) {
     let api = Api::<Pod>::namespaced(client, &pod.namespace().unwrap_or_default());
     let name = pod.name_any();
     let done = if pod.metadata.deletion_timestamp.is_some() {
@@ -94,8 +105,8 @@ async fn live(client: Client, pod: Pod) {
     } else {
         let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or("Pending");
         let status = match phase {
-            "Pending" => running(&pod),
-            "Running" => ended(&pod),
+            "Pending" => running(&pod, clock.now()),
+            "Running" => ended(&pod, clock.now()),
             _ => return,
         };
         let uid = json!({"uid": pod.metadata.uid});
@@ -119,17 +130,15 @@ fn containers(pod: &Pod, state: &Value, ready: bool) -> Value {
         .collect()
 }
 
-fn running(pod: &Pod) -> Value {
-    let now = jiff::Timestamp::now();
+fn running(pod: &Pod, now: Timestamp) -> Value {
     let state = json!({"running": {"startedAt": now}});
     json!({"phase": "Running", "startTime": now, "conditions": [{"type": "Ready", "status": "True"}],
         "containerStatuses": containers(pod, &state, true)})
 }
 
-fn ended(pod: &Pod) -> Value {
+fn ended(pod: &Pod, now: Timestamp) -> Value {
     let annotation = |key: &str| pod.annotations().get(key).cloned();
     let code: i32 = annotation(EXIT_CODE).and_then(|c| c.parse().ok()).unwrap_or_default();
-    let now = jiff::Timestamp::now();
     let state = json!({"running": null, "terminated": {"exitCode": code, "finishedAt": now, "startedAt": now,
         "reason": if code == 0 { "Completed" } else { "Error" }, "message": annotation(MESSAGE)}});
     json!({"phase": if code == 0 { "Succeeded" } else { "Failed" },

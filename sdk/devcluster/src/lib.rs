@@ -6,6 +6,7 @@
 pub mod access;
 pub mod admission;
 pub mod api;
+mod at;
 pub mod client;
 pub mod controllers;
 pub mod fields;

@@ -121,12 +121,20 @@ pub fn target_dir() -> PathBuf {
     of_exe.map(Path::to_owned).or_else(of_env).unwrap_or_else(|| PathBuf::from("target")).join("guests")
 }
 
+/// Returns the target directory for these features. Cargo builds a guest anew whenever its features are others than those of the
+/// build before.
+fn target_dir_with(features: &Features) -> PathBuf {
+    let mut words = features.on.clone();
+    words.extend(features.no_default.then(|| "no-default".to_owned()));
+    if words.is_empty() { target_dir() } else { target_dir().join("with").join(words.join("-")) }
+}
+
 fn module(dir: &Path, manifest: &Path, features: &Features) -> Result<PathBuf, BuildError> {
     let root = workspace_root(manifest)?;
     let mut cargo = cargo();
     cargo.args(["rustc", "--lib", "--crate-type", "cdylib", "--target", TARGET, "--profile", "guest"]);
     cargo.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(manifest);
-    cargo.arg("--target-dir").arg(target_dir());
+    cargo.arg("--target-dir").arg(target_dir_with(features));
     if features.no_default {
         cargo.arg("--no-default-features");
     }

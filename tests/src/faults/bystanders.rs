@@ -18,6 +18,7 @@ const NAME: &str = "other";
 const RUN: &str = "00000000-0000-0000-0000-000000000009";
 
 /// Kind, name, uid and resource version of each after its creation.
+#[derive(Clone)]
 pub(super) struct Bystanders(Vec<(&'static str, String, Version)>);
 
 type Version = (Option<String>, Option<String>);

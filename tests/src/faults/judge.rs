@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::census::Count;
 use super::compare::{Snapshot, differences};
 use super::expected;
+use super::ground::Ground;
 use super::ledger::{End, Found, is_terminal};
 use super::plan::{Scenario, Trouble};
-use super::play::Harness;
 use super::stage::Stage;
 
 /// How long after the end the last writes may come: a watch that is refused five times is down for half a minute.
@@ -134,7 +134,7 @@ fn reasons(trouble: &Trouble, cleanup: bool) -> &'static [&'static str] {
     }
 }
 
-impl Harness {
+impl Ground {
     /// Waits until the end is right and stays so, or returns its faults. `written` returns the time of the last write.
     pub(super) async fn rest(
         &self,

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::compare::Snapshot;
 use super::course::Progress;
+use super::ground::TO_THE_END;
 use super::judge::Judge;
 use super::plan::Scenario;
-use super::play::{Harness, TO_THE_END};
+use super::play::Harness;
 use super::stage::Stage;
 use crate::controller;
 
@@ -102,8 +103,7 @@ impl Harness {
     async fn stages(&self) -> Vec<Stage> {
         let mut stages = Vec::new();
         for scenario in Scenario::ALL {
-            let (client, namespace) = (self.client.clone(), self.namespace());
-            stages.push(Stage::set(client, &namespace, controller::NAMESPACE, scenario, &self.pins).await);
+            stages.push(self.ground.stage(&self.namespace(), controller::NAMESPACE, scenario).await);
         }
         for stage in &stages {
             stage.cue().await;
@@ -177,7 +177,8 @@ impl Harness {
     }
 
     async fn comes_to_rest(&self, stage: &Stage, judge: &Judge<'_>, broken: &mut Vec<String>) -> Snapshot {
-        let snapshot = self.rest(stage, judge, || self.census.changed(&stage.namespace), broken).await;
+        let ground = &self.ground;
+        let snapshot = ground.rest(stage, judge, || ground.census.changed(&stage.namespace), broken).await;
         broken.extend(stage.touched(&super::plan::Trouble::None).await);
         snapshot
     }

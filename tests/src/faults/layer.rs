@@ -1,4 +1,4 @@
-//! The tower layer under a controller's client: passes calls to the real API server, with the trouble of the plan.
+//! The tower layer under a controller's client: passes calls to the API server, with the trouble of the plan.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -48,11 +48,13 @@ pub(super) struct FaultService<S> {
     life: Arc<Life>,
 }
 
-impl<S> Service<Request<Body>> for FaultService<S>
+impl<S, B> Service<Request<Body>> for FaultService<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + Sync + 'static,
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send,
     S::Error: Into<BoxError>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
     type Response = Answered;
     type Error = BoxError;
@@ -96,11 +98,13 @@ impl Sending {
     }
 }
 
-impl<S> FaultService<S>
+impl<S, B> FaultService<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + Sync + 'static,
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send,
     S::Error: Into<BoxError>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
     /// Returns the address of a call. Where a watch expires, the lists have pages of one object.
     fn paged(&self, verb: Verb, uri: &Uri) -> Uri {
@@ -116,19 +120,21 @@ where
         one.parse().unwrap_or_else(|_| uri.clone())
     }
 
-    async fn send(&self, sending: &Sending) -> Result<Response<Body>, BoxError> {
-        self.inner.clone().oneshot(sending.request()).await.map_err(Into::into)
+    async fn send(&self, sending: &Sending) -> Result<Answered, BoxError> {
+        let answer = self.inner.clone().oneshot(sending.request()).await.map_err(Into::into)?;
+        Ok(answer.map(|body| body.map_err(Into::into).boxed_unsync()))
     }
 
     async fn handle(self, request: Request<Body>) -> Result<Answered, BoxError> {
         let (parts, body) = request.into_parts();
         let asked = Asked::of(&parts.method, &parts.uri);
-        let sending = Sending {
-            method: parts.method,
-            uri: self.paged(asked.verb, &scoped(&parts.uri, &self.tap.namespace)),
-            headers: parts.headers,
-            body: body.collect_bytes().await?,
+        // An access review has neither name nor namespace, and is no list.
+        let uri = match asked.verb {
+            Verb::List | Verb::Watch => self.paged(asked.verb, &scoped(&parts.uri, &self.tap.namespace)),
+            _ => parts.uri,
         };
+        let sending =
+            Sending { method: parts.method, uri, headers: parts.headers, body: body.collect_bytes().await? };
         let Some((call, trouble)) = self.tap.called(&asked) else { return self.pass(&asked, &sending).await };
         match trouble {
             Trouble::Answer { code, .. } => Ok(refusal(*code, asked.verb)),
@@ -187,11 +193,11 @@ where
                 stream::troubled(body, &asked.resource, self.tap.clone(), self.life.clone())
             }
             Verb::List if parts.status.is_success() => {
-                let bytes = body.collect_bytes().await?;
+                let bytes = body.collect().await?.to_bytes();
                 self.tap.listed(&asked.selection, &bytes);
                 whole(bytes)
             }
-            _ => body.map_err(Into::into).boxed_unsync(),
+            _ => body,
         };
         Ok(Response::from_parts(parts, body))
     }
@@ -234,7 +240,7 @@ where
         if !made.status().is_success() {
             return Err(format!("the intruder was refused: {}", made.status()).into());
         }
-        let made: Value = serde_json::from_slice(&made.into_body().collect_bytes().await?)?;
+        let made: Value = serde_json::from_slice(&made.into_body().collect().await?.to_bytes())?;
         self.tap.intruded(format!("{}/{name}", uri.path()), made);
         Ok(())
     }

@@ -18,6 +18,7 @@ use super::bystanders::Bystanders;
 use super::plan::{Scenario, Trouble};
 use super::programs;
 use super::tap::Meddling;
+use crate::clock::Clock;
 
 /// The simulated node of all plans.
 pub(super) const NODE: &str = "simulated";
@@ -35,6 +36,7 @@ fn test_kind(kind: &str) -> GroupKind {
 }
 
 /// The namespace of one plan.
+#[derive(Clone)]
 pub(super) struct Stage {
     pub client: Client,
     pub namespace: String,
@@ -60,6 +62,7 @@ impl Stage {
     /// Creates the namespace and the scenario's objects.
     pub(super) async fn set(
         client: Client,
+        clock: Clock,
         namespace: &str,
         revisions: &str,
         scenario: Scenario,
@@ -109,9 +112,14 @@ impl Stage {
                 stage.backup("older", test_kind("Steps"), programs::idle(), component).await;
             }
             Scenario::Private => stage.backup_with_private_data(component).await,
-            Scenario::Plan => stage.plan_not_looked_at().await,
+            Scenario::Plan => stage.plan_not_looked_at(clock).await,
         }
         stage
+    }
+
+    /// Returns the same stage in a copy of its cluster, which is reached by this client.
+    pub(super) fn by(&self, client: Client) -> Self {
+        Self { client, ..self.clone() }
     }
 
     /// Returns whether the scenario's strategy works in steps.
@@ -233,9 +241,8 @@ impl Stage {
 
     /// Creates an hourly Plan whose last slot but one is a little over an hour ago. Its last slot is due for longer than any tier
     /// takes to come back to it.
-    async fn plan_not_looked_at(&self) {
-        let now = jiff::Timestamp::now();
-        let minute = now.as_second() / 60;
+    async fn plan_not_looked_at(&self, clock: Clock) {
+        let minute = clock.now().as_second() / 60;
         let slot = minute - 1;
         let cron = format!("{} * * * *", slot % 60);
         let at = |minutes: i64| {

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
-use kube::client::Body;
 use serde::Deserialize;
 use serde_json::json;
 use tower::BoxError;
@@ -35,13 +34,13 @@ struct Line {
 
 /// Returns the watch with the trouble of the plan.
 pub(super) fn troubled(
-    body: Body,
+    body: UnsyncBoxBody<Bytes, BoxError>,
     resource: &str,
     tap: Arc<Tap>,
     life: Arc<Life>,
 ) -> UnsyncBoxBody<Bytes, BoxError> {
     let lines = Lines {
-        chunks: body.into_data_stream().map_err(Into::into).boxed(),
+        chunks: body.into_data_stream().boxed(),
         buffer: Vec::new(),
         resource: resource.to_owned(),
         tap,

@@ -1,5 +1,7 @@
 //! Bindings and roles: what a user may do.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{Attributes, MASTERS, Objects, User, rules::Rule};
@@ -48,7 +50,8 @@ pub(super) fn decide(objects: &dyn Objects, user: &User, asked: &Attributes) -> 
         return Decision { allowed: true, reason: String::new() };
     }
     let mut missing = Vec::new();
-    for grant in grants(objects, user, asked.namespace) {
+    // The first one that allows it counts, so the others are not looked at.
+    for grant in bindings(objects, asked.namespace).iter().filter_map(|binding| grant(binding, user)) {
         match rules_of(objects, &grant.reference, asked.namespace) {
             Ok(rules) if rules.iter().any(|rule| rule.allows(asked)) => {
                 return Decision { allowed: true, reason: format!("RBAC: allowed by {}", grant.words) };
@@ -82,23 +85,24 @@ struct Grant {
     words: String,
 }
 
-/// Returns the bindings of a user: those of the cluster, then those of the namespace.
-fn grants(objects: &dyn Objects, user: &User, namespace: &str) -> Vec<Grant> {
+/// Returns the bindings of the cluster, then those of the namespace.
+fn bindings(objects: &dyn Objects, namespace: &str) -> Vec<Arc<Value>> {
     let mut bindings = objects.list(GROUP, "clusterrolebindings", None);
     if !namespace.is_empty() {
         bindings.extend(objects.list(GROUP, "rolebindings", Some(namespace)));
     }
-    bindings.iter().filter_map(|binding| grant(binding, user)).collect()
+    bindings
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    crate::at::at(object, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn grant(binding: &Value, user: &User) -> Option<Grant> {
-    let (name, namespace) = (text(binding, "/metadata/name"), text(binding, "/metadata/namespace"));
     let subjects = binding.get("subjects").and_then(Value::as_array)?;
+    let namespace = text(binding, "/metadata/namespace");
     let subject = subjects.iter().find(|subject| names(subject, user, namespace))?;
+    let name = text(binding, "/metadata/name");
     let (kind, role) = (text(binding, "/roleRef/kind"), text(binding, "/roleRef/name"));
     let own = text(subject, "/namespace");
     let to = match text(subject, "/kind") {
@@ -173,7 +177,7 @@ fn gather(objects: &dyn Objects, role: &Value, seen: &mut Vec<String>, rules: &m
 /// Returns all rules of a user in a namespace, and the roles that were not found.
 pub(super) fn all_rules(objects: &dyn Objects, user: &User, namespace: &str) -> (Vec<Rule>, Vec<String>) {
     let (mut rules, mut missing) = (Vec::new(), Vec::new());
-    for grant in grants(objects, user, namespace) {
+    for grant in bindings(objects, namespace).iter().filter_map(|binding| grant(binding, user)) {
         match rules_of(objects, &grant.reference, namespace) {
             Ok(more) => rules.extend(more),
             Err(words) => missing.push(words),

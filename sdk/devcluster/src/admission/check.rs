@@ -20,7 +20,7 @@ const EXPRESSIONS: [(&str, &str, &str); 5] = [
 ];
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    crate::at::at(object, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn list<'a>(object: &'a Value, name: &str) -> &'a [Value] {

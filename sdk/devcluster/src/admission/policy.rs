@@ -12,11 +12,11 @@ use crate::status::Status;
 const GROUP: &str = "admissionregistration.k8s.io";
 
 pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    crate::at::at(object, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 pub(super) fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
-    object.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    crate::at::at(object, pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// Checks a request against all policies that are bound; returns warnings.

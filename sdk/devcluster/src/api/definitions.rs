@@ -28,7 +28,7 @@ fn is_definition(resource: &Resource) -> bool {
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    crate::at::at(value, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn versions(definition: &Value) -> impl Iterator<Item = &Value> {

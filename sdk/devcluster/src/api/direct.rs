@@ -159,7 +159,7 @@ impl ApiServer {
         }
         let set = self.set_in(&mut state, &resource, &resource.family(), key, object);
         drop(state);
-        self.changed().notify_waiters();
+        self.wake(None);
         Ok(set)
     }
 

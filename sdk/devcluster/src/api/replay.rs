@@ -107,7 +107,7 @@ impl Replay {
         let after = (!gone).then(|| stored(object));
         state.store.place(&family, key, revision, after);
         drop(state);
-        self.server.changed().notify_waiters();
+        self.server.wake(None);
     }
 
     /// Asks, and takes back what that changes.

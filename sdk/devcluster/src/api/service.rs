@@ -1,6 +1,6 @@
 //! The API server as a service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -20,10 +20,12 @@ use super::answer::Answer;
 use super::body::Body;
 use super::call::Call;
 use super::clock::{Clock, Ids, TokioClock};
+use super::definitions;
 use super::logs::Logs;
 use super::negotiate;
 use super::request::Request;
 use super::state::State;
+use super::store::Family;
 use crate::access::User;
 use crate::status::Status;
 
@@ -92,6 +94,8 @@ struct Inner {
     credentials: Credentials,
     logs: Option<Arc<dyn Logs>>,
     changed: Notify,
+    /// The same for the objects of one family each, of those that are watched.
+    changed_of: Mutex<BTreeMap<Family, Arc<Notify>>>,
 }
 
 impl std::fmt::Debug for ApiServer {
@@ -120,8 +124,17 @@ impl ApiServer {
         for token in &credentials.tokens {
             state.tokens.add(token.clone(), User::administrator());
         }
-        let inner = Inner { state: Mutex::new(state), clock, credentials, logs, changed: Notify::new() };
-        Self { inner: Arc::new(inner) }
+        Self::with(state, clock, credentials, logs)
+    }
+
+    fn with(
+        state: State,
+        clock: Box<dyn Clock>,
+        credentials: Credentials,
+        logs: Option<Arc<dyn Logs>>,
+    ) -> Self {
+        let (state, changed, changed_of) = (Mutex::new(state), Notify::new(), Mutex::default());
+        Self { inner: Arc::new(Inner { state, clock, credentials, logs, changed, changed_of }) }
     }
 
     /// Returns another API server that holds now what this one holds. What happens in either of them later does not happen in the
@@ -135,14 +148,13 @@ impl ApiServer {
         for token in &credentials.tokens {
             state.tokens.add(token.clone(), User::administrator());
         }
-        let inner = Inner { state: Mutex::new(state), clock, credentials, logs, changed: Notify::new() };
-        Self { inner: Arc::new(inner) }
+        Self::with(state, clock, credentials, logs)
     }
 
     /// Forgets the past, as etcd does when it compacts: watches and lists from an older version are too old from now on.
     pub fn compact(&self) {
         self.state().store.compact();
-        self.inner.changed.notify_waiters();
+        self.wake(None);
     }
 
     /// The revision of the store.
@@ -178,14 +190,26 @@ impl ApiServer {
         &self.inner.changed
     }
 
+    /// What wakes when an object of this family changes, or anything that concerns all watches.
+    pub(crate) fn changed_of(&self, family: &Family) -> Arc<Notify> {
+        self.inner.changed_of.lock().entry(family.clone()).or_default().clone()
+    }
+
+    /// Wakes who waits for changes: all, or with a set of families their watches only.
+    pub(crate) fn wake(&self, families: Option<&BTreeSet<Family>>) {
+        self.inner.changed.notify_waiters();
+        for (family, changed) in &*self.inner.changed_of.lock() {
+            if families.is_none_or(|families| families.contains(family)) {
+                changed.notify_waiters();
+            }
+        }
+    }
+
     /// Answers a request; `Err` is a version of the future that is waited for.
     pub(super) fn answer(&self, request: &Request, waited: bool) -> Result<Response<Body>, u64> {
         let mut state = self.state();
-        let before = state.mark();
+        let (before, begun) = (state.mark(), state.store.revision());
         state.fade(self.now());
-        if state.mark() != before {
-            self.inner.changed.notify_waiters();
-        }
         let mut call = Call::new(self, &mut state, request, waited);
         let answer = match call.run() {
             Ok(answer) => answer,
@@ -193,9 +217,11 @@ impl ApiServer {
         };
         call.state.fade(call.now);
         let (warnings, changed) = (std::mem::take(&mut call.warnings), call.state.mark() != before);
+        // What is served changes with the definitions, and open watches look at that.
+        let families = state.store.changed_since(begun).filter(|f| !f.contains(&definitions::family()));
         drop(state);
         if changed {
-            self.inner.changed.notify_waiters();
+            self.wake(families.as_ref());
         }
         Ok(answer.response(negotiate::media(request), &warnings))
     }

@@ -1,6 +1,6 @@
 //! The store: all objects under one revision, and the log of their changes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -126,6 +126,11 @@ impl Store {
     pub(crate) fn changed_before(&self, revision: u64, family: &Family) -> Option<u64> {
         let end = self.log.partition_point(|change| change.revision < revision);
         self.log.range(..end).rev().find(|change| &change.family == family).map(|change| change.revision)
+    }
+
+    /// The families that have changed since a revision; `None` if that is not known any more.
+    pub(crate) fn changed_since(&self, revision: u64) -> Option<BTreeSet<Family>> {
+        Some(self.since(revision).ok()?.map(|change| change.family.clone()).collect())
     }
 
     /// Stores an object, or removes it, under the next revision; returns what is stored.

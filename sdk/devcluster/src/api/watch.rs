@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::answer::{Answer, Content};
@@ -33,6 +34,8 @@ const BEFORE_END: Duration = Duration::from_secs(2);
 /// An open watch.
 pub(crate) struct Watch {
     server: ApiServer,
+    /// Wakes when something that it may tell has changed.
+    changed: Arc<Notify>,
     resource: Arc<Resource>,
     namespace: String,
     options: ListOptions,
@@ -86,6 +89,7 @@ impl Watch {
         let whole = from == 0 && options.initial != Some(false) || options.initial == Some(true);
         let mut watch = Self {
             server: call.server.clone(),
+            changed: call.server.changed_of(&resource.family()),
             resource: Arc::clone(resource),
             namespace: call.target.namespace.clone(),
             options,
@@ -131,8 +135,8 @@ impl Watch {
             if self.ended {
                 return None;
             }
-            let server = self.server.clone();
-            let changed = server.changed().notified();
+            let changed = Arc::clone(&self.changed);
+            let changed = changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             self.catch_up();
@@ -157,7 +161,8 @@ impl Watch {
         let same = served.is_some_and(|served| served.shape() == self.resource.shape());
         let family = self.resource.family();
         match state.store.since(self.seen) {
-            Err(_) if self.seen < state.store.floor() => {
+            // Of a family that has not changed nothing was missed.
+            Err(_) if state.store.latest(&family) > self.seen => {
                 self.too_old(state.store.revision());
                 return;
             }

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 pub use informer::{Change, Informer, Key, key};
 pub use over::Over;
 
+use crate::at::at;
+
 /// A client that is shared.
 pub type Api = Arc<dyn Client>;
 
@@ -127,23 +129,23 @@ const MERGE: &str = "application/merge-patch+json";
 /// Returns a text at a JSON pointer, or "".
 #[must_use]
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Returns a whole number at a JSON pointer.
 #[must_use]
 pub fn number(value: &Value, pointer: &str) -> Option<i64> {
-    value.pointer(pointer).and_then(Value::as_i64)
+    at(value, pointer).and_then(Value::as_i64)
 }
 
 /// Returns the items of a list at a JSON pointer; none if there is no list.
 #[must_use]
 pub fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// Returns the pairs of a map of texts at a JSON pointer.
 pub fn pairs<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-    let map = value.pointer(pointer).and_then(Value::as_object);
+    let map = at(value, pointer).and_then(Value::as_object);
     map.into_iter().flatten().filter_map(|(k, v)| Some((k.as_str(), v.as_str()?)))
 }

@@ -90,7 +90,7 @@ impl Scheduler {
         pod["status"]["conditions"] = with(&pod, condition);
         state.store.commit(&family, key.clone(), Some((pod, shape)));
         drop(state);
-        self.cluster.server.changed().notify_waiters();
+        self.cluster.server.wake(Some(&BTreeSet::from([family])));
         true
     }
 

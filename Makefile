@@ -84,6 +84,12 @@ faults-cluster: build ## Play every fault plan on a real API server, of which ma
 	$(CLUSTER) exec -- env BACKSTAY_TEST_CLUSTER=1 BACKSTAY_FAULT_ALL=1 CARGO_NET_OFFLINE=true \
 	  cargo test --workspace --locked --test faults -- --nocapture every_fault_plan
 
+SEEDS ?= 1000
+FIRST ?= 1
+.PHONY: sim
+sim: build ## Play SEEDS=… disasters in simulated time, from seed FIRST=…; SEED=… ONLY=… replays one
+	@$(TARGET)/debug/backstay-sim $(if $(SEED),--seed $(SEED) $(if $(ONLY),--only $(ONLY)),--first $(FIRST) --seeds $(SEEDS))
+
 .PHONY: hostile
 hostile: build ## Play a hostile tenant, and print what came of each group of its inputs [cache]
 	@tests/run hostile

@@ -47,15 +47,15 @@ pub(crate) fn receive(resource: &Resource, object: &mut Value) -> Result<Vec<Str
                 // A version that there is not knows no fields but those of metadata; the object is refused later.
                 let known = |field: &str| ["apiVersion", "kind", "metadata"].contains(&field);
                 let fields = object.as_object().into_iter().flatten().map(|(field, _)| field.clone());
-                let mut unknown: Vec<String> = fields.filter(|field| !known(field)).collect();
+                let others: Vec<String> = fields.filter(|field| !known(field)).collect();
                 let mut metadata = object.clone();
                 metadata
                     .as_object_mut()
                     .into_iter()
                     .for_each(|object| object.retain(|field, _| known(field)));
                 let of_metadata = schema::receive(&custom.schema, &mut metadata)?;
-                unknown.extend(of_metadata.into_iter().filter(|path| path.starts_with("metadata.")));
-                return Ok(unknown);
+                let of_metadata = of_metadata.into_iter().filter(|path| path.starts_with("metadata."));
+                return Ok(of_metadata.chain(others).collect());
             }
             let unknown = schema::receive(&custom.schema, object)?;
             if object.get("kind").and_then(Value::as_str) != Some(&resource.kind) {

@@ -43,9 +43,10 @@ pub(crate) struct Store {
     revision: u64,
     /// The oldest revision whose state can still be told.
     floor: u64,
-    families: BTreeMap<Family, BTreeMap<Key, Stored>>,
+    /// Forks share the objects of a family until one of them changes it.
+    families: BTreeMap<Family, Arc<BTreeMap<Key, Stored>>>,
     latest: BTreeMap<Family, u64>,
-    log: VecDeque<Change>,
+    log: VecDeque<Arc<Change>>,
     keep: usize,
 }
 
@@ -82,7 +83,7 @@ impl Store {
 
     /// The objects of a family in the order of namespace and name.
     pub(crate) fn family(&self, family: &Family) -> impl Iterator<Item = (&Key, &Stored)> {
-        self.families.get(family).into_iter().flatten()
+        self.families.get(family).into_iter().flat_map(|objects| objects.iter())
     }
 
     /// All families that hold something.
@@ -95,7 +96,7 @@ impl Store {
         if revision < self.floor {
             return Err(TooOld);
         }
-        let mut objects = self.families.get(family).cloned().unwrap_or_default();
+        let mut objects = self.families.get(family).map(|all| BTreeMap::clone(all)).unwrap_or_default();
         for change in self.log.iter().rev().take_while(|change| change.revision > revision) {
             if &change.family == family {
                 match &change.before {
@@ -113,7 +114,7 @@ impl Store {
             return Err(TooOld);
         }
         let first = self.log.partition_point(|change| change.revision <= revision);
-        Ok(self.log.range(first..))
+        Ok(self.log.range(first..).map(|change| &**change))
     }
 
     /// The last revision before this one at which something of a family changed, as far as the log goes.
@@ -136,7 +137,7 @@ impl Store {
             }
             Stored { value: Arc::new(value), shape }
         });
-        let objects = self.families.entry(family.clone()).or_default();
+        let objects = Arc::make_mut(self.families.entry(family.clone()).or_default());
         let before = match &after {
             Some(stored) => objects.insert(key.clone(), stored.clone()),
             None => objects.remove(&key),
@@ -144,7 +145,7 @@ impl Store {
         self.latest.insert(family.clone(), self.revision);
         let change =
             Change { revision: self.revision, family: family.clone(), key, before, after: after.clone() };
-        self.log.push_back(change);
+        self.log.push_back(Arc::new(change));
         while self.log.len() > self.keep {
             self.forget();
         }

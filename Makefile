@@ -46,7 +46,7 @@ lint: rust-lint ## Formatting, clippy and shell scripts
 	@command -v shellcheck >/dev/null || { apt-get update -qq && apt-get install -y -qq shellcheck; } >/dev/null || \
 	  { echo "lint: shellcheck is missing: apt-get install shellcheck" >&2; exit 1; }
 	tests/environment
-	shellcheck tests/environment tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run .ci/run
+	shellcheck tests/environment tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run .ci/run tests/cluster/alone
 	shellcheck -s sh sdk/devcluster/src/local/setup.sh tests/demo/fill.sh
 	@for patch in tests/mutants/*.patch; do git apply --check "$$patch" || { echo "lint: $$patch does not apply any more" >&2; exit 1; }; done
 	cd tests/cluster && shellcheck cluster lib/*.sh lib/init
@@ -88,6 +88,17 @@ hostile: build ## Play a hostile tenant, and print what came of each group of it
 mutants: build ## Put defects of the reference back: a fault plan or a walk must catch each [cache]
 	@$(CLUSTER) up
 	@tests/mutants/run
+
+.PHONY: mutants-model
+mutants-model: toolchain ## Put defects into the Kubernetes in memory: a recorded sequence must catch each
+	cargo test -p devcluster --locked --test sequences --no-run
+	@tests/mutants/run model
+
+.PHONY: fidelity
+fidelity: toolchain ## `make fidelity SEEDS=500 FIRST=1`: random sequences, sent to a real API server too [cache]
+	cargo test -p devcluster --locked --test sequences --no-run
+	tests/cluster/alone env CARGO_NET_OFFLINE=true SEEDS=$(or $(SEEDS),200) FIRST=$(or $(FIRST),0) \
+	  cargo test -p devcluster --locked --test sequences -- --ignored --nocapture random_sequences
 
 .PHONY: e2e-cnpg
 e2e-cnpg: components ## Back up, destroy and restore real PostgreSQL: CloudNativePG, its plugin and S3 [cache]

@@ -9,6 +9,7 @@ pub mod api;
 pub mod client;
 pub mod controllers;
 pub mod fields;
+pub mod keep;
 pub mod kinds;
 pub mod local;
 pub mod schema;

@@ -1,7 +1,6 @@
 //! The parts of `backstay dev`: an API server in memory, the controllers of a cluster, a node, and Backstay's controller.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +16,8 @@ use jiff::Timestamp;
 use kube::Config;
 use tokio::task::JoinSet;
 
+use super::chance::{random, secret};
+use super::place::Place;
 use crate::cluster::client::REQUEST_TIMEOUT;
 use crate::components::registry::Registry;
 use crate::controller;
@@ -40,6 +41,8 @@ pub(super) struct Setup {
     pub(super) http_bind: Option<SocketAddr>,
     /// Folder for compiled code.
     pub(super) code_cache: Option<PathBuf>,
+    /// Folder in which the cluster is kept from one start to the next.
+    pub(super) keep: Option<PathBuf>,
 }
 
 /// A cluster in this process. Dropped, all of it ends.
@@ -49,29 +52,9 @@ pub(super) struct DevCluster {
     kubeconfig: PathBuf,
     components: Vec<String>,
     parts: JoinSet<anyhow::Error>,
-    // Removed after all else.
-    _folder: Folder,
-}
-
-/// A folder that is removed when this is dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    /// Makes the folder of the kubeconfig and of the pods' files, which no other user of this machine can read.
-    fn make() -> anyhow::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("backstay-dev-{}", secret()?));
-        let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
-        made.with_context(|| format!("{} cannot be made", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(folder = %self.0.display(), %error, "the folder is left behind");
-        }
-    }
+    server: ApiServer,
+    // Removed after all else, unless it is kept.
+    place: Place,
 }
 
 impl DevCluster {
@@ -87,17 +70,17 @@ impl DevCluster {
                 setup.api_bind
             );
         }
-        let folder = Folder::make()?;
-        let path = &folder.0;
-        let files = Files::new(path).with_context(|| format!("{} cannot be made", path.display()))?;
+        let place = Place::new(setup.keep.as_deref())?;
+        let path = place.path().to_owned();
+        let files = Files::new(&path).with_context(|| format!("{} cannot be made", path.display()))?;
         let logs: Arc<dyn Logs> = Arc::new(files);
-        let server = ApiServer::new(Options {
+        let server = place.server(Options {
             clock: Box::new(TokioClock::starting_at(Timestamp::now())),
             seed: u64::from_ne_bytes(random()?),
             credentials: Credentials { open: true, tokens: vec![TOKEN.to_owned()] },
             logs: Some(logs),
             ..Options::default()
-        });
+        })?;
         let listening = server
             .listen_under(setup.api_bind, &format!("/{}", secret()?))
             .await
@@ -107,10 +90,11 @@ impl DevCluster {
             .with_context(|| format!("{} cannot be written", kubeconfig_path.display()))?;
 
         let mut parts = JoinSet::new();
+        parts.spawn(place.clone().run(server.clone()));
         parts.spawn(cluster_controllers(server.clone()));
-        parts.spawn(node(server.clone(), path.clone()));
+        parts.spawn(node(server.clone(), path));
 
-        let admin = Admin::new(server, Some(TOKEN));
+        let admin = Admin::new(server.clone(), Some(TOKEN));
         install(&admin, &registry).await?;
         let components = served(&registry);
         let settings = Settings {
@@ -127,12 +111,17 @@ impl DevCluster {
                 Err(error) => error.into(),
             }
         });
-        Ok(Self { listening, admin, kubeconfig: kubeconfig_path, components, parts, _folder: folder })
+        Ok(Self { listening, admin, kubeconfig: kubeconfig_path, components, parts, server, place })
     }
 
-    /// Ends all parts, and the processes of the node with them, and removes its folder.
-    pub(super) async fn stop(mut self) {
+    /// Ends all parts, and the processes of the node with them. Then it writes down what the cluster holds, if it is kept, and removes
+    /// its folder otherwise.
+    ///
+    /// # Errors
+    /// What the cluster holds cannot be written.
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         self.parts.shutdown().await;
+        self.place.finish(&self.server)
     }
 
     /// Returns the administrator.
@@ -152,6 +141,7 @@ impl DevCluster {
     /// Returns what a user is told once all runs.
     pub(super) fn welcome(&self, took: Duration) -> String {
         let kubeconfig = self.kubeconfig.display();
+        let end = self.place.end();
         format!(
             "\
 A Kubernetes API in memory with Backstay's controller, for trying and testing; production is a real Kubernetes.
@@ -159,7 +149,7 @@ A Kubernetes API in memory with Backstay's controller, for trying and testing; p
   kubeconfig  {kubeconfig}
   node        {NODE}: containers are processes of this user, with the tools of this machine
   components  {}
-Up after {:.1} s. Ctrl-C ends it, and all that is in it is gone.
+Up after {:.1} s. Ctrl-C ends it, and {end}.
 
 What to try, in another terminal:
   export KUBECONFIG={kubeconfig}
@@ -201,18 +191,6 @@ fn served(registry: &Registry) -> Vec<String> {
         format!("{} {} ({})", of.name, of.version, kinds.join(", "))
     });
     served.collect()
-}
-
-/// Returns what nobody guesses. It is in the path of the API, too: other users of this machine would run pods as this user.
-fn secret() -> anyhow::Result<String> {
-    let bytes: [u8; 16] = random()?;
-    Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
-}
-
-fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow!("no random bytes: {error}"))?;
-    Ok(bytes)
 }
 
 fn config(url: &str, token: &str) -> anyhow::Result<Config> {

@@ -1,6 +1,8 @@
 //! `backstay dev`: the controller on a Kubernetes of its own, in one process, for trying and for authors.
 
+mod chance;
 mod cluster;
+mod place;
 mod run;
 
 use std::io::Write as _;
@@ -8,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::print;
@@ -18,6 +20,7 @@ use crate::panics;
 use cluster::{DevCluster, Setup};
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("a_backup").args(["backup", "keep"]).multiple(true)))]
 pub(crate) struct DevArgs {
     /// Folder with the strategy components, one .wasm file each
     #[arg(long, env = "BACKSTAY_COMPONENTS")]
@@ -33,11 +36,14 @@ pub(crate) struct DevArgs {
     /// Folder for compiled code, readable by this user only; without it components are compiled at every start
     #[arg(long, env = "BACKSTAY_CODE_CACHE")]
     code_cache: Option<PathBuf>,
+    /// Folder for all that the cluster holds, readable by this user only; another start with it goes on from there
+    #[arg(long)]
+    keep: Option<PathBuf>,
     /// Run one backup, print what happens, and end: with --strategy and --application
     #[arg(long, requires_all = ["strategy", "application"])]
     backup: bool,
-    /// Restore that backup too
-    #[arg(long, requires = "backup")]
+    /// Restore that backup too; without --backup the newest one that was kept
+    #[arg(long, requires = "a_backup")]
     restore: bool,
     /// File with the strategy object; a BackupClass in it is used, otherwise one is made
     #[arg(long, requires = "backup")]
@@ -75,6 +81,7 @@ impl DevArgs {
             api_bind: self.api_bind,
             http_bind: self.http_bind,
             code_cache: self.code_cache.clone(),
+            keep: self.keep.clone(),
         }
     }
 
@@ -92,10 +99,11 @@ impl DevArgs {
                 (Some(strategy), Some(application)) => {
                     run::one(&admin, strategy, application, self.restore).await
                 }
+                _ if self.restore => run::newest(&admin).await,
                 _ => std::future::pending().await,
             }
         };
-        if !self.backup {
+        if !self.backup && !self.restore {
             print(&cluster.welcome(begun.elapsed()))?;
             std::io::stdout().flush()?;
         }
@@ -104,7 +112,7 @@ impl DevArgs {
             error = cluster.ended() => Err(error),
             () = told_to_stop => Ok(()),
         };
-        cluster.stop().await;
-        ended
+        let kept = cluster.stop().await;
+        ended.and(kept)
     }
 }

@@ -15,7 +15,7 @@ use crate::yaml::kind as kind_of;
 
 /// Where what a run needs is made.
 const NAMESPACE: &str = "default";
-/// Name of the run, of the Backup and of the class.
+/// Name of the class; names of runs and of Backups begin with it.
 const NAME: &str = "dev";
 
 /// Backs the application up with the strategy, and restores it if that is asked for.
@@ -53,15 +53,55 @@ pub(super) async fn one(
         say(began, &format!("{} {} applied", object["kind"], object["metadata"]["name"]).replace('"', ""))?;
     }
     let class = class_of(admin, &strategies, &target).await?;
+    let name = free(admin, "backupjobs").await?;
     let mut story = Story::of(admin, NAMESPACE);
-    follow(admin, &mut story, &backup_job(NAME, &target, &class), began).await?;
-    let backup = format!("/apis/{API_VERSION}/namespaces/{NAMESPACE}/backups/{NAME}");
+    // Those of earlier starts.
+    story.tell_rest(&mut |_| Ok(()))?;
+    follow(admin, &mut story, &backup_job(&name, &target, &class), began).await?;
+    let backup = format!("{}/{name}", runs("backups"));
     let backup = admin.read(&backup).await?.context("the run made no Backup")?;
-    print(&format!("\nBackup {NAME}: {:#}\n\n", backup["status"]["artifact"]))?;
+    print(&format!("\nBackup {name}: {:#}\n\n", backup["status"]["artifact"]))?;
     if restores {
-        follow(admin, &mut story, &restore_job(NAME, NAME, None, None), began).await?;
+        restore(admin, &mut story, &name, began).await?;
     }
     Ok(())
+}
+
+/// Restores the newest Backup that is there.
+///
+/// # Errors
+/// There is none, or the run fails; the message says why.
+pub(super) async fn newest(admin: &Admin) -> anyhow::Result<()> {
+    let (began, mut story) = (Instant::now(), Story::of(admin, NAMESPACE));
+    story.tell_rest(&mut |_| Ok(()))?;
+    let backups = admin.read(&runs("backups")).await?.unwrap_or_default();
+    let made = |backup: &&Json| backup["metadata"]["creationTimestamp"].as_str().map(ToOwned::to_owned);
+    let newest = backups["items"].as_array().into_iter().flatten().max_by_key(made);
+    let newest =
+        newest.context("--restore: no Backup was kept in the namespace default; make one with --backup")?;
+    let name = newest["metadata"]["name"].as_str().unwrap_or_default();
+    say(began, &format!("Backup {name} of {}", made(&newest).unwrap_or_default()))?;
+    restore(admin, &mut story, name, began).await
+}
+
+/// Restores a Backup, and tells what happens.
+async fn restore(admin: &Admin, story: &mut Story, backup: &str, began: Instant) -> anyhow::Result<()> {
+    let name = free(admin, "restorejobs").await?;
+    follow(admin, story, &restore_job(&name, backup, None, None), began).await
+}
+
+/// Returns a name that no run has: those of earlier starts may be there.
+async fn free(admin: &Admin, plural: &str) -> anyhow::Result<String> {
+    let there = admin.read(&runs(plural)).await?.unwrap_or_default();
+    let there: Vec<&Json> = there["items"].as_array().into_iter().flatten().collect();
+    let names = std::iter::once(NAME.to_owned()).chain((2..).map(|number| format!("{NAME}-{number}")));
+    let mut free = names.filter(|name| there.iter().all(|run| run["metadata"]["name"] != name.as_str()));
+    free.next().context("all names are taken")
+}
+
+/// Where the objects of a kind of Backstay's are.
+fn runs(plural: &str) -> String {
+    format!("/apis/{API_VERSION}/namespaces/{NAMESPACE}/{plural}")
 }
 
 /// Returns the class of the strategy: the one in its file, or one that is made.

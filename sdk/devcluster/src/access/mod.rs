@@ -19,6 +19,7 @@ pub use escalation::escalation;
 pub use impersonation::{Denial, user};
 pub use rbac::authorize;
 pub use reviews::review;
+pub(crate) use tokens::Issued;
 pub use tokens::Tokens;
 
 use crate::schema::go;

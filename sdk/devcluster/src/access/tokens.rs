@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Objects, User};
@@ -15,6 +16,19 @@ struct Bearer {
     user: User,
     /// The namespace and name of the ServiceAccount that must still be there with the user's uid.
     account: Option<(String, String)>,
+    until: Option<Timestamp>,
+}
+
+/// A token of a ServiceAccount.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Issued {
+    namespace: String,
+    name: String,
+    /// The uid of the ServiceAccount.
+    uid: String,
+    /// What makes the token another one than any other.
+    id: String,
     until: Option<Timestamp>,
 }
 
@@ -31,6 +45,12 @@ impl Tokens {
     /// Takes a token for this user, for ever.
     pub fn add(&mut self, token: impl Into<String>, user: User) {
         self.known.insert(token.into(), Bearer { user, account: None, until: None });
+    }
+
+    /// Takes a token for this ServiceAccount, for ever: it is good while the account with the user's uid is there.
+    pub fn add_account(&mut self, token: impl Into<String>, user: User, namespace: &str, name: &str) {
+        let account = Some((namespace.to_owned(), name.to_owned()));
+        self.known.insert(token.into(), Bearer { user, account, until: None });
     }
 
     /// Returns who a request comes from; none if it sends no token.
@@ -66,6 +86,27 @@ impl Tokens {
         Ok(Some(bearer.user.clone()))
     }
 
+    /// Returns the tokens of ServiceAccounts that are still good.
+    pub(crate) fn issued(&self, now: Timestamp) -> Vec<Issued> {
+        let good = self.known.iter().filter(|(_, bearer)| bearer.until.is_none_or(|until| now < until));
+        let issued = good.filter_map(|(token, bearer)| {
+            let (namespace, name) = bearer.account.clone()?;
+            let id = token.rsplit('.').next().unwrap_or_default().to_owned();
+            Some(Issued { namespace, name, uid: bearer.user.uid.clone(), id, until: bearer.until })
+        });
+        issued.collect()
+    }
+
+    /// Takes a token that was issued, and returns its text.
+    pub(crate) fn accept(&mut self, issued: Issued) -> String {
+        let Issued { namespace, name, uid, id, until } = issued;
+        let mut user = User { uid, ..User::service_account(&namespace, &name) };
+        user.extra.insert("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("JTI={id}")]);
+        let token = format!("{namespace}.{name}.{id}");
+        self.known.insert(token.clone(), Bearer { user, account: Some((namespace, name)), until });
+        token
+    }
+
     /// Answers a TokenRequest for a ServiceAccount; `id` is a new uid, of which the token is made.
     ///
     /// # Errors
@@ -88,13 +129,10 @@ impl Tokens {
             return Err(too_long_or_short(life));
         }
         let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-        let mut user =
-            User { uid: text("/metadata/uid").to_owned(), ..User::service_account(namespace, name) };
-        user.extra.insert("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("JTI={id}")]);
-        let token = format!("{namespace}.{name}.{id}");
         let until = now.checked_add(SignedDuration::from_secs(life)).ok();
-        let account = Some((namespace.to_owned(), name.to_owned()));
-        self.known.insert(token.clone(), Bearer { user, account, until });
+        let [namespace, name, uid, id] = [namespace, name, text("/metadata/uid"), id].map(str::to_owned);
+        let token = self.accept(Issued { namespace, name, uid, id, until });
+        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
         let time = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let audiences = spec
             .get("audiences")

@@ -4,6 +4,7 @@ mod cel;
 mod check;
 mod limits;
 mod matching;
+mod pods;
 mod policy;
 mod quota;
 mod run;
@@ -56,9 +57,10 @@ pub struct Request<'a> {
     pub resource_of: &'a KindLookup<'a>,
 }
 
-/// Changes what is to be stored: the defaults of LimitRanges. It comes before the object is checked.
+/// Changes what is to be stored: the defaults of LimitRanges and of pods. It comes before the object is checked.
 pub fn mutate(objects: &dyn Objects, request: &Request, object: &mut Value) {
     limits::mutate(objects, request, object);
+    pods::mutate(request, object);
 }
 
 /// Checks what is to be stored or deleted, after the object itself was found valid; returns warnings.

@@ -25,6 +25,8 @@ pub(crate) struct Call<'a> {
     /// Whether a version of the future has been waited for.
     pub(crate) waited: bool,
     pub(crate) warnings: Vec<String>,
+    /// Whether the object that is sent has labels of its own, before any default.
+    pub(crate) labelled: bool,
 }
 
 /// The largest body that is read.
@@ -38,7 +40,17 @@ impl<'a> Call<'a> {
         waited: bool,
     ) -> Self {
         let (target, now) = (request.target(), server.now());
-        Self { server, state, request, target, now, user: User::default(), waited, warnings: Vec::new() }
+        Self {
+            server,
+            state,
+            request,
+            target,
+            now,
+            user: User::default(),
+            waited,
+            warnings: Vec::new(),
+            labelled: false,
+        }
     }
 
     /// Warns once.
@@ -127,6 +139,9 @@ impl<'a> Call<'a> {
             return Err(errors::no_such_resource().into());
         }
         let named = !target.name.is_empty();
+        if target.subresource == "status" && !["get", "update", "patch"].contains(&target.verb.as_str()) {
+            return Err(errors::no_such_method().into());
+        }
         let fits = match target.verb.as_str() {
             "create" => !named || !target.subresource.is_empty(),
             "update" | "patch" => named,

@@ -72,6 +72,9 @@ pub(crate) fn age(seconds: i64) -> String {
 #[derive(Clone, Debug)]
 pub(crate) struct Ids(u64);
 
+/// What the counter of the generator is increased by.
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The letters of generated names: none that makes a word.
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
@@ -80,9 +83,19 @@ impl Ids {
         Self(seed)
     }
 
-    /// The generator splitmix64.
+    /// From what it goes on.
+    pub(crate) fn state(&self) -> u64 {
+        self.0
+    }
+
+    /// Leaves out this many: they may have been given already.
+    pub(crate) fn skip(&mut self, count: u64) {
+        self.0 = self.0.wrapping_add(STEP.wrapping_mul(count));
+    }
+
+    /// The generator splitmix64: a counter, mixed in a way that gives each of its values another number.
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add(STEP);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -122,6 +135,18 @@ mod tests {
         assert_eq!(uid, Ids::new(7).uid());
         assert_ne!(uid, Ids::new(8).uid());
         assert_eq!((uid.len(), uid.as_bytes().get(14)), (36, Some(&b'4')));
+    }
+
+    #[test]
+    fn uids_go_on_where_they_were() {
+        let mut ids = Ids::new(7);
+        ids.uid();
+        let (mut same, mut later) = (Ids::new(ids.state()), Ids::new(ids.state()));
+        later.skip(4);
+        let of = |ids: &mut Ids| [ids.uid(), ids.uid(), ids.uid()];
+        let (one, two) = (of(&mut ids), of(&mut same));
+        assert_eq!(one, two);
+        assert_eq!(later.uid(), one[2], "two uids are four numbers");
     }
 
     #[test]

@@ -20,8 +20,15 @@ impl Call<'_> {
     pub(crate) fn create(&mut self, resource: &Arc<Resource>) -> Result<Answer, Refusal> {
         let look = self.look(resource)?;
         let options = options::write(self.request, "CreateOptions", false)?;
-        let sent = decode::object(self, resource)?;
+        let mut sent = decode::object(self, resource, options.validation)?;
         decode::mind(self, resource, &sent, options.validation)?;
+        self.labelled = sent.labelled;
+        // Nobody owns what a client cannot set.
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+            if sent.object.get("metadata").is_some_and(|metadata| metadata.get(field).is_some()) {
+                meta::set(&mut sent.object, field, None);
+            }
+        }
         let made = self.insert(resource, sent.object, &options, false)?;
         Ok(Answer::new(201, look.object(resource, &made)?))
     }
@@ -87,6 +94,12 @@ impl Call<'_> {
         self.place(resource, &mut object)?;
         let version = meta::text(&object, "resourceVersion").to_owned();
         if !applied {
+            // What only the server sets belongs to nobody.
+            for field in
+                ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"]
+            {
+                meta::set(&mut object, field, None);
+            }
             self.own(resource, None, &mut object, options, "");
         }
         self.warn_of_owners(&mut object);
@@ -105,26 +118,33 @@ impl Call<'_> {
         };
         self.mutate(&write, &mut object);
         self.may_give(resource, &object, None)?;
-        let shape =
-            if unlabelled(resource, &object) { super::store::WITHOUT_DEFAULTS } else { resource.shape() };
+        let unlabelled = unlabelled(resource, &object);
+        let lacks = unlabelled || resource.qualified() == "persistentvolumeclaims";
+        let shape = if lacks { super::store::WITHOUT_DEFAULTS } else { resource.shape() };
         self.prepare_new(resource, &mut object);
-        self.check(&write, &object)?;
+        if unlabelled {
+            let mut plain = object.clone();
+            meta::set(&mut plain, "labels", None);
+            self.check(&write, &plain)?;
+        } else {
+            self.check(&write, &object)?;
+        }
         self.admit(&write, Some(&object))?;
         let key =
             (if resource.namespaced { self.target.namespace.clone() } else { String::new() }, name.clone());
         let family = resource.family();
-        if let Some(there) = self.state.store.get(&family, &key) {
-            return Err(errors::already_exists(resource, &name, meta::terminating(&there.value)).into());
-        }
         if version.parse::<u64>().is_ok_and(|version| version != 0) && !applied && !options.dry {
             return Err(errors::internal("resourceVersion should not be set on objects to be created").into());
+        }
+        if let Some(there) = self.state.store.get(&family, &key) {
+            return Err(errors::already_exists(resource, &name, meta::terminating(&there.value)).into());
         }
         self.fits_etcd(&object)?;
         if options.dry {
             meta::set(
                 &mut object,
                 "resourceVersion",
-                Some(version).filter(|version| !version.is_empty() && !applied).map(Value::from),
+                Some(version).filter(|version| !version.is_empty()).map(Value::from),
             );
             return Ok(Arc::new(object));
         }
@@ -166,9 +186,7 @@ impl Call<'_> {
         if resource.has("status") && resource.custom.is_some() {
             object.as_object_mut().map(|object| object.remove("status"));
         }
-        for field in
-            ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "selfLink", "generation"]
-        {
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "selfLink"] {
             meta::set(object, field, None);
         }
         let uid = self.state.ids.uid();
@@ -177,13 +195,21 @@ impl Call<'_> {
         if resource.generation {
             meta::set(object, "generation", Some(1.into()));
         }
+        let labels = meta::get(object, "labels")
+            .cloned()
+            .filter(|_| self.labelled && resource.qualified() == "jobs.batch");
         kind::prepare(resource, "", object, None);
+        if labels.is_some() {
+            // A Job shares the labels of its template only if it has none of its own.
+            meta::set(object, "labels", labels);
+        }
         meta::tidy(object);
     }
 }
 
 /// Whether it is a Job without labels: those of its template, which the API server makes, are its own by default, but only once it
-/// has been read. So the first write after its creation stores them, whatever it is.
+/// has been read. So they are not checked, and the first write after its creation stores them, whatever it is. With the phase of a
+/// claim it is the same.
 fn unlabelled(resource: &Resource, object: &Value) -> bool {
     let none = |pointer: &str| {
         object.pointer(pointer).and_then(Value::as_object).is_none_or(serde_json::Map::is_empty)

@@ -16,7 +16,12 @@ use crate::status::{Cause, Status};
 pub(crate) struct Sent {
     pub(crate) object: Value,
     pub(crate) faults: Vec<String>,
+    /// Whether it has labels.
+    pub(crate) labelled: bool,
 }
+
+/// How the fault of an unknown field of metadata begins: these are the same in all kinds.
+const OF_METADATA: &str = "unknown field \"metadata.";
 
 /// The Go type by which a kind is found out.
 const TYPE_META: &str = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
@@ -25,10 +30,14 @@ const TYPE_META: &str = "struct { APIVersion string \"json:\\\"apiVersion,omitem
 ///
 /// # Errors
 /// 400 and 415, in the words of kube-apiserver.
-pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Status> {
+pub(crate) fn object(
+    call: &mut Call<'_>,
+    resource: &Resource,
+    validation: Validation,
+) -> Result<Sent, Status> {
     let media = negotiate::body_media(call.request)?;
     call.body_fits()?;
-    let body = &call.request.body;
+    let body = &call.request.body.clone();
     let refuse = |words: &str| bad_request(schema::unrecognized(&resource.kind, words, body));
     let unread = |words: &str| refuse(&format!("couldn't get version/kind; json parse error: {words}"));
     let decoded = schema::decode(body, media == Media::Yaml);
@@ -68,10 +77,31 @@ pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Statu
     if resource.custom.is_some() {
         if kind.is_empty() {
             let shown = String::from_utf8_lossy(body);
-            return Err(refuse(&format!("Object 'Kind' is missing in '{shown}'")));
+            let words = format!("Object 'Kind' is missing in '{shown}'");
+            // Who does not ask what is unknown is answered by another decoder.
+            return Err(if validation == Validation::Ignore { handled(&words) } else { refuse(&words) });
         }
         let expected = resource.api_version();
         if version != expected {
+            let mut sent = Sent { object: object.clone(), faults: decoded.faults.clone(), labelled: false };
+            // A version that there is not knows no fields, and another group's are not looked at.
+            let short = version.strip_prefix(&resource.group).and_then(|rest| rest.strip_prefix('/'));
+            let short =
+                short.filter(|short| call.state.served(&resource.group, short, &resource.plural).is_none());
+            if typed(resource, &mut sent).is_ok() {
+                if short.is_none() {
+                    sent.faults.retain(|fault| fault.starts_with(OF_METADATA));
+                }
+                let short = version.rsplit('/').next().unwrap_or_default();
+                if validation == Validation::Strict && !sent.faults.is_empty() {
+                    return Err(bad_request(format!(
+                        "{kind} in version \"{short}\" cannot be handled as a {}: {}",
+                        resource.kind,
+                        strict(&sent.faults)
+                    )));
+                }
+                mind(call, resource, &sent, validation)?;
+            }
             let message = format!(
                 "the API version in the data ({version}) does not match the expected API version ({expected})"
             );
@@ -82,7 +112,8 @@ pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Statu
         object["kind"] = resource.kind.clone().into();
         object["apiVersion"] = resource.api_version().into();
     }
-    let mut sent = Sent { object, faults: decoded.faults };
+    let labelled = is_labelled(&object);
+    let mut sent = Sent { object, faults: decoded.faults, labelled };
     typed(resource, &mut sent).map_err(|words| {
         let kind = sent.object.get("kind").and_then(Value::as_str).unwrap_or_default();
         let version = &resource.version;
@@ -92,6 +123,11 @@ pub(crate) fn object(call: &Call<'_>, resource: &Resource) -> Result<Sent, Statu
         ))
     })?;
     Ok(sent)
+}
+
+/// Whether an object has labels.
+pub(crate) fn is_labelled(object: &Value) -> bool {
+    meta::get(object, "labels").and_then(Value::as_object).is_some_and(|labels| !labels.is_empty())
 }
 
 /// Whether a body is of the built-in kind of its path.
@@ -210,8 +246,12 @@ pub(crate) fn patched(
     } else {
         builtin_words(call, resource, version, named).map_err(|why| patched_fault(&whole, &why))?;
     }
-    let mut sent = Sent { object, faults };
+    let mut sent = Sent { labelled: is_labelled(&object), object, faults };
     typed(resource, &mut sent).map_err(|why| patched_fault(&whole, &why))?;
+    if resource.custom.is_some() && !version.starts_with(&format!("{}/", resource.group)) {
+        // Nothing is known of the fields of another group.
+        sent.faults.retain(|fault| fault.starts_with(OF_METADATA));
+    }
     match validation {
         Validation::Strict if !sent.faults.is_empty() => Err(patched_fault(&whole, &strict(&sent.faults))),
         Validation::Ignore => Ok(sent.object),

@@ -1,5 +1,6 @@
 //! CustomResourceDefinitions: what they make the server serve, and what becomes of their objects.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use super::call::Call;
 use super::discovery::rank;
 use super::options::DeleteOptions;
 use super::resource::{Custom, Resource};
+use super::state::State;
 use super::store::{Family, Key};
 use super::{clock, meta};
 use crate::schema::Schema;
@@ -16,7 +18,8 @@ use crate::schema::Schema;
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
-fn family() -> Family {
+/// Where definitions are.
+pub(crate) fn family() -> Family {
     ("apiextensions.k8s.io".into(), "customresourcedefinitions".into())
 }
 
@@ -37,6 +40,11 @@ fn stored_version(definition: &Value) -> &str {
     stored.map_or("", |version| text(version, "/name"))
 }
 
+/// Whether a deletion counts as a new generation and has a period of grace: that of a definition has neither.
+pub(crate) fn is_graceful(resource: &Resource) -> bool {
+    !is_definition(resource)
+}
+
 /// Adds to the finalizers of a definition that is deleted the one under which its objects are.
 pub(crate) fn hold(resource: &Resource, object: &mut Value) {
     if is_definition(resource) && !meta::terminating(object) {
@@ -48,8 +56,8 @@ pub(crate) fn hold(resource: &Resource, object: &mut Value) {
     }
 }
 
-/// Fills in what a definition leaves open.
-pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>) {
+/// Fills in what a definition leaves open: its defaults, which whoever writes it owns.
+pub(crate) fn default(resource: &Resource, new: &mut Value) {
     if !is_definition(resource) {
         return;
     }
@@ -63,7 +71,11 @@ pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>)
     if let Some(Value::Object(spec)) = new.get_mut("spec") {
         spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
     }
-    if old.is_none() {
+}
+
+/// Gives a new definition its status.
+pub(crate) fn prepare(resource: &Resource, new: &mut Value, old: Option<&Value>) {
+    if is_definition(resource) && old.is_none() {
         new["status"] = json!({"conditions": null, "acceptedNames": {"plural": "", "kind": ""},
             "storedVersions": [stored_version(new)]});
     }
@@ -105,7 +117,7 @@ fn follow(call: &mut Call<'_>, name: &str) {
     if establish(&mut definition, &clock::seconds(call.now)) {
         call.state.store.commit(&family(), key, Some((definition.clone(), 0)));
     }
-    offer(call, &definition);
+    offer(call.state, &definition);
     for version in versions(&definition).filter(|version| version.get("served") == Some(&Value::Bool(true))) {
         let (group, version) = (text(&definition, "/spec/group"), text(version, "/name"));
         call.state.put_api_service(group, version, "true", call.now);
@@ -140,20 +152,44 @@ fn establish(definition: &mut Value, now: &str) -> bool {
 }
 
 /// Serves the versions of a definition. Open watches end if something of it has changed that is seen.
-fn offer(call: &mut Call<'_>, definition: &Value) {
+fn offer(state: &mut State, definition: &Value) {
     let name = meta::text(definition, "name");
     let spec = definition.get("spec").cloned().unwrap_or_default();
     let terminating = meta::terminating(definition);
-    let before = call.state.definition(name);
+    let before = state.definition(name);
     let same = before.as_ref().is_some_and(|custom| *custom.spec == spec);
     let shape = match &before {
         Some(custom) if same && custom.terminating == terminating => return,
         Some(custom) if same => custom.shape,
-        _ => call.state.next_shape(),
+        _ => state.next_shape(),
     };
     let spec = Arc::new(spec);
     let resources = served(definition, &spec, shape, terminating);
-    call.state.serve(name, resources);
+    state.serve(name, resources);
+}
+
+/// Brings what is served in line with a definition that has been stored as another server had it: that one has established it or
+/// will.
+pub(crate) fn recorded(state: &mut State, name: &str, definition: Option<&Value>) {
+    let Some(definition) = definition else { return state.serve(name, Vec::new()) };
+    let conditions = definition.pointer("/status/conditions").and_then(Value::as_array);
+    let established = |one: &Value| text(one, "/type") == "Established" && text(one, "/status") == "True";
+    if conditions.into_iter().flatten().any(established) {
+        offer(state, definition);
+    }
+}
+
+/// Serves the definitions that are stored, each under the form that it had.
+pub(crate) fn resume(state: &mut State, shapes: &BTreeMap<String, u64>) {
+    let stored: Vec<Arc<Value>> =
+        state.store.family(&family()).map(|(_, stored)| Arc::clone(&stored.value)).collect();
+    for definition in stored {
+        let name = meta::text(&definition, "name");
+        let shape = shapes.get(name).copied().unwrap_or_else(|| state.next_shape());
+        let spec = Arc::new(definition.get("spec").cloned().unwrap_or_default());
+        let resources = served(&definition, &spec, shape, meta::terminating(&definition));
+        state.serve(name, resources);
+    }
 }
 
 fn served(definition: &Value, spec: &Arc<Value>, shape: u64, terminating: bool) -> Vec<Resource> {
@@ -236,7 +272,7 @@ fn deprecated(definition: &Value, version: &Value) -> Option<String> {
 
 /// Deletes the objects of a definition that is being deleted, and it when there are none.
 fn end(call: &mut Call<'_>, key: Key, mut definition: Value) {
-    offer(call, &definition);
+    offer(call.state, &definition);
     let objects =
         (text(&definition, "/spec/group").to_owned(), text(&definition, "/spec/names/plural").to_owned());
     let keys: Vec<Key> = call.state.store.family(&objects).map(|(key, _)| key.clone()).collect();

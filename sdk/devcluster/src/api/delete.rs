@@ -115,9 +115,17 @@ impl Call<'_> {
         let finalizers = finalizers(resource, &object, options);
         meta::set_finalizers(&mut object, &finalizers);
         if grace == Grace::None && !finalizers.is_empty() {
-            self.mark(&mut object);
+            self.mark(resource, &mut object);
         }
         if !meta::terminating(&object) || may_go(&object) {
+            let emptied = grace == Grace::None && !meta::finalizers(&current).is_empty();
+            if let (true, Some(_)) = (emptied, &options.version) {
+                return Err(self.lost_version(resource, key, &current).into());
+            }
+            if emptied && !options.dry {
+                // What is answered is what was stored.
+                object = (*current).clone();
+            }
             if !options.dry {
                 if grace == Grace::Set {
                     // A Pod is marked before it goes, even if it goes at once.
@@ -135,9 +143,22 @@ impl Call<'_> {
         Ok(Deleted { object, gone: false })
     }
 
+    /// What a delete on condition of a version answers that takes out the last finalizer: it compares with a version that it has not
+    /// kept.
+    fn lost_version(&self, resource: &Resource, (namespace, name): &Key, current: &Value) -> Status {
+        let (key, own) = (resource.registry_key(namespace, name), meta::text(current, "resourceVersion"));
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+             failed: ResourceVersion in precondition: , ResourceVersion in object meta: {own}"
+        );
+        errors::conflict(resource, name, &why)
+    }
+
     /// Marks an object that goes when nothing holds it.
-    fn mark(&self, object: &mut Value) {
-        if meta::get(object, "deletionGracePeriodSeconds").is_none()
+    fn mark(&self, resource: &Resource, object: &mut Value) {
+        let graceful = definitions::is_graceful(resource);
+        if graceful
+            && meta::get(object, "deletionGracePeriodSeconds").is_none()
             && meta::get(object, "generation").is_some()
         {
             meta::next_generation(object);
@@ -145,7 +166,9 @@ impl Call<'_> {
         if !meta::terminating(object) {
             meta::set(object, "deletionTimestamp", Some(clock::seconds(self.now).into()));
         }
-        meta::set(object, "deletionGracePeriodSeconds", Some(0.into()));
+        if graceful {
+            meta::set(object, "deletionGracePeriodSeconds", Some(0.into()));
+        }
     }
 
     /// A Pod on a node goes when its node has ended it, or when its time is over.
@@ -160,7 +183,7 @@ impl Call<'_> {
         }
         let left = meta::get(object, "deletionGracePeriodSeconds").and_then(Value::as_i64);
         if meta::terminating(object) {
-            let Some(left) = left else { return Ok(Grace::None) };
+            let Some(left) = left.filter(|left| *left != 0) else { return Ok(Grace::None) };
             let wanted = options.grace.map(|wanted| if wanted < 0 { 1 } else { wanted });
             let Some(wanted) = wanted.filter(|wanted| *wanted < left) else {
                 return Ok(Grace::Pending);

@@ -104,8 +104,13 @@ pub(crate) fn api(address: &str) -> Value {
 /// The document at `/apis`.
 pub(crate) fn apis(all: &[Arc<Resource>]) -> Value {
     let own = custom(all);
-    let groups: Vec<Value> =
-        groups().cloned().chain(own.iter().map(|(group, versions)| group_of(group, versions))).collect();
+    // Groups of the same priority come in the order of their APIServices, whose names begin with the version.
+    let mut own: Vec<_> = own.iter().collect();
+    own.sort_by_key(|(group, versions)| {
+        versions.iter().map(|(version, _)| format!("{version}.{group}")).min()
+    });
+    let own = own.into_iter().map(|(group, versions)| group_of(group, versions));
+    let groups: Vec<Value> = groups().cloned().chain(own).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
@@ -128,8 +133,12 @@ pub(crate) fn version(all: &[Arc<Resource>], group: &str, version: &str) -> Opti
         return None;
     }
     let resources: Vec<Value> = builtin.iter().cloned().chain(own).collect();
-    Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version,
-        "resources": resources}))
+    let mut found = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": resources});
+    if !group.is_empty() {
+        // The document of the core group is older than its own kind.
+        found["apiVersion"] = "v1".into();
+    }
+    Some(found)
 }
 
 fn custom_entries(resource: &Resource) -> Vec<Value> {

@@ -44,13 +44,24 @@ pub(crate) fn receive(resource: &Resource, object: &mut Value) -> Result<Vec<Str
     match &resource.custom {
         Some(custom) => {
             if object.get("apiVersion").and_then(Value::as_str) != Some(&resource.api_version()) {
-                // A version that there is not knows no fields; the object is refused later.
+                // A version that there is not knows no fields but those of metadata; the object is refused later.
+                let known = |field: &str| ["apiVersion", "kind", "metadata"].contains(&field);
                 let fields = object.as_object().into_iter().flatten().map(|(field, _)| field.clone());
-                return Ok(fields
-                    .filter(|field| !["apiVersion", "kind", "metadata"].contains(&field.as_str()))
-                    .collect());
+                let mut unknown: Vec<String> = fields.filter(|field| !known(field)).collect();
+                let mut metadata = object.clone();
+                metadata
+                    .as_object_mut()
+                    .into_iter()
+                    .for_each(|object| object.retain(|field, _| known(field)));
+                let of_metadata = schema::receive(&custom.schema, &mut metadata)?;
+                unknown.extend(of_metadata.into_iter().filter(|path| path.starts_with("metadata.")));
+                return Ok(unknown);
             }
             let unknown = schema::receive(&custom.schema, object)?;
+            if object.get("kind").and_then(Value::as_str) != Some(&resource.kind) {
+                // It will be refused for that.
+                return Ok(unknown.into_iter().filter(|path| path.starts_with("metadata.")).collect());
+            }
             schema::default(&custom.schema, object);
             Ok(unknown)
         }
@@ -66,10 +77,23 @@ pub(crate) fn complete(resource: &Resource, object: &mut Value) -> Result<(), St
     match &resource.custom {
         Some(custom) => {
             schema::settle(object);
+            texts(object);
             schema::default(&custom.schema, object);
             Ok(())
         }
         None => read(resource, object).map(|_| ()),
+    }
+}
+
+/// Labels and annotations that an apply sets to null are empty.
+fn texts(object: &mut Value) {
+    for field in ["labels", "annotations"] {
+        let map = object.get_mut("metadata").and_then(|metadata| metadata.get_mut(field));
+        for value in map.and_then(Value::as_object_mut).into_iter().flat_map(serde_json::Map::values_mut) {
+            if value.is_null() {
+                *value = "".into();
+            }
+        }
     }
 }
 
@@ -82,6 +106,7 @@ fn read(resource: &Resource, object: &mut Value) -> Result<Vec<String>, String> 
     read["kind"] = kind.clone().into();
     read["apiVersion"] = resource.api_version().into();
     kinds::default(group, version, kind, &mut read);
+    definitions::default(resource, &mut read);
     *object = read;
     Ok(unknown)
 }
@@ -144,7 +169,9 @@ impl Call<'_> {
         options: &WriteOptions,
         subresource: &str,
     ) {
-        if object.get("kind").and_then(Value::as_str) != Some(&resource.kind) {
+        let version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        let known = self.state.versions(resource).iter().any(|one| one.api_version() == version);
+        if object.get("kind").and_then(Value::as_str) != Some(&resource.kind) || !known {
             // What is of another kind has no types by which fields could be owned.
             return super::meta::set(object, "managedFields", None);
         }
@@ -185,15 +212,18 @@ impl Call<'_> {
         let kind = new.get("kind").and_then(Value::as_str).unwrap_or_default();
         if kind != resource.kind {
             let message = format!("Invalid value: {}: must be {}", go::quote(kind), resource.kind);
-            let cause = Cause { reason: "FieldValueInvalid", message, field: "kind".into() };
-            return Err(errors::invalid(&resource.group, kind, decode::name(new), &[cause]).into());
+            let mut causes = common_faults(write, new);
+            causes.push(Cause { reason: "FieldValueInvalid", message, field: "kind".into() });
+            return Err(errors::invalid(&resource.group, kind, decode::name(new), &causes).into());
         }
         let version = new.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
         if version != resource.api_version() {
             let message =
                 format!("Invalid value: {}: must be {}", go::quote(version), resource.api_version());
-            let cause = Cause { reason: "FieldValueInvalid", message, field: "apiVersion".into() };
-            return Err(errors::invalid(&resource.group, kind, decode::name(new), &[cause]).into());
+            let mut causes = common_faults(write, new);
+            causes.push(Cause { reason: "FieldValueInvalid", message, field: "apiVersion".into() });
+            let group = version.split_once('/').map_or("", |(group, _)| group);
+            return Err(errors::invalid(group, kind, decode::name(new), &causes).into());
         }
         let causes = match &resource.custom {
             Some(custom) => self.custom_faults(write, &custom.schema, new),
@@ -204,6 +234,10 @@ impl Call<'_> {
                 builtin_faults(write, new)
             }
         };
+        if causes.is_empty() && write.old.is_none() && resource.custom.is_none() {
+            let warning = kinds::name_warning(&resource.group, &resource.kind, decode::name(new));
+            warning.into_iter().for_each(|warning| self.warn(warning));
+        }
         match causes.iter().find(|cause| cause.reason == "NotImplemented") {
             Some(cause) => {
                 let what = format!("{}: {}", cause.field, cause.message);
@@ -230,11 +264,27 @@ impl Call<'_> {
     }
 }
 
+/// What is checked of every update before its kind is.
+fn common_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {
+    let Some(old) = write.old else { return Vec::new() };
+    let of = |object: &Value| object.get("metadata").cloned().unwrap_or_default();
+    let mut faults = metadata::check_any(&of(new), write.resource.namespaced);
+    // The other half is what its kind checks.
+    let mut twice = metadata::check_update(&of(new), &of(old), false);
+    twice.truncate(twice.len() / 2);
+    faults.extend(twice);
+    faults
+}
+
 fn metadata_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {
     let of = |object: &Value| object.get("metadata").cloned().unwrap_or_default();
     match write.old {
         None => metadata::check_new(&of(new), write.resource.namespaced, &NameRule::Subdomain, false),
-        Some(old) => metadata::check_update(&of(new), &of(old), false),
+        Some(old) => {
+            let mut faults = metadata::check_any(&of(new), write.resource.namespaced);
+            faults.extend(metadata::check_update(&of(new), &of(old), false));
+            faults
+        }
     }
 }
 
@@ -247,5 +297,10 @@ fn builtin_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {
         subresource,
         is_patch: *is_patch,
     };
-    kinds::check(&checked, new, old.map(AsRef::as_ref))
+    let mut faults = match (old, new.get("metadata")) {
+        (Some(_), Some(metadata)) => metadata::check_any(metadata, resource.namespaced),
+        _ => Vec::new(),
+    };
+    faults.extend(kinds::check(&checked, new, old.map(AsRef::as_ref)));
+    faults
 }

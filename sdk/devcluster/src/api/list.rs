@@ -27,6 +27,9 @@ impl Call<'_> {
     /// How the client wants to see objects.
     pub(crate) fn look(&self, resource: &Resource) -> Result<Look, Status> {
         let place = if resource.custom.is_some() { Place::Table } else { Place::Object };
+        if resource.custom.is_none() {
+            negotiate::produced(self.request)?;
+        }
         let accept = negotiate::accept(self.request, place)?;
         let include = self.request.parameter("includeObject").unwrap_or_default().to_owned();
         Ok(Look { accept, include, now: self.now })
@@ -70,6 +73,12 @@ impl Call<'_> {
                 go::quote(name),
                 resource.kind
             ))),
+            Some(name) if resource.custom.is_none() && resource.selectable.is_empty() => {
+                Err(bad_request(format!(
+                    "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+                    go::quote(name)
+                )))
+            }
             Some(name) => Err(bad_request(format!("field label not supported: {name}"))),
         }
     }
@@ -98,7 +107,7 @@ impl Call<'_> {
                     let message = "specifying resource version is not allowed when using continue";
                     return Err(bad_request(message).into());
                 }
-                Some(Token::read(text)?)
+                Some(Token::read(text, &self.target.namespace)?)
             }
         };
         let version = self.version_of(options, token.as_ref())?;
@@ -145,7 +154,8 @@ impl Call<'_> {
                        inconsistent list - objects that were created, modified, or deleted between the time the \
                        first chunk was returned and now may show up in the list.";
         let mut body = Status::new(410, "Expired", message).body();
-        body["metadata"] = json!({"continue": Token { version: None, after: token.after }.written()});
+        let token = Token { version: None, after: token.after };
+        body["metadata"] = json!({"continue": token.written(&self.target.namespace)});
         Ok(Err(body))
     }
 
@@ -180,7 +190,8 @@ impl Call<'_> {
         }
         let mut metadata = json!({"resourceVersion": version.to_string()});
         if let (true, Some(last)) = (left > 0, last) {
-            metadata["continue"] = Token { version: Some(version), after: last }.written().into();
+            let token = Token { version: Some(version), after: last };
+            metadata["continue"] = token.written(namespace).into();
             if all {
                 metadata["remainingItemCount"] = left.into();
             }
@@ -209,15 +220,18 @@ struct Token {
 }
 
 impl Token {
-    fn written(&self) -> String {
+    /// The text of it for a list of a namespace, or of all: the place is told from there.
+    fn written(&self, within: &str) -> String {
         let version = self.version.map_or(-1, |version| i64::try_from(version).unwrap_or(i64::MAX));
-        let start = format!("{}/{}\0", self.after.0, self.after.1);
-        let token = json!({"v": "meta.k8s.io/v1", "rv": version, "start": start}).to_string();
+        let (namespace, name) = &self.after;
+        let whole = !within.is_empty() || namespace.is_empty();
+        let start = if whole { format!("/{name}\0") } else { format!("/{namespace}/{name}\0") };
+        let token = format!(r#"{{"v":"meta.k8s.io/v1","rv":{version},"start":{}}}"#, Value::from(start));
         use base64::Engine as _;
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(token)
     }
 
-    fn read(text: &str) -> Result<Self, Status> {
+    fn read(text: &str, within: &str) -> Result<Self, Status> {
         use base64::Engine as _;
         let wrong =
             |why: &str| bad_request(format!("invalid continue token: continue key is not valid: {why}"));
@@ -232,8 +246,9 @@ impl Token {
         if token.get("v").and_then(Value::as_str) != Some("meta.k8s.io/v1") {
             return Err(wrong("server does not recognize this encoded version"));
         }
-        let start = token.get("start").and_then(Value::as_str).unwrap_or_default().trim_end_matches('\0');
-        let (namespace, name) = start.rsplit_once('/').unwrap_or(("", start));
+        let start = token.get("start").and_then(Value::as_str).unwrap_or_default();
+        let start = start.trim_end_matches('\0').trim_start_matches('/');
+        let (namespace, name) = start.rsplit_once('/').unwrap_or((within, start));
         let version = token.get("rv").and_then(Value::as_u64);
         Ok(Self { version, after: (namespace.into(), name.into()) })
     }
@@ -245,8 +260,14 @@ mod tests {
 
     #[test]
     fn a_token_is_read_as_it_was_written() {
-        let token = Token { version: Some(7), after: ("a".into(), "b".into()) };
-        let read = Token::read(&token.written()).expect("a token");
-        assert_eq!((read.version, read.after), (Some(7), ("a".into(), "b".into())));
+        for (within, namespace) in [("a", "a"), ("", "a"), ("", "")] {
+            let token = Token { version: Some(7), after: (namespace.into(), "b".into()) };
+            let read = Token::read(&token.written(within), within).expect("a token");
+            assert_eq!(
+                (read.version, read.after),
+                (Some(7), (namespace.into(), "b".into())),
+                "in {within:?}"
+            );
+        }
     }
 }

@@ -15,6 +15,7 @@ mod direct;
 mod discovery;
 mod errors;
 mod events;
+mod fading;
 mod kind;
 mod list;
 mod listen;
@@ -26,11 +27,13 @@ mod options;
 mod patch;
 mod paths;
 mod protection;
+mod replay;
 mod request;
 mod resource;
 mod rights;
 mod select;
 mod service;
+mod snapshot;
 mod state;
 mod store;
 mod update;
@@ -43,8 +46,12 @@ pub use clock::{Clock, TokioClock};
 pub use direct::{NoPlace, Selector, Served};
 pub use listen::{Listening, kubeconfig};
 pub use logs::{LogOptions, Logs};
+pub use replay::{Asked, Change, Replay};
 pub(crate) use resource::Resource;
 pub use service::{ApiServer, Credentials, Options};
+pub use snapshot::Snapshot;
+#[cfg(test)]
+pub(crate) use store::{Change as StoredChange, Stored};
 
 /// Returns bytes in base64.
 pub(crate) fn base64(bytes: &[u8]) -> String {

@@ -90,6 +90,24 @@ pub(crate) fn accept(request: &Request, place: Place) -> Result<Accept, Status> 
     clauses.into_iter().find_map(|clause| taken(clause, place)).ok_or_else(|| not_acceptable(TAKEN))
 }
 
+/// Holds `Accept` to what the routes of built-in kinds produce, which is looked at before anything else.
+///
+/// # Errors
+/// 406 if it names none of that.
+pub(crate) fn produced(request: &Request) -> Result<(), Status> {
+    let text = request.header(http::header::ACCEPT).unwrap_or_default();
+    let clauses = clauses(text);
+    let fits = |clause: &&str| {
+        let name = clause.split(';').next().unwrap_or_default().trim();
+        medium(name).is_some() || name == "application/vnd.kubernetes.protobuf"
+    };
+    if clauses.is_empty() || clauses.iter().any(fits) {
+        return Ok(());
+    }
+    let message = format!("406: Not Acceptable\n\nAvailable representations: {TAKEN}");
+    Err(Status { details: no_such_method().details, ..Status::new(406, "NotAcceptable", message) })
+}
+
 pub(crate) fn not_acceptable(types: &str) -> Status {
     Status::new(406, "NotAcceptable", format!("only the following media types are accepted: {types}"))
 }

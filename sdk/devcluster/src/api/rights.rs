@@ -9,7 +9,7 @@ use super::call::Call;
 use super::decode;
 use super::errors::Refusal;
 use super::kind::Write;
-use super::options::{self, WriteOptions};
+use super::options::{self, Validation, WriteOptions};
 use super::resource::Resource;
 use crate::access::{self, Attributes, Denial, Objects as _, User};
 use crate::admission;
@@ -84,7 +84,7 @@ impl Call<'_> {
             return Ok(None);
         }
         let options = options::write(self.request, "CreateOptions", false)?;
-        let mut sent = decode::object(self, resource)?;
+        let mut sent = decode::object(self, resource, Validation::Warn)?;
         self.place(resource, &mut sent.object)?;
         self.own(resource, None, &mut sent.object, &options, "");
         match access::review(&*self.state, &self.user, &resource.plural, sent.object, self.now) {

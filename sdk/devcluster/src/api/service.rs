@@ -33,7 +33,8 @@ pub struct Options {
     pub clock: Box<dyn Clock>,
     /// From what uids and generated names come.
     pub seed: u64,
-    /// How many changes are kept for watches and for lists of older versions.
+    /// How many changes are kept for watches and for lists of older versions: all with `usize::MAX`, otherwise of these not more
+    /// than some 64 MiB.
     pub history: usize,
     /// Who is who.
     pub credentials: Credentials,
@@ -109,8 +110,13 @@ impl ApiServer {
     /// Returns an API server with what a new cluster has: its first namespaces and roles.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let Options { clock, seed, history, credentials, logs } = options;
-        let mut state = State::new(seed, history, clock.now());
+        let state = State::new(options.seed, options.history, options.clock.now());
+        Self::holding(state, options)
+    }
+
+    /// Returns an API server that holds this.
+    pub(super) fn holding(mut state: State, options: Options) -> Self {
+        let Options { clock, credentials, logs, .. } = options;
         for token in &credentials.tokens {
             state.tokens.add(token.clone(), User::administrator());
         }
@@ -173,15 +179,20 @@ impl ApiServer {
     }
 
     /// Answers a request; `Err` is a version of the future that is waited for.
-    fn answer(&self, request: &Request, waited: bool) -> Result<Response<Body>, u64> {
+    pub(super) fn answer(&self, request: &Request, waited: bool) -> Result<Response<Body>, u64> {
         let mut state = self.state();
-        let before = state.store.revision();
+        let before = state.mark();
+        state.fade(self.now());
+        if state.mark() != before {
+            self.inner.changed.notify_waiters();
+        }
         let mut call = Call::new(self, &mut state, request, waited);
         let answer = match call.run() {
             Ok(answer) => answer,
             Err(refusal) => Answer::refusal(refusal)?,
         };
-        let (warnings, changed) = (std::mem::take(&mut call.warnings), call.state.store.revision() != before);
+        call.state.fade(call.now);
+        let (warnings, changed) = (std::mem::take(&mut call.warnings), call.state.mark() != before);
         drop(state);
         if changed {
             self.inner.changed.notify_waiters();

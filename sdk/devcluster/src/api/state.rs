@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::clock::{self, Ids};
-use super::discovery;
+use super::fading::Fading;
 use super::resource::{Resource, builtins};
 use super::store::{Family, Store};
+use super::{definitions, discovery};
 use crate::access::{self, Objects, Tokens};
 
 /// The kinds that are served. Forks share them until one of them serves others.
 #[derive(Clone, Default)]
-struct Kinds {
+pub(crate) struct Kinds {
     /// By group, plural and version.
     by_plural: BTreeMap<(String, String, String), Arc<Resource>>,
     /// By kind and version, such as `batch/v1`.
@@ -47,26 +48,54 @@ pub(crate) struct State {
     pub(crate) tokens: Tokens,
     /// The next number of a form of a schema.
     shapes: u64,
+    /// When Events go; in a server that does nothing by itself they stay.
+    pub(crate) fading: Option<Fading>,
 }
 
 impl State {
     /// A new cluster.
     pub(crate) fn new(seed: u64, history: usize, now: Timestamp) -> Self {
-        let mut served = Kinds::default();
-        builtins().into_iter().for_each(|resource| served.add(resource));
-        let mut state = Self {
-            store: Store::new(history),
-            ids: Ids::new(seed),
-            served: Arc::new(served),
-            tokens: Tokens::default(),
-            shapes: 0,
-        };
+        let mut state = Self { fading: Some(Fading::default()), ..Self::empty(seed, history) };
         state.begin(now);
         state.store.compact();
         state
     }
 
-    /// Stores what a new cluster has.
+    /// A server of the built-in kinds without any object.
+    pub(crate) fn empty(seed: u64, history: usize) -> Self {
+        let mut served = Kinds::default();
+        builtins().into_iter().for_each(|resource| served.add(resource));
+        Self {
+            store: Store::new(history),
+            ids: Ids::new(seed),
+            served: Arc::new(served),
+            tokens: Tokens::default(),
+            shapes: 0,
+            fading: None,
+        }
+    }
+
+    /// Goes on with what is stored. `shapes` is how many forms of schemas were numbered, `of_definitions` the forms that
+    /// definitions have now. What was before is too old.
+    pub(crate) fn go_on(&mut self, shapes: u64, of_definitions: &BTreeMap<String, u64>, now: Timestamp) {
+        self.shapes = shapes;
+        definitions::resume(self, of_definitions);
+        self.begin(now);
+        self.store.compact();
+        self.fade(now);
+    }
+
+    /// What is another one after each change: the revision, and how far uids have come, by which tokens are known.
+    pub(crate) fn mark(&self) -> (u64, u64) {
+        (self.store.revision(), self.ids.state())
+    }
+
+    /// How many forms of schemas have been numbered.
+    pub(crate) fn shapes(&self) -> u64 {
+        self.shapes
+    }
+
+    /// Stores what a new cluster has, unless it is there.
     fn begin(&mut self, now: Timestamp) {
         for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             let namespace = json!({"kind": "Namespace", "apiVersion": "v1",
@@ -88,24 +117,24 @@ impl State {
         }
     }
 
-    /// Stores an object of the server's own.
-    pub(crate) fn put(&mut self, (group, plural): (&str, &str), mut object: Value, now: Timestamp) {
-        let uid = self.ids.uid();
-        let metadata = super::meta::of(&mut object);
-        metadata.insert("uid".into(), uid.into());
-        metadata.insert("creationTimestamp".into(), clock::seconds(now).into());
-        let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    /// Stores an object of the server's own, unless it is there.
+    fn put(&mut self, (group, plural): (&str, &str), mut object: Value, now: Timestamp) {
+        let family = (group.to_owned(), plural.to_owned());
+        let text = |field: &str| super::meta::text(&object, field).to_owned();
         let key = (text("namespace"), text("name"));
-        self.store.commit(&(group.to_owned(), plural.to_owned()), key, Some((object, 0)));
+        if self.store.get(&family, &key).is_some() {
+            return;
+        }
+        let metadata = super::meta::of(&mut object);
+        metadata.insert("uid".into(), self.ids.uid().into());
+        metadata.insert("creationTimestamp".into(), clock::seconds(now).into());
+        self.store.commit(&family, key, Some((object, 0)));
     }
 
     /// Stores the APIService of a version, unless it is there.
     pub(crate) fn put_api_service(&mut self, group: &str, version: &str, managed: &str, now: Timestamp) {
         let name = format!("{version}.{group}");
         let family = api_services();
-        if self.store.get(&family, &(String::new(), name.clone())).is_some() {
-            return;
-        }
         let (minimum, priority) = if managed == "true" { (1000, 100) } else { (17_800, 15) };
         let object = json!({"kind": "APIService", "apiVersion": "apiregistration.k8s.io/v1",
             "metadata": {"name": name, "labels": {"kube-aggregator.kubernetes.io/automanaged": managed}},
@@ -115,6 +144,16 @@ impl State {
                 "lastTransitionTime": clock::seconds(now), "reason": "Local",
                 "message": "Local APIServices are always available"}]}});
         self.put((&family.0, &family.1), object, now);
+    }
+
+    /// All that is served, to be put back by [`State::set_offers`].
+    pub(crate) fn offers(&self) -> Arc<Kinds> {
+        Arc::clone(&self.served)
+    }
+
+    /// Serves what was served.
+    pub(crate) fn set_offers(&mut self, served: Arc<Kinds>) {
+        self.served = served;
     }
 
     /// What is served under this name.

@@ -47,8 +47,13 @@ pub(crate) struct Store {
     families: BTreeMap<Family, Arc<BTreeMap<Key, Stored>>>,
     latest: BTreeMap<Family, u64>,
     log: VecDeque<Arc<Change>>,
+    /// About how many bytes the objects in the log have.
+    weight: usize,
     keep: usize,
 }
+
+/// About how many bytes of objects the log may have, if it is not to keep everything.
+const HEAVIEST: usize = 64 << 20;
 
 impl Store {
     /// Returns an empty store that keeps this many changes.
@@ -60,6 +65,7 @@ impl Store {
             families: BTreeMap::new(),
             latest: BTreeMap::new(),
             log: VecDeque::new(),
+            weight: 0,
             keep,
         }
     }
@@ -137,25 +143,71 @@ impl Store {
             }
             Stored { value: Arc::new(value), shape }
         });
+        self.change(family, key, after.clone());
+        after
+    }
+
+    /// Changes an object under the revision reached.
+    fn change(&mut self, family: &Family, key: Key, after: Option<Stored>) {
         let objects = Arc::make_mut(self.families.entry(family.clone()).or_default());
         let before = match &after {
             Some(stored) => objects.insert(key.clone(), stored.clone()),
             None => objects.remove(&key),
         };
         self.latest.insert(family.clone(), self.revision);
-        let change =
-            Change { revision: self.revision, family: family.clone(), key, before, after: after.clone() };
+        let change = Change { revision: self.revision, family: family.clone(), key, before, after };
+        self.weight = self.weight.saturating_add(weight(&change));
         self.log.push_back(Arc::new(change));
-        while self.log.len() > self.keep {
+        while self.is_full() {
             self.forget();
         }
-        after
+    }
+
+    /// Begins at a revision: what was before is not known.
+    pub(crate) fn begin_at(&mut self, revision: u64) {
+        (self.revision, self.floor) = (revision, revision);
+    }
+
+    /// Goes on to a later revision at which nothing changes.
+    pub(crate) fn reach(&mut self, revision: u64) {
+        self.revision = self.revision.max(revision);
+    }
+
+    /// Puts an object where it has been since before the beginning.
+    pub(crate) fn seed(&mut self, family: &Family, key: Key, stored: Stored) {
+        Arc::make_mut(self.families.entry(family.clone()).or_default()).insert(key, stored);
+    }
+
+    /// Stores an object as it is, or removes it, under this revision.
+    pub(crate) fn place(&mut self, family: &Family, key: Key, revision: u64, after: Option<Stored>) {
+        self.reach(revision);
+        self.change(family, key, after);
+    }
+
+    /// Takes back all changes after a revision, and returns them in their order.
+    pub(crate) fn undo(&mut self, revision: u64) -> Vec<Change> {
+        let mut undone = Vec::new();
+        while let Some(change) = self.log.pop_back_if(|change| change.revision > revision) {
+            let objects = Arc::make_mut(self.families.entry(change.family.clone()).or_default());
+            match &change.before {
+                Some(before) => objects.insert(change.key.clone(), before.clone()),
+                None => objects.remove(&change.key),
+            };
+            if let Some(latest) = self.latest.get_mut(&change.family) {
+                *latest = revision.min(*latest);
+            }
+            self.weight = self.weight.saturating_sub(weight(&change));
+            undone.push(Arc::unwrap_or_clone(change));
+        }
+        self.revision = revision;
+        undone.reverse();
+        undone
     }
 
     /// Keeps this many changes from now on.
     pub(crate) fn keep(&mut self, keep: usize) {
         self.keep = keep;
-        while self.log.len() > keep {
+        while self.is_full() {
             self.forget();
         }
     }
@@ -163,13 +215,37 @@ impl Store {
     /// Forgets all changes: older versions are too old from now on.
     pub(crate) fn compact(&mut self) {
         self.log.clear();
+        self.weight = 0;
         self.floor = self.revision;
+    }
+
+    /// Whether the log is to forget: it has too many changes, or several that are too heavy together.
+    fn is_full(&self) -> bool {
+        let heavy = self.weight > HEAVIEST && self.keep < usize::MAX && self.log.len() > 1;
+        self.log.len() > self.keep || heavy
     }
 
     fn forget(&mut self) {
         if let Some(change) = self.log.pop_front() {
             self.floor = change.revision;
+            self.weight = self.weight.saturating_sub(weight(&change));
         }
+    }
+}
+
+/// What a change adds to the log: the object after it, for the one before is that of an earlier change.
+fn weight(change: &Change) -> usize {
+    100 + change.after.as_ref().map_or(0, |stored| bytes(&stored.value))
+}
+
+/// About how many bytes of memory a value takes.
+fn bytes(value: &Value) -> usize {
+    const EACH: usize = size_of::<Value>();
+    EACH + match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(bytes).sum(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| EACH + key.len() + bytes(value)).sum(),
+        _ => 0,
     }
 }
 
@@ -198,6 +274,42 @@ mod tests {
         let names = |objects: BTreeMap<Key, Stored>| objects.into_keys().map(|key| key.1).collect::<Vec<_>>();
         assert_eq!(store.at(&family(), first).map(names), Ok(vec!["one".into()]));
         assert_eq!(store.at(&family(), store.revision()).map(names), Ok(vec!["two".into()]));
+    }
+
+    #[test]
+    fn heavy_changes_are_forgotten_before_there_are_too_many() {
+        let mut store = Store::new(1000);
+        let first = put(&mut store, "small");
+        for _ in 0..200 {
+            let value = json!({"metadata": {"name": "large"}, "data": "x".repeat(1 << 20)});
+            store.commit(&family(), ("a".into(), "large".into()), Some((value, 0)));
+        }
+        assert!((50..64).contains(&store.log.len()), "{}", store.log.len());
+        assert_eq!(store.since(first).err(), Some(TooOld));
+        for number in 0..100 {
+            put(&mut store, &number.to_string());
+        }
+        assert!(store.weight <= HEAVIEST && store.log.len() > 100, "{} {}", store.weight, store.log.len());
+        store.compact();
+        assert_eq!(store.weight, 0);
+        let mut all = Store::new(usize::MAX);
+        let first = put(&mut all, "small");
+        let value = json!({"metadata": {"name": "large"}, "data": "x".repeat(HEAVIEST)});
+        all.commit(&family(), ("a".into(), "large".into()), Some((value, 0)));
+        assert_eq!(all.since(first).map(Iterator::count), Ok(1));
+    }
+
+    #[test]
+    fn what_is_undone_was_never_there() {
+        let mut store = Store::new(10);
+        let first = put(&mut store, "one");
+        put(&mut store, "two");
+        store.commit(&family(), ("a".into(), "one".into()), None);
+        let undone: Vec<String> = store.undo(first).into_iter().map(|change| change.key.1).collect();
+        assert_eq!(undone, ["two", "one"]);
+        let names: Vec<&str> = store.family(&family()).map(|(key, _)| key.1.as_str()).collect();
+        assert_eq!((names, store.revision()), (vec!["one"], first));
+        assert_eq!(put(&mut store, "three"), first + 1);
     }
 
     #[test]

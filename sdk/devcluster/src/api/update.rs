@@ -28,7 +28,7 @@ impl Call<'_> {
     pub(crate) fn put(&mut self, resource: &Arc<Resource>) -> Result<Answer, Refusal> {
         let look = self.look(resource)?;
         let options = options::write(self.request, "UpdateOptions", false)?;
-        let mut sent = decode::object(self, resource)?;
+        let mut sent = decode::object(self, resource, options.validation)?;
         decode::mind(self, resource, &sent, options.validation)?;
         self.named(resource, &mut sent.object)?;
         let key = self.key(resource);
@@ -38,17 +38,19 @@ impl Call<'_> {
             }
             let uid = meta::text(&sent.object, "uid");
             if !uid.is_empty() {
-                return Err(self.other_incarnation(resource, uid, "").into());
+                return Err(self.other_incarnation(resource, uid, "", options.dry).into());
             }
+            sent_version(&sent.object)?;
             meta::set(&mut sent.object, "resourceVersion", None);
             self.may("create")?;
+            self.labelled = sent.labelled;
             let made = self.insert(resource, sent.object, &options, false)?;
             return Ok(Answer::new(201, look.object(resource, &made)?));
         };
         let current = view::present(resource, stored);
         let (uid, own) = (meta::text(&sent.object, "uid"), meta::text(&current, "uid"));
         if !uid.is_empty() && uid != own {
-            return Err(self.other_incarnation(resource, uid, own).into());
+            return Err(self.other_incarnation(resource, uid, own, options.dry).into());
         }
         let subresource = self.target.subresource.clone();
         let update = Update { resource, subresource: &subresource, options: &options, applied: false };
@@ -62,8 +64,10 @@ impl Call<'_> {
         (namespace, self.target.name.clone())
     }
 
-    fn other_incarnation(&self, resource: &Resource, uid: &str, own: &str) -> Status {
+    fn other_incarnation(&self, resource: &Resource, uid: &str, own: &str, dry: bool) -> Status {
         let key = resource.registry_key(&self.target.namespace, &self.target.name);
+        // Only what is stored has the prefix of the store.
+        let key = key.strip_prefix("/registry").filter(|_| dry).unwrap_or(&key);
         let why = format!(
             "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
              failed: UID in precondition: {uid}, UID in object meta: {own}"
@@ -165,12 +169,7 @@ impl Call<'_> {
     /// Holds the version that is sent to that of the store.
     fn version_fits(&self, resource: &Resource, current: &Value, new: &mut Value) -> Result<(), Status> {
         let name = &self.target.name;
-        let sent = match meta::text(new, "resourceVersion") {
-            "" => 0,
-            text => {
-                text.parse::<u64>().map_err(|_| errors::internal(errors::no_number("ParseUint", text)))?
-            }
-        };
+        let sent = sent_version(new)?;
         if sent == 0 {
             if resource.unconditional && resource.custom.is_none() {
                 meta::set(new, "resourceVersion", meta::get(current, "resourceVersion").cloned());
@@ -186,6 +185,17 @@ impl Call<'_> {
         }
         let own = meta::text(current, "resourceVersion");
         if own == sent.to_string() { Ok(()) } else { Err(errors::stale(resource, name)) }
+    }
+}
+
+/// The version that an object is sent with; 0 if there is none.
+///
+/// # Errors
+/// It is no number.
+pub(crate) fn sent_version(object: &Value) -> Result<u64, Status> {
+    match meta::text(object, "resourceVersion") {
+        "" => Ok(0),
+        text => text.parse::<u64>().map_err(|_| errors::internal(errors::no_number("ParseUint", text))),
     }
 }
 
@@ -234,6 +244,7 @@ fn prepare(resource: &Resource, subresource: &str, current: &Value, new: &mut Va
             new[field] = current.get(field).cloned().unwrap_or_default();
         }
     }
+    meta::set(new, "selfLink", None);
     if meta::text(new, "uid").is_empty() {
         meta::set(new, "uid", meta::get(current, "uid").cloned());
     }

@@ -73,16 +73,25 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Binds a pod as the subresource `binding` does: it is no update of the pod, and nobody owns the field.
-    fn bind(&self, key: &Key, pod: &Value, node: &str) {
-        let mut pod = pod.clone();
-        pod["spec"]["nodeName"] = node.into();
-        let condition = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null,
-            "lastTransitionTime": seconds(self.cluster.now())});
-        pod["status"]["conditions"] = with(&pod, condition);
+    /// Binds a pod as the subresource `binding` does: it is no update of the pod, and nobody owns the field. Of the pod as it
+    /// is by now only the node changes; returns whether it could be bound.
+    fn bind(&self, key: &Key, seen: &Value, node: &str) -> bool {
         let family = (String::new(), "pods".to_owned());
-        self.cluster.server.state().store.commit(&family, key.clone(), Some((pod, 0)));
+        let now = seconds(self.cluster.now());
+        let mut state = self.cluster.server.state();
+        let Some(stored) = state.store.get(&family, key) else { return false };
+        let (mut pod, shape) = (Value::clone(&stored.value), stored.shape);
+        let other = pod["metadata"]["uid"] != seen["metadata"]["uid"];
+        if other || is_deleted(&pod) || !text(&pod, "/spec/nodeName").is_empty() {
+            return false;
+        }
+        pod["spec"]["nodeName"] = node.into();
+        let condition = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
+        pod["status"]["conditions"] = with(&pod, condition);
+        state.store.commit(&family, key.clone(), Some((pod, shape)));
+        drop(state);
         self.cluster.server.changed().notify_waiters();
+        true
     }
 
     async fn refuse(&self, pod: &Arc<Value>, why: &str) -> Result<(), Refused> {
@@ -206,8 +215,8 @@ impl Controller for Scheduler {
             return Ok(());
         }
         match self.place(&pod) {
+            Ok(node) if !self.bind(&key, &pod, &node) => Ok(()),
             Ok(node) => {
-                self.bind(&key, &pod, &node);
                 let message = format!("Successfully assigned {}/{} to {node}", key.0, key.1);
                 self.cluster.event(&pod, "Normal", "Scheduled", &message).await;
                 Ok(())
@@ -217,5 +226,50 @@ impl Controller for Scheduler {
                 self.refuse(&pod, &why).await
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ApiServer;
+
+    const POD: &str = "/api/v1/namespaces/default/pods";
+
+    /// A pod that waits for a node, and the scheduler that has seen it.
+    async fn seen() -> (Scheduler, Key, Arc<Value>) {
+        let scheduler = Scheduler::new(Cluster::new(ApiServer::default(), "default-scheduler", None));
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+            "spec": {"containers": [{"name": "main", "image": "i"}]}});
+        scheduler.cluster.api.create(POD, pod).await.expect("a pod");
+        let key = ("default".to_owned(), "p".to_owned());
+        let pod = scheduler.cluster.get("", "pods", &key).expect("it is there");
+        (scheduler, key, pod)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_others_wrote_since_the_pod_was_seen_stays() {
+        let (scheduler, key, pod) = seen().await;
+        let label = json!({"metadata": {"labels": {"a": "b"}}});
+        scheduler.cluster.api.merge(&format!("{POD}/p"), label).await.expect("a patch");
+        assert!(scheduler.bind(&key, &pod, "node"));
+        let bound = scheduler.cluster.get("", "pods", &key).expect("it is there");
+        assert_eq!((text(&bound, "/spec/nodeName"), text(&bound, "/metadata/labels/a")), ("node", "b"));
+        assert!(!scheduler.bind(&key, &pod, "other"), "it has a node");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_pod_of_the_name_is_not_bound_and_a_deleted_one_does_not_come_back() {
+        let (scheduler, key, pod) = seen().await;
+        let options = json!({"gracePeriodSeconds": 0});
+        scheduler.cluster.api.delete(&format!("{POD}/p"), options).await.expect("a delete");
+        assert!(!scheduler.bind(&key, &pod, "node"));
+        assert!(scheduler.cluster.get("", "pods", &key).is_none());
+        let other = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+            "spec": {"containers": [{"name": "main", "image": "i"}]}});
+        scheduler.cluster.api.create(POD, other).await.expect("a pod");
+        assert!(!scheduler.bind(&key, &pod, "node"));
+        let other = scheduler.cluster.get("", "pods", &key).expect("it is there");
+        assert_eq!(text(&other, "/spec/nodeName"), "");
     }
 }

@@ -245,7 +245,7 @@ impl Body {
         let crate::local::life::State::Running { since, id } = part.state.clone() else { return };
         let message = if killed.is_some() { String::new() } else { script.message };
         let code = killed.unwrap_or(code);
-        let reason = if code == 0 { "Completed" } else { "Error" };
+        let reason = if code == 0 { "Completed" } else { "Error" }.into();
         self.life.ended(place, Ended { code, reason, message, began: Some(since), at: Some(now), id }, now);
     }
 }

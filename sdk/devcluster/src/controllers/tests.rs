@@ -20,15 +20,21 @@ const PODS: &str = "/api/v1/namespaces/default/pods";
 
 impl World {
     async fn new(author: impl FnMut(&Value, &str, u32) -> Script + Send + 'static) -> Self {
-        let world = Self::without_node().await;
-        let node = ScriptedNode::new(world.server.clone(), None, "node", author);
+        Self::without_node().await.with_node(author).await
+    }
+
+    async fn with_node(self, author: impl FnMut(&Value, &str, u32) -> Script + Send + 'static) -> Self {
+        let node = ScriptedNode::new(self.server.clone(), None, "node", author);
         tokio::spawn(async { node.run().await.expect("the node is taken") });
-        world.pass(1).await;
-        world
+        self.pass(1).await;
+        self
     }
 
     async fn without_node() -> Self {
-        let server = ApiServer::default();
+        Self::of(ApiServer::default()).await
+    }
+
+    async fn of(server: ApiServer) -> Self {
         tokio::spawn(Controllers::new(server.clone(), None).run());
         let api: Api = Arc::new(Over::new(server.clone(), "test"));
         let world = Self { server, api };
@@ -303,20 +309,39 @@ async fn a_pod_waits_for_its_claim_which_stays_while_it_is_used() {
 
 #[tokio::test(start_paused = true)]
 async fn the_same_happens_each_time() {
+    /// Every change from the first one on: what it was of, what was before and what came.
     async fn story() -> Vec<String> {
-        let world = World::new(|_, _, count| ends(i32::from(count == 0))).await;
+        let server = ApiServer::default();
+        let first = server.revision();
+        let world = World::of(server).await.with_node(|_, _, count| ends(i32::from(count == 0))).await;
         for name in ["a", "b", "c"] {
             let template = json!({"spec": {"restartPolicy": "OnFailure"}});
             world.job(name, json!({"completions": 3, "parallelism": 2, "template": template})).await;
         }
         world.pass(300).await;
-        let (changes, _) = super::cluster::Cluster::new(world.server.clone(), "test", None).since(101);
-        let tell = |change: super::cluster::Change| {
-            format!("{:?} {:?} {:?}", change.family, change.key, change.after)
+        let state = world.server.state();
+        let changes = state.store.since(first).expect("the history is whole");
+        let object = |stored: &Option<crate::api::Stored>| {
+            stored.as_ref().map(|stored| stored.value.to_string()).unwrap_or_default()
         };
-        changes.into_iter().map(tell).collect()
+        let tell = |change: &crate::api::StoredChange| {
+            let (before, after) = (object(&change.before), object(&change.after));
+            format!("{} {:?} {:?} {before} {after}", change.revision, change.family, change.key)
+        };
+        changes.map(tell).collect()
     }
     let (one, two) = (story().await, story().await);
-    assert!(one.len() > 50);
-    assert_eq!(one, two);
+    let of = |what: &str| one.iter().filter(|change| change.contains(what)).count();
+    // Jobs, their pods and Events, and all of their updates.
+    assert!(
+        one.len() > 120 && of("\"jobs\"") > 9 && of("\"pods\"") > 40,
+        "{} {} {}",
+        one.len(),
+        of("\"jobs\""),
+        of("\"pods\"")
+    );
+    for (number, (one, two)) in one.iter().zip(&two).enumerate() {
+        assert_eq!(one, two, "change {number}");
+    }
+    assert_eq!(one.len(), two.len());
 }

@@ -82,8 +82,9 @@ fn fill(schema: &Schema, before: &mut Value, new: &Value) {
     }
 }
 
+/// Whether it is what Go writes for a field that nobody has set. A list or map that is there and empty is not: that is null.
 fn is_zero(value: &Value) -> bool {
-    is_empty(value) || matches!(value, Value::Bool(false)) || value.as_i64() == Some(0)
+    value.is_null() || value == "" || matches!(value, Value::Bool(false)) || value.as_i64() == Some(0)
 }
 
 /// Returns the entries to start from: those of the request if it has some that can be read, else those of the live object.

@@ -6,7 +6,7 @@ use super::defaults::secret_size;
 use super::metadata::{self, NameRule};
 use super::quantity::Quantity;
 use super::value::{at, entries, items, number, on, text};
-use super::{event, job, names, pod, rbac};
+use super::{event, job, names, pod, podchange, rbac};
 use crate::schema::fault::{self, child, key};
 use crate::status::Cause;
 
@@ -33,8 +33,9 @@ pub struct Write<'a> {
 pub fn check(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
     let meta = at(new, &["metadata"]);
     let rule = name_rule(write, new);
-    // CRDs and APIServices have the checks of metadata that all API servers have, others those of this one.
-    let is_core = !matches!(write.group, "apiextensions.k8s.io" | "apiregistration.k8s.io");
+    // CRDs, APIServices and Leases have the checks of metadata that all API servers have, others those of this one.
+    let is_core =
+        !matches!(write.group, "apiextensions.k8s.io" | "apiregistration.k8s.io" | "coordination.k8s.io");
     let Some(old) = old else {
         let mut causes = metadata::check_new(meta, write.is_namespaced, &rule, is_core);
         if (write.group, write.kind) == ("events.k8s.io", "Event") && causes.is_empty() {
@@ -47,10 +48,15 @@ pub fn check(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> 
     let mut causes = metadata::check_update(meta, at(old, &["metadata"]), is_core);
     if write.subresource.is_empty() && checks_anew(write) {
         causes.extend(metadata::check_new(meta, write.is_namespaced, &rule, is_core));
+        if write.group == "rbac.authorization.k8s.io" || write.kind == "PersistentVolumeClaim" {
+            // These look at the whole object twice.
+            causes.extend(metadata::check_new(meta, write.is_namespaced, &rule, is_core));
+            causes.extend(content(write, new, None));
+        }
     }
     causes.extend(match (write.group, write.kind, write.subresource) {
         ("batch", "Job", "status") => job::check_status(new, old),
-        ("", "Pod", "status") => pod::check_status(new, old),
+        ("", "Pod", "status") => podchange::check_status(new, old),
         ("", "Namespace", "status") => namespace_status(new),
         (_, _, "status") => Vec::new(),
         _ => content(write, new, Some(old)),
@@ -70,6 +76,21 @@ pub fn name_rule(write: &Write<'_>, object: &Value) -> NameRule {
         }
         _ => NameRule::Subdomain,
     }
+}
+
+/// Returns the warning about a name that is taken for host names, but is none.
+#[must_use]
+pub fn name_warning(group: &str, kind: &str, name: &str) -> Option<String> {
+    let used = match (group, kind) {
+        ("", "Pod") => "the Pod's hostname",
+        ("batch", "Job") => "Pod names and hostnames",
+        _ => return None,
+    };
+    let faults = names::dns1123_label(name);
+    let faults = (!faults.is_empty()).then(|| faults.join(" "))?;
+    Some(format!(
+        "metadata.name: this is used in {used}, which can result in surprising behavior; a DNS label is recommended: [{faults}]"
+    ))
 }
 
 /// Whether the API server checks the metadata of an update as that of a new object, too.
@@ -100,10 +121,11 @@ fn content(write: &Write<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         }
         ("", "Pod") => {
             causes.extend(pod::spec(at(new, &["spec"]), "spec"));
+            causes.extend(super::probe::images(new));
             if old.is_none() && !items(new, &["spec", "ephemeralContainers"]).is_empty() {
                 causes.push(fault::forbidden("spec.ephemeralContainers", "cannot be set on create"));
             }
-            causes.extend(old.map(|old| pod::check_update(new, old)).unwrap_or_default());
+            causes.extend(old.map(|old| podchange::check_update(new, old)).unwrap_or_default());
         }
         ("", "Secret") => secret(new, old, &mut causes),
         ("", "ConfigMap") => config_map(new, old, &mut causes),

@@ -32,7 +32,10 @@ const NULL_TIMES: [(&str, &[&str]); 14] = [
 pub fn default(group: &str, version: &str, kind: &str, object: &mut Value) {
     match (group, kind) {
         ("batch", "Job") => job(object),
-        ("", "Pod") => pod(object),
+        ("", "Pod") => {
+            pod(object);
+            addresses(object);
+        }
         ("", "Secret") => secret(object),
         ("", "Namespace") => namespace(object),
         ("", "PersistentVolumeClaim") => claim(object),
@@ -50,6 +53,18 @@ pub fn default(group: &str, version: &str, kind: &str, object: &mut Value) {
     if let Some(schema) = types::builtin(group, version, kind) {
         schema::default(schema, object);
         null_times(schema, object);
+    }
+}
+
+/// A pod's first address is its address.
+fn addresses(object: &mut Value) {
+    let (one, first) = (at(object, &["status", "podIP"]), at(object, &["status", "podIPs"]).get(0));
+    let first = first.map(|first| text(first, &["ip"])).unwrap_or_default();
+    let Some(one) = one.as_str().filter(|one| !one.is_empty() && *one != first).map(str::to_owned) else {
+        return;
+    };
+    if let Some(status) = map_mut(object, &["status"]) {
+        status.insert("podIPs".into(), json!([{"ip": one}]));
     }
 }
 
@@ -141,6 +156,9 @@ fn container(container: &mut Value) {
                 ("successThreshold", 1),
                 ("failureThreshold", 3),
             ] {
+                if probe.get(field).is_some_and(|value| *value == 0) {
+                    probe.remove(field);
+                }
                 set_default(probe, field, value);
             }
             http_get(probe);
@@ -161,7 +179,11 @@ fn container(container: &mut Value) {
         }
     }
     let Some(fields) = container.as_object_mut() else { return };
-    set_default(fields, "imagePullPolicy", if is_latest(&image) { "Always" } else { "IfNotPresent" });
+    set_default(
+        fields,
+        "imagePullPolicy",
+        if is_latest(&image) && image.trim() == image { "Always" } else { "IfNotPresent" },
+    );
     set_default(fields, "terminationMessagePath", "/dev/termination-log");
     set_default(fields, "terminationMessagePolicy", "File");
 }
@@ -360,6 +382,23 @@ pub fn prepare(
                 spec.insert("finalizers".into(), finalizers.into());
             }
         }
+        ("", "Pod", Some(old)) if subresource == "status" => {
+            let owners = at(old, &["metadata", "ownerReferences"]).clone();
+            if let Some(metadata) = map_mut(new, &["metadata"]) {
+                metadata.insert("ownerReferences".into(), owners);
+            }
+            let class = at(old, &["status", "qosClass"]).clone();
+            if let Some(status) = map_mut(new, &["status"]) {
+                status.entry("qosClass").or_insert(class);
+            }
+        }
+        ("", "ServiceAccount", _) => {
+            for secret in items_mut(new, &["secrets"]) {
+                if let Some(secret) = secret.as_object_mut() {
+                    secret.retain(|field, _| field == "name");
+                }
+            }
+        }
         ("", "PersistentVolumeClaim", None) => set(new, "status", json!({"phase": "Pending"})),
         // What is for choosing among API servers, which clusters do not have without a word.
         ("coordination.k8s.io", "Lease", _) => {
@@ -401,6 +440,9 @@ fn selector(job: &mut Value) {
     // Labels that the Job took over from its template are the same map in the API server.
     let own = at(job, &["metadata", "labels"]);
     let shared = own.is_object() && own == at(job, &["spec", "template", "metadata", "labels"]);
+    // An object whose name is generated is a copy.
+    let prefix = text(job, &["metadata", "generateName"]);
+    let shared = shared && (prefix.is_empty() || !text(job, &["metadata", "name"]).starts_with(prefix));
     if let Some(labels) = map_mut(job, &["spec", "template", "metadata", "labels"]) {
         for label in ["job-name", "batch.kubernetes.io/job-name"] {
             set_default(labels, label, name.clone());

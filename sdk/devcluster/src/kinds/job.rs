@@ -34,7 +34,7 @@ fn is_indexed(job: &Value) -> bool {
 
 /// Checks the labels and the selector that the API server has made.
 fn generated(job: &Value) -> Vec<Cause> {
-    if on(job, &["spec", "manualSelector"]) {
+    if on(job, &["spec", "manualSelector"]) || at(job, &["spec", "selector"]).is_null() {
         return Vec::new();
     }
     let (name, uid) = (text(job, &["metadata", "name"]), text(job, &["metadata", "uid"]));
@@ -290,7 +290,7 @@ pub(super) fn check_update(new: &Value, old: &Value) -> Vec<Cause> {
             causes.push(fault::invalid("spec.completions", at(new_spec, &["completions"]), detail));
         }
     }
-    let mut keeps = |field: &str, type_: &str| {
+    let keeps = |field: &str, type_: &str, causes: &mut Vec<Cause>| {
         let (new, old) = (at(new_spec, &[field]), at(old_spec, &[field]));
         if new != old {
             let path = child("spec", field);
@@ -300,14 +300,16 @@ pub(super) fn check_update(new: &Value, old: &Value) -> Vec<Cause> {
             });
         }
     };
-    let counted = (!is_indexed(new)).then_some("completions");
-    for field in counted.into_iter().chain(["completionMode", "backoffLimitPerIndex", "managedBy"]) {
-        keeps(field, "");
+    if !is_indexed(new) {
+        keeps("completions", "", &mut causes);
     }
-    keeps("selector", "v1.LabelSelector");
-    keeps("podFailurePolicy", "batch.PodFailurePolicy");
-    keeps("successPolicy", "batch.SuccessPolicy");
+    keeps("selector", "v1.LabelSelector", &mut causes);
     template(new_spec, old, &mut causes);
+    keeps("completionMode", "", &mut causes);
+    keeps("podFailurePolicy", "batch.PodFailurePolicy", &mut causes);
+    keeps("backoffLimitPerIndex", "", &mut causes);
+    keeps("managedBy", "", &mut causes);
+    keeps("successPolicy", "batch.SuccessPolicy", &mut causes);
     causes
 }
 
@@ -438,7 +440,9 @@ pub(super) fn check_status(new: &Value, old: &Value) -> Vec<Cause> {
         let detail = "terminating>0 is invalid for finished job";
         causes.push(fault::invalid("status.terminating", at(status, &["terminating"]), detail));
     }
-    if (changed("ready") || changed("active")) && count("ready") > count("active") {
+    if (changed("ready") || changed("active"))
+        && number(status, &["ready"]).is_some_and(|ready| ready > count("active"))
+    {
         causes.push(fault::invalid(
             "status.ready",
             at(status, &["ready"]),

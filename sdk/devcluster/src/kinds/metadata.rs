@@ -129,6 +129,13 @@ fn check_at(meta: &Value, is_namespaced: bool, rule: &NameRule, path: &str) -> V
     causes
 }
 
+/// Returns the faults of the metadata of whatever is updated: the API server looks at it as at that of a new object first, of whatever
+/// name, and then does what [`check_update`] does.
+#[must_use]
+pub fn check_any(meta: &Value, is_namespaced: bool) -> Vec<Cause> {
+    check_at(meta, is_namespaced, &NameRule::Path, "metadata")
+}
+
 /// Returns the faults of the metadata of an object that is there already, after the API server has put in what an update keeps.
 ///
 /// The API server looks at it twice, and so each fault comes twice, except what only built-in kinds mind.

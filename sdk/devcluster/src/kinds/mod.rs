@@ -10,6 +10,8 @@ mod job;
 pub mod metadata;
 pub mod names;
 mod pod;
+mod podchange;
+mod probe;
 pub mod quantity;
 mod rbac;
 mod selector;
@@ -17,7 +19,7 @@ mod time;
 mod types;
 mod value;
 
-pub use check::{Write, check, name_rule};
+pub use check::{Write, check, name_rule, name_warning};
 pub use defaults::{default, prepare};
 pub use definition::{definition, definition_warnings};
 pub use selector::selects;

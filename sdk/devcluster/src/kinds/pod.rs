@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::quantity::Quantity;
 use super::value::{at, entries, items, number, on, text};
-use super::{internal, metadata, names};
+use super::{internal, metadata, names, probe};
 use crate::schema::fault::{self, child, index, key};
 use crate::status::Cause;
 
@@ -14,7 +14,7 @@ const RANGE: &str = "must be between 1 and 2147483647, inclusive";
 const MODE: &str = "must be a number between 0 and 0777 (octal), both inclusive";
 
 /// Adds a fault for each thing that is wrong with a text.
-fn each(faults: &[String], path: &str, value: &str, causes: &mut Vec<Cause>) {
+pub(super) fn each(faults: &[String], path: &str, value: &str, causes: &mut Vec<Cause>) {
     causes.extend(faults.iter().map(|detail| fault::invalid_text(path, value, detail)));
 }
 
@@ -70,6 +70,11 @@ pub(super) fn spec(spec: &Value, path: &str) -> Vec<Cause> {
         &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
         &mut causes,
     );
+    if text(spec, &["dnsPolicy"]) == "None" && at(spec, &["dnsConfig"]).is_null() {
+        let detail = "must provide `dnsConfig` when `dnsPolicy` is None";
+        causes.push(fault::required(at_field("dnsConfig"), detail));
+    }
+    causes.extend(probe::identities(spec, path));
     causes.extend(metadata::labels_of(spec, &at_field("nodeSelector"), "nodeSelector"));
     tolerations(spec, path, &mut causes);
     for field in ["serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"] {
@@ -97,7 +102,7 @@ pub(super) fn spec(spec: &Value, path: &str) -> Vec<Cause> {
 }
 
 /// Checks of which taints of nodes a pod takes no notice.
-fn tolerations(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
+pub(super) fn tolerations(spec: &Value, path: &str, causes: &mut Vec<Cause>) {
     for (i, one) in items(spec, &["tolerations"]).iter().enumerate() {
         let at_field = |field: &str| child(&index(&child(path, "tolerations"), i), field);
         let [name, operator, value, effect] =
@@ -223,6 +228,7 @@ fn container(container: &Value, path: &str, volumes: &BTreeSet<String>, causes: 
     one_of(container, path, "terminationMessagePolicy", &["File", "FallbackToLogsOnError"], causes);
     ports(container, &at_field("ports"), causes);
     environment(container, path, causes);
+    causes.extend(probe::check(container, path));
     mounts(container, &at_field("volumeMounts"), volumes, causes);
     one_of(container, path, "imagePullPolicy", &["Always", "IfNotPresent", "Never"], causes);
     resources(at(container, &["resources"]), &at_field("resources"), causes);
@@ -320,6 +326,10 @@ fn environment(container: &Value, path: &str, causes: &mut Vec<Cause>) {
             continue;
         }
         let at_from = child(&path, "valueFrom");
+        let reference = at(from, &["fieldRef"]);
+        if !reference.is_null() {
+            causes.extend(probe::field_path(text(reference, &["fieldPath"]), &child(&at_from, "fieldRef")));
+        }
         for field in ["configMapKeyRef", "secretKeyRef"] {
             let reference = at(from, &[field]);
             if !reference.is_null() {
@@ -409,62 +419,4 @@ fn resource_name(name: &str, path: &str, causes: &mut Vec<Cause>) {
         causes.push(fault::invalid_text(path, name, "must be a standard resource type or fully qualified"));
     }
     causes.push(fault::invalid_text(path, name, "must be a standard resource for containers"));
-}
-
-/// Returns the faults of what an update changes in a pod.
-pub(super) fn check_update(new: &Value, old: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let mut kept = at(new, &["spec"]).clone();
-    for list in ["containers", "initContainers"] {
-        let before = items(old, &["spec", list]);
-        if items(&kept, &[list]).len() != before.len() {
-            let detail = "pod updates may not add or remove containers";
-            causes.push(fault::forbidden(child("spec", list), detail));
-            return causes;
-        }
-        for (i, one) in super::value::items_mut(&mut kept, &[list]).iter_mut().enumerate() {
-            if text(one, &["image"]).is_empty() {
-                causes.push(fault::required(child(&index(&child("spec", list), i), "image"), ""));
-            }
-            if let (Some(one), Some(image)) =
-                (one.as_object_mut(), before.get(i).and_then(|one| one.get("image")))
-            {
-                one.insert("image".into(), image.clone());
-            }
-        }
-    }
-    if let Some(kept) = kept.as_object_mut() {
-        for field in ["activeDeadlineSeconds", "tolerations", "schedulingGates"] {
-            match at(old, &["spec", field]) {
-                Value::Null => kept.remove(field),
-                value => kept.insert(field.to_owned(), value.clone()),
-            };
-        }
-    }
-    if kept != *at(old, &["spec"]) {
-        causes.push(fault::not_modelled("spec", "what the API server says of a change to a pod's spec"));
-    }
-    causes
-}
-
-/// Returns the faults of a new status of a pod.
-pub(super) fn check_status(new: &Value, old: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    for (i, condition) in items(new, &["status", "conditions"]).iter().enumerate() {
-        let type_ = text(condition, &["type"]);
-        if !matches!(type_, "PodScheduled" | "Ready" | "Initialized") {
-            each(
-                &names::qualified(type_),
-                &child(&index("status.conditions", i), "Type"),
-                type_,
-                &mut causes,
-            );
-        }
-    }
-    let class = at(new, &["status", "qosClass"]);
-    if class != at(old, &["status", "qosClass"]) {
-        let shown = if class.is_null() { &Value::from("") } else { class };
-        causes.push(fault::immutable("status.qosClass", shown));
-    }
-    causes
 }

@@ -1,5 +1,6 @@
 //! Where the files of pods are, under the node's state folder.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
@@ -82,6 +83,9 @@ impl Files {
         fs::create_dir_all(&folder)?;
         match volume {
             Volume::Files(files) => {
+                // As an earlier start made it, it cannot be written.
+                fs::remove_dir_all(&folder)?;
+                fs::create_dir_all(&folder)?;
                 for (path, file) in files {
                     let path = folder.join(path);
                     fs::create_dir_all(path.parent().unwrap_or(&folder))?;
@@ -127,7 +131,7 @@ impl Files {
             return String::from_utf8_lossy(&words).into_owned();
         }
         let wanted = Wanted { tail_lines: Some(80), ..Wanted::default() };
-        let (log, _) = logs::read(&start.log, &wanted).unwrap_or_default();
+        let log = logs::read(&start.log, &wanted).unwrap_or_default();
         let end = log.len().saturating_sub(WORDS_OF_LOG);
         String::from_utf8_lossy(log.get(end..).unwrap_or_default()).into_owned()
     }
@@ -144,70 +148,110 @@ impl Files {
         }
     }
 
+    /// Removes the views of a pod's containers: none runs.
+    pub(super) fn forget_views(&self, pod: &Value) {
+        let entries =
+            |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        for container in entries(&self.pod(pod).join("containers")) {
+            for view in entries(&container).filter(|path| path.extension().is_some_and(|of| of == "view")) {
+                drop(fs::remove_dir_all(view));
+            }
+        }
+    }
+
+    /// Removes the folders of all pods (`pods`) or claims (`claims`) but those with these uids.
+    pub(super) fn forget_others(&self, of: &str, uids: &BTreeSet<String>) {
+        for entry in fs::read_dir(self.state.join(of)).into_iter().flatten().flatten() {
+            if !entry.file_name().to_str().is_some_and(|uid| uids.contains(uid)) {
+                drop(fs::remove_dir_all(entry.path()));
+            }
+        }
+    }
+
     /// Removes everything of a pod.
     pub(super) fn forget(&self, pod: &Value) {
         drop(fs::remove_dir_all(self.pod(pod)));
     }
 
-    /// Returns what a container of a pod said: since its last start, or in the start before it.
+    /// Returns the start of a container whose log is asked for: the last one, or the one before it.
     ///
     /// # Errors
-    /// It was not started yet, or no other start of it is known; with the kubelet's words.
-    fn log(
-        &self,
-        pod: &Value,
-        container: &str,
-        previous: bool,
-        wanted: &Wanted,
-    ) -> Result<(Start, Vec<u8>, u64), Status> {
-        let name = text(pod, "/metadata/name");
+    /// There is none, in the kubelet's words.
+    fn started(&self, pod: &Value, container: &str, previous: bool) -> Result<Start, Status> {
         let statuses = ["containerStatuses", "initContainerStatuses"];
         let mut all = statuses.iter().flat_map(|of| items(pod, &format!("/status/{of}")));
         let status = all.find(|status| text(status, "/name") == container).unwrap_or(&Value::Null);
         let restarts =
             number(status, "/restartCount").and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
+        let is = |pointer: &str| status.pointer(pointer).is_some_and(|state| !state.is_null());
+        let (waits, ended) = (is("/state/waiting"), is("/lastState/terminated"));
+        let named = format!("container \"{container}\" in pod \"{}\"", text(pod, "/metadata/name"));
         let refused = |message: String| Status::new(400, "BadRequest", message);
-        let number = if previous {
-            let missing = || {
-                refused(format!("previous terminated container \"{container}\" in pod \"{name}\" not found"))
-            };
+        let number = match previous {
             // A container that waits for its next start: its last start is the previous one.
-            let waits = status.pointer("/state/waiting").is_some();
-            let ended = status.pointer("/lastState/terminated").is_some();
-            if waits && ended { restarts } else { restarts.checked_sub(1).ok_or_else(missing)? }
-        } else {
-            restarts
+            true if waits && ended => restarts,
+            true => {
+                let missing = || refused(format!("previous terminated {named} not found"));
+                restarts.checked_sub(1).ok_or_else(missing)?
+            }
+            false if is("/state/running") || ended => restarts,
+            false if is("/state/terminated") => {
+                if text(status, "/state/terminated/containerID").is_empty() {
+                    return Err(refused(format!("{named} is terminated")));
+                }
+                restarts
+            }
+            false => {
+                let why = match text(status, "/state/waiting/reason") {
+                    "" => "ContainerCreating",
+                    "ErrImagePull" => "image can't be pulled",
+                    "ImagePullBackOff" => "trying and failing to pull image",
+                    reason => reason,
+                };
+                return Err(refused(format!("{named} is waiting to start: {why}")));
+            }
         };
         let start = self.start(pod, container, number);
-        let (log, size) = logs::read(&start.log, wanted).map_err(|_| {
-            let reason = match text(status, "/state/waiting/reason") {
-                "" => "ContainerCreating",
-                reason => reason,
-            };
-            refused(format!("container \"{container}\" in pod \"{name}\" is waiting to start: {reason}"))
-        })?;
-        Ok((start, log, size))
+        // A kubelet answers the same for a log that it has removed.
+        let gone =
+            || refused(format!("unable to retrieve container logs for {}", text(status, "/containerID")));
+        if start.log.exists() { Ok(start) } else { Err(gone()) }
     }
 }
 
 impl Logs for Files {
     fn open(&self, pod: &Value, options: &LogOptions) -> Result<BoxStream<'static, Bytes>, Status> {
         let count = |count: Option<u64>| count.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
-        let limit_bytes = count(options.limit_bytes);
-        let wanted = Wanted { tail_lines: count(options.tail_lines), limit_bytes, ..Wanted::default() };
-        let (start, log, size) = self.log(pod, &options.container, options.previous, &wanted)?;
-        let first = futures::stream::iter([Bytes::from(log)]);
-        if !options.follow || limit_bytes.is_some() || !start.base.exists() {
-            return Ok(first.boxed());
+        let wanted = Wanted {
+            tail_lines: count(options.tail_lines),
+            limit_bytes: count(options.limit_bytes),
+            ..Wanted::default()
+        };
+        let start = self.started(pod, &options.container, options.previous)?;
+        let source = Source { start, wanted, follows: options.follow, reader: None };
+        let next = |mut source: Source| async move { Some((Bytes::from(source.next().await?), source)) };
+        Ok(futures::stream::unfold(source, next).boxed())
+    }
+}
+
+/// A log that is asked for. It is opened when its first piece is, where nobody waits for it.
+struct Source {
+    start: Start,
+    wanted: Wanted,
+    follows: bool,
+    reader: Option<logs::Reader>,
+}
+
+impl Source {
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        if self.reader.is_none() {
+            let (log, wanted, follows) = (self.start.log.clone(), self.wanted.clone(), self.follows);
+            let opening = tokio::task::spawn_blocking(move || logs::Reader::open(&log, &wanted, follows));
+            self.reader = opening.await.ok()?.ok();
         }
-        let follower = logs::Follower::new(&start.log, size);
-        let follower = follower.map_err(|error| Status::new(500, "InternalError", error.to_string()))?;
+        let (reader, view) = (self.reader.as_mut()?, &self.start.base);
         // The view of a container is there for as long as it runs.
-        let rest = futures::stream::unfold((follower, start.base), |(mut follower, base)| async move {
-            let said = follower.next(|| base.exists()).await?;
-            Some((Bytes::from(said), (follower, base)))
-        });
-        Ok(first.chain(rest).boxed())
+        if self.follows { reader.next(|| view.exists()).await } else { reader.piece() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! How the containers of a pod live: which is started next, which ends, and when the pod is over. No process is touched here.
 
+use std::borrow::Cow;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::plan::{Hindered, Member, Restart, Role};
@@ -16,7 +18,7 @@ pub(crate) struct Ended {
     /// Its exit code.
     pub(crate) code: i32,
     /// `Completed`, `Error` and their like.
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Cow<'static, str>,
     /// Its last words.
     pub(crate) message: String,
     /// When it began; never if it could not.
@@ -54,6 +56,8 @@ pub(crate) struct Part {
     pub(crate) last: Option<Ended>,
     /// How often it was started.
     pub(crate) starts: u32,
+    /// How many of its starts do not count any more: the pod has begun anew since.
+    before: u32,
     /// Whether it has started, if it runs: by its probe, if it has one.
     pub(crate) begun: bool,
     /// Whether it is ready, if it has started: by its probe, if it has one.
@@ -111,6 +115,7 @@ impl Part {
             state,
             last: None,
             starts: 0,
+            before: 0,
             begun: true,
             fit: true,
             told: false,
@@ -162,9 +167,24 @@ impl Life {
         Self { title, parts, sandbox: false, began: now, ending: None }
     }
 
-    /// Whether any container with the pod's work was ever started.
+    /// Whether any container with the pod's work was started, since the pod began anew if it did.
     pub(crate) fn has_begun(&self) -> bool {
-        self.parts.iter().any(|part| part.member.role == Role::Main && part.starts > 0)
+        self.parts.iter().any(|part| part.member.role == Role::Main && part.starts > part.before)
+    }
+
+    /// Begins anew with what is left to do, as a kubelet does where it has to make a sandbox once more: the init containers run
+    /// again, from the first one on. Nothing begins if all of the pod's work is over.
+    pub(crate) fn begin_anew(&mut self) {
+        if self.parts.iter().filter(|part| part.member.role == Role::Main).all(Part::is_over) {
+            return;
+        }
+        for part in &mut self.parts {
+            part.before = part.starts;
+            if part.member.role == Role::Init {
+                part.last = None;
+                part.state = State::Waiting(Hindered { reason: "PodInitializing", message: String::new() });
+            }
+        }
     }
 
     /// Whether nothing runs, and nothing would be started again.
@@ -345,7 +365,7 @@ mod tests {
     fn ended(code: i32) -> Ended {
         Ended {
             code,
-            reason: "Error",
+            reason: "Error".into(),
             message: String::new(),
             began: Some(T),
             at: Some(T),
@@ -420,6 +440,31 @@ mod tests {
         now += 601;
         life.ended(0, ended(1), at(now));
         assert_eq!(life.next(at(now), 30).0, [Act::Start(0)]);
+    }
+
+    #[test]
+    fn a_pod_that_begins_anew_runs_its_init_containers_once_more_unless_its_work_is_done() {
+        let members = [
+            ("first", Role::Init, Restart::OnFailure),
+            ("a", Role::Main, Restart::OnFailure),
+            ("b", Role::Main, Restart::OnFailure),
+        ];
+        for (code, acts) in [(1, vec![Act::Start(0)]), (0, vec![])] {
+            let mut life = life(&members);
+            for (place, code) in [(0, 0), (1, 0), (2, code)] {
+                life.started(place, String::new(), T);
+                life.ended(place, ended(code), T);
+            }
+            life.begin_anew();
+            assert_eq!(life.next(T, 30).0, acts);
+            assert_eq!(life.is_over(), code == 0);
+            if code == 1 {
+                assert!(!life.has_begun());
+                life.started(0, String::new(), T);
+                life.ended(0, ended(0), T);
+                assert_eq!(life.next(T, 30).0, [Act::Start(2)], "what has succeeded is not done again");
+            }
+        }
     }
 
     #[test]

@@ -12,11 +12,14 @@
 //! - Secrets and ConfigMaps that change are seen by the next start of a container, not by a running one;
 //! - `imagePullPolicy` and pull secrets have nothing to do.
 //!
+//! A node that is started anew finds no containers, as after a reboot of its machine: see `resume.rs`.
+//!
 //! Whatever else a pod asks for makes it fail with the reason [`UNSUPPORTED`] and a message that names the field.
 
 mod environment;
 mod fields;
 mod files;
+mod hidden;
 mod image;
 pub(crate) mod life;
 mod logs;
@@ -25,6 +28,7 @@ pub(crate) mod plan;
 mod pod;
 mod probe;
 mod quantity;
+mod resume;
 mod run;
 mod setup;
 pub(crate) mod status;

@@ -14,7 +14,7 @@ use super::image::Images;
 use super::pod;
 use super::setup::Tools;
 use super::status::seconds;
-use crate::client::{Api, Change, Informer, Refused, text};
+use crate::client::{Api, Change, Informer, Refused, items, text};
 
 /// A node whose containers are processes of the user.
 pub struct Node {
@@ -52,10 +52,14 @@ impl Node {
 
     /// Registers the node and runs its pods, for as long as it is polled. Dropped, all of their processes end.
     ///
+    /// What an earlier node left in its folder of pods and claims that are gone is removed. Pods that were running before begin
+    /// again or have failed, as their restart policy says.
+    ///
     /// # Errors
     /// The API server refuses the node.
     pub async fn run(&self) -> Result<std::convert::Infallible, Refused> {
         self.register().await?;
+        self.tidy().await?;
         let query = format!("fieldSelector=spec.nodeName%3D{}", self.name);
         let mut pods = Informer::new(self.shared.api.clone(), "/api/v1/pods", &query);
         let mut claims = Informer::new(self.shared.api.clone(), "/api/v1/persistentvolumeclaims", "");
@@ -87,6 +91,19 @@ impl Node {
         let (sender, receiver) = watch::channel(pod);
         let task = tokio::spawn(pod::run(self.shared.clone(), receiver));
         kept.insert(uid, Kept { pod: sender, task });
+    }
+
+    /// Removes what an earlier node left of pods and claims that are gone by now.
+    async fn tidy(&self) -> Result<(), Refused> {
+        for (path, of) in [
+            (format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{}", self.name), "pods"),
+            ("/api/v1/persistentvolumeclaims".to_owned(), "claims"),
+        ] {
+            let list = self.shared.api.get(&path).await?;
+            let there = items(&list, "/items").iter().map(|one| text(one, "/metadata/uid").to_owned());
+            self.shared.files.forget_others(of, &there.collect());
+        }
+        Ok(())
     }
 
     async fn register(&self) -> Result<(), Refused> {

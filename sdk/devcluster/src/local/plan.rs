@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::environment::{Objects, expand, variables};
+use super::hidden::impossible;
 use super::image::{Images, Root};
 use crate::client::{items, number, text};
 
@@ -163,6 +164,13 @@ pub(crate) fn plan(
     environment.entry("HOME".to_owned()).or_insert_with(|| if user == 0 { "/root" } else { "/" }.to_owned());
     let mounts = mounts(container, &own);
     environment.extend(own);
+    if let Some(variable) = impossible(&image.root, &environment) {
+        let message = format!(
+            "the local node cannot set the variable {variable}: /bin/sh of the image has to, and it is not there or drops \
+             other variables for the dots and dashes in their names"
+        );
+        return Err(Hindered { reason: "CreateContainerError", message });
+    }
     Ok(Plan {
         root: image.root.clone(),
         read_only: container.pointer("/securityContext/readOnlyRootFilesystem") == Some(&Value::Bool(true)),

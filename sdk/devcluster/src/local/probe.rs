@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::hidden::hidden;
 use super::plan::Plan;
 use super::run::first_process;
 use crate::client::{items, number};
@@ -80,9 +82,14 @@ impl Inside {
             "--preserve-credentials",
             "--",
         ]);
-        program.args(command).env_clear().envs(&self.plan.environment).kill_on_drop(true);
-        program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        program.status().await.is_ok_and(|status| status.success())
+        let (words, variables) = hidden(&self.plan, command);
+        program.args(words).env_clear().envs(variables).kill_on_drop(true);
+        program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        let Ok(mut child) = program.spawn() else { return false };
+        let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+        let status = child.wait().await;
+        group.0 = None;
+        status.is_ok_and(|status| status.success())
     }
 
     /// Runs a probe once in its time.
@@ -106,6 +113,18 @@ impl Inside {
                 return false;
             }
             tokio::time::sleep(probe.period).await;
+        }
+    }
+}
+
+/// The processes of a command that has not ended. Dropped, they are killed: that command is in the container, and nobody
+/// else would end it before the container does.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            let _ = kill_process_group(leader, Signal::KILL);
         }
     }
 }

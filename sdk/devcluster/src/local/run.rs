@@ -9,6 +9,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
+use super::hidden::hidden;
 use super::logs;
 use super::plan::Plan;
 use super::probe::Inside;
@@ -67,7 +68,8 @@ fn command(tools: &Tools, base: &Path, plan: &Plan, holder: &Child) -> Command {
     ]);
     command.args([format!("--map-user={}", plan.user), format!("--map-group={}", plan.group)]);
     command.arg(format!("--root={}", base.join("root").display())).arg(format!("--wd={}", plan.directory));
-    command.arg("--").args(&plan.command).env_clear().envs(&plan.environment).current_dir("/");
+    let (words, variables) = hidden(plan, &plan.command);
+    command.arg("--").args(words).env_clear().envs(variables).current_dir("/");
     command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }
@@ -169,7 +171,7 @@ mod tests {
         let log = folder.0.join("log");
         let mut running = start(&tools, &folder.0.join("base"), plan, binds, &log).await.expect("it starts");
         let code = running.ended().await;
-        let (said, _) = logs::read(&log, &logs::Wanted::default()).expect("a log");
+        let said = logs::read(&log, &logs::Wanted::default()).expect("a log");
         (code, String::from_utf8_lossy(&said).into_owned())
     }
 
@@ -240,6 +242,47 @@ mod tests {
             plan("for f in /x /tmp/x /etc/x /usr/x; do (: > $f) 2>/dev/null && echo $f; done; exit 0");
         plan.read_only = true;
         assert_eq!(run(&folder, &plan, &[]).await, (0, String::new()));
+    }
+
+    #[tokio::test]
+    async fn variables_of_the_loader_reach_its_command_and_no_program_of_the_machine() {
+        let folder = Folder::new("loader");
+        let mut plan = plan("");
+        plan.command = vec!["cat".to_owned(), "/proc/self/environ".to_owned()];
+        plan.environment.remove("A.b");
+        for (name, value) in [("LD_PRELOAD", "/no/such.so"), ("LC_ALL", "C"), ("B", "a \"$b\"")] {
+            plan.environment.insert(name.to_owned(), value.to_owned());
+        }
+        let (code, said) = run(&folder, &plan, &[]).await;
+        let (warnings, rest): (Vec<_>, Vec<_>) =
+            said.lines().partition(|line| line.contains("cannot be preloaded"));
+        // Only the command's own loader does not find it.
+        assert_eq!((code, warnings.len()), (0, 1), "{said}");
+        let rest = rest.concat();
+        let mut variables: Vec<&str> = rest.split_terminator('\0').collect();
+        variables.sort_unstable();
+        let wanted: Vec<String> =
+            plan.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(variables, wanted);
+    }
+
+    #[test]
+    fn an_image_without_a_shell_cannot_have_them_nor_can_who_has_names_that_shells_drop() {
+        let folder = Folder::new("no-shell");
+        let (root, mut plan) = (Root::Folder(folder.0.clone()), plan(""));
+        let impossible = |environment: &BTreeMap<String, String>| {
+            super::super::hidden::impossible(&root, environment).map(str::to_owned)
+        };
+        plan.environment.insert("LC_ALL".to_owned(), "C".to_owned());
+        plan.environment.remove("A.b");
+        assert_eq!(impossible(&plan.environment), None);
+        plan.environment.insert("LD_PRELOAD".to_owned(), "x".to_owned());
+        assert_eq!(impossible(&plan.environment).as_deref(), Some("LD_PRELOAD"));
+        std::fs::create_dir(folder.0.join("bin")).expect("a folder");
+        std::os::unix::fs::symlink("/bin/tools", folder.0.join("bin/sh")).expect("a link");
+        assert_eq!(impossible(&plan.environment), None);
+        plan.environment.insert("A.b".to_owned(), "1".to_owned());
+        assert_eq!(impossible(&plan.environment).as_deref(), Some("LD_PRELOAD"));
     }
 
     #[tokio::test]

@@ -222,7 +222,7 @@ fn mount(mount: &Value) -> Value {
 fn unseen() -> Ended {
     Ended {
         code: 137,
-        reason: "ContainerStatusUnknown",
+        reason: "ContainerStatusUnknown".into(),
         message: "The container could not be located when the pod was terminated".to_owned(),
         began: None,
         at: None,
@@ -275,7 +275,7 @@ mod tests {
         let reason = if code == 0 { "Completed" } else { "Error" };
         Ended {
             code,
-            reason,
+            reason: reason.into(),
             message: message.to_owned(),
             began: Some(T),
             at: Some(T),

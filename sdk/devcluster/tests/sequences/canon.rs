@@ -23,7 +23,7 @@ static IN_TEXT: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static PATCHED: LazyLock<Regex> =
-    LazyLock::new(|| regex(r#"(?s)Invalid value: "\{.*\}": strict decoding error"#));
+    LazyLock::new(|| regex(r#"(?s)Invalid value: "(?:\{\\".*\}|map\[.*\])": "#));
 static NOW: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(resource version: [0-9]+ \(|resource version: [0-9]+, current: )[0-9]+"));
 static GENERATED: LazyLock<Regex> = LazyLock::new(|| regex(r"^[bcdfghjklmnpqrstvwxz2456789]{5}$"));
@@ -80,6 +80,16 @@ impl Canon {
         }
     }
 
+    /// A generated name that only a refusal tells.
+    pub(crate) fn learn_refused(&mut self, body: &Value, answer: &Value) {
+        let prefix = body.pointer("/metadata/generateName").and_then(Value::as_str).unwrap_or_default();
+        let name = answer.pointer("/details/name").filter(|_| answer["kind"] == "Status");
+        if let (false, Some(name)) = (prefix.is_empty(), name) {
+            let metadata = serde_json::json!({"generateName": prefix, "name": name});
+            metadata.as_object().into_iter().for_each(|metadata| self.learn_metadata(metadata, true));
+        }
+    }
+
     fn learn_metadata(&mut self, metadata: &Map<String, Value>, whole: bool) {
         let text = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default();
         if let (false, Ok(version)) = (whole, text("resourceVersion").parse()) {
@@ -129,9 +139,8 @@ impl Canon {
             };
             format!("{}{shown}", &found[1])
         });
-        let value = PATCHED.replace_all(&value, |_: &Captures<'_>| {
-            "Invalid value: \"$patched\": strict decoding error".to_owned()
-        });
+        let value =
+            PATCHED.replace_all(&value, |_: &Captures<'_>| "Invalid value: \"$patched\": ".to_owned());
         NOW.replace_all(&value, |found: &Captures<'_>| format!("{}$now", &found[1])).into_owned()
     }
 
@@ -184,7 +193,7 @@ impl Canon {
 }
 
 /// A Status with its causes in order, a list of resources by their names.
-fn ordered(node: &Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn ordered(node: &Map<String, Value>) -> Map<String, Value> {
     let mut node = node.clone();
     let text =
         |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -194,14 +203,35 @@ fn ordered(node: &Map<String, Value>) -> Map<String, Value> {
         resources.sort_by_key(|one| text(one, "name"));
     }
     let status = node.get("kind").is_some_and(|kind| kind == "Status");
+    if let (true, Some(Value::String(message))) = (status, node.get_mut("message"))
+        && let Some((head, lines)) = message.split_once("errors:\n  ")
+    {
+        // Fields are looked at in the order of a Go map.
+        let mut lines: Vec<&str> = lines.split("\n  ").collect();
+        lines.sort_unstable();
+        *message = format!("{head}errors:\n  {}", lines.join("\n  "));
+    }
+    if let (true, Some(Value::String(message))) = (status, node.get_mut("message"))
+        && message.starts_with("Apply failed with ")
+    {
+        // The order of the managers depends on the second in which they wrote.
+        let mut blocks: Vec<&str> = message.split("\nconflict").collect();
+        if let Some((head, first)) = blocks.first().and_then(|block| block.split_once(": conflict")) {
+            blocks[0] = first;
+            blocks.sort_unstable();
+            *message = format!("{head}: conflict{}", blocks.join("\nconflict"));
+        }
+    }
     let message = node.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
     let causes = node.get_mut("details").and_then(|details| details.get_mut("causes"));
     if let (true, Some(Value::Array(causes))) = (status, causes) {
         causes.sort_by_key(|cause| (text(cause, "field"), text(cause, "message")));
-        let texts: Vec<String> = causes
+        let mut texts: Vec<String> = causes
             .iter()
             .map(|cause| format!("{}: {}", text(cause, "field"), text(cause, "message")))
             .collect();
+        // A cause that is there twice is told once.
+        texts.dedup();
         let joined = texts.join(", ");
         let letters = |text: &str| {
             let mut letters: Vec<char> = text.chars().collect();

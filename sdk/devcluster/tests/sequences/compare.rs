@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::canon::ordered;
+
 /// One line for each difference.
 pub(crate) fn differences(want: &Value, got: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -15,7 +17,7 @@ pub(crate) fn differences(want: &Value, got: &Value) -> Vec<String> {
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(sorted).collect(),
-        Value::Object(fields) => fields
+        Value::Object(fields) => ordered(fields)
             .iter()
             .map(|(key, value)| {
                 let mut value = sorted(value);
@@ -43,7 +45,8 @@ fn compare(want: &Value, got: &Value, path: &str, found: &mut Vec<String>) {
             }
         }
         (want, got) if want != got => {
-            found.push(format!("{path}: recorded {}, got {}", short(want), short(got)));
+            let (want, got) = apart(want, got);
+            found.push(format!("{path}: recorded {}, got {}", short(&want), short(&got)));
         }
         _ => {}
     }
@@ -56,6 +59,17 @@ fn pair(want: Option<&Value>, got: Option<&Value>, path: &str, found: &mut Vec<S
         (None, Some(got)) => found.push(format!("{path}: not recorded, there is {}", short(got))),
         (None, None) => {}
     }
+}
+
+/// Two long texts from where they differ.
+fn apart(want: &Value, got: &Value) -> (Value, Value) {
+    let (Value::String(wanted), Value::String(gotten)) = (want, got) else {
+        return (want.clone(), got.clone());
+    };
+    let same = wanted.chars().zip(gotten.chars()).take_while(|(one, other)| one == other).count();
+    let from = same.saturating_sub(40);
+    let cut = |text: &str| Value::from(text.chars().skip(from).collect::<String>());
+    if from < 100 { (want.clone(), got.clone()) } else { (cut(wanted), cut(gotten)) }
 }
 
 fn short(value: &Value) -> String {

@@ -42,6 +42,21 @@ pub(crate) fn at<'a>(value: Option<&'a Value>, pointer: &str) -> Option<&'a Valu
     value?.pointer(pointer).filter(|value| !value.is_null())
 }
 
+/// Puts a value where a pointer says, into new objects if need be; null takes out what is there.
+pub(crate) fn put(value: &mut Value, pointer: &str, new: Value) {
+    if new.is_null() {
+        return remove(value, pointer);
+    }
+    let mut place = value;
+    for part in pointer.split('/').skip(1) {
+        if !place.is_object() {
+            *place = Value::Object(serde_json::Map::new());
+        }
+        place = &mut place[part.replace("~1", "/").replace("~0", "~")];
+    }
+    *place = new;
+}
+
 /// Removes what a pointer names; `*` is any field or item.
 pub(crate) fn remove(value: &mut Value, pointer: &str) {
     let parts: Vec<String> =

@@ -3,16 +3,19 @@
 
 mod canon;
 mod compare;
+mod fidelity;
 mod json;
 mod player;
+mod random;
+mod server;
 mod watch;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The recorded sequences, and some more that were recorded in the same way.
-const FILES: [&str; 2] = ["sequences.json", "more.json"];
+/// The recorded sequences, some more that were recorded in the same way, and random ones.
+const FILES: [&str; 3] = ["sequences.json", "more.json", "random.json"];
 
 /// Differences that are known and why they are there: `sequence | step | why`.
 const DECLARED: &str = include_str!("../data/differences.txt");
@@ -29,6 +32,12 @@ fn declared() -> BTreeMap<(String, usize), String> {
         .collect()
 }
 
+/// A file of sequences of this repository.
+fn document(file: &str) -> Value {
+    let path = format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
+    json::parse(&std::fs::read(path).expect("a file of sequences")).expect("recorded sequences")
+}
+
 #[test]
 fn answers_are_those_of_kube_apiserver() {
     // Other sequences than those of the repository, in the same form; one sequence, or one area, while working on it.
@@ -36,13 +45,16 @@ fn answers_are_those_of_kube_apiserver() {
     let only = std::env::var("SEQUENCES").unwrap_or_default();
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
     let files = other.map_or_else(|| FILES.map(|file| format!("{data}/{file}")).to_vec(), |file| vec![file]);
+    // For who wants to know only whether there is a difference.
+    let first = std::env::var("SEQUENCES_FIRST").is_ok();
     let (mut declared, mut found, mut steps) = (declared(), BTreeMap::new(), 0);
     for file in files {
         let text = std::fs::read(file).expect("a file of sequences");
         let document: Value = json::parse(&text).expect("recorded sequences");
         for sequence in document["sequences"].as_array().expect("sequences") {
             let name = sequence["name"].as_str().expect("a name");
-            if !only.is_empty() && !name.contains(&only) && sequence["area"] != only.as_str() {
+            let other = !only.is_empty() && !name.contains(&only) && sequence["area"] != only.as_str();
+            if other || first && !found.is_empty() {
                 continue;
             }
             for (at, differences) in play(&document, sequence, &mut steps) {

@@ -1,47 +1,56 @@
-//! Plays one sequence against a server of its own.
+//! Plays one sequence against a server.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use devcluster::api::{ApiServer, Credentials, Options};
-use devcluster::controllers::Controllers;
 use http::{Request, Response, header};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
-use tower::Service as _;
 
 use super::canon::Canon;
-use super::json::{at, parse, remove};
-use super::watch::{Seen, Watch};
+use super::json::{at, parse, put, remove};
+use super::server::{Content, Real, Server, TOKEN};
+use super::watch::Watch;
 
-const TOKEN: &str = "administrator";
+/// The random word of a run against the server of this crate.
 const RUN: &str = "rkqzvwxt";
 /// The headers that are kept of each answer that has them.
 const HEADERS: [&str; 5] = ["content-type", "warning", "retry-after", "allow", "location"];
 
-/// Returns the answers of a sequence, with placeholders.
+/// Returns the answers of a sequence by a new server of this crate, in simulated time, with placeholders.
 pub(crate) fn play(document: &Value, sequence: &Value) -> Vec<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime").block_on(async { Player::new().play(document, sequence).await })
+    runtime.expect("a runtime").block_on(async {
+        let server = Server::model();
+        if sequence["setup"]["alone"] != true {
+            server.control();
+        }
+        Player::new(server, format!("{RUN}-1"), RUN.to_owned()).play(document, sequence).await
+    })
+}
+
+/// Returns the answers of a sequence by a real server, in its own namespace.
+pub(crate) async fn play_real(real: Real, number: usize, document: &Value, sequence: &Value) -> Vec<Value> {
+    let (namespace, run) = (format!("{}-{number}", real.run), real.run.clone());
+    Player::new(Server::Real(real), namespace, run).play(document, sequence).await
 }
 
 struct Player {
-    server: ApiServer,
+    server: Server,
+    namespace: String,
+    run: String,
     names: BTreeMap<String, String>,
     watches: BTreeMap<String, Watch>,
 }
 
-type Answered = Response<devcluster::api::Body>;
+type Answered = Response<Content>;
 
 impl Player {
-    fn new() -> Self {
-        let credentials = Credentials { open: false, tokens: vec![TOKEN.into()] };
-        let server = ApiServer::new(Options { credentials, seed: 7, ..Options::default() });
-        tokio::spawn(Controllers::new(server.clone(), Some(TOKEN.into())).run());
-        Self { server, names: BTreeMap::new(), watches: BTreeMap::new() }
+    fn new(server: Server, namespace: String, run: String) -> Self {
+        let names = BTreeMap::from([("ns".to_owned(), namespace.clone()), ("run".to_owned(), run.clone())]);
+        Self { server, namespace, run, names, watches: BTreeMap::new() }
     }
 
     async fn send(
@@ -56,7 +65,7 @@ impl Player {
             ("user-agent".to_owned(), json!("apiserver-play/1.0")),
             ("accept".to_owned(), json!("application/json")),
         ]);
-        if !bare {
+        if !bare && matches!(self.server, Server::Model(_)) {
             sent.insert("authorization".into(), format!("Bearer {TOKEN}").into());
         }
         if body.is_some() {
@@ -70,8 +79,7 @@ impl Player {
                 request = request.header(key, value);
             }
         }
-        let request = request.body(Full::new(Bytes::from(body.unwrap_or_default()))).expect("a request");
-        self.server.clone().call(request).await.expect("no error is possible")
+        self.server.send(request.body(body.unwrap_or_default()).expect("a request")).await
     }
 
     async fn plain(&self, method: &str, target: &str, body: Option<&Value>) -> u16 {
@@ -80,13 +88,16 @@ impl Player {
     }
 
     async fn play(mut self, document: &Value, sequence: &Value) -> Vec<Value> {
-        let namespace = format!("{RUN}-1");
-        self.names =
-            BTreeMap::from([("ns".to_owned(), namespace.clone()), ("run".to_owned(), RUN.to_owned())]);
+        let namespace = self.namespace.clone();
         let setup = sequence.get("setup").cloned().unwrap_or_default();
         for name in setup["crds"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-            assert_eq!(self.plain("POST", path, Some(&document["crds"][name])).await, 201, "{name}");
+            // A real server has been given them.
+            let code = match self.server {
+                Server::Model(_) => self.plain("POST", path, Some(&document["crds"][name])).await,
+                Server::Real(_) => 201,
+            };
+            assert_eq!(code, 201, "{name}");
         }
         if setup["namespace"] != false {
             let body = json!({"metadata": {"name": namespace}});
@@ -106,8 +117,9 @@ impl Player {
         for step in steps {
             raw.push(self.step(step).await);
         }
-        let mut canon = Canon::new(&namespace, RUN, &sequence["strip"]);
-        for answer in &raw {
+        let mut canon = Canon::new(&namespace, &self.run, &sequence["strip"]);
+        for (step, answer) in steps.iter().zip(&raw) {
+            canon.learn_refused(&step["body"], &answer["body"]);
             canon.learn(&answer["body"], false);
             canon.learn(&answer["events"], false);
         }
@@ -115,6 +127,9 @@ impl Player {
     }
 
     fn fill_text(&self, text: &str) -> String {
+        if !text.contains("${") {
+            return text.to_owned();
+        }
         self.names
             .iter()
             .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
@@ -174,7 +189,17 @@ impl Player {
         if let Some(raw) = step["raw"].as_str() {
             return Some(self.fill_text(raw).into_bytes());
         }
-        let mut body = self.fill(step.get("body")?);
+        let mut body = match step["base"].as_str() {
+            Some(base) => {
+                let kept = self.names.get(base).and_then(|kept| serde_json::from_str(kept).ok());
+                let mut body = kept.unwrap_or_else(|| json!({}));
+                for (pointer, value) in step["edit"].as_object().into_iter().flatten() {
+                    put(&mut body, pointer, self.fill(value));
+                }
+                body
+            }
+            None => self.fill(step.get("body")?),
+        };
         if let Some(large) = step.get("large") {
             let size = usize::try_from(large["bytes"].as_u64().expect("a size")).expect("a size");
             *body.pointer_mut(large["at"].as_str().expect("a pointer")).expect("a place") =
@@ -197,26 +222,14 @@ impl Player {
 
     async fn watch(&mut self, step: &Value, name: &str, target: &str, headers: &Map<String, Value>) -> Value {
         let begun = Instant::now();
-        let (mut parts, mut body) = self.send("GET", target, headers, None, false).await.into_parts();
-        let seen = Arc::new(Seen::default());
-        seen.0.lock().1 = parts.status != 200;
-        self.watches
-            .insert(name.to_owned(), Watch { code: parts.status.as_u16().into(), seen: Arc::clone(&seen) });
-        if parts.status != 200 {
+        let (mut parts, body) = self.send("GET", target, headers, None, false).await.into_parts();
+        let code = parts.status.as_u16();
+        if code != 200 {
+            self.watches.insert(name.to_owned(), Watch::refused(code));
             let content = body.collect().await.expect("a body").to_bytes();
             return self.answer(step, &parts, Some(content), begun.elapsed());
         }
-        tokio::spawn(async move {
-            while let Some(Ok(frame)) = body.frame().await {
-                let data = frame.into_data().unwrap_or_default();
-                let events =
-                    data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).filter_map(parse);
-                seen.0.lock().0.extend(events);
-                seen.1.notify_waiters();
-            }
-            seen.0.lock().1 = true;
-            seen.1.notify_waiters();
-        });
+        self.watches.insert(name.to_owned(), Watch::of(body));
         // What HTTP/1.1 does with a body of which nobody knows the length.
         parts.headers.insert(header::TRANSFER_ENCODING, header::HeaderValue::from_static("chunked"));
         self.answer(step, &parts, None, begun.elapsed())
@@ -254,6 +267,27 @@ impl Player {
         }
         if let Some(body) = body {
             answer["body"] = parse(&body).unwrap_or_else(|| String::from_utf8_lossy(&body).into());
+        }
+        if parts.status.is_success() {
+            let body = answer.get("body");
+            let pairs: Vec<(String, &str)> = match &step["keep"] {
+                Value::String(tag) => vec![
+                    (format!("rv_{tag}"), "/metadata/resourceVersion"),
+                    (format!("uid_{tag}"), "/metadata/uid"),
+                    (format!("obj_{tag}"), ""),
+                ],
+                Value::Object(all) => all
+                    .iter()
+                    .map(|(name, pointer)| (name.clone(), pointer.as_str().expect("a pointer")))
+                    .collect(),
+                _ => Vec::new(),
+            };
+            for (name, pointer) in pairs {
+                if let Some(kept) = at(body, pointer) {
+                    let kept = kept.as_str().map_or_else(|| kept.to_string(), str::to_owned);
+                    self.names.insert(name, kept);
+                }
+            }
         }
         for (name, pointer) in step["save"].as_object().into_iter().flatten() {
             let saved = at(answer.get("body"), pointer.as_str().expect("a pointer"));

@@ -3,24 +3,56 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
+
+use super::json::parse;
+use super::server::Content;
 
 /// For how long a watch is listened to after the last event that was waited for.
 const LINGER: Duration = Duration::from_millis(400);
 
 /// A watch that is read by a task of its own.
 pub(crate) struct Watch {
-    pub(crate) code: u64,
-    pub(crate) seen: Arc<Seen>,
+    code: u16,
+    seen: Arc<Seen>,
 }
 
 /// The events that have come, whether the stream has ended, and who waits for more.
-pub(crate) type Seen = (Mutex<(Vec<Value>, bool)>, Notify);
+type Seen = (Mutex<(Vec<Value>, bool)>, Notify);
 
 impl Watch {
+    /// One that was refused.
+    pub(crate) fn refused(code: u16) -> Self {
+        Self { code, seen: Arc::new(Seen::default()) }
+    }
+
+    /// Reads a stream until it ends, or until nobody asks for its events any more.
+    pub(crate) fn of(mut body: Content) -> Self {
+        let seen = Arc::new(Seen::default());
+        let reader = Arc::downgrade(&seen);
+        tokio::spawn(async move {
+            let mut rest = Vec::new();
+            while let Some(Ok(frame)) = body.frame().await {
+                rest.extend(frame.into_data().unwrap_or_default());
+                let Some(seen) = reader.upgrade() else { return };
+                while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                    let line: Vec<u8> = rest.drain(..=end).collect();
+                    seen.0.lock().0.extend(parse(&line));
+                }
+                seen.1.notify_waiters();
+            }
+            if let Some(seen) = reader.upgrade() {
+                seen.0.lock().1 = true;
+                seen.1.notify_waiters();
+            }
+        });
+        Self { code: 200, seen }
+    }
+
     /// The events that have come since the last time.
     pub(crate) async fn read(&self, step: &Value) -> Value {
         if self.code != 200 {

@@ -76,7 +76,11 @@ impl Call<'_> {
             (PatchKind::Strategic, Value::Null) => current.clone(),
             (PatchKind::Merge, Value::Object(patch)) => merge::patched(current, &patch),
             (PatchKind::Strategic, Value::Object(patch)) => {
-                strategic::patched(resource.schema(), current, &patch).map_err(bad_request)?
+                let mut new = strategic::patched(resource.schema(), current, &patch).map_err(bad_request)?;
+                // It is read as the kind that it is of, whatever it says.
+                new["kind"] = resource.kind.clone().into();
+                new["apiVersion"] = resource.api_version().into();
+                new
             }
             (_, other) => return Err(unread(&cannot_read(&other, "map[string]interface {}"))),
         };
@@ -107,7 +111,7 @@ impl Call<'_> {
                 Validation::Ignore => {}
             }
         }
-        let mut applied = match decoded.object {
+        let applied = match decoded.object {
             Value::Null => Value::Object(Map::new()),
             object @ Value::Object(_) => object,
             other => {
@@ -118,10 +122,12 @@ impl Call<'_> {
             }
         };
         self.applicable(resource, &applied)?;
-        if current.is_none() {
-            if !self.target.subresource.is_empty() {
-                return Err(errors::not_found(resource, &self.target.name).into());
-            }
+        if current.is_none() && !self.target.subresource.is_empty() {
+            return Err(errors::not_found(resource, &self.target.name).into());
+        }
+        let mut new = self.applied(resource, current, &applied, options)?;
+        kind::complete(resource, &mut new).map_err(|words| unconverted(resource, &applied, &words))?;
+        let Some(current) = current else {
             let uid = meta::text(&applied, "uid");
             if !uid.is_empty() {
                 let why = format!(
@@ -129,13 +135,10 @@ impl Call<'_> {
                 );
                 return Err(errors::conflict(resource, &self.target.name, &why).into());
             }
-            meta::set(&mut applied, "resourceVersion", None);
-        }
-        let mut new = self.applied(resource, current, &applied, options)?;
-        kind::complete(resource, &mut new).map_err(|words| decode::patched_fault(&new, &words))?;
-        let Some(current) = current else {
+            super::update::sent_version(&new)?;
             self.named(resource, &mut new)?;
             self.may("create")?;
+            self.labelled = decode::is_labelled(&applied);
             return self.insert(resource, new, options, true);
         };
         self.change(resource, current, new, options, true)
@@ -154,6 +157,31 @@ impl Call<'_> {
             return Err(bad_request(format!("invalid object type: {shown}, Kind={kind}")));
         }
         Ok(())
+    }
+}
+
+/// What an apply answers whose result does not have the types of its kind.
+fn unconverted(resource: &Resource, object: &Value, words: &str) -> Status {
+    let version = resource.api_version();
+    let shown = if resource.group.is_empty() { format!("/{version}") } else { version };
+    let (namespace, name) = (meta::text(object, "namespace"), meta::text(object, "name"));
+    let kind = format!("{shown}, Kind={}", resource.kind);
+    errors::internal(format!(
+        "failed to convert new object ({namespace}/{name}; {kind}) to proper version: unable to convert unstructured object to {kind}: \
+         {}",
+        converting(words)
+    ))
+}
+
+/// What the converter of objects without types says for what the decoder of JSON says.
+fn converting(words: &str) -> String {
+    if words.starts_with("illegal base64 data") {
+        return format!("error decoding from json: {words}");
+    }
+    match words.strip_prefix("json: cannot unmarshal number ").and_then(|rest| rest.rsplit_once(" of type "))
+    {
+        Some((_, wanted)) => format!("cannot convert float64 to {wanted}"),
+        None => words.to_owned(),
     }
 }
 

@@ -57,20 +57,35 @@ fn merge_field(
     let of = schema.and_then(|schema| schema.properties.get(key).or(schema.additional.as_deref()));
     let there = fields.get(key);
     let merged = match (value, there) {
-        (Value::Null, _) => {
-            fields.remove(key);
-            return Ok(());
-        }
-        (Value::Object(inner), _) => patched(of, there.unwrap_or(&Value::Null), inner)?,
+        (Value::Null, _) => None,
+        (Value::Object(inner), Some(there @ Value::Object(_))) => Some(patched(of, there, inner)?),
         (Value::Array(list), Some(Value::Array(there))) => {
             let order = patch.get(&format!("$setElementOrder/{key}")).and_then(Value::as_array);
-            merge_list(of, there, list, order)?
+            Some(merge_list(of, there, list, order)?)
         }
-        (Value::Array(list), _) => merge_list(of, &[], list, None)?,
-        (value, _) => value.clone(),
+        (value, _) => plain(value),
     };
-    fields.insert(key.to_owned(), merged);
+    match merged {
+        Some(merged) => fields.insert(key.to_owned(), merged),
+        None => fields.remove(key),
+    };
     Ok(())
+}
+
+/// What comes into a place where nothing of its type was: without nulls, and without all that has a directive.
+fn plain(value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(fields) if fields.contains_key("$patch") => None,
+        Value::Object(fields) => Some(
+            fields
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .filter_map(|(key, value)| Some((key.clone(), plain(value)?)))
+                .collect(),
+        ),
+        Value::Array(items) => Some(items.iter().filter_map(plain).collect()),
+        value => Some(value.clone()),
+    }
 }
 
 fn strategy(schema: Option<&Schema>) -> Strategy<'_> {
@@ -109,15 +124,17 @@ fn merge_list(
             (item, _) => item.clone(),
         });
     }
+    let (mut others, mut named) = (Vec::new(), Vec::new());
+    for old in kept.iter().filter(|old| !merged.iter().any(|new| same(old, new))) {
+        let place = order.and_then(|order| order.iter().position(|one| same(one, old)));
+        if place.is_some() { named.push((*old).clone()) } else { others.push((*old).clone()) }
+    }
     if let Some(order) = order {
+        // What the order names has its place by it, whoever has it.
+        merged.extend(named);
         let place = |item: &Value| order.iter().position(|one| same(one, item)).unwrap_or(usize::MAX);
         merged.sort_by_key(place);
     }
-    let others: Vec<Value> = kept
-        .iter()
-        .filter(|old| !merged.iter().any(|new| same(old, new)))
-        .map(|old| (*old).clone())
-        .collect();
     Ok(woven(others, merged, |item| there.iter().position(|old| same(old, item))).into())
 }
 

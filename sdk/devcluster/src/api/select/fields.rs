@@ -47,6 +47,8 @@ impl Fields {
 pub(crate) fn text_of(object: &Value, field: &str) -> String {
     let value = field.split('.').try_fold(object, |value, part| value.get(part));
     match value {
+        // Numbers of Go are never missing.
+        None | Some(Value::Null) if field == "status.successful" => "0".into(),
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),

@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, watch};
 use super::files::Files;
 use super::image::Images;
 use super::life::{Act, Cause, Ended, Life};
-use super::plan::{grace, members, title};
+use super::plan::{grace, title};
 use super::probe::{self, Found, Inside};
+use super::resume::resumed;
 use super::run::Running;
 use super::setup::Tools;
 use super::status::{deadline, rejected, status};
@@ -75,11 +76,9 @@ pub(super) async fn run(node: Arc<Node>, mut pod: watch::Receiver<Arc<Value>>) {
     } else if !unsupported.is_empty() {
         let message = format!("the local node does not support {}", unsupported.join(", "));
         write(&node, &seen, rejected(&seen, UNSUPPORTED, &message, Timestamp::now())).await;
-    } else if seen.pointer("/status/startTime").is_some() {
-        let message = "the node was started anew and does not know the pod's containers any more";
-        write(&node, &seen, rejected(&seen, "NodeRestarted", message, Timestamp::now())).await;
     } else {
-        let life = Life::new(title(&seen), members(&seen), Timestamp::now());
+        node.files.forget_views(&seen);
+        let life = resumed(&seen, Timestamp::now());
         let mut worker = Worker {
             unmounted: String::new(),
             node: node.clone(),
@@ -265,7 +264,7 @@ impl Worker {
         let files = self.node.files.start(&pod, &part.member.name, part.starts.saturating_sub(1));
         let message = self.node.files.words(&part.member.spec, &files, code);
         drop(std::fs::remove_dir_all(&files.base));
-        let reason = if code == 0 { "Completed" } else { "Error" };
+        let reason = if code == 0 { "Completed" } else { "Error" }.into();
         let now = Timestamp::now();
         self.life.ended(place, Ended { code, reason, message, began: Some(since), at: Some(now), id }, now);
     }

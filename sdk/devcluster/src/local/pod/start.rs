@@ -48,7 +48,7 @@ impl Worker {
                 let at = Some(Timestamp::now());
                 let ended = Ended {
                     code: 128,
-                    reason: "StartError",
+                    reason: "StartError".into(),
                     message,
                     began: Some(Timestamp::UNIX_EPOCH),
                     at,
@@ -77,7 +77,12 @@ impl Worker {
         let made = std::fs::create_dir_all(&files.base).and_then(|()| std::fs::write(&files.message, ""));
         made.map_err(|error| hindered("CreateContainerError", error.to_string()))?;
         let id = format!("local://{}-{}-{count}", text(pod, "/metadata/uid"), text(spec, "/name"));
-        match start(&node.tools, &files.base, &plan, &binds, &files.log).await {
+        let started = start(&node.tools, &files.base, &plan, &binds, &files.log).await;
+        if started.is_err() {
+            // Who follows the log would wait for as long as it is there.
+            drop(std::fs::remove_dir_all(&files.base));
+        }
+        match started {
             Ok(running) => {
                 let inside = running.inside(&node.tools, &plan);
                 Ok((running, inside, id))

@@ -1,5 +1,8 @@
 //! Pods on a local node, through the API.
 
+mod restart;
+mod said;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +18,15 @@ struct Cluster {
     api: Api,
     state: PathBuf,
     node: tokio::task::JoinHandle<()>,
+}
+
+/// Runs a node that has these files.
+fn node(api: &Api, state: &std::path::Path) -> tokio::task::JoinHandle<()> {
+    let images = Images::new().with("busybox*", Image::of(Root::Host));
+    let node = Node::new(api.clone(), "local", images, state).expect("the machine's programs");
+    tokio::spawn(async move {
+        node.run().await.expect("the node is taken");
+    })
 }
 
 impl Drop for Cluster {
@@ -34,12 +46,19 @@ impl Cluster {
         let options = Options { clock: Box::new(jiff::Timestamp::now), logs, ..Options::default() };
         let server = ApiServer::new(options);
         let api: Api = Arc::new(Over::new(server, "test"));
-        let images = Images::new().with("busybox*", Image::of(Root::Host));
-        let node = Node::new(api.clone(), "local", images, &state).expect("the machine's programs");
-        let node = tokio::spawn(async move {
-            node.run().await.expect("the node is taken");
-        });
+        let node = node(&api, &state);
         Self { api, state, node }
+    }
+
+    /// Ends the node, and what it runs.
+    async fn stop(&mut self) {
+        self.node.abort();
+        let _ = (&mut self.node).await;
+    }
+
+    /// Starts another node with the files of the first one.
+    fn start(&mut self) {
+        self.node = node(&self.api, &self.state);
     }
 
     /// Creates a pod on the node from its spec.

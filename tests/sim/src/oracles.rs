@@ -1,0 +1,329 @@
+//! What must be right in every play, whatever happens. It is judged on the history of the objects: each of their states, in the
+//! order in which the API server had them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use devcluster::client::{Client as _, items, number, text};
+use futures::{FutureExt as _, StreamExt as _};
+use serde_json::Value;
+
+use crate::base::{Admin, SYSTEM};
+use crate::plan::Plan;
+
+/// One state of an object.
+pub(crate) struct State {
+    /// The revision at which it became so.
+    revision: u64,
+    gone: bool,
+    object: Value,
+}
+
+/// The states of all objects that matter.
+pub(crate) struct History {
+    states: Vec<State>,
+}
+
+/// The kinds that matter.
+const KINDS: [&str; 7] = [
+    "/apis/backups.cozystack.io/v1alpha1/backupjobs",
+    "/apis/backups.cozystack.io/v1alpha1/restorejobs",
+    "/apis/backups.cozystack.io/v1alpha1/backups",
+    "/apis/backups.cozystack.io/v1alpha1/plans",
+    "/apis/batch/v1/jobs",
+    "/api/v1/pods",
+    "/api/v1/secrets",
+];
+
+/// Returns kind, namespace and name of an object.
+pub(crate) fn title(object: &Value) -> String {
+    let of = |pointer: &str| text(object, pointer);
+    format!("{} {}/{}", of("/kind"), of("/metadata/namespace"), of("/metadata/name"))
+}
+
+/// Returns whether a run has ended.
+pub(crate) fn has_ended(run: &Value) -> bool {
+    matches!(text(run, "/status/phase"), "Succeeded" | "Failed")
+}
+
+fn uid(object: &Value) -> &str {
+    text(object, "/metadata/uid")
+}
+
+fn run_uid(object: &Value) -> &str {
+    object["metadata"]["labels"]["backstay.dev/run-uid"].as_str().unwrap_or_default()
+}
+
+impl History {
+    /// Reads what has happened since a revision.
+    pub(crate) async fn read(admin: &Admin, since: u64) -> Self {
+        let mut states = Vec::new();
+        for kind in KINDS {
+            let path = format!("{kind}?watch=true&resourceVersion={since}");
+            let mut events = admin.watch(path).await.expect("the history is kept");
+            // All that has happened is there at once.
+            while let Some(Some(mut event)) = events.next().now_or_never() {
+                let object = event["object"].take();
+                let revision = text(&object, "/metadata/resourceVersion").parse().unwrap_or_default();
+                states.push(State { revision, gone: event["type"] == "DELETED", object });
+            }
+        }
+        states.sort_by_key(|state| state.revision);
+        Self { states }
+    }
+
+    fn of<'a>(&'a self, kinds: &'a [&'a str]) -> impl Iterator<Item = &'a State> {
+        self.states.iter().filter(|state| kinds.contains(&text(&state.object, "/kind")))
+    }
+
+    /// Returns the last state of each object of these kinds, by its uid.
+    fn last<'a>(&'a self, kinds: &'a [&'a str]) -> BTreeMap<&'a str, &'a State> {
+        self.of(kinds).map(|state| (uid(&state.object), state)).collect()
+    }
+
+    /// Returns how many runs there were.
+    pub(crate) fn runs(&self) -> usize {
+        self.last(&RUNS).len()
+    }
+}
+
+const RUNS: [&str; 2] = ["BackupJob", "RestoreJob"];
+
+/// Returns what is wrong in a history.
+pub(crate) fn judge(plan: &Plan, history: &History) -> Vec<String> {
+    let mut broken = Vec::new();
+    ends_are_final(history, &mut broken);
+    one_job_a_run(history, &mut broken);
+    one_backup_a_run(history, &mut broken);
+    nothing_goes_on(history, &mut broken);
+    if plan.controllers == 1 {
+        // Locks are kept by one controller; two need an election, which is not there yet.
+        turns(history, &mut broken);
+    }
+    slots(history, &mut broken);
+    few_writes(plan, history, &mut broken);
+    if plan.long {
+        records_are_collected(history, &mut broken);
+    }
+    broken
+}
+
+/// A run that has ended stays as it is, and what a run has settled at its beginning does not change.
+fn ends_are_final(history: &History, broken: &mut Vec<String>) {
+    let mut before: BTreeMap<&str, &Value> = BTreeMap::new();
+    for state in history.of(&RUNS) {
+        let run = &state.object;
+        if let Some(before) = before.insert(uid(run), run) {
+            let same = |pointer: &str| before.pointer(pointer) == run.pointer(pointer);
+            if has_ended(before)
+                && !(same("/status/phase") && same("/status/backupRef") && same("/status/run"))
+            {
+                broken.push(format!(
+                    "{} had ended as {}, and became {}",
+                    title(run),
+                    before["status"],
+                    run["status"]
+                ));
+            }
+            for settled in
+                ["/status/run/strategyRevision", "/status/run/component", "/status/run/applicationRef"]
+            {
+                if before.pointer(settled).is_some() && !same(settled) {
+                    broken.push(format!("{}: {settled} has changed", title(run)));
+                }
+            }
+        }
+    }
+}
+
+/// A run has one Job at most, unless it runs pods in steps; a backup by a Job that has succeeded had one that is complete.
+fn one_job_a_run(history: &History, broken: &mut Vec<String>) {
+    let jobs = history.last(&["Job"]);
+    let mut of_run: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for state in jobs.values() {
+        of_run.entry(run_uid(&state.object)).or_default().push(&state.object);
+    }
+    for (uid, state) in history.last(&RUNS) {
+        let run = &state.object;
+        let made = of_run.get(uid).map(Vec::as_slice).unwrap_or_default();
+        let mut names = BTreeSet::new();
+        for job in made {
+            if !names.insert(text(job, "/metadata/name")) {
+                broken.push(format!("{} has made the Job {} twice", title(run), text(job, "/metadata/name")));
+            }
+        }
+        let by_job = text(run, "/status/run/strategyRef/kind") == "Job";
+        if by_job && made.len() > 1 {
+            broken.push(format!("{} has made {} Jobs", title(run), made.len()));
+        }
+        if by_job
+            && text(run, "/status/phase") == "Succeeded"
+            && !made.iter().any(|job| condition(job, "Complete"))
+        {
+            broken.push(format!("{} has succeeded without a complete Job", title(run)));
+        }
+    }
+}
+
+fn condition(object: &Value, kind: &str) -> bool {
+    items(object, "/status/conditions").iter().any(|one| one["type"] == kind && one["status"] == "True")
+}
+
+/// A BackupJob that succeeds has exactly one Backup of its uid, which was Ready at that moment; another one has none that is.
+fn one_backup_a_run(history: &History, broken: &mut Vec<String>) {
+    let mut backups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut ready: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut ended: BTreeSet<&str> = BTreeSet::new();
+    for state in history.of(&["BackupJob", "Backup"]) {
+        let object = &state.object;
+        if text(object, "/kind") == "Backup" {
+            let of = backups.entry(run_uid(object)).or_default();
+            of.insert(uid(object));
+            if of.len() > 1 {
+                broken.push(format!("{} is the second Backup of its run", title(object)));
+            }
+            if text(object, "/status/phase") == "Ready" {
+                ready.insert((run_uid(object), text(object, "/metadata/name")));
+            }
+        } else if has_ended(object) && ended.insert(uid(object)) {
+            let named = text(object, "/status/backupRef/name");
+            let is_ready = ready.contains(&(uid(object), named));
+            if text(object, "/status/phase") == "Succeeded" && !is_ready {
+                broken
+                    .push(format!("{} has succeeded, and its Backup {named:?} was not Ready", title(object)));
+            }
+        }
+    }
+}
+
+/// In the end no Job of a run that has ended, or is gone, goes on.
+fn nothing_goes_on(history: &History, broken: &mut Vec<String>) {
+    for state in history.last(&["Job"]).values().filter(|state| !state.gone) {
+        let job = &state.object;
+        if !run_uid(job).is_empty() && !condition(job, "Complete") && !condition(job, "Failed") {
+            broken.push(format!("{} goes on, and no run does", title(job)));
+        }
+    }
+    for state in history.last(&["Pod"]).values().filter(|state| !state.gone) {
+        let pod = &state.object;
+        if !run_uid(pod).is_empty() && !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") {
+            broken.push(format!("{} goes on, and no run does", title(pod)));
+        }
+    }
+}
+
+/// What a run is on, and whether it excludes another.
+#[derive(Clone, Debug)]
+struct Acting {
+    title: String,
+    app: (String, String),
+    /// Kind of the strategy of a backup; none of a restore.
+    backup_by: Option<String>,
+}
+
+impl Acting {
+    fn excludes(&self, other: &Self) -> bool {
+        self.app == other.app
+            && (self.backup_by.is_none() || other.backup_by.is_none() || self.backup_by == other.backup_by)
+    }
+}
+
+/// No pod begins to work for a run while a pod works for another one that excludes it.
+fn turns(history: &History, broken: &mut Vec<String>) {
+    let mut runs: BTreeMap<&str, Acting> = BTreeMap::new();
+    let mut working: BTreeMap<&str, &str> = BTreeMap::new();
+    for state in history.of(&["BackupJob", "RestoreJob", "Pod"]) {
+        let object = &state.object;
+        if text(object, "/kind") != "Pod" {
+            let app = (text(object, "/metadata/namespace"), text(object, "/status/run/applicationRef/name"));
+            if !app.1.is_empty() {
+                let by = text(object, "/status/run/strategyRef/kind");
+                let backup_by = (text(object, "/kind") == "BackupJob").then(|| by.to_owned());
+                let app = (app.0.to_owned(), app.1.to_owned());
+                runs.entry(uid(object)).or_insert(Acting { title: title(object), app, backup_by });
+            }
+            continue;
+        }
+        let works = !state.gone && text(object, "/status/phase") == "Running";
+        if !works {
+            if state.gone || matches!(text(object, "/status/phase"), "Succeeded" | "Failed") {
+                working.remove(uid(object));
+            }
+            continue;
+        }
+        if working.insert(uid(object), run_uid(object)).is_some() {
+            continue;
+        }
+        let Some(own) = runs.get(run_uid(object)) else { continue };
+        let others = working.values().filter(|other| **other != run_uid(object));
+        for other in others.filter_map(|other| runs.get(other)).filter(|other| other.excludes(own)) {
+            broken.push(format!(
+                "a pod of {} began to work at revision {} while one of {} worked",
+                own.title, state.revision, other.title
+            ));
+        }
+    }
+}
+
+/// A slot of a Plan fires once: its BackupJobs have different names, none of which was there twice.
+fn slots(history: &History, broken: &mut Vec<String>) {
+    let mut made: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    for state in history.of(&["BackupJob"]) {
+        let run = &state.object;
+        let by_plan = items(run, "/metadata/ownerReferences").iter().any(|owner| owner["kind"] == "Plan");
+        if !by_plan {
+            continue;
+        }
+        let key = (text(run, "/metadata/namespace"), text(run, "/metadata/name"));
+        if let Some(before) = made.insert(key, uid(run))
+            && before != uid(run)
+        {
+            broken.push(format!("{} was made twice for one slot", title(run)));
+        }
+    }
+    let mut before: BTreeMap<&str, i64> = BTreeMap::new();
+    for state in history.of(&["Plan"]) {
+        let fired = number(&state.object, "/status/counts/fired").unwrap_or(0);
+        if before.insert(uid(&state.object), fired).is_some_and(|before| fired < before) {
+            broken.push(format!("{} has fired less often than before", title(&state.object)));
+        }
+    }
+}
+
+/// A run costs few writes.
+fn few_writes(plan: &Plan, history: &History, broken: &mut Vec<String>) {
+    let mut writes: BTreeMap<&str, usize> = BTreeMap::new();
+    for state in history.of(&RUNS) {
+        *writes.entry(uid(&state.object)).or_default() += 1;
+    }
+    let last = history.last(&RUNS);
+    for (uid, count) in writes {
+        if count > 60 * plan.controllers
+            && let Some(state) = last.get(uid)
+        {
+            broken.push(format!("{} was written {count} times", title(&state.object)));
+        }
+    }
+}
+
+/// Hours later no checkpoint of a run that has ended is left, and no private data of a Backup that is gone.
+fn records_are_collected(history: &History, broken: &mut Vec<String>) {
+    let (runs, backups) = (history.last(&RUNS), history.last(&["Backup"]));
+    for state in history.last(&["Secret"]).values().filter(|state| !state.gone) {
+        let secret = &state.object;
+        if text(secret, "/metadata/namespace") != SYSTEM {
+            continue;
+        }
+        let needed = match secret["metadata"]["labels"]["backstay.dev/record"].as_str() {
+            Some("checkpoint") => {
+                runs.get(run_uid(secret)).is_some_and(|run| !run.gone && !has_ended(&run.object))
+            }
+            Some("private") => {
+                backups.values().any(|one| !one.gone && run_uid(&one.object) == run_uid(secret))
+            }
+            _ => true,
+        };
+        if !needed {
+            broken.push(format!("{} is left, and nothing needs it", title(secret)));
+        }
+    }
+}

@@ -24,6 +24,20 @@
 //! assert!(matches!(run.wake(), Turn::Waits(wait) if wait.reason == "Copying"));
 //! // Between wakes the test plays the operator, in `run.world`.
 //! ```
+//!
+//! And a whole run goes from the BackupJob to its Backup, with the real controller, on a [`Stage`]:
+//!
+//! ```no_run
+//! # #[cfg(feature = "runs")] {
+//! use backstay_testing::{Built, PodEnd, Stage};
+//!
+//! # const STRATEGY: &str = ""; const APPLICATION: &str = "";
+//! let tape = Built::strategy(env!("CARGO_MANIFEST_DIR"));
+//! let report = r#"{"artifact":{"uri":"tape://2/7"}}"#;
+//! let run = tape.run_backup(Stage::new(STRATEGY, APPLICATION).pod("tape", PodEnd::ok().saying(report)));
+//! assert_eq!(run.backup()["status"]["artifact"]["uri"], "tape://2/7");
+//! # }
+//! ```
 
 mod build;
 mod built;

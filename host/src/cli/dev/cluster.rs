@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use kube::Config;
 use tokio::task::JoinSet;
 
+use super::chance::{random, secret};
 use super::place::Place;
 use crate::cluster::client::REQUEST_TIMEOUT;
 use crate::components::registry::Registry;
@@ -190,18 +191,6 @@ fn served(registry: &Registry) -> Vec<String> {
         format!("{} {} ({})", of.name, of.version, kinds.join(", "))
     });
     served.collect()
-}
-
-/// Returns what nobody guesses. It is in the path of the API, too: other users of this machine would run pods as this user.
-pub(super) fn secret() -> anyhow::Result<String> {
-    let bytes: [u8; 16] = random()?;
-    Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
-}
-
-fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow!("no random bytes: {error}"))?;
-    Ok(bytes)
 }
 
 fn config(url: &str, token: &str) -> anyhow::Result<Config> {

@@ -1,5 +1,6 @@
 //! `backstay dev`: the controller on a Kubernetes of its own, in one process, for trying and for authors.
 
+mod chance;
 mod cluster;
 mod place;
 mod run;

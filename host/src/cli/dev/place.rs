@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use devcluster::api::{ApiServer, Options};
 use devcluster::keep::Keep;
 
-use super::cluster::secret;
+use super::chance::secret;
 
 /// The folder of the kubeconfig and of the pods' files, which no other user of this machine can read. Clones are the same one.
 #[derive(Clone)]

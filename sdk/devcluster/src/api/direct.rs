@@ -75,16 +75,11 @@ impl Selector {
     }
 }
 
-fn kind_of<'a>(state: &'a State, api_version: &str, kind: &str) -> Option<&'a Arc<Resource>> {
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    state.of_kind(group, version, kind)
-}
-
 impl ApiServer {
     /// Returns how a kind is served in a version such as `batch/v1`; `None` if it is not.
     #[must_use]
     pub fn served(&self, api_version: &str, kind: &str) -> Option<Served> {
-        kind_of(&self.state(), api_version, kind).map(|resource| Served::of(resource))
+        self.state().in_version(api_version, kind).map(|resource| Served::of(resource))
     }
 
     /// Returns how a kind of a group is served, whatever its version; `None` if it is not.
@@ -107,7 +102,7 @@ impl ApiServer {
     #[must_use]
     pub fn object(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
         let state = self.state();
-        let resource = kind_of(&state, api_version, kind)?;
+        let resource = state.in_version(api_version, kind)?;
         let stored = state.store.get(&resource.family(), &(namespace.to_owned(), name.to_owned()))?;
         Some(view::present(resource, stored))
     }
@@ -116,7 +111,7 @@ impl ApiServer {
     #[must_use]
     pub fn objects(&self, api_version: &str, kind: &str) -> Vec<Arc<Value>> {
         let state = self.state();
-        let Some(resource) = kind_of(&state, api_version, kind) else { return Vec::new() };
+        let Some(resource) = state.in_version(api_version, kind) else { return Vec::new() };
         state.store.family(&resource.family()).map(|(_, stored)| view::present(resource, stored)).collect()
     }
 
@@ -125,7 +120,7 @@ impl ApiServer {
     #[must_use]
     pub fn objects_at(&self, api_version: &str, kind: &str, revision: u64) -> Option<Vec<Arc<Value>>> {
         let state = self.state();
-        let Some(resource) = kind_of(&state, api_version, kind) else { return Some(Vec::new()) };
+        let Some(resource) = state.in_version(api_version, kind) else { return Some(Vec::new()) };
         let objects = state.store.at(&resource.family(), revision).ok()?;
         Some(objects.values().map(|stored| view::present(resource, stored)).collect())
     }
@@ -134,7 +129,7 @@ impl ApiServer {
     #[must_use]
     pub fn changed_before(&self, revision: u64, api_version: &str, kind: &str) -> Option<u64> {
         let state = self.state();
-        let family = kind_of(&state, api_version, kind)?.family();
+        let family = state.in_version(api_version, kind)?.family();
         state.store.changed_before(revision, &family)
     }
 
@@ -148,7 +143,7 @@ impl ApiServer {
     pub fn set(&self, object: Value) -> Result<Arc<Value>, NoPlace> {
         let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
         let mut state = self.state();
-        let resource = kind_of(&state, text("apiVersion"), text("kind")).cloned();
+        let resource = state.in_version(text("apiVersion"), text("kind")).cloned();
         let resource = resource.ok_or_else(|| {
             NoPlace(format!("kind {} of {:?} is not served", text("kind"), text("apiVersion")))
         })?;

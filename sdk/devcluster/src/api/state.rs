@@ -13,16 +13,37 @@ use super::store::{Family, Store};
 use super::{definitions, discovery};
 use crate::access::{self, Objects, Tokens};
 
-/// Resources by group, plural and version.
-pub(crate) type Served = BTreeMap<(String, String, String), Arc<Resource>>;
+/// The kinds that are served. Forks share them until one of them serves others.
+#[derive(Clone, Default)]
+pub(crate) struct Kinds {
+    /// By group, plural and version.
+    by_plural: BTreeMap<(String, String, String), Arc<Resource>>,
+    /// By kind and version, such as `batch/v1`.
+    by_kind: BTreeMap<String, BTreeMap<String, Arc<Resource>>>,
+}
+
+impl Kinds {
+    fn add(&mut self, resource: Resource) {
+        let key = (resource.group.clone(), resource.plural.clone(), resource.version.clone());
+        let resource = Arc::new(resource);
+        let of_kind = self.by_kind.entry(resource.kind.clone()).or_default();
+        of_kind.insert(resource.api_version(), Arc::clone(&resource));
+        self.by_plural.insert(key, resource);
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Resource) -> bool) {
+        self.by_plural.retain(|_, one| keep(one));
+        self.by_kind.values_mut().for_each(|versions| versions.retain(|_, one| keep(one)));
+    }
+}
 
 /// Everything behind the lock.
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) ids: Ids,
-    /// What is served, by group, plural and version.
-    served: Served,
+    /// What is served.
+    served: Arc<Kinds>,
     /// Who has which token.
     pub(crate) tokens: Tokens,
     /// The next number of a form of a schema.
@@ -42,14 +63,12 @@ impl State {
 
     /// A server of the built-in kinds without any object.
     pub(crate) fn empty(seed: u64, history: usize) -> Self {
-        let served = builtins().into_iter().map(|resource| {
-            let key = (resource.group.clone(), resource.plural.clone(), resource.version.clone());
-            (key, Arc::new(resource))
-        });
+        let mut served = Kinds::default();
+        builtins().into_iter().for_each(|resource| served.add(resource));
         Self {
             store: Store::new(history),
             ids: Ids::new(seed),
-            served: served.collect(),
+            served: Arc::new(served),
             tokens: Tokens::default(),
             shapes: 0,
             fading: None,
@@ -128,47 +147,51 @@ impl State {
     }
 
     /// All that is served, to be put back by [`State::set_offers`].
-    pub(crate) fn offers(&self) -> Served {
-        self.served.clone()
+    pub(crate) fn offers(&self) -> Arc<Kinds> {
+        Arc::clone(&self.served)
     }
 
     /// Serves what was served.
-    pub(crate) fn set_offers(&mut self, served: Served) {
+    pub(crate) fn set_offers(&mut self, served: Arc<Kinds>) {
         self.served = served;
     }
 
     /// What is served under this name.
     pub(crate) fn served(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
-        self.served.get(&(group.to_owned(), plural.to_owned(), version.to_owned()))
+        self.served.by_plural.get(&(group.to_owned(), plural.to_owned(), version.to_owned()))
     }
 
     /// All custom kinds.
     pub(crate) fn custom(&self) -> Vec<Arc<Resource>> {
-        self.served.values().filter(|resource| resource.custom.is_some()).cloned().collect()
+        self.served.by_plural.values().filter(|resource| resource.custom.is_some()).cloned().collect()
     }
 
     /// All kinds that are served.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
-        self.served.values()
+        self.served.by_plural.values()
     }
 
     /// The resource of a kind.
     pub(crate) fn of_kind(&self, group: &str, version: &str, kind: &str) -> Option<&Arc<Resource>> {
-        self.served.values().find(|one| one.group == group && one.version == version && one.kind == kind)
+        self.in_version(&super::resource::api_version(group, version), kind)
+    }
+
+    /// The resource of a kind in a version such as `batch/v1`.
+    pub(crate) fn in_version(&self, api_version: &str, kind: &str) -> Option<&Arc<Resource>> {
+        self.served.by_kind.get(kind)?.get(api_version)
     }
 
     /// Serves these versions of a definition instead of those before.
     pub(crate) fn serve(&mut self, definition: &str, resources: Vec<Resource>) {
-        self.served.retain(|_, one| one.custom.as_ref().is_none_or(|custom| custom.definition != definition));
-        for resource in resources {
-            let key = (resource.group.clone(), resource.plural.clone(), resource.version.clone());
-            self.served.insert(key, Arc::new(resource));
-        }
+        let served = Arc::make_mut(&mut self.served);
+        served.retain(|one| one.custom.as_ref().is_none_or(|custom| custom.definition != definition));
+        resources.into_iter().for_each(|resource| served.add(resource));
     }
 
     /// What is served of a definition.
     pub(crate) fn definition(&self, name: &str) -> Option<super::resource::Custom> {
         self.served
+            .by_plural
             .values()
             .filter_map(|one| one.custom.as_ref())
             .find(|custom| custom.definition == name)
@@ -184,12 +207,12 @@ impl State {
     pub(crate) fn versions(&self, of: &Resource) -> Vec<Arc<Resource>> {
         let first = (of.group.clone(), of.plural.clone(), String::new());
         let same = |one: &&Arc<Resource>| one.group == of.group && one.plural == of.plural;
-        self.served.range(first..).map(|(_, one)| one).take_while(same).cloned().collect()
+        self.served.by_plural.range(first..).map(|(_, one)| one).take_while(same).cloned().collect()
     }
 
     /// A resource whose objects are of this family.
     pub(crate) fn any_of(&self, family: &Family) -> Option<&Arc<Resource>> {
-        self.served.values().find(|one| &one.family() == family)
+        self.served.by_plural.values().find(|one| &one.family() == family)
     }
 }
 

@@ -43,9 +43,10 @@ pub(crate) struct Store {
     revision: u64,
     /// The oldest revision whose state can still be told.
     floor: u64,
-    families: BTreeMap<Family, BTreeMap<Key, Stored>>,
+    /// Forks share the objects of a family until one of them changes it.
+    families: BTreeMap<Family, Arc<BTreeMap<Key, Stored>>>,
     latest: BTreeMap<Family, u64>,
-    log: VecDeque<Change>,
+    log: VecDeque<Arc<Change>>,
     /// About how many bytes the objects in the log have.
     weight: usize,
     keep: usize,
@@ -88,7 +89,7 @@ impl Store {
 
     /// The objects of a family in the order of namespace and name.
     pub(crate) fn family(&self, family: &Family) -> impl Iterator<Item = (&Key, &Stored)> {
-        self.families.get(family).into_iter().flatten()
+        self.families.get(family).into_iter().flat_map(|objects| objects.iter())
     }
 
     /// All families that hold something.
@@ -101,7 +102,7 @@ impl Store {
         if revision < self.floor {
             return Err(TooOld);
         }
-        let mut objects = self.families.get(family).cloned().unwrap_or_default();
+        let mut objects = self.families.get(family).map(|all| BTreeMap::clone(all)).unwrap_or_default();
         for change in self.log.iter().rev().take_while(|change| change.revision > revision) {
             if &change.family == family {
                 match &change.before {
@@ -119,7 +120,7 @@ impl Store {
             return Err(TooOld);
         }
         let first = self.log.partition_point(|change| change.revision <= revision);
-        Ok(self.log.range(first..))
+        Ok(self.log.range(first..).map(|change| &**change))
     }
 
     /// The last revision before this one at which something of a family changed, as far as the log goes.
@@ -153,7 +154,7 @@ impl Store {
 
     /// Changes an object under the revision reached.
     fn change(&mut self, family: &Family, key: Key, after: Option<Stored>) {
-        let objects = self.families.entry(family.clone()).or_default();
+        let objects = Arc::make_mut(self.families.entry(family.clone()).or_default());
         let before = match &after {
             Some(stored) => objects.insert(key.clone(), stored.clone()),
             None => objects.remove(&key),
@@ -161,7 +162,7 @@ impl Store {
         self.latest.insert(family.clone(), self.revision);
         let change = Change { revision: self.revision, family: family.clone(), key, before, after };
         self.weight = self.weight.saturating_add(weight(&change));
-        self.log.push_back(change);
+        self.log.push_back(Arc::new(change));
         while self.is_full() {
             self.forget();
         }
@@ -179,7 +180,7 @@ impl Store {
 
     /// Puts an object where it has been since before the beginning.
     pub(crate) fn seed(&mut self, family: &Family, key: Key, stored: Stored) {
-        self.families.entry(family.clone()).or_default().insert(key, stored);
+        Arc::make_mut(self.families.entry(family.clone()).or_default()).insert(key, stored);
     }
 
     /// Stores an object as it is, or removes it, under this revision.
@@ -192,7 +193,7 @@ impl Store {
     pub(crate) fn undo(&mut self, revision: u64) -> Vec<Change> {
         let mut undone = Vec::new();
         while let Some(change) = self.log.pop_back_if(|change| change.revision > revision) {
-            let objects = self.families.entry(change.family.clone()).or_default();
+            let objects = Arc::make_mut(self.families.entry(change.family.clone()).or_default());
             match &change.before {
                 Some(before) => objects.insert(change.key.clone(), before.clone()),
                 None => objects.remove(&change.key),
@@ -201,7 +202,7 @@ impl Store {
                 *latest = revision.min(*latest);
             }
             self.weight = self.weight.saturating_sub(weight(&change));
-            undone.push(change);
+            undone.push(Arc::unwrap_or_clone(change));
         }
         self.revision = revision;
         undone.reverse();

@@ -46,7 +46,7 @@ lint: rust-lint ## Formatting, clippy and shell scripts
 	@command -v shellcheck >/dev/null || { apt-get update -qq && apt-get install -y -qq shellcheck; } >/dev/null || \
 	  { echo "lint: shellcheck is missing: apt-get install shellcheck" >&2; exit 1; }
 	tests/environment
-	shellcheck tests/environment tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run .ci/run
+	shellcheck tests/environment tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run tests/replay/run tests/replay/story .ci/run
 	shellcheck -s sh sdk/devcluster/src/local/setup.sh tests/demo/fill.sh
 	@for patch in tests/mutants/*.patch; do git apply --check "$$patch" || { echo "lint: $$patch does not apply any more" >&2; exit 1; }; done
 	cd tests/cluster && shellcheck cluster lib/*.sh lib/init
@@ -79,6 +79,10 @@ faults: build ## Play every fault plan; BACKSTAY_FAULT_PLAN='…' replays one [c
 	@$(CLUSTER) up
 	$(CLUSTER) exec -- env BACKSTAY_TEST_CLUSTER=1 CARGO_NET_OFFLINE=true \
 	  cargo test --workspace --locked --test faults -- --nocapture every_fault_plan
+
+.PHONY: replay
+replay: components ## Record what tests ask a real API server, and ask it again of the Kubernetes in memory [cache]
+	@tests/replay/run $(TEST)
 
 .PHONY: hostile
 hostile: build ## Play a hostile tenant, and print what came of each group of its inputs [cache]

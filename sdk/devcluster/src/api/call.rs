@@ -40,7 +40,17 @@ impl<'a> Call<'a> {
         waited: bool,
     ) -> Self {
         let (target, now) = (request.target(), server.now());
-        Self { server, state, request, target, now, user: User::default(), waited, warnings: Vec::new(), labelled: false }
+        Self {
+            server,
+            state,
+            request,
+            target,
+            now,
+            user: User::default(),
+            waited,
+            warnings: Vec::new(),
+            labelled: false,
+        }
     }
 
     /// Warns once.

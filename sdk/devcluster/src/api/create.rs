@@ -184,7 +184,9 @@ impl Call<'_> {
         if resource.generation {
             meta::set(object, "generation", Some(1.into()));
         }
-        let labels = meta::get(object, "labels").cloned().filter(|_| self.labelled && resource.qualified() == "jobs.batch");
+        let labels = meta::get(object, "labels")
+            .cloned()
+            .filter(|_| self.labelled && resource.qualified() == "jobs.batch");
         kind::prepare(resource, "", object, None);
         if labels.is_some() {
             // A Job shares the labels of its template only if it has none of its own.

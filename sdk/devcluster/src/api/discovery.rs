@@ -106,7 +106,9 @@ pub(crate) fn apis(all: &[Arc<Resource>]) -> Value {
     let own = custom(all);
     // Groups of the same priority come in the order of their APIServices, whose names begin with the version.
     let mut own: Vec<_> = own.iter().collect();
-    own.sort_by_key(|(group, versions)| versions.iter().map(|(version, _)| format!("{version}.{group}")).min());
+    own.sort_by_key(|(group, versions)| {
+        versions.iter().map(|(version, _)| format!("{version}.{group}")).min()
+    });
     let own = own.into_iter().map(|(group, versions)| group_of(group, versions));
     let groups: Vec<Value> = groups().cloned().chain(own).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})

@@ -46,7 +46,7 @@ lint: rust-lint ## Formatting, clippy and shell scripts
 	@command -v shellcheck >/dev/null || { apt-get update -qq && apt-get install -y -qq shellcheck; } >/dev/null || \
 	  { echo "lint: shellcheck is missing: apt-get install shellcheck" >&2; exit 1; }
 	tests/environment
-	shellcheck tests/environment tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run .ci/run tests/cluster/alone
+	shellcheck tests/environment tests/run tests/generate tests/demo/demo tests/install/install deploy/image/rootfs tests/mutants/run tests/bench/run .ci/run tests/replay/run tests/replay/story tests/cluster/alone
 	shellcheck -s sh sdk/devcluster/src/local/setup.sh tests/demo/fill.sh
 	@for patch in tests/mutants/*.patch; do git apply --check "$$patch" || { echo "lint: $$patch does not apply any more" >&2; exit 1; }; done
 	cd tests/cluster && shellcheck cluster lib/*.sh lib/init
@@ -89,6 +89,10 @@ FIRST ?= 1
 .PHONY: sim
 sim: build ## Play SEEDS=… disasters in simulated time, from seed FIRST=…; SEED=… ONLY=… replays one
 	@$(TARGET)/debug/backstay-sim $(if $(SEED),--seed $(SEED) $(if $(ONLY),--only $(ONLY)),--first $(FIRST) --seeds $(SEEDS))
+
+.PHONY: replay
+replay: components ## Record what tests ask a real API server, and ask it again of the Kubernetes in memory [cache]
+	@tests/replay/run $(TEST)
 
 .PHONY: hostile
 hostile: build ## Play a hostile tenant, and print what came of each group of its inputs [cache]

@@ -162,13 +162,41 @@ impl Body {
     /// Returns the JSON of the body; null if it is none.
     #[must_use]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(self.bytes()).unwrap_or_default()
+        json(self.bytes())
+    }
+}
+
+/// Returns JSON, however deep it is; null if it is none.
+#[must_use]
+pub fn json(bytes: &[u8]) -> Value {
+    let deep = |_| devcluster::schema::decode(bytes, false).map(|decoded| decoded.object);
+    serde_json::from_slice(bytes).or_else(deep).unwrap_or_default()
+}
+
+impl Line {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// It is none of a recording.
+    pub fn read(text: &str) -> Result<Self, serde_json::Error> {
+        // The first reads no deep JSON, the second is slow.
+        serde_json::from_str(text).or_else(|_| serde_json::from_value(json(text.as_bytes())))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_may_be_as_deep_as_the_api_server_allows() {
+        let deep = format!("{}1{}", "[".repeat(300), "]".repeat(300));
+        let text = format!(
+            r#"{{"at":1,"what":{{"change":{{"group":"","plural":"a","gone":false,"object":{deep}}}}}}}"#
+        );
+        let line = Line::read(&text).expect("a line");
+        assert_eq!(serde_json::to_string(&line).expect("plain data"), text);
+    }
 
     #[test]
     fn a_body_stays_as_it_was_written() {

@@ -16,7 +16,7 @@ pub fn trim(text: &str) -> anyhow::Result<String> {
     let lines = text
         .lines()
         .enumerate()
-        .map(|(number, line)| serde_json::from_str(line).with_context(|| format!("line {}", number + 1)));
+        .map(|(number, line)| Line::read(line).with_context(|| format!("line {}", number + 1)));
     let lines: Vec<Line> = lines.collect::<anyhow::Result<_>>()?;
     let mut kinds = BTreeSet::from([
         (String::new(), "namespaces".to_owned()),

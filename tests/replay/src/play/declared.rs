@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use regex_lite::Regex;
 
-/// The table of differences that are meant: `request | pattern of the difference | why`.
+/// The table of differences that are meant: `request | pattern of the difference | why`. A pattern after `whole:` stands for all
+/// differences of a request: another answer differs in everything.
 pub(super) struct Declared {
     rows: Vec<Row>,
 }
@@ -11,6 +12,7 @@ pub(super) struct Declared {
 struct Row {
     request: Regex,
     difference: Regex,
+    whole: bool,
     text: String,
     met: bool,
 }
@@ -29,17 +31,28 @@ impl Declared {
             };
             anyhow::ensure!(!why.is_empty(), "no reason: {line}");
             let request = Regex::new(&format!("^(?:{request})$")).context("a pattern of requests")?;
-            let difference = Regex::new(difference).context("a pattern of differences")?;
-            Ok(Row { request, difference, text: line.to_owned(), met: false })
+            let whole = difference.starts_with("whole:");
+            let difference = Regex::new(difference.trim_start_matches("whole:").trim())
+                .context("a pattern of differences")?;
+            Ok(Row { request, difference, whole, text: line.to_owned(), met: false })
         });
         Ok(Self { rows: rows.collect::<anyhow::Result<_>>()? })
     }
 
     /// Whether all these differences of a request are meant.
     pub(super) fn meant(&mut self, request: &str, differences: &[String]) -> bool {
+        let whole = |row: &&mut Row| row.whole && row.request.is_match(request);
+        for row in self.rows.iter_mut().filter(whole) {
+            if differences.iter().any(|difference| row.difference.is_match(difference)) {
+                row.met = true;
+                return true;
+            }
+        }
         let mut met = Vec::new();
         for difference in differences {
-            let fits = |row: &Row| row.request.is_match(request) && row.difference.is_match(difference);
+            let fits = |row: &Row| {
+                !row.whole && row.request.is_match(request) && row.difference.is_match(difference)
+            };
             match self.rows.iter().position(fits) {
                 Some(at) => met.push(at),
                 None => return false,
@@ -67,5 +80,7 @@ mod tests {
         assert!(declared.meant("get pods", &["/status: a".into()]));
         assert_eq!(declared.unmet(), ["list pods | x | b"]);
         assert!(Declared::read("get pods | x").is_err());
+        let mut whole = Declared::read("get pods | whole: ^/code: | a reason").expect("a row");
+        assert!(whole.meant("get pods", &["/spec: b".into(), "/code: recorded 200, got 404".into()]));
     }
 }

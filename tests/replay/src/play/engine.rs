@@ -17,16 +17,18 @@ use super::names::{new_uids, renamed};
 use super::recording::{Recording, text};
 use super::report::Report;
 use super::watches::{Open, Seen, counts};
-use crate::line::{Answer, Who};
+use crate::line::{self, Answer, Who};
 
 /// The headers of answers that are compared.
 const HEADERS: [&str; 5] = ["content-type", "warning", "retry-after", "allow", "location"];
 /// By how much times of the model may differ, besides the time that the real answer took: whole seconds are cut off.
 const APART: i64 = 1_500_000;
 /// At how many revisions a request is asked at most.
-const TRIES: usize = 400;
+const TRIES: usize = 100;
 /// The same for a write that says by its version at which revision it was done.
 const TRIES_OF_WRITES: usize = 4;
+/// How many revisions ago a change of a policy is recent.
+const RECENT: u64 = 300;
 /// The first revision after all.
 const END: u64 = u64::MAX;
 
@@ -129,11 +131,12 @@ impl<'a> Engine<'a> {
         let dated =
             exchange.target.writes() && exchange.version.is_some_and(|version| version > exchange.lower);
         let most = if dated { TRIES_OF_WRITES } else { TRIES };
+        let asked = tries.0;
         let first = exchange.first().into_iter().find(|first| *first > revision);
-        match first.or((next <= exchange.last()).then_some(next)) {
-            Some(later) if tries.0 < most => drop(self.queue.insert((later, at))),
+        match first.or_else(|| self.recording.next_for(&exchange.target, next, exchange.last())) {
+            Some(later) if asked < most => drop(self.queue.insert((later, at))),
             _ => {
-                let found = std::mem::take(&mut tries.1);
+                let found = self.tries.remove(&at).map(|tries| tries.1).unwrap_or_default();
                 self.differs(at, found);
             }
         }
@@ -183,6 +186,9 @@ impl<'a> Engine<'a> {
             return Outcome::Named(format!("not modelled: {}", text(&got, "/message")));
         }
         let want = recorded_content(answer);
+        if let Some(reason) = self.of_policies(exchange, &want, &got) {
+            return Outcome::Named(reason);
+        }
         if want.get("kind").is_some_and(|kind| kind == "Table")
             && got.get("kind").is_none_or(|kind| kind != "Table")
         {
@@ -208,6 +214,21 @@ impl<'a> Engine<'a> {
         let unseen =
             dated && exchange.parameter("dryRun").is_none() && !self.recording.changes.contains_key(&version);
         unseen.then(|| "a write of which the recorder's watches do not tell".into())
+    }
+
+    /// Why answers differ that depend on policies of admission.
+    fn of_policies(&self, exchange: &Exchange, want: &Value, got: &Value) -> Option<String> {
+        let says = |answer: &Value, words: &str| text(answer, "/message").contains(words);
+        if says(want, " is forbidden: violates PodSecurity ") {
+            return Some("not modelled: Pod Security admission".into());
+        }
+        // The real server reads policies from a cache that lags.
+        let denies = |answer: &Value| says(answer, "ValidatingAdmissionPolicy '");
+        let recent = exchange.lower.saturating_sub(RECENT)..=exchange.upper;
+        let policies = |plural: &str| plural.starts_with("validatingadmissionpolic");
+        let changed = || self.recording.changes.range(recent).any(|(_, change)| policies(&change.plural));
+        (denies(want) != denies(got) && changed())
+            .then(|| "a policy has just changed: the real server had not seen it".into())
     }
 
     fn request(&mut self, exchange: &Exchange) -> Option<http::Request<Bytes>> {
@@ -270,10 +291,11 @@ impl<'a> Engine<'a> {
                     found.extend(differ.into_iter().map(|one| format!("stored: {one}")));
                 }
                 (Some(_), Some(_)) => found.push("stored: recorded nothing, there is an object".into()),
-                (_, None) if change.name == exchange.target.name => {
-                    if !self.recording.went(&place, revision, exchange.upper) {
-                        found.push("stored: not recorded that the object went".into());
-                    }
+                (_, None)
+                    if change.name == exchange.target.name
+                        && !self.recording.went(&place, revision, exchange.upper) =>
+                {
+                    found.push("stored: not recorded that the object went".into());
                 }
                 _ => {}
             }
@@ -304,7 +326,8 @@ fn content(body: Body) -> Value {
 
 /// JSON, or YAML of an object, or text.
 fn read(bytes: &[u8]) -> Value {
-    if let Ok(json) = serde_json::from_slice(bytes) {
+    let json = line::json(bytes);
+    if !json.is_null() || bytes.trim_ascii() == b"null" {
         return json;
     }
     let text = String::from_utf8_lossy(bytes).into_owned();

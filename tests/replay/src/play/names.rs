@@ -7,6 +7,7 @@ use regex_lite::{Captures, Regex};
 use serde_json::Value;
 
 use super::recording::text;
+use crate::line;
 
 /// What the end of a generated name looks like.
 static GENERATED: LazyLock<Option<Regex>> =
@@ -29,7 +30,7 @@ pub(super) fn new_uids(value: &Value, recorded: &HashSet<String>) -> Value {
         let uid = found.get(0).map_or("", |found| found.as_str());
         if recorded.contains(uid) { uid.to_owned() } else { "$new".into() }
     });
-    serde_json::from_str(&all).unwrap_or_default()
+    line::json(all.as_bytes())
 }
 
 /// Returns what the model made, with the uid and the generated name that were recorded where its own are new.
@@ -49,7 +50,7 @@ pub(super) fn renamed(want: &Value, got: &Value, recorded: &HashSet<String>) -> 
         return got.clone();
     }
     let all = pairs.into_iter().fold(got.to_string(), |all, (new, own)| all.replace(new, own));
-    serde_json::from_str(&all).unwrap_or_default()
+    line::json(all.as_bytes())
 }
 
 #[cfg(test)]

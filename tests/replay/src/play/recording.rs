@@ -12,6 +12,22 @@ use crate::line::{Answer, Line, What};
 /// How long after an answer the recorder's watches may still tell of changes before it, in microseconds.
 const LAG: i64 = 2_000_000;
 
+/// Kinds on which the answers about all others can depend.
+const DEPENDED_ON: [&str; 12] = [
+    "namespaces",
+    "serviceaccounts",
+    "roles",
+    "rolebindings",
+    "clusterroles",
+    "clusterrolebindings",
+    "customresourcedefinitions",
+    "apiservices",
+    "limitranges",
+    "resourcequotas",
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+];
+
 /// A change as the recorder's watches told it.
 pub(super) struct Recorded {
     pub(super) group: String,
@@ -59,7 +75,7 @@ impl Recording {
     pub(super) fn read(lines: &str) -> anyhow::Result<Self> {
         let mut recording = Self::default();
         for (number, line) in lines.lines().enumerate() {
-            let line: Line = serde_json::from_str(line).with_context(|| format!("line {}", number + 1))?;
+            let line = Line::read(line).with_context(|| format!("line {}", number + 1))?;
             recording.take(line)?;
         }
         recording.settle();
@@ -165,6 +181,20 @@ impl Recording {
             let upper = after.checked_sub(1).and_then(|at| self.known.get(at)).map_or(0, |known| known.1);
             exchange.upper = exchange.lower.max(upper);
         }
+    }
+
+    /// The first of these revisions that can change the answer to a request about this.
+    pub(super) fn next_for(&self, target: &Target, from: u64, until: u64) -> Option<u64> {
+        if from > until {
+            return None;
+        }
+        let matters = |change: &Recorded| {
+            let same = change.group == target.group || change.plural == "events";
+            let of = same && change.plural == target.plural;
+            let named = target.name.is_empty() || text(&change.object, "/metadata/name") == target.name;
+            !target.resource || of && named || DEPENDED_ON.contains(&change.plural.as_str())
+        };
+        self.changes.range(from..=until).find(|(_, change)| matters(change)).map(|(revision, _)| *revision)
     }
 
     /// Whether an object went at one of these revisions.

@@ -48,7 +48,7 @@ impl Open {
             self.rest.extend_from_slice(&frame.into_data().unwrap_or_default());
             while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.rest.drain(..=end).collect();
-                let event: Value = serde_json::from_slice(&line).unwrap_or_default();
+                let event = crate::line::json(&line);
                 if !counts(&event) {
                     continue;
                 }

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::log::Log;
 use super::upstream::Upstream;
-use crate::line::What;
+use crate::line::{self, What};
 
 const DEFINITIONS: &str = "customresourcedefinitions";
 /// How long a new kind is waited for, and how often it is asked for.
@@ -86,7 +86,7 @@ async fn built_in(upstream: &Upstream) -> anyhow::Result<Vec<Kind>> {
             let verbs = one.get("verbs").and_then(Value::as_array);
             let has = |verb: &str| verbs.is_some_and(|verbs| verbs.iter().any(|one| one == verb));
             let plural = text(one, "/name").to_owned();
-            if has("list") && has("watch") && !(group == "events.k8s.io") {
+            if has("list") && has("watch") && group != "events.k8s.io" {
                 let kind = Kind { group: group.clone(), version: version.clone(), plural: plural.clone() };
                 found.entry((group.clone(), plural)).or_insert(kind);
             }
@@ -196,8 +196,8 @@ impl Recorder {
         while let Some(frame) = frames.next().await {
             rest.extend_from_slice(&frame?.into_data().unwrap_or_default());
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                let mut event: Value = serde_json::from_slice(&line)?;
+                let told: Vec<u8> = rest.drain(..=end).collect();
+                let mut event = line::json(&told);
                 let object = event.get_mut("object").map(Value::take).unwrap_or_default();
                 let what = text(&event, "/type");
                 if what == "ERROR" && object.get("code").is_some_and(|code| code == 410) {

@@ -8,6 +8,8 @@ use kube::config::AuthInfo;
 use kube::{Client, Config};
 use serde_json::{Value, json};
 
+use crate::line;
+
 /// Clients of the real API server. It looks at certificates before tokens, so who sends a token has a client without one.
 #[derive(Clone)]
 pub(super) struct Upstream {
@@ -48,7 +50,7 @@ impl Upstream {
         if !code.is_success() {
             bail!("{target}: {code}: {}", String::from_utf8_lossy(&body));
         }
-        Ok(serde_json::from_slice(&body)?)
+        Ok(line::json(&body))
     }
 
     /// `userInfo` of the administrator.

@@ -15,7 +15,7 @@ pub struct NoCrd {
     component: String,
     kind: String,
     #[source]
-    source: SchemaError,
+    source: Box<SchemaError>,
 }
 
 /// Returns the CRDs of the strategy kinds that these components serve.
@@ -32,7 +32,7 @@ pub fn strategy_crds(registry: &Registry) -> Result<Vec<CustomResourceDefinition
             crds.push(crd.map_err(|source| NoCrd {
                 component: of.name.clone(),
                 kind: kind.kind.clone(),
-                source,
+                source: Box::new(source),
             })?);
         }
     }

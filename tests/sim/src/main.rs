@@ -34,6 +34,9 @@ struct Options {
     /// Plays one seed in so many twice, and compares the traces.
     #[arg(long, default_value_t = 1000)]
     twice: u64,
+    /// Prints each seed before it is played.
+    #[arg(long)]
+    each: bool,
     /// Prints what the controllers log while one seed is played, as `RUST_LOG` does.
     #[arg(long, requires = "seed")]
     log: Option<String>,
@@ -128,7 +131,10 @@ fn worker(base: &Base, options: &Options, tally: &Tally, began: Instant) {
         if seed >= options.first.saturating_add(options.seeds) || lock().len() >= options.broken {
             return;
         }
-        let twice = options.twice > 0 && seed % options.twice == 0;
+        if options.each {
+            println!("seed {seed} begins after {:.1} s", began.elapsed().as_secs_f32());
+        }
+        let twice = options.twice > 0 && seed.is_multiple_of(options.twice);
         let verdict = in_thread(|| play(base, seed, &Kept::All, twice, None));
         if twice {
             tally.twice.fetch_add(1, Ordering::Relaxed);

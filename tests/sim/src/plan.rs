@@ -197,10 +197,10 @@ impl Plan {
         let mut rng = at(seed, "plan");
         let rng = &mut rng;
         let crowd = once_in(rng, 40);
-        let days = !crowd && once_in(rng, 60);
+        let days = !crowd && once_in(rng, 400);
         let count = if crowd { rng.usize(20..50) } else { 1 + rng.usize(0..4) * rng.usize(1..4) };
         let span = Duration::from_secs(match (crowd, days) {
-            (_, true) => rng.u64(6..48) * 3600,
+            (_, true) => rng.u64(3..24) * 3600,
             (true, _) => 600,
             _ => rng.u64(10..240),
         });

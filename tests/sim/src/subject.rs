@@ -1,5 +1,6 @@
 //! A controller of a play, which dies and starts again.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -10,11 +11,13 @@ use backstay::components::Calls;
 use backstay::controller::{self, Surroundings};
 use backstay::settings::Settings;
 use devcluster::api::ApiServer;
-use http::HeaderValue;
+use http::{HeaderValue, Request};
 use jiff::{SignedDuration, Timestamp};
-use kube::client::ClientBuilder;
+use kube::Client;
+use kube::client::{Body, ClientBuilder};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tower::service_fn;
 use tower::timeout::TimeoutLayer;
 
 use crate::base::{Base, SYSTEM, begin};
@@ -131,6 +134,7 @@ impl Subject {
         tokio::spawn(async move {
             let timeout = TimeoutLayer::new(REQUEST_TIMEOUT);
             let client = layered(ClientBuilder::new(wire, "default").with_layer(&timeout));
+            let client = mortal(client, life.clone());
             let stopping = async move { stop.notified().await };
             tokio::select! {
                 biased;
@@ -169,4 +173,20 @@ impl Subject {
             self.begin();
         }
     }
+}
+
+/// Returns a client that is never answered once its process is dead: what is left of the process then does nothing any more, not
+/// even after a timeout.
+fn mortal(client: Client, life: Arc<Life>) -> Client {
+    let service = service_fn(move |request: Request<Body>| {
+        let (client, life) = (client.clone(), life.clone());
+        async move {
+            tokio::select! {
+                biased;
+                () = life.ended() => pending().await,
+                answer = client.send(request) => answer,
+            }
+        }
+    });
+    ClientBuilder::new(service, "default").build()
 }

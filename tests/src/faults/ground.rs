@@ -151,9 +151,9 @@ impl Played {
     ///
     /// # Errors
     /// The run has faults: no plan of the scenario can be judged by it.
-    pub(super) fn baseline(self) -> Result<Baseline, Self> {
+    pub(super) fn baseline(self) -> Result<Baseline, Box<Self>> {
         if !self.broken.is_empty() {
-            return Err(self);
+            return Err(Box::new(self));
         }
         Ok(Baseline { snapshot: self.snapshot, seen: self.seen, traffic: self.traffic })
     }

@@ -59,7 +59,7 @@ impl InMemory {
     ///
     /// # Errors
     /// The faults of the run: no plan of the scenario can be judged then.
-    pub fn baseline(&self, scenario: Scenario) -> Result<Baseline, Played> {
+    pub fn baseline(&self, scenario: Scenario) -> Result<Baseline, Box<Played>> {
         self.play(&Plan { scenario, twin: false, trouble: Trouble::None }, None).baseline()
     }
 

@@ -75,7 +75,7 @@ impl Harness {
     ///
     /// # Errors
     /// The faults of the run: no plan of the scenario can be judged then.
-    pub async fn baseline(&self, scenario: Scenario) -> Result<Baseline, Played> {
+    pub async fn baseline(&self, scenario: Scenario) -> Result<Baseline, Box<Played>> {
         let plan = Plan { scenario, twin: false, trouble: Trouble::None };
         self.ground.play(&self.namespace(), &plan, None).await.baseline()
     }

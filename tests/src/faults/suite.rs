@@ -123,7 +123,7 @@ impl Choice {
 
 /// Where plans are played.
 trait Place {
-    fn baseline(&self, scenario: Scenario) -> Result<Baseline, Played>;
+    fn baseline(&self, scenario: Scenario) -> Result<Baseline, Box<Played>>;
 
     fn play_all(
         &self,
@@ -139,7 +139,7 @@ trait Place {
 struct Memory(InMemory);
 
 impl Place for Memory {
-    fn baseline(&self, scenario: Scenario) -> Result<Baseline, Played> {
+    fn baseline(&self, scenario: Scenario) -> Result<Baseline, Box<Played>> {
         self.0.baseline(scenario)
     }
 
@@ -163,7 +163,7 @@ struct Cluster {
 }
 
 impl Place for Cluster {
-    fn baseline(&self, scenario: Scenario) -> Result<Baseline, Played> {
+    fn baseline(&self, scenario: Scenario) -> Result<Baseline, Box<Played>> {
         self.runtime.block_on(self.harness.baseline(scenario))
     }
 

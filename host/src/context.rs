@@ -186,11 +186,12 @@ pub(crate) mod tests {
     use crate::cluster::impersonation::Impersonation;
     use crate::components::Calls;
     use crate::components::registry::Registry;
+    use crate::controller::Surroundings;
 
     /// The parts of a controller without components, which has just started.
     pub(crate) fn empty(client: Client) -> Arc<Context> {
         let (settings, metrics) = (Settings::default(), Arc::new(Metrics::default()));
-        let records = Records::new(&client, &settings.namespace, None, "this".to_owned());
+        let records = Records::new(&client, &settings.namespace, None, Surroundings::this_machine().writer);
         let (events, _) = events(client.clone());
         let impersonation = Arc::new(Impersonation::new(client.clone(), &settings.namespace));
         Arc::new(Context {

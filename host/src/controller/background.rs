@@ -197,7 +197,10 @@ async fn collect_page(page: Vec<PartialObjectMeta<Secret>>, ctx: &Context) -> Re
         let created = record.metadata.creation_timestamp.as_ref().map_or(ctx.clock.now(), |t| t.0);
         let run_uid = record.labels().get(labels::RUN_UID).cloned().unwrap_or_default();
         let young = ctx.clock.now().duration_since(created) < YOUNG;
-        if young || ctx.stores.is_unfinished(&run_uid) || ctx.stores.has_backup_of(&run_uid, None) {
+        // A Backup needs the private data of its run, and not the checkpoint.
+        let is_private = record.labels().get(labels::RECORD).is_some_and(|record| record == "private");
+        let kept = is_private && ctx.stores.has_backup_of(&run_uid, None);
+        if young || kept || ctx.stores.is_unfinished(&run_uid) {
             continue;
         }
         // Of a restore that is gone, or that ended before its checkpoint could be kept for the next one.

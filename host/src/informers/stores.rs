@@ -253,11 +253,17 @@ impl Stores {
         self.classes.get(&ObjectRef::new(name))
     }
 
+    /// Whether there is a BackupJob of this uid that has not ended.
+    #[must_use]
+    pub fn is_backing_up(&self, uid: &str) -> bool {
+        self.indexes.backup_jobs.any(By::Uid(uid), |job| !has_ended(backup_job_phase(job)))
+    }
+
     /// Whether a run of this uid has not ended, or is a Backup: one that is being deleted may be cleaned up after.
     #[must_use]
     pub fn is_unfinished(&self, uid: &str) -> bool {
         let of = &self.indexes;
-        of.backup_jobs.any(By::Uid(uid), |job| !has_ended(backup_job_phase(job)))
+        self.is_backing_up(uid)
             || of.restore_jobs.any(By::Uid(uid), |job| !has_ended(restore_job_phase(job)))
             || of.backups.has_uid(uid)
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backstay_api::Backup;
 use backstay_api::conditions::{reasons, types};
+use backstay_api::{Backup, labels};
 use backstay_core::backup::{came_back, completed, rebuilt};
 use backstay_core::component::Served;
 use backstay_core::contract::Mode;
@@ -26,6 +26,9 @@ use crate::state::work_queue::Action;
 
 /// How often a waiting Backup is reconciled without any event.
 const RECHECK: Duration = Duration::from_secs(60);
+
+/// How soon it is looked again whether the run that made a deleted Backup has ended.
+const UNTIL_ITS_RUN_ENDS: Duration = Duration::from_secs(2);
 
 /// Reconciles a Backup once: holds it if its component cleans up after Backups, lets it go if nothing needs it held, and cleans
 /// up after a deleted Backup.
@@ -91,6 +94,11 @@ async fn handle(
             if ctx.stores.is_restored(&run.uid) {
                 // The restore still reads the Backup; its end enqueues the Backup.
                 return Ok(Action::requeue(RECHECK));
+            }
+            let made_by = backup.labels().get(labels::RUN_UID);
+            if made_by.is_some_and(|uid| ctx.stores.is_backing_up(uid)) {
+                // The run that made it has not recorded its end. It would make the Backup anew, of data that is gone.
+                return Ok(Action::requeue(UNTIL_ITS_RUN_ENDS));
             }
             match served {
                 Served::By(_) if cleans_up(&served) == Some(true) => {

@@ -310,12 +310,13 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::cluster::stand_in::{Fault, StandIn};
+    use crate::controller::Surroundings;
     use crate::state::run::tests::{BACKUP, stored_run};
 
     pub(crate) const RECORDS: &str = "/api/v1/namespaces/backstay-system/secrets";
 
     pub(crate) fn records(server: &StandIn) -> Checkpoints {
-        Checkpoints::new(server.client(), "backstay-system", "this".to_owned())
+        Checkpoints::new(server.client(), "backstay-system", Surroundings::this_machine().writer)
     }
 
     /// The checkpoint of a run, kept for the next restore of `orders` if the run ends badly.

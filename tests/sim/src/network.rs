@@ -130,6 +130,11 @@ impl Weather {
         *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + lasts);
     }
 
+    /// Returns when the API server answers again.
+    pub(crate) fn well(&self) -> Instant {
+        self.outage_until().unwrap_or_else(Instant::now)
+    }
+
     fn outage_until(&self) -> Option<Instant> {
         self.outage.lock().unwrap_or_else(PoisonError::into_inner).filter(|until| *until > Instant::now())
     }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use backstay_api::finalizers::CLEANUP;
 use devcluster::client::{Client as _, items, number, text};
 use futures::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
@@ -168,18 +169,26 @@ fn condition(object: &Value, kind: &str) -> bool {
     items(object, "/status/conditions").iter().any(|one| one["type"] == kind && one["status"] == "True")
 }
 
-/// A BackupJob that succeeds has exactly one Backup of its uid, which was Ready at that moment; another one has none that is.
+/// A BackupJob that succeeds has a Backup of its uid, which was Ready at that moment. A run has one Backup at a time, and makes none
+/// again after which was cleaned up: one that nobody cleans up after may be deleted before its run has recorded its end.
 fn one_backup_a_run(history: &History, broken: &mut Vec<String>) {
+    // By the uid of the run, the Backups that were not cleaned up after.
     let mut backups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut held: BTreeSet<&str> = BTreeSet::new();
     let mut ready: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut ended: BTreeSet<&str> = BTreeSet::new();
     for state in history.of(&["BackupJob", "Backup"]) {
         let object = &state.object;
         if text(object, "/kind") == "Backup" {
             let of = backups.entry(run_uid(object)).or_default();
-            of.insert(uid(object));
-            if of.len() > 1 {
+            if of.insert(uid(object)) && of.len() > 1 {
                 broken.push(format!("{} is the second Backup of its run", title(object)));
+            }
+            if items(object, "/metadata/finalizers").iter().any(|one| one == CLEANUP) {
+                held.insert(uid(object));
+            }
+            if state.gone && !held.contains(uid(object)) {
+                of.remove(uid(object));
             }
             if text(object, "/status/phase") == "Ready" {
                 ready.insert((run_uid(object), text(object, "/metadata/name")));

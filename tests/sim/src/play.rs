@@ -26,6 +26,9 @@ use crate::watchman::Watchman;
 /// How often it is looked whether a controller has died, or all has ended.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long after the trouble the controllers may take until they see everything again.
+const RECOVERY: Duration = Duration::from_secs(90);
+
 /// The verdict on a play.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -160,6 +163,8 @@ impl Play {
     /// application is backed up once more, which nothing that is left behind may hold up.
     async fn calm(&mut self) -> Vec<String> {
         self.mend().await;
+        // Watches that failed again and again are tried again after half a minute at the latest.
+        self.pass_until(self.weather.well().max(Instant::now()) + RECOVERY).await;
         let mut broken = self.until_ended().await;
         if !broken.is_empty() {
             return broken;

@@ -84,6 +84,9 @@ macro_rules! status_of {
 status_of!(BackupJobStatus { backup_ref }, backup_ref);
 status_of!(RestoreJobStatus {}, None);
 
+/// How far the clock that wrote a time may be ahead.
+const AHEAD: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
+
 impl RunStatus {
     /// Returns whether the run has ended.
     #[must_use]
@@ -110,13 +113,14 @@ impl RunStatus {
     }
 
     /// Marks the run as blocked, before it has begun or after. The wait counts from the first call with its reason until the
-    /// run goes on.
+    /// run goes on; a beginning that is still to come was written by a clock that was wrong, and now counts instead.
     pub fn wait(&mut self, reason: &str, message: &str, now: Timestamp) {
         let same = self.ready().is_some_and(|c| c.reason == reason);
         if self.run.is_none() {
             self.phase = Some(phase::PENDING.to_owned());
         }
-        if !same || self.waiting_since.is_none() {
+        let begun = self.waiting_since.as_ref().is_some_and(|since| since.0.duration_since(now) <= AHEAD);
+        if !same || !begun {
             self.waiting_since = Some(seconds(now));
         }
         self.set(types::READY, Some(false), reason, message, now);
@@ -373,6 +377,16 @@ mod tests {
         status.wait(reasons::STRATEGY_NOT_READY, "m", at(200));
         assert_eq!(status.waited(reasons::STRATEGY_NOT_READY, at(260)).as_secs(), 60);
         assert_eq!(status.waited(reasons::BACKUP_CLASS_NOT_FOUND, at(260)).as_secs(), 0);
+    }
+
+    #[test]
+    fn f9_a_wait_that_began_by_a_clock_that_was_ahead_ends_in_time_all_the_same() {
+        let mut status = RunStatus::default();
+        status.wait(reasons::BACKUP_CLASS_NOT_FOUND, "m", at(5000));
+        status.wait(reasons::BACKUP_CLASS_NOT_FOUND, "m", at(4995));
+        assert_eq!(status.waited(reasons::BACKUP_CLASS_NOT_FOUND, at(5060)).as_secs(), 60);
+        status.wait(reasons::BACKUP_CLASS_NOT_FOUND, "m", at(100));
+        assert_eq!(status.waited(reasons::BACKUP_CLASS_NOT_FOUND, at(160)).as_secs(), 60);
     }
 
     #[test]

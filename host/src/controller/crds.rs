@@ -23,6 +23,7 @@ pub(super) async fn watch(ctx: Arc<Context>, until: impl Future<Output = ()>) {
             tokio::time::sleep(EVERY).await;
         };
         tokio::select! {
+            biased;
             () = &mut until => return,
             () = next => {}
         }

@@ -99,6 +99,7 @@ pub async fn run_in(
     let watches = tokio::spawn(watches(writers, ctx.clone()));
     let work = async {
         tokio::select! {
+            biased;
             () = ctx.stores.filled().then(|()| resume(&ctx)).then(|()| crds::look(&ctx)) => {}
             // The API server may not answer, and nothing was begun.
             () = shutdown.clone() => return,
@@ -112,6 +113,7 @@ pub async fn run_in(
             "controller ready"
         );
         tokio::select! {
+            biased;
             () = workers(&ctx, shutdown.clone()) => {}
             // Ends only after all senders of Events, one of which the context holds.
             () = poster.post() => {}
@@ -119,6 +121,7 @@ pub async fn run_in(
         poster.finish().await;
     };
     let result = tokio::select! {
+        biased;
         () = work => Ok(()),
         // A call that hangs must not keep the process: Kubernetes kills it later.
         () = shutdown.clone().then(|()| tokio::time::sleep(GRACE_PERIOD)) => {

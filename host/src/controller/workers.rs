@@ -181,6 +181,7 @@ async fn drain<F: Future<Output = Action>>(
             running.push(async move { (key, reconciled.await) });
         }
         tokio::select! {
+            biased;
             () = &mut until => break,
             Some((key, action)) = running.next() => queue.done(&key, action),
             () = queue.changed() => {}

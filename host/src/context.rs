@@ -70,7 +70,18 @@ impl Context {
         self.end_turn(run);
     }
 
-    /// Forgets a run whose object no longer exists, and ends its turn.
+    /// Forgets a run whose object no longer exists, as the API server says, and ends its turn. The watch may lag behind: until
+    /// it no longer shows the run either, nothing more is done for it.
+    pub fn gone(&self, run_uid: &str) {
+        self.forget(run_uid);
+        self.state.runs.gone(run_uid);
+        // The watch forgets what it shows no longer, and may have done so already.
+        if !self.stores.has_run(run_uid) {
+            self.state.runs.forget(run_uid);
+        }
+    }
+
+    /// Forgets a run whose object no longer exists, as the watch says, and ends its turn.
     pub fn forget(&self, run_uid: &str) {
         self.state.runs.forget(run_uid);
         self.state.step_caches.forget(run_uid);

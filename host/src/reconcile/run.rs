@@ -42,7 +42,7 @@ pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
     let mut run = match ctx.state.runs.current(seen).await {
         Ok(Some(run)) => run,
         Ok(None) => {
-            ctx.forget(&uid);
+            ctx.gone(&uid);
             return Action::await_change();
         }
         Err(error) if is_undecodable(&error) => {
@@ -279,6 +279,29 @@ mod tests {
     #[tokio::test]
     async fn where_the_end_of_a_run_panics_too_its_failure_is_recorded_all_the_same() {
         fails(async |run, ctx| record_failure(run, ctx).await).await;
+    }
+
+    #[tokio::test]
+    async fn nothing_is_done_for_a_run_that_is_gone_while_the_watch_lags_behind() {
+        let server = StandIn::default();
+        server.put(PATH, backup_job());
+        let ctx = crate::context::tests::empty(server.client());
+        let shown: BackupJob = serde_json::from_value(server.get(PATH).expect("it is there")).expect("a run");
+        let backup_jobs = &ctx.stores.indexes.backup_jobs;
+        backup_jobs.put(None, &Arc::new(shown.clone()));
+        server.remove(PATH);
+        // Its class is missing, and the status that says so is not found.
+        assert_eq!(reconcile(Run::from(&shown), ctx.clone()).await, Action::await_change());
+        assert!(server.calls().iter().any(|call| call.starts_with("PATCH")), "it was taken for there");
+        server.sent();
+        // Its Jobs, its application and its class have it reconciled again.
+        for _ in 0..2 {
+            assert_eq!(reconcile(Run::from(&shown), ctx.clone()).await, Action::await_change());
+        }
+        assert_eq!(server.calls(), [""; 0]);
+        backup_jobs.remove(&shown);
+        ctx.gone("u");
+        assert_eq!(ctx.state.runs.uids(), [""; 0], "the watch does not show it either, and forgets it no more");
     }
 
     #[tokio::test]

@@ -32,7 +32,7 @@ pub(crate) async fn report(run: &mut Run, not_done: NotDone, ctx: &Context) -> A
         _ => (0, None),
     };
     if not_done == NotDone::Gone {
-        ctx.forget(&run.uid);
+        ctx.gone(&run.uid);
         return Action::await_change();
     }
     let limits =
@@ -154,7 +154,7 @@ async fn write(run: &mut Run, ctx: &Context) -> Result<(), Action> {
     let error = match save_or_reduce(run, runs).await {
         Ok(()) => return Ok(()),
         Err(SaveError::Gone) => {
-            ctx.forget(&run.uid);
+            ctx.gone(&run.uid);
             return Err(Action::await_change());
         }
         Err(SaveError::Api(error)) if error.is_too_large() => {

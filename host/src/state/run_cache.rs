@@ -33,6 +33,8 @@ struct Entry {
     job_reads: HashMap<String, Period>,
     /// Somebody was told of another writer of the status.
     other_writer_told: bool,
+    /// The API server said that the object no longer exists.
+    gone: bool,
 }
 
 impl RunCache {
@@ -52,11 +54,15 @@ impl RunCache {
         self.entries.lock()
     }
 
-    /// Returns the run as it is now, given what a watch showed; `None` if it no longer exists.
+    /// Returns the run as it is now, given what a watch showed; `None` if it no longer exists, or was said to be
+    /// [`gone`](Self::gone).
     ///
     /// # Errors
     /// The API server's, where the run has to be read again.
     pub async fn current(&self, seen: Run) -> Result<Option<Run>, kube::Error> {
+        if self.entries().get(&seen.uid).is_some_and(|entry| entry.gone) {
+            return Ok(None);
+        }
         if let Some(known) = self.known(&seen) {
             return Ok(Some(known));
         }
@@ -167,6 +173,12 @@ impl RunCache {
     /// Returns whether somebody is to be told of another writer of the run's status: once for each run.
     pub fn tell_other_writer(&self, uid: &str) -> bool {
         !std::mem::replace(&mut self.entries().entry(uid.to_owned()).or_default().other_writer_told, true)
+    }
+
+    /// Notes that the object of a run no longer exists, although the watch may still show it: until the run is forgotten,
+    /// nothing is done for it.
+    pub fn gone(&self, uid: &str) {
+        self.entries().entry(uid.to_owned()).or_default().gone = true;
     }
 
     /// Forgets a run.

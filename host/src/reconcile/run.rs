@@ -301,7 +301,11 @@ mod tests {
         assert_eq!(server.calls(), [""; 0]);
         backup_jobs.remove(&shown);
         ctx.gone("u");
-        assert_eq!(ctx.state.runs.uids(), [""; 0], "the watch does not show it either, and forgets it no more");
+        assert_eq!(
+            ctx.state.runs.uids(),
+            [""; 0],
+            "the watch does not show it either, and forgets it no more"
+        );
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod base;
 mod chance;
+mod day;
 mod network;
 mod oracles;
 mod order;
@@ -18,6 +19,7 @@ mod trace;
 mod watchman;
 
 pub use base::Base;
+pub use day::{Day, day};
 pub use plan::{Kept, Part};
 pub use play::{Verdict, play};
 pub use shrink::shrink;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use backstay_sim::{Base, Kept, Part, Verdict, play, shrink};
+use backstay_sim::{Base, Kept, Part, Verdict, day, play, shrink};
 use clap::Parser;
 
 /// Plays seeded disasters.
@@ -34,6 +34,9 @@ struct Options {
     /// Plays one seed in so many twice, and compares the traces.
     #[arg(long, default_value_t = 1000)]
     twice: u64,
+    /// Plays a day of so many Plans without any trouble, and says what it cost.
+    #[arg(long)]
+    day: Option<usize>,
     /// Prints each seed before it is played.
     #[arg(long)]
     each: bool,
@@ -47,10 +50,27 @@ fn main() -> Result<()> {
     let began = Instant::now();
     let base = Base::make();
     println!("the cluster is made after {:.1} s", began.elapsed().as_secs_f32());
+    if let Some(plans) = options.day {
+        return quiet_day(&base, plans);
+    }
     match options.seed {
         Some(seed) => one(&base, seed, &options.only, options.log.as_deref()),
         None => many(&base, &options),
     }
+}
+
+/// Plays a day without any trouble, and prints what it cost.
+fn quiet_day(base: &Base, plans: usize) -> Result<()> {
+    let began = Instant::now();
+    let day = in_thread(|| day(base, plans));
+    println!(
+        "a day of {plans} Plans in {:.2} s: {} runs, of which {} succeeded, {} calls and answers",
+        began.elapsed().as_secs_f64(),
+        day.runs,
+        day.succeeded,
+        day.events
+    );
+    if day.succeeded == plans && day.runs == plans { Ok(()) } else { bail!("each Plan backs up once a day") }
 }
 
 /// Plays one seed, and prints its trace.

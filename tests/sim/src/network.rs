@@ -88,6 +88,8 @@ enum Fault {
     Silent,
     /// The call is sent twice.
     Twice,
+    /// The connection breaks, and the call arrives all the same, so much later: also after the controller has died.
+    Arrives(Duration),
     /// The controller dies before the call is sent.
     DiesBefore,
     /// The controller dies after the call is done.
@@ -157,18 +159,23 @@ impl Weather {
         Some(rng)
     }
 
-    fn fault(&self, number: u64, is_watch: bool) -> Option<Fault> {
+    fn fault(&self, number: u64, is_watch: bool, goes_on: bool) -> Option<Fault> {
         let mut rng = self.strikes(number, self.network.calls)?;
         let rng = &mut rng;
+        if goes_on && rng.bool() {
+            // The list whose next page this is can no longer be had.
+            return Some(Fault::Refused(410));
+        }
         if once_in(rng, self.network.deaths) {
             return Some(if rng.bool() { Fault::DiesBefore } else { Fault::DiesAfter });
         }
-        Some(match rng.u32(0..10) {
+        Some(match rng.u32(0..11) {
             0 | 1 => Fault::Unsent,
             2..4 if !is_watch => Fault::Lost,
             4 if !is_watch => Fault::Silent,
             5 if !is_watch => Fault::Twice,
-            6 => Fault::Slow(Duration::from_millis(rng.u64(500..30_000))),
+            6 if !is_watch => Fault::Arrives(Duration::from_millis(rng.u64(1..20_000))),
+            7 => Fault::Slow(Duration::from_millis(rng.u64(500..30_000))),
             _ => Fault::Refused(one_of(rng, &[429, 500, 502, 503, 504]).unwrap_or(500)),
         })
     }
@@ -240,10 +247,11 @@ impl Wire {
         let (mut parts, body) = request.into_parts();
         parts.headers.insert(AUTHORIZATION, self.token.clone());
         let sending = Sending { parts, body: body.collect_bytes().await? };
-        let is_watch = sending.parts.uri.query().is_some_and(|query| query.contains("watch=true"));
+        let asks = |what| sending.parts.uri.query().is_some_and(|query| query.contains(what));
+        let is_watch = asks("watch=true");
         let number = self.weather.number();
         let title = title(&sending.parts);
-        let fault = self.weather.fault(number, is_watch);
+        let fault = self.weather.fault(number, is_watch, asks("continue="));
         self.tell(number, &title, fault.map_or(String::new(), |fault| format!(" {fault:?}")));
         sleep(self.weather.latency(number)).await;
         if self.weather.outage_until().is_some() {
@@ -254,6 +262,14 @@ impl Wire {
             Some(Fault::Unsent) => return Err(reset()),
             Some(Fault::Refused(code)) => return Ok(refusal(code)),
             Some(Fault::Slow(pause)) => sleep(pause).await,
+            Some(Fault::Arrives(pause)) => {
+                tokio::spawn(async move {
+                    sleep(pause).await;
+                    let code = self.send(&sending, false).await.map(|answer| answer.status().as_u16());
+                    self.tell(number, "arrives =", format!(" {}", code.unwrap_or_default()));
+                });
+                return Err(reset());
+            }
             Some(Fault::DiesBefore) => return self.dies().await,
             Some(Fault::Twice) => drop(self.send(&sending, is_watch).await?),
             Some(Fault::Lost) => {
@@ -388,6 +404,7 @@ fn title(parts: &http::request::Parts) -> String {
 
 fn refusal(code: u16) -> Answered {
     let reason = match code {
+        410 => "Expired",
         429 => "TooManyRequests",
         503 => "ServiceUnavailable",
         504 => "Timeout",

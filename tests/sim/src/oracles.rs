@@ -2,14 +2,23 @@
 //! order in which the API server had them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use backstay_api::finalizers::CLEANUP;
 use devcluster::client::{Client as _, items, number, text};
 use futures::{FutureExt as _, StreamExt as _};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::base::{Admin, SYSTEM};
-use crate::plan::Plan;
+use crate::base::{Admin, SYSTEM, begin};
+use crate::plan::{Deed, Plan};
+use crate::subject::{RUN_DEADLINE, UNDO_DEADLINE};
+
+/// How long after a fault of the network or of a process all is well again at the latest: what is late arrives, a process begins
+/// again, watches are tried again.
+const WELL: Duration = Duration::from_secs(240);
+/// How long after its creation a run is looked at, at the latest, and how much later than its deadlines it ends.
+const SLACK: SignedDuration = SignedDuration::from_mins(1);
 
 /// One state of an object.
 pub(crate) struct State {
@@ -25,7 +34,7 @@ pub(crate) struct History {
 }
 
 /// The kinds that matter.
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 8] = [
     "/apis/backups.cozystack.io/v1alpha1/backupjobs",
     "/apis/backups.cozystack.io/v1alpha1/restorejobs",
     "/apis/backups.cozystack.io/v1alpha1/backups",
@@ -33,6 +42,7 @@ const KINDS: [&str; 7] = [
     "/apis/batch/v1/jobs",
     "/api/v1/pods",
     "/api/v1/secrets",
+    "/api/v1/configmaps",
 ];
 
 /// Returns kind, namespace and name of an object.
@@ -99,7 +109,9 @@ pub(crate) fn judge(plan: &Plan, history: &History) -> Vec<String> {
     if plan.controllers == 1 {
         // Locks are kept by one controller; two need an election, which is not there yet.
         turns(history, &mut broken);
+        one_after_the_other(history, &mut broken);
     }
+    in_time(plan, history, &mut broken);
     slots(history, &mut broken);
     few_writes(plan, history, &mut broken);
     if plan.long {
@@ -230,6 +242,15 @@ struct Acting {
 }
 
 impl Acting {
+    /// Returns what a run that has begun is on.
+    fn of(run: &Value) -> Option<Self> {
+        let app = (text(run, "/metadata/namespace"), text(run, "/status/run/applicationRef/name"));
+        let by = text(run, "/status/run/strategyRef/kind");
+        let backup_by = (text(run, "/kind") == "BackupJob").then(|| by.to_owned());
+        let app = (app.0.to_owned(), app.1.to_owned());
+        (!app.1.is_empty()).then(|| Self { title: title(run), app, backup_by })
+    }
+
     fn excludes(&self, other: &Self) -> bool {
         self.app == other.app
             && (self.backup_by.is_none() || other.backup_by.is_none() || self.backup_by == other.backup_by)
@@ -243,12 +264,8 @@ fn turns(history: &History, broken: &mut Vec<String>) {
     for state in history.of(&["BackupJob", "RestoreJob", "Pod"]) {
         let object = &state.object;
         if text(object, "/kind") != "Pod" {
-            let app = (text(object, "/metadata/namespace"), text(object, "/status/run/applicationRef/name"));
-            if !app.1.is_empty() {
-                let by = text(object, "/status/run/strategyRef/kind");
-                let backup_by = (text(object, "/kind") == "BackupJob").then(|| by.to_owned());
-                let app = (app.0.to_owned(), app.1.to_owned());
-                runs.entry(uid(object)).or_insert(Acting { title: title(object), app, backup_by });
+            if let Some(acting) = Acting::of(object) {
+                runs.entry(uid(object)).or_insert(acting);
             }
             continue;
         }
@@ -269,6 +286,79 @@ fn turns(history: &History, broken: &mut Vec<String>) {
                 "a pod of {} began to work at revision {} while one of {} worked",
                 own.title, state.revision, other.title
             ));
+        }
+    }
+}
+
+/// What runs make, they make one after the other: between the first and the last object that a run made, no run made one that it
+/// excludes.
+fn one_after_the_other(history: &History, broken: &mut Vec<String>) {
+    let mut runs: BTreeMap<&str, Acting> = BTreeMap::new();
+    for state in history.of(&RUNS) {
+        if let Some(acting) = Acting::of(&state.object) {
+            runs.entry(uid(&state.object)).or_insert(acting);
+        }
+    }
+    // When runs made what, by their uids.
+    let mut seen = BTreeSet::new();
+    let mut made: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for state in history.of(&["ConfigMap", "Job"]).filter(|state| runs.contains_key(run_uid(&state.object))) {
+        if seen.insert(uid(&state.object)) {
+            made.entry(run_uid(&state.object)).or_default().push(state.revision);
+        }
+    }
+    for (run, at) in &made {
+        let (Some(own), Some(first), Some(last)) = (runs.get(run), at.first(), at.last()) else { continue };
+        for (other, at) in made.iter().filter(|(other, _)| other != &run) {
+            let Some(other) = runs.get(other).filter(|other| other.excludes(own)) else { continue };
+            if let Some(at) = at.iter().find(|at| (*first..=*last).contains(at)) {
+                broken.push(format!(
+                    "{} made something at revision {at}, while {} did its work, from {first} to {last}",
+                    other.title, own.title
+                ));
+            }
+        }
+    }
+}
+
+/// Returns when the API server wrote a state: the last of the times of its fields' owners.
+fn written(state: &Value) -> Option<Timestamp> {
+    let times = items(state, "/metadata/managedFields").iter().map(|entry| text(entry, "/time").parse().ok());
+    times.max().flatten()
+}
+
+/// A run is looked at soon, whoever else has runs; and it ends by its deadlines. Both count from when all was well. Where a clock
+/// was wrong, the deadlines that it wrote are.
+fn in_time(plan: &Plan, history: &History, broken: &mut Vec<String>) {
+    if plan.acts.iter().any(|act| matches!(act.deed, Deed::Clock { .. })) {
+        return;
+    }
+    let well = begin() + SignedDuration::try_from(plan.network.until + WELL).unwrap_or(SignedDuration::MAX);
+    let (mut looked, mut begun, mut ended) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
+    for state in history.of(&RUNS) {
+        let run = &state.object;
+        let (Some(now), Ok(created)) = (written(run), text(run, "/metadata/creationTimestamp").parse())
+        else {
+            broken.push(format!("{} does not say when it was written", title(run)));
+            continue;
+        };
+        if !text(run, "/status/phase").is_empty() && looked.insert(uid(run)) {
+            let late = now.duration_since(well.max(created));
+            if late > SLACK {
+                broken.push(format!("{} was looked at {late:#} too late", title(run)));
+            }
+        }
+        if run.pointer("/status/run").is_some() {
+            begun.entry(uid(run)).or_insert(now);
+        }
+        if has_ended(run)
+            && ended.insert(uid(run))
+            && let Some(begun) = begun.get(uid(run))
+        {
+            let late = now.duration_since(well.max(*begun) + RUN_DEADLINE + UNDO_DEADLINE);
+            if late > SLACK {
+                broken.push(format!("{} ended {late:#} too late", title(run)));
+            }
         }
     }
 }

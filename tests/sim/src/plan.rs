@@ -205,8 +205,8 @@ impl Plan {
             _ => rng.u64(10..240),
         });
         // Few applications, so that runs meet.
-        let tenants = 1 + rng.usize(0..TENANTS);
-        let apps = 1 + rng.usize(0..APPS);
+        let tenants = (1 + rng.usize(0..TENANTS)).min(count);
+        let apps = if count > tenants { 1 + rng.usize(0..APPS) } else { 1 };
         let all =
             (0..tenants).flat_map(|tenant| (0..apps).map(move |number| App { tenant, number })).collect();
         let mut classes: Vec<Class> = Class::ALL.into_iter().filter(|_| rng.bool()).collect();
@@ -215,10 +215,13 @@ impl Plan {
         }
         let controllers = if once_in(rng, 8) { 2 } else { 1 };
         let calm = once_in(rng, 10);
+        // A start costs as many calls as some runs: where much is struck, few strikes kill.
+        let calls = if calm { 0 } else { one_of(rng, &[0, 4, 10, 30, 100]).unwrap_or(0) };
+        let deaths: &[u32] = if (1..30).contains(&calls) { &[0, 10, 30] } else { &[0, 3, 10] };
         let network = Network {
-            calls: if calm { 0 } else { one_of(rng, &[0, 4, 10, 30, 100]).unwrap_or(0) },
+            calls,
             events: if calm { 0 } else { one_of(rng, &[0, 3, 10, 40]).unwrap_or(0) },
-            deaths: one_of(rng, &[0, 3, 10]).unwrap_or(0),
+            deaths: one_of(rng, deaths).unwrap_or(0),
             latency: Duration::from_millis(one_of(rng, &[0, 5, 50, 400]).unwrap_or(0)),
             until: span + Duration::from_secs(rng.u64(0..60)),
         };

@@ -71,15 +71,18 @@ pub fn play(base: &Base, seed: u64, kept: &Kept, lines: bool, shown: Option<&str
     verdict
 }
 
-struct Play {
+/// A play that goes on.
+pub(crate) struct Play {
     plan: Plan,
-    admin: Admin,
-    weather: Arc<Weather>,
+    pub(crate) admin: Admin,
+    pub(crate) weather: Arc<Weather>,
+    begun: Instant,
     subjects: Vec<Subject>,
 }
 
 impl Play {
-    async fn run(base: &Base, plan: Plan, kept: Kept, lines: bool) -> Verdict {
+    /// Begins a play: the cluster, its controllers and its node, and the controllers that are tried.
+    pub(crate) fn begin(base: &Base, plan: Plan, kept: Kept, lines: bool) -> Self {
         let (seed, begun) = (plan.seed, Instant::now());
         let options = Options {
             clock: Box::new(TokioClock::starting_at(begin())),
@@ -88,13 +91,18 @@ impl Play {
             ..Options::default()
         };
         let server = base.server.fork(options);
-        let weather = Arc::new(Weather::new(seed, plan.network, kept.clone(), Trace::begin(lines)));
+        let weather = Arc::new(Weather::new(seed, plan.network, kept, Trace::begin(lines)));
         tokio::spawn(Controllers::new(server.clone(), None).run());
         tokio::spawn(node(server.clone(), seed, plan.bad_pods));
         let subjects =
             (0..plan.controllers).map(|number| Subject::start(base, number, &server, &weather, begun));
         let subjects = subjects.collect();
-        let mut play = Self { plan, admin: admin(&server), weather, subjects };
+        Self { plan, admin: admin(&server), weather, begun, subjects }
+    }
+
+    async fn run(base: &Base, plan: Plan, kept: Kept, lines: bool) -> Verdict {
+        let (seed, mut play) = (plan.seed, Self::begin(base, plan, kept.clone(), lines));
+        let begun = play.begun;
         let acts: Vec<_> =
             play.plan.acts.iter().filter(|act| kept.has(Part::Act(act.number))).cloned().collect();
         for act in &acts {
@@ -122,7 +130,7 @@ impl Play {
     }
 
     /// Lets time pass; controllers that died begin again meanwhile.
-    async fn pass_until(&mut self, until: Instant) {
+    pub(crate) async fn pass_until(&mut self, until: Instant) {
         loop {
             self.subjects.iter_mut().for_each(Subject::look);
             let now = Instant::now();

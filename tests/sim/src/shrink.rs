@@ -1,6 +1,7 @@
 //! Finds a small part of a plan that is still broken.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use crate::base::Base;
 use crate::plan::{Kept, Part};
@@ -9,17 +10,20 @@ use crate::play::{Verdict, play};
 /// How many plays it may take.
 const MOST: usize = 400;
 
-/// Leaves out parts of a broken plan as long as it stays broken; returns the verdict on what is left.
+/// How long it may take.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Leaves out parts of a broken plan as long as it stays broken, for a minute at most; returns the verdict on what is left.
 #[must_use]
 pub fn shrink(base: &Base, broken: Verdict) -> (Verdict, Kept) {
     let (mut best, mut kept) = (broken.clone(), Kept::Only(broken.parts.clone()));
-    let mut plays = 0;
+    let (mut plays, begun) = (0, Instant::now());
     let mut size = (broken.parts.len() / 2).max(1);
     loop {
         let mut smaller = false;
         let parts: Vec<Part> = best.parts.iter().copied().collect();
         for chunk in parts.chunks(size) {
-            if plays >= MOST {
+            if plays >= MOST || begun.elapsed() >= LONGEST {
                 return (best, kept);
             }
             let left: BTreeSet<Part> =

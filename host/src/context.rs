@@ -81,9 +81,10 @@ impl Context {
         }
     }
 
-    /// Forgets a run whose object no longer exists, as the watch says, and ends its turn.
+    /// Forgets a run or a Plan whose object no longer exists, as the watch says, and ends the turn of the run.
     pub fn forget(&self, run_uid: &str) {
         self.state.runs.forget(run_uid);
+        self.state.refused_slots.forget(run_uid);
         self.state.step_caches.forget(run_uid);
         self.state.watch_pool.forget(run_uid);
         self.stores.evidence.forget(run_uid);

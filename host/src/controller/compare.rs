@@ -49,7 +49,6 @@ async fn pass(before: &HashSet<Difference>, ctx: &Context) -> HashSet<Difference
             }
             if mended(what, &uid, "", before, &mut found, ctx) {
                 ctx.forget(&uid);
-                state.refused_slots.forget(&uid);
             }
         }
     }

@@ -57,9 +57,7 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
     }));
     tasks.spawn(watch(writers.plans, Some(plans), all(), ctx.clone(), slim_plan, |change, ctx| {
         if let Change::Deleted(plan) = change {
-            let uid = plan.metadata.uid.as_deref().unwrap_or_default();
-            ctx.state.refused_slots.forget(uid);
-            ctx.state.runs.forget(uid);
+            ctx.forget(plan.metadata.uid.as_deref().unwrap_or_default());
         }
         triggers::plan(change)
     }));

@@ -293,6 +293,7 @@ mod tests {
                 ctx.state.step_caches.put(&run.uid, StepCache::default());
                 ctx.state.runs.failed(&run.uid);
                 ctx.state.watch_pool.wait_for(&run.object, &run.uid, Vec::new());
+                ctx.state.refused_slots.note(&run.uid, jiff::Timestamp::UNIX_EPOCH, "refused".to_owned());
                 finished.lock().take();
                 Action::requeue(Duration::from_secs(1))
             }
@@ -303,7 +304,13 @@ mod tests {
             ctx.state.draining.contains(&run.uid),
             "its lock is kept until its pods are known to be gone"
         );
-        let kept = [ctx.state.step_caches.uids(), ctx.state.runs.uids(), ctx.state.watch_pool.uids()];
+        let state = &ctx.state;
+        let kept = [
+            state.step_caches.uids(),
+            state.runs.uids(),
+            state.watch_pool.uids(),
+            state.refused_slots.uids(),
+        ];
         assert_eq!(kept.concat(), [""; 0]);
         assert_eq!(queue.next(|_| Priority::Begin), None, "it is not looked at again");
     }

@@ -102,12 +102,11 @@ fn read(resource: &Resource, object: &mut Value) -> Result<Vec<String>, String> 
         return Ok(Vec::new());
     }
     let (group, version, kind) = (&resource.group, &resource.version, &resource.kind);
-    let (mut read, unknown) = kinds::decode::object(group, version, kind, object)?;
-    read["kind"] = kind.clone().into();
-    read["apiVersion"] = resource.api_version().into();
-    kinds::default(group, version, kind, &mut read);
-    definitions::default(resource, &mut read);
-    *object = read;
+    let unknown = kinds::decode::object(group, version, kind, object)?;
+    object["kind"] = kind.clone().into();
+    object["apiVersion"] = resource.api_version().into();
+    kinds::default(group, version, kind, object);
+    definitions::default(resource, object);
     Ok(unknown)
 }
 

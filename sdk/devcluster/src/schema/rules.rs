@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::fault::{self, child, index, key};
 use super::lists;
+use super::path::Path;
 use super::tree::{Schema, Type};
 use super::validate::{Verdict, same};
 use crate::status::Cause;
@@ -238,14 +239,14 @@ impl<'a> Change<'a> {
 /// Adds the faults that the rules find.
 pub(super) fn check(schema: &Schema, new: &Value, old: Option<&Value>, verdict: &mut Verdict) {
     let this = old.map(|old| Pair { schema, new, old });
-    walk(schema, new, old, "", Change { this, parent: None }, verdict);
+    walk(schema, new, old, Path::ROOT, Change { this, parent: None }, verdict);
 }
 
 fn walk(
     schema: &Schema,
     new: &Value,
     old: Option<&Value>,
-    path: &str,
+    path: Path<'_>,
     change: Change<'_>,
     verdict: &mut Verdict,
 ) {
@@ -261,9 +262,9 @@ fn walk(
             for (name, value) in fields {
                 let old = old.and_then(|old| old.get(name));
                 if let Some(inner) = schema.properties.get(name) {
-                    walk(inner, value, old, &child(path, name), change.field(name), verdict);
+                    walk(inner, value, old, path.field(name), change.field(name), verdict);
                 } else if let Some(inner) = schema.additional.as_deref() {
-                    walk(inner, value, old, &key(path, name), change.field(name), verdict);
+                    walk(inner, value, old, path.key(name), change.field(name), verdict);
                 }
             }
         }
@@ -271,7 +272,7 @@ fn walk(
             let Some(inner) = schema.items.as_deref() else { return };
             for (i, item) in items.iter().enumerate() {
                 let old = old.and_then(|old| lists::counterpart(schema, item, old));
-                walk(inner, item, old, &index(path, i), change.item(i), verdict);
+                walk(inner, item, old, path.item(i), change.item(i), verdict);
             }
         }
         _ => {}
@@ -283,15 +284,15 @@ fn evaluate(
     schema: &Schema,
     new: &Value,
     old: Option<&Value>,
-    path: &str,
+    path: Path<'_>,
     change: Change<'_>,
     verdict: &mut Verdict,
 ) {
     let type_ = if schema.type_ == Type::IntOrString { "" } else { schema.type_.name() };
     let at = |field: &str| match (path.is_empty(), field.is_empty()) {
         (true, true) => "<nil>".to_owned(),
-        (false, true) => path.to_owned(),
-        _ => child(path, field),
+        (false, true) => path.to_string(),
+        _ => path.field(field).to_string(),
     };
     let is_root = path.is_empty();
     let this = to_cel(schema, new, is_root);

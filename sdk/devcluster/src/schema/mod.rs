@@ -9,6 +9,7 @@ mod path;
 mod pattern;
 mod prune;
 mod rules;
+mod seen;
 mod structural;
 mod tree;
 mod validate;

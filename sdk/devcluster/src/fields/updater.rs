@@ -94,26 +94,24 @@ impl<'a> Updater<'a> {
         force: bool,
     ) -> Result<Comparison, Fault> {
         let compared = compare(self.own(), old, new);
-        let mut versions =
-            BTreeMap::from([(self.by.api_version.to_owned(), Some(compared.without(&self.reset)))]);
+        let mut versions = BTreeMap::from([(self.by.api_version.to_owned(), Some(self.changes(&compared)))]);
         for entry in managed.values() {
             if !versions.contains_key(&entry.version) {
                 self.version(&entry.version, old, "failed to convert old object: ")?;
                 let shape = self.version(&entry.version, new, "failed to convert new object: ")?;
-                versions.insert(
-                    entry.version.clone(),
-                    shape.map(|shape| compare(shape, old, new).without(&self.reset)),
-                );
+                let changes = shape.map(|shape| self.changes(&compare(shape, old, new)));
+                versions.insert(entry.version.clone(), changes);
             }
         }
         let mut conflicts = Vec::new();
         for (id, entry) in managed.iter_mut().filter(|(id, _)| Some(*id) != but) {
-            let Some(compared) = versions.get(&entry.version).and_then(Option::as_ref) else {
+            let Some((written, removed)) = versions.get(&entry.version).and_then(Option::as_ref) else {
                 entry.fields = Set::default();
                 continue;
             };
-            let taken = entry.fields.intersection(&compared.modified.union(&compared.added));
-            entry.fields = entry.fields.difference(&taken).difference(&compared.removed);
+            let taken = entry.fields.intersection(written);
+            entry.fields.subtract(&taken);
+            entry.fields.subtract(removed);
             if !taken.is_empty() {
                 conflicts.push((id.clone(), taken));
             }
@@ -123,6 +121,13 @@ impl<'a> Updater<'a> {
         }
         managed.retain(|_, entry| !entry.fields.is_empty());
         Ok(compared)
+    }
+
+    /// Returns which fields have been written, and which removed, of those that this way of writing changes.
+    fn changes(&self, compared: &Comparison) -> (Set, Set) {
+        let mut compared = compared.without(&self.reset);
+        compared.modified.add(&compared.added);
+        (compared.modified, compared.removed)
     }
 
     /// Returns the fields without those of metadata that nobody owns.
@@ -165,7 +170,9 @@ impl<'a> Updater<'a> {
         self.check(new, "new")?;
         self.check(old, "live")?;
         let compared = self.change(old, new, managed, None, true)?;
-        let changed = compared.modified.union(&compared.added).difference(&compared.removed);
+        let mut changed = compared.modified;
+        changed.add(&compared.added);
+        changed.subtract(&compared.removed);
         let fields = self.stripped(&changed.without(&self.reset));
         if !fields.is_empty() {
             let version = self.by.api_version.to_owned();

@@ -119,6 +119,9 @@ impl Call<'_> {
 
     /// Changes what is to be stored as admission does.
     pub(crate) fn mutate(&self, write: &Write<'_>, object: &mut Value) {
+        if !admission::mutates(&write.resource.plural) {
+            return;
+        }
         let asked = object.clone();
         self.with_admission(write, Some(&asked), |request| admission::mutate(&*self.state, request, object));
     }

@@ -215,7 +215,7 @@ impl State {
 
     /// A resource whose objects are of this family.
     pub(crate) fn any_of(&self, family: &Family) -> Option<&Arc<Resource>> {
-        self.served.by_plural.values().find(|one| &one.family() == family)
+        self.served.by_plural.values().find(|one| one.is_of(family))
     }
 }
 

@@ -37,18 +37,21 @@ pub(crate) fn present(resource: &Resource, stored: &Stored) -> Arc<Value> {
 }
 
 /// Returns an object as it is stored: in the version of the store.
-pub(crate) fn stored(resource: &Resource, mut object: Value) -> Value {
+pub(crate) fn stored(resource: &Resource, object: Value) -> Value {
+    converted(resource, &object).unwrap_or(object)
+}
+
+/// Returns an object as it is stored, if that differs from how it is served.
+pub(crate) fn converted(resource: &Resource, object: &Value) -> Option<Value> {
     if resource.group == "events.k8s.io" {
-        return events::older(&object);
+        return Some(events::older(object));
     }
-    if let Some(custom) = &resource.custom
-        && custom.storage.0 != resource.version
-    {
-        object["apiVersion"] = format!("{}/{}", resource.group, custom.storage.0).into();
-        schema::prune(&custom.storage.1, &mut object);
-        schema::default(&custom.storage.1, &mut object);
-    }
-    object
+    let custom = resource.custom.as_ref().filter(|custom| custom.storage.0 != resource.version)?;
+    let mut object = object.clone();
+    object["apiVersion"] = format!("{}/{}", resource.group, custom.storage.0).into();
+    schema::prune(&custom.storage.1, &mut object);
+    schema::default(&custom.storage.1, &mut object);
+    Some(object)
 }
 
 /// What a client wants to see.

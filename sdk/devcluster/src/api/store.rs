@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::text::Text;
 use crate::access;
 
 /// Of what kind stored objects are: their group and the plural of the kind.
@@ -23,6 +24,14 @@ pub(crate) struct Stored {
     pub(crate) value: Arc<Value>,
     /// Under which form of its schema it was written: see `Custom::shape`.
     pub(crate) shape: u64,
+    /// Its JSON.
+    pub(crate) text: Text,
+}
+
+impl Stored {
+    pub(crate) fn new(value: Arc<Value>, shape: u64) -> Self {
+        Self { value, shape, text: Text::default() }
+    }
 }
 
 /// A change of one object.
@@ -156,7 +165,7 @@ impl Store {
             if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
                 metadata.insert("resourceVersion".into(), self.revision.to_string().into());
             }
-            Stored { value: Arc::new(value), shape }
+            Stored::new(Arc::new(value), shape)
         });
         self.change(family, key, after.clone());
         after

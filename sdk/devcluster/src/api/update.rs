@@ -47,7 +47,7 @@ impl Call<'_> {
             self.may("create")?;
             self.labelled = sent.labelled;
             let made = self.insert(resource, sent.object, &options, false)?;
-            return Ok(Answer::new(201, look.object(resource, &made)?));
+            return self.answer(201, resource, &look, &made);
         };
         let current = view::present(resource, stored);
         let (uid, own) = (meta::text(&sent.object, "uid"), meta::text(&current, "uid"));
@@ -57,7 +57,7 @@ impl Call<'_> {
         let subresource = self.target.subresource.clone();
         let update = Update { resource, subresource: &subresource, options: &options, applied: false };
         let written = self.update(&update, &current, sent.object)?;
-        Ok(Answer::new(200, look.object(resource, &written)?))
+        self.answer(200, resource, &look, &written)
     }
 
     /// The key of the object that the path names.

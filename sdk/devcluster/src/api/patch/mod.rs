@@ -36,7 +36,7 @@ impl Call<'_> {
             let new = self.patched(resource, &current, kind, options.validation)?;
             (200, self.change(resource, &current, new, &options, false)?)
         };
-        Ok(Answer::new(code, look.object(resource, &written)?))
+        self.answer(code, resource, &look, &written)
     }
 
     fn change(

@@ -1,6 +1,7 @@
 //! Who owns what after a write.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,30 @@ use super::{
     typed::{check, held, with_named, without},
 };
 use crate::{schema::Schema, status::Status};
+
+/// Fields of metadata, and what they are in, that nobody owns.
+static NOBODYS: LazyLock<Set> = LazyLock::new(|| {
+    let names = [
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "selfLink",
+        "uid",
+        "clusterName",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+    ];
+    let field = |name: &str| Element::Field(name.to_owned());
+    let mut fields = Set::default();
+    for name in ["apiVersion", "kind", "metadata"] {
+        fields.insert(&[field(name)]);
+    }
+    for name in names {
+        fields.insert(&[field("metadata"), field(name)]);
+    }
+    fields
+});
 
 /// Why ownership could not be told.
 pub(super) enum Fault {
@@ -130,30 +155,6 @@ impl<'a> Updater<'a> {
         (compared.modified, compared.removed)
     }
 
-    /// Returns the fields without those of metadata that nobody owns.
-    fn stripped(&self, fields: &Set) -> Set {
-        let names = [
-            "name",
-            "namespace",
-            "creationTimestamp",
-            "selfLink",
-            "uid",
-            "clusterName",
-            "generation",
-            "managedFields",
-            "resourceVersion",
-        ];
-        let field = |name: &str| Element::Field(name.to_owned());
-        let mut strip = Set::default();
-        for name in ["apiVersion", "kind", "metadata"] {
-            strip.insert(&[field(name)]);
-        }
-        for name in names {
-            strip.insert(&[field("metadata"), field(name)]);
-        }
-        fields.difference(&strip)
-    }
-
     fn check(&self, object: &Value, what: &str) -> Result<(), Fault> {
         check(self.own(), object, true)
             .map_err(|fault| Fault::Unfit(format!("failed to convert {what} object to smd typed: {fault}")))
@@ -173,7 +174,8 @@ impl<'a> Updater<'a> {
         let mut changed = compared.modified;
         changed.add(&compared.added);
         changed.subtract(&compared.removed);
-        let fields = self.stripped(&changed.without(&self.reset));
+        let mut fields = changed.without(&self.reset);
+        fields.subtract(&NOBODYS);
         if !fields.is_empty() {
             let version = self.by.api_version.to_owned();
             let id = Id {
@@ -212,7 +214,7 @@ impl<'a> Updater<'a> {
         self.change(live, &merged, managed, Some(&id), force)?;
         let changes = !same(live, &merged);
         if let Some(entry) = managed.get_mut(&id) {
-            entry.fields = self.stripped(&entry.fields);
+            entry.fields.subtract(&NOBODYS);
             if changes {
                 entry.time = Some(self.time());
             }

@@ -69,11 +69,10 @@ pub(crate) struct Rules {
 impl Rules {
     fn new(rules: Vec<Rule>) -> Self {
         let (mut of_self, mut of_old) = (Uses::default(), Uses::default());
-        for program in rules.iter().flat_map(|rule| [Some(&rule.program), rule.message_expression.as_ref()]) {
-            if let Some(program) = program {
-                of_self.add("self", program.expression());
-                of_old.add("oldSelf", program.expression());
-            }
+        let messages = rules.iter().filter_map(|rule| rule.message_expression.as_ref());
+        for program in rules.iter().map(|rule| &rule.program).chain(messages) {
+            of_self.add("self", program.expression());
+            of_old.add("oldSelf", program.expression());
         }
         Self { rules, of_self, of_old }
     }

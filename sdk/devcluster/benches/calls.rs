@@ -6,14 +6,16 @@
 //!
 //! `cargo bench -p devcluster --bench calls`; with `-- 2000` it goes through the loop so many times, instead of 1000. To have it
 //! optimized as the simulation is: `cargo bench --profile sim -p devcluster --bench calls`. Times are microseconds; compare those of two
-//! builds only if they ran on the same machine, and more than once.
+//! builds only if they ran on the same machine, and more than once. The digest of all answers and events is the same in all builds that
+//! answer the same, if the rounds are as many.
 
 // It prints what it measures.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -41,6 +43,8 @@ struct Bench {
     now: Arc<AtomicI64>,
     token: Option<String>,
     told: Arc<AtomicUsize>,
+    /// The sum of the hashes of all answers and events.
+    digest: Arc<AtomicU64>,
     took: BTreeMap<&'static str, (Duration, u32)>,
 }
 
@@ -53,7 +57,7 @@ impl Bench {
             jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
         };
         let server = ApiServer::new(Options { clock: Box::new(clock), ..Options::default() });
-        Self { server, now, token: None, told: Arc::default(), took: BTreeMap::new() }
+        Self { server, now, token: None, told: Arc::default(), digest: Arc::default(), took: BTreeMap::new() }
     }
 
     /// Sends a request, and returns its answer with the time that it took.
@@ -96,6 +100,7 @@ impl Bench {
         let code = answer.status();
         let body = answer.into_body().collect().await.expect("a body").to_bytes();
         assert!(code.is_success(), "{name}: {code} {}", String::from_utf8_lossy(&body));
+        self.digest.fetch_add(hash(&body), Ordering::Relaxed);
         let begun = Instant::now();
         tokio::task::yield_now().await;
         self.add("watches", begun.elapsed());
@@ -175,10 +180,13 @@ impl Bench {
         ] {
             let (answer, _) = self.send(Method::GET, path, JSON, String::new()).await;
             assert_eq!(answer.status(), StatusCode::OK, "{path}");
-            let (mut body, told) = (answer.into_body(), Arc::clone(&self.told));
+            let (mut body, told, digest) =
+                (answer.into_body(), Arc::clone(&self.told), Arc::clone(&self.digest));
             tokio::spawn(async move {
-                while body.frame().await.is_some() {
+                while let Some(Ok(frame)) = body.frame().await {
                     told.fetch_add(1, Ordering::Relaxed);
+                    let event = frame.data_ref().map_or(0, |event| hash(event));
+                    digest.fetch_add(event, Ordering::Relaxed);
                 }
             });
         }
@@ -224,12 +232,15 @@ impl Bench {
         }
         let each = all.as_secs_f64() / f64::from(calls);
         println!("all with watches {:7.1} µs a call, {:.0} calls/s", each * 1e6, 1.0 / each);
-        println!(
-            "{rounds} rounds of {} calls, {} events",
-            calls as usize / rounds,
-            self.told.load(Ordering::Relaxed)
-        );
+        let (told, digest) = (self.told.load(Ordering::Relaxed), self.digest.load(Ordering::Relaxed));
+        println!("{rounds} rounds of {} calls, {told} events; digest {digest:016x}", calls as usize / rounds);
     }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 fn run(name: &str) -> Value {

@@ -195,7 +195,8 @@ fn builtin(path: &str) -> Option<(&'static str, &'static str, bool)> {
 
 fn made(group: &str, kind: &str, is_namespaced: bool, step: &Value) -> Result<Value, (u16, String)> {
     let decoded = schema::decode(&body(step).expect("a body"), false).map_err(|words| (400, words))?;
-    let (mut object, _) = kinds::decode::object(group, "v1", kind, &decoded.object)
+    let mut object = decoded.object;
+    kinds::decode::object(group, "v1", kind, &mut object)
         .map_err(|words| (400, format!("{kind} in version \"v1\" cannot be handled as a {kind}: {words}")))?;
     kinds::default(group, "v1", kind, &mut object);
     let meta = object["metadata"].as_object_mut().expect("metadata");

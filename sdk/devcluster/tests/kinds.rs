@@ -13,7 +13,8 @@ const OTHERWISE: &[(&str, &str)] = &[
 
 fn received(case: &Value, which: &str) -> Result<Value, String> {
     let (group, kind) = (case["group"].as_str().expect("a group"), case["kind"].as_str().expect("a kind"));
-    let (mut object, _) = kinds::decode::object(group, "v1", kind, &case[which])?;
+    let mut object = case[which].clone();
+    kinds::decode::object(group, "v1", kind, &mut object)?;
     kinds::default(group, "v1", kind, &mut object);
     Ok(object)
 }

@@ -3,6 +3,7 @@
 mod defaults;
 mod escalation;
 mod impersonation;
+mod kept;
 mod rbac;
 mod reviews;
 mod rules;
@@ -10,13 +11,14 @@ mod rules;
 mod tests;
 mod tokens;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 
 pub use defaults::{controller_roles, first_roles};
 pub use escalation::escalation;
 pub use impersonation::{Denial, user};
+pub use kept::Kept;
 pub use rbac::authorize;
 pub use reviews::review;
 pub(crate) use tokens::Issued;
@@ -31,8 +33,14 @@ pub trait Objects {
     fn get(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Arc<Value>>;
     /// Returns all objects of a resource, or those of a namespace, in the order of their names.
     fn list(&self, group: &str, resource: &str, namespace: Option<&str>) -> Vec<Arc<Value>>;
+    /// Returns what is kept of the rights that the objects give, as they are now; none if nothing is kept.
+    fn kept(&self) -> Option<&Kept> {
+        None
+    }
 }
 
+/// The API group of roles and bindings.
+pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
 /// The group of all who are known.
 pub(crate) const AUTHENTICATED: &str = "system:authenticated";
 /// The group of all who are not.
@@ -124,11 +132,11 @@ pub struct Attributes<'a> {
 
 impl Attributes<'_> {
     /// Returns the resource with its subresource, as rules name it.
-    fn combined(&self) -> String {
+    fn combined(&self) -> Cow<'_, str> {
         if self.subresource.is_empty() {
-            self.resource.to_owned()
+            Cow::Borrowed(self.resource)
         } else {
-            format!("{}/{}", self.resource, self.subresource)
+            Cow::Owned(format!("{}/{}", self.resource, self.subresource))
         }
     }
 

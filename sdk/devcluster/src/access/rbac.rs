@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Attributes, MASTERS, Objects, User, rules::Rule};
 use crate::schema::go::quote;
 
-pub(super) const GROUP: &str = "rbac.authorization.k8s.io";
+pub(super) use super::RBAC as GROUP;
 
 /// What was decided, and why.
 #[derive(Clone, Debug, Default)]
@@ -51,13 +51,13 @@ pub(super) fn decide(objects: &dyn Objects, user: &User, asked: &Attributes) -> 
     }
     let mut missing = Vec::new();
     // The first one that allows it counts, so the others are not looked at.
-    for grant in bindings(objects, asked.namespace).iter().filter_map(|binding| grant(binding, user)) {
-        match rules_of(objects, &grant.reference, asked.namespace) {
+    for grant in &*grants(objects, user, asked.namespace) {
+        match &grant.rules {
             Ok(rules) if rules.iter().any(|rule| rule.allows(asked)) => {
                 return Decision { allowed: true, reason: format!("RBAC: allowed by {}", grant.words) };
             }
             Ok(_) => {}
-            Err(words) => missing.push(words),
+            Err(words) => missing.push(words.clone()),
         }
     }
     let reason = aggregate(&missing).map(|words| format!("RBAC: {words}")).unwrap_or_default();
@@ -79,10 +79,24 @@ pub(super) fn aggregate(errors: &[String]) -> Option<String> {
     }
 }
 
-/// A binding that names the user.
-struct Grant {
-    reference: Value,
+/// What a binding gives the user that it names.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
     words: String,
+    /// The rules of the role, or the words for its absence.
+    rules: Result<Vec<Rule>, String>,
+}
+
+/// Returns what the bindings of the cluster, and then those of a namespace, give a user.
+fn grants(objects: &dyn Objects, user: &User, namespace: &str) -> Arc<[Grant]> {
+    let read = || {
+        let bindings = bindings(objects, namespace);
+        bindings.iter().filter_map(|binding| grant(objects, binding, user, namespace)).collect()
+    };
+    match objects.kept() {
+        Some(kept) => kept.grants(user, namespace, read),
+        None => read(),
+    }
 }
 
 /// Returns the bindings of the cluster, then those of the namespace.
@@ -98,7 +112,7 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     crate::at::at(object, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn grant(binding: &Value, user: &User) -> Option<Grant> {
+fn grant(objects: &dyn Objects, binding: &Value, user: &User, asked: &str) -> Option<Grant> {
     let subjects = binding.get("subjects").and_then(Value::as_array)?;
     let namespace = text(binding, "/metadata/namespace");
     let subject = subjects.iter().find(|subject| names(subject, user, namespace))?;
@@ -118,7 +132,7 @@ fn grant(binding: &Value, user: &User) -> Option<Grant> {
     } else {
         format!("RoleBinding \"{name}/{namespace}\" of {kind} {role:?} to {to}")
     };
-    Some(Grant { reference: binding.get("roleRef")?.clone(), words })
+    Some(Grant { words, rules: rules_of(objects, binding.get("roleRef")?, asked) })
 }
 
 fn names(subject: &Value, user: &User, namespace: &str) -> bool {
@@ -177,10 +191,10 @@ fn gather(objects: &dyn Objects, role: &Value, seen: &mut Vec<String>, rules: &m
 /// Returns all rules of a user in a namespace, and the roles that were not found.
 pub(super) fn all_rules(objects: &dyn Objects, user: &User, namespace: &str) -> (Vec<Rule>, Vec<String>) {
     let (mut rules, mut missing) = (Vec::new(), Vec::new());
-    for grant in bindings(objects, namespace).iter().filter_map(|binding| grant(binding, user)) {
-        match rules_of(objects, &grant.reference, namespace) {
-            Ok(more) => rules.extend(more),
-            Err(words) => missing.push(words),
+    for grant in &*grants(objects, user, namespace) {
+        match &grant.rules {
+            Ok(more) => rules.extend_from_slice(more),
+            Err(words) => missing.push(words.clone()),
         }
     }
     (rules, missing)

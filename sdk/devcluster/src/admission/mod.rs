@@ -57,6 +57,12 @@ pub struct Request<'a> {
     pub resource_of: &'a KindLookup<'a>,
 }
 
+/// Returns whether [`mutate`] changes anything of this resource.
+#[must_use]
+pub fn mutates(resource: &str) -> bool {
+    resource == "pods"
+}
+
 /// Changes what is to be stored: the defaults of LimitRanges and of pods. It comes before the object is checked.
 pub fn mutate(objects: &dyn Objects, request: &Request, object: &mut Value) {
     limits::mutate(objects, request, object);

@@ -1,13 +1,18 @@
 //! Answers, and how they are written.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::{HeaderValue, Response, header};
-use serde_json::Value;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use super::body::Body;
 use super::errors::Refusal;
 use super::negotiate::Media;
+use super::store::Stored;
+use super::text::Text;
 use super::watch::Watch;
 use crate::schema::go;
 
@@ -20,16 +25,100 @@ pub(crate) struct Answer {
 
 /// The body of an answer.
 pub(crate) enum Content {
-    Object(Value),
+    Object(Item),
+    List(List),
     Text(String),
     Watch(Box<Watch>),
     Log(BoxStream<'static, Bytes>),
     Nothing,
 }
 
+impl From<Value> for Content {
+    fn from(object: Value) -> Self {
+        Self::Object(Item { object: Arc::new(object), text: Text::default() })
+    }
+}
+
+/// An object with its JSON.
+pub(crate) struct Item {
+    pub(crate) object: Arc<Value>,
+    text: Text,
+}
+
+impl Item {
+    /// Returns what is shown of a stored object: with the JSON that is kept if that is the object as it is stored.
+    pub(crate) fn of(stored: Option<&Stored>, object: Arc<Value>) -> Self {
+        let stored = stored.filter(|stored| Arc::ptr_eq(&stored.value, &object));
+        Self { object, text: stored.map(|stored| stored.text.clone()).unwrap_or_default() }
+    }
+
+    /// Returns its JSON.
+    pub(crate) fn json(&self) -> Bytes {
+        self.text.of(&self.object)
+    }
+}
+
+/// A list.
+pub(crate) struct List {
+    pub(crate) api_version: String,
+    pub(crate) kind: String,
+    pub(crate) metadata: Value,
+    pub(crate) items: Vec<Item>,
+    /// Whether its items say of what kind they are: those of built-in kinds do not.
+    pub(crate) named: bool,
+}
+
+impl List {
+    /// Returns it as JSON, with its fields in order.
+    fn json(&self) -> Vec<u8> {
+        let begin = format!(r#"{{"apiVersion":{},"items":["#, Value::from(self.api_version.as_str()));
+        let mut text = begin.into_bytes();
+        for (i, item) in self.items.iter().enumerate() {
+            if i > 0 {
+                text.push(b',');
+            }
+            match self.named {
+                true => text.extend_from_slice(&item.json()),
+                false => text.extend(go::body(&Unnamed(&item.object))),
+            }
+        }
+        text.extend(format!(r#"],"kind":{},"metadata":"#, Value::from(self.kind.as_str())).bytes());
+        text.extend(go::body(&self.metadata));
+        text.push(b'}');
+        text
+    }
+
+    fn value(&self) -> Value {
+        let items = self.items.iter().map(|item| match self.named {
+            true => Value::clone(&item.object),
+            false => {
+                Unnamed(&item.object).fields().map(|(name, value)| (name.clone(), value.clone())).collect()
+            }
+        });
+        let items: Vec<Value> = items.collect();
+        json!({"apiVersion": self.api_version, "kind": self.kind, "metadata": self.metadata, "items": items})
+    }
+}
+
+/// An object without its kind.
+struct Unnamed<'a>(&'a Value);
+
+impl<'a> Unnamed<'a> {
+    fn fields(&self) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
+        let fields = self.0.as_object().into_iter().flatten();
+        fields.filter(|(name, _)| !["kind", "apiVersion"].contains(&name.as_str()))
+    }
+}
+
+impl Serialize for Unnamed<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.fields())
+    }
+}
+
 impl Answer {
-    pub(crate) fn new(code: u16, object: Value) -> Self {
-        Self { code, headers: Vec::new(), content: Content::Object(object) }
+    pub(crate) fn new(code: u16, content: impl Into<Content>) -> Self {
+        Self { code, headers: Vec::new(), content: content.into() }
     }
 
     pub(crate) fn text(code: u16, text: impl Into<String>) -> Self {
@@ -56,7 +145,14 @@ impl Answer {
     pub(crate) fn response(self, media: Media, warnings: &[String]) -> Response<Body> {
         let own_type = self.headers.iter().any(|(name, _)| name == header::CONTENT_TYPE);
         let (content_type, body) = match self.content {
-            Content::Object(object) => written(&object, media),
+            Content::Object(item) => match media {
+                Media::Json => json_body(item.json().to_vec()),
+                Media::Yaml => yaml_body(&item.object),
+            },
+            Content::List(list) => match media {
+                Media::Json => json_body(list.json()),
+                Media::Yaml => yaml_body(&list.value()),
+            },
             Content::Text(text) => ("text/plain; charset=utf-8", Body::whole(text)),
             Content::Watch(watch) => ("application/json", Body::watch(*watch)),
             Content::Log(stream) => ("text/plain", Body::stream(stream)),
@@ -82,13 +178,11 @@ impl Answer {
     }
 }
 
-fn written(object: &Value, media: Media) -> (&'static str, Body) {
-    match media {
-        Media::Json => {
-            let mut text = go::body(object);
-            text.push(b'\n');
-            ("application/json", Body::whole(text))
-        }
-        Media::Yaml => ("application/yaml", Body::whole(super::yaml::written(object))),
-    }
+fn json_body(mut text: Vec<u8>) -> (&'static str, Body) {
+    text.push(b'\n');
+    ("application/json", Body::whole(text))
+}
+
+fn yaml_body(value: &Value) -> (&'static str, Body) {
+    ("application/yaml", Body::whole(super::yaml::written(value)))
 }

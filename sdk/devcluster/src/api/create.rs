@@ -30,7 +30,7 @@ impl Call<'_> {
             }
         }
         let made = self.insert(resource, sent.object, &options, false)?;
-        Ok(Answer::new(201, look.object(resource, &made)?))
+        self.answer(201, resource, &look, &made)
     }
 
     /// Puts an object into the namespace of the path.

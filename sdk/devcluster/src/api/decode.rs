@@ -220,21 +220,21 @@ pub(crate) fn patched_fault(object: &Value, why: &str) -> Status {
     status
 }
 
-/// Holds what a patch made to the types of its fields, as [`object`] does.
+/// Holds what a patch made to the types of its fields, as [`object`] does. `shown` is what it made, for a refusal.
 pub(crate) fn patched(
     call: &mut Call<'_>,
     resource: &Resource,
     object: Value,
     validation: Validation,
     faults: Vec<String>,
+    shown: impl Fn() -> Value,
 ) -> Result<Value, Status> {
-    let whole = object.clone();
-    let text = |field: &str| whole.get(field).and_then(Value::as_str).unwrap_or_default();
+    let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
     let (version, named) = (text("apiVersion"), text("kind"));
     if resource.custom.is_some() {
         if named.is_empty() {
-            let shown = String::from_utf8_lossy(&go::body(&whole)).into_owned();
-            return Err(patched_fault(&whole, &format!("Object 'Kind' is missing in '{shown}'")));
+            let whole = String::from_utf8_lossy(&go::body(&object)).into_owned();
+            return Err(patched_fault(&object, &format!("Object 'Kind' is missing in '{whole}'")));
         }
         if version.is_empty() {
             let why = "Object 'apiVersion' is missing in 'object has no apiVersion field'";
@@ -244,16 +244,17 @@ pub(crate) fn patched(
             );
         }
     } else {
-        builtin_words(call, resource, version, named).map_err(|why| patched_fault(&whole, &why))?;
+        builtin_words(call, resource, version, named).map_err(|why| patched_fault(&object, &why))?;
     }
+    let own = version.strip_prefix(&resource.group).is_some_and(|rest| rest.starts_with('/'));
     let mut sent = Sent { labelled: is_labelled(&object), object, faults };
-    typed(resource, &mut sent).map_err(|why| patched_fault(&whole, &why))?;
-    if resource.custom.is_some() && !version.starts_with(&format!("{}/", resource.group)) {
+    typed(resource, &mut sent).map_err(|why| patched_fault(&shown(), &why))?;
+    if resource.custom.is_some() && !own {
         // Nothing is known of the fields of another group.
         sent.faults.retain(|fault| fault.starts_with(OF_METADATA));
     }
     match validation {
-        Validation::Strict if !sent.faults.is_empty() => Err(patched_fault(&whole, &strict(&sent.faults))),
+        Validation::Strict if !sent.faults.is_empty() => Err(patched_fault(&shown(), &strict(&sent.faults))),
         Validation::Ignore => Ok(sent.object),
         _ => {
             sent.faults.iter().for_each(|fault| call.warn(fault.clone()));

@@ -18,13 +18,21 @@ use crate::schema::Schema;
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
+/// The group and the plural of definitions.
+const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io", "customresourcedefinitions");
+
 /// Where definitions are.
 pub(crate) fn family() -> Family {
-    ("apiextensions.k8s.io".into(), "customresourcedefinitions".into())
+    (DEFINITIONS.0.into(), DEFINITIONS.1.into())
+}
+
+/// Whether definitions are there.
+fn is_family(family: &Family) -> bool {
+    (family.0.as_str(), family.1.as_str()) == DEFINITIONS
 }
 
 fn is_definition(resource: &Resource) -> bool {
-    resource.family() == family()
+    (resource.group.as_str(), resource.plural.as_str()) == DEFINITIONS
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
@@ -92,7 +100,7 @@ fn schema(version: &Value) -> Result<Schema, Vec<crate::status::Cause>> {
 
 /// Does what follows from a write: definitions begin and end to be served.
 pub(crate) fn react(call: &mut Call<'_>, written: &Family, name: &str) {
-    if written == &family() {
+    if is_family(written) {
         return follow(call, name);
     }
     super::protection::release(call, written);

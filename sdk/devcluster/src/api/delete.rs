@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use super::answer::{Answer, Item};
 use super::call::Call;
 use super::errors::{self, Refusal};
 use super::kind::Write;
@@ -47,7 +47,7 @@ impl Call<'_> {
             ));
         }
         let code = if !deleted.gone && options.orphan == Some(false) { 202 } else { 200 };
-        Ok(Answer::new(code, look.object(resource, &deleted.object)?))
+        self.answer(code, resource, &look, &deleted.object)
     }
 
     /// Answers a DELETE of all that is selected.
@@ -62,11 +62,11 @@ impl Call<'_> {
             Ok(selected) => selected,
             Err(expired) => return Ok(Answer::new(410, expired)),
         };
-        for object in &selected.items {
+        for Item { object, .. } in &selected.items {
             let key = (meta::text(object, "namespace").to_owned(), meta::text(object, "name").to_owned());
             self.remove(resource, &key, &options)?;
         }
-        Ok(Answer::new(200, selected.answer(&look, resource)?))
+        Ok(Answer::new(200, selected.shown(&look, resource)?))
     }
 
     fn warn_of_jobs(&mut self, resource: &Resource, options: &DeleteOptions) {

@@ -25,10 +25,14 @@ fn events() -> Family {
     (String::new(), "events".into())
 }
 
+fn is_events(family: &Family) -> bool {
+    family.0.is_empty() && family.1 == "events"
+}
+
 impl Fading {
     /// When an Event goes.
     pub(crate) fn until(&self, family: &Family, key: &Key) -> Option<Timestamp> {
-        if *family == events() { self.until.get(key).copied() } else { None }
+        if is_events(family) { self.until.get(key).copied() } else { None }
     }
 
     /// Says when an Event goes, or that it is gone.
@@ -54,7 +58,7 @@ impl State {
         let later = now.saturating_add(LIFE).unwrap_or(Timestamp::MAX);
         match store.since(fading.noted) {
             Ok(changes) => {
-                for change in changes.filter(|change| change.family == events()) {
+                for change in changes.filter(|change| is_events(&change.family)) {
                     fading.set(&change.key, change.after.is_some().then_some(later));
                 }
             }

@@ -102,12 +102,11 @@ fn read(resource: &Resource, object: &mut Value) -> Result<Vec<String>, String> 
         return Ok(Vec::new());
     }
     let (group, version, kind) = (&resource.group, &resource.version, &resource.kind);
-    let (mut read, unknown) = kinds::decode::object(group, version, kind, object)?;
-    read["kind"] = kind.clone().into();
-    read["apiVersion"] = resource.api_version().into();
-    kinds::default(group, version, kind, &mut read);
-    definitions::default(resource, &mut read);
-    *object = read;
+    let unknown = kinds::decode::object(group, version, kind, object)?;
+    object["kind"] = kind.clone().into();
+    object["apiVersion"] = resource.api_version().into();
+    kinds::default(group, version, kind, object);
+    definitions::default(resource, object);
     Ok(unknown)
 }
 
@@ -251,8 +250,7 @@ impl Call<'_> {
     fn custom_faults(&mut self, write: &Write<'_>, schema: &Schema, new: &Value) -> Vec<Cause> {
         let old = write.old.map(AsRef::as_ref);
         let faults = metadata_faults(write, new);
-        let metadata = new.get("metadata").unwrap_or(&Value::Null);
-        let warnings = metadata::warnings(metadata, old.and_then(|old| old.get("metadata")));
+        let warnings = metadata::warnings(metadata_of(new), old.and_then(|old| old.get("metadata")));
         let verdict = if write.subresource == "status" {
             schema::judge_status(schema, new, old, faults)
         } else {
@@ -267,25 +265,28 @@ impl Call<'_> {
 /// What is checked of every update before its kind is.
 fn common_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {
     let Some(old) = write.old else { return Vec::new() };
-    let of = |object: &Value| object.get("metadata").cloned().unwrap_or_default();
-    let mut faults = metadata::check_any(&of(new), write.resource.namespaced);
+    let mut faults = metadata::check_any(metadata_of(new), write.resource.namespaced);
     // The other half is what its kind checks.
-    let mut twice = metadata::check_update(&of(new), &of(old), false);
+    let mut twice = metadata::check_update(metadata_of(new), metadata_of(old), false);
     twice.truncate(twice.len() / 2);
     faults.extend(twice);
     faults
 }
 
 fn metadata_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {
-    let of = |object: &Value| object.get("metadata").cloned().unwrap_or_default();
+    let metadata = metadata_of(new);
     match write.old {
-        None => metadata::check_new(&of(new), write.resource.namespaced, &NameRule::Subdomain, false),
+        None => metadata::check_new(metadata, write.resource.namespaced, &NameRule::Subdomain, false),
         Some(old) => {
-            let mut faults = metadata::check_any(&of(new), write.resource.namespaced);
-            faults.extend(metadata::check_update(&of(new), &of(old), false));
+            let mut faults = metadata::check_any(metadata, write.resource.namespaced);
+            faults.extend(metadata::check_update(metadata, metadata_of(old), false));
             faults
         }
     }
+}
+
+fn metadata_of(object: &Value) -> &Value {
+    object.get("metadata").unwrap_or(&Value::Null)
 }
 
 fn builtin_faults(write: &Write<'_>, new: &Value) -> Vec<Cause> {

@@ -1,13 +1,13 @@
 //! Reads: one object, and lists with their pages and versions.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use super::answer::{Answer, Content, Item};
 use super::call::Call;
 use super::errors::{self, Refusal, bad_request};
+use super::meta;
 use super::negotiate::{self, Place};
 use super::options::{self, ListOptions};
 use super::resource::Resource;
@@ -19,7 +19,7 @@ use crate::status::Status;
 
 /// What of a family is asked for.
 pub(crate) struct Selected {
-    pub(crate) items: Vec<Arc<Value>>,
+    pub(crate) items: Vec<Item>,
     metadata: Value,
 }
 
@@ -45,8 +45,22 @@ impl Call<'_> {
         let key = (self.target.namespace.clone(), self.target.name.clone());
         let stored = self.state.store.get(&resource.family(), &key);
         let stored = stored.ok_or_else(|| errors::not_found(resource, &self.target.name))?;
-        let object = view::present(resource, stored);
-        Ok(Answer::new(200, look.object(resource, &object)?))
+        let shown = look.object(resource, &view::present(resource, stored))?;
+        Ok(Answer::new(200, Content::Object(Item::of(Some(stored), shown))))
+    }
+
+    /// Answers an object of this request, which may be one that is stored.
+    pub(crate) fn answer(
+        &self,
+        code: u16,
+        resource: &Resource,
+        look: &Look,
+        object: &Arc<Value>,
+    ) -> Result<Answer, Refusal> {
+        let key = (self.key(resource).0, meta::text(object, "name").to_owned());
+        let stored = self.state.store.get(&resource.family(), &key);
+        let shown = look.object(resource, object)?;
+        Ok(Answer::new(code, Content::Object(Item::of(stored, shown))))
     }
 
     /// Refuses a version of the future: first by waiting for it.
@@ -89,7 +103,7 @@ impl Call<'_> {
         let options = options::list(self.request, false)?;
         self.selectable(resource, &options.fields)?;
         match self.select(resource, &options)? {
-            Ok(selected) => Ok(Answer::new(200, look.list(resource, &selected.items, selected.metadata)?)),
+            Ok(selected) => Ok(Answer::new(200, selected.shown(&look, resource)?)),
             Err(expired) => Ok(Answer::new(410, expired)),
         }
     }
@@ -112,18 +126,13 @@ impl Call<'_> {
         };
         let version = self.version_of(options, token.as_ref())?;
         let family = resource.family();
-        let objects: BTreeMap<Key, Stored> = match version {
-            None => {
-                self.state.store.family(&family).map(|(key, stored)| (key.clone(), stored.clone())).collect()
-            }
-            Some(version) => match self.state.store.at(&family, version) {
-                Ok(objects) => objects,
-                Err(_) => return self.expired(token),
-            },
+        let store = &self.state.store;
+        let Some(version) = version else {
+            let after = token.map(|token| token.after);
+            return Ok(Ok(self.page(resource, options, store.family(&family), store.revision(), after)));
         };
-        let version = version.unwrap_or_else(|| self.state.store.revision());
-        let after = token.map(|token| token.after);
-        Ok(Ok(self.page(resource, options, &objects, version, after)))
+        let Ok(objects) = store.at(&family, version) else { return self.expired(token) };
+        Ok(Ok(self.page(resource, options, objects.iter(), version, token.map(|token| token.after))))
     }
 
     /// The version whose state is asked for; `None` is that of now.
@@ -159,11 +168,11 @@ impl Call<'_> {
         Ok(Err(body))
     }
 
-    fn page(
+    fn page<'s>(
         &self,
         resource: &Arc<Resource>,
         options: &ListOptions,
-        objects: &BTreeMap<Key, Stored>,
+        objects: impl Iterator<Item = (&'s Key, &'s Stored)>,
         version: u64,
         after: Option<Key>,
     ) -> Selected {
@@ -184,13 +193,13 @@ impl Call<'_> {
                 continue;
             }
             if let Some(object) = fits(resource, options, stored) {
-                items.push(object);
-                last = Some(key.clone());
+                items.push(Item::of(Some(stored), object));
+                last = Some(key);
             }
         }
         let mut metadata = json!({"resourceVersion": version.to_string()});
         if let (true, Some(last)) = (left > 0, last) {
-            let token = Token { version: Some(version), after: last };
+            let token = Token { version: Some(version), after: last.clone() };
             metadata["continue"] = token.written(namespace).into();
             if all {
                 metadata["remainingItemCount"] = left.into();
@@ -201,9 +210,9 @@ impl Call<'_> {
 }
 
 impl Selected {
-    /// As a list of what was deleted: without a place to go on.
-    pub(crate) fn answer(self, look: &Look, resource: &Resource) -> Result<Value, Status> {
-        look.list(resource, &self.items, self.metadata)
+    /// As the list that is asked for.
+    pub(crate) fn shown(self, look: &Look, resource: &Resource) -> Result<Content, Status> {
+        look.list(resource, self.items, self.metadata)
     }
 }
 

@@ -36,6 +36,7 @@ mod service;
 mod snapshot;
 mod state;
 mod store;
+mod text;
 mod update;
 mod view;
 mod watch;

@@ -145,7 +145,7 @@ fn place(group: &str, plural: &str, object: &Value) -> (Family, Key) {
 
 fn stored(object: Value) -> Stored {
     // When the other server began to serve a schema is not known, so custom objects are brought into form when they are read.
-    Stored { value: Arc::new(object), shape: 0 }
+    Stored::new(Arc::new(object), 0)
 }
 
 #[cfg(test)]

@@ -92,6 +92,12 @@ impl Resource {
         (self.group.clone(), self.plural.clone())
     }
 
+    /// Whether its objects are of this family.
+    pub(crate) fn is_of(&self, family: &Family) -> bool {
+        let group = if self.plural == "events" { "" } else { self.group.as_str() };
+        (group, self.plural.as_str()) == (family.0.as_str(), family.1.as_str())
+    }
+
     /// The schema of this version, if there is one.
     pub(crate) fn schema(&self) -> Option<&Schema> {
         match &self.custom {

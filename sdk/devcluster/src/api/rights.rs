@@ -119,6 +119,9 @@ impl Call<'_> {
 
     /// Changes what is to be stored as admission does.
     pub(crate) fn mutate(&self, write: &Write<'_>, object: &mut Value) {
+        if !admission::mutates(&write.resource.plural) {
+            return;
+        }
         let asked = object.clone();
         self.with_admission(write, Some(&asked), |request| admission::mutate(&*self.state, request, object));
     }
@@ -201,4 +204,72 @@ fn options_object(operation: &str, options: &WriteOptions) -> Value {
         object["fieldManager"] = options.manager.clone().into();
     }
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::super::request::Request;
+    use super::super::service::{ApiServer, Options};
+    use super::*;
+
+    fn code(server: &ApiServer, method: Method, path: &str, user: Option<&str>) -> u16 {
+        let mut request = http::Request::builder().method(method).uri(path);
+        if let Some(user) = user {
+            request = request.header("Impersonate-User", user);
+        }
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        let answer = server.answer(&Request::new(&parts, bytes::Bytes::new()), false);
+        answer.expect("no version of the future").status().as_u16()
+    }
+
+    fn set(server: &ApiServer, kind: &str, metadata: Value, more: Value) {
+        let mut object =
+            json!({"apiVersion": access::RBAC.to_owned() + "/v1", "kind": kind, "metadata": metadata});
+        let fields = object.as_object_mut().expect("an object");
+        fields.extend(more.as_object().cloned().expect("an object"));
+        server.set(object).expect("a kind that is served");
+    }
+
+    #[test]
+    fn rights_that_are_kept_change_with_the_next_call() {
+        let server = ApiServer::default();
+        let asked = |server: &ApiServer, user: &str| {
+            code(server, Method::GET, "/api/v1/namespaces/default/secrets", Some(user))
+        };
+        let role = |server: &ApiServer, labels: Value, verb: &str| {
+            let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": [verb]}]);
+            set(server, "ClusterRole", json!({"name": "part", "labels": labels}), json!({"rules": rules}));
+        };
+        let bind = |server: &ApiServer, user: &str| {
+            let binding = json!({"roleRef": {"kind": "ClusterRole", "name": "whole"},
+                "subjects": [{"kind": "User", "name": user}]});
+            set(server, "RoleBinding", json!({"namespace": "default", "name": "b"}), binding);
+        };
+        assert_eq!(asked(&server, "a"), 403);
+        bind(&server, "a");
+        assert_eq!(asked(&server, "a"), 403, "there is no such role");
+        let selectors = json!([{"matchLabels": {"part": "yes"}}]);
+        let aggregation = json!({"aggregationRule": {"clusterRoleSelectors": selectors}});
+        set(&server, "ClusterRole", json!({"name": "whole"}), aggregation);
+        assert_eq!(asked(&server, "a"), 403, "the role has no rules");
+        role(&server, json!({"part": "yes"}), "list");
+        assert_eq!(asked(&server, "a"), 200, "a role that it aggregates is new");
+        role(&server, json!({"part": "yes"}), "get");
+        assert_eq!(asked(&server, "a"), 403, "that role has other rules");
+        role(&server, json!({"part": "yes"}), "*");
+        assert_eq!((asked(&server, "a"), asked(&server, "b")), (200, 403));
+        role(&server, json!({}), "*");
+        assert_eq!(asked(&server, "a"), 403, "that role is not selected any more");
+        role(&server, json!({"part": "yes"}), "*");
+        bind(&server, "b");
+        assert_eq!((asked(&server, "a"), asked(&server, "b")), (403, 200), "another one is bound");
+        let fork = server.fork(Options::default());
+        role(&fork, json!({}), "*");
+        assert_eq!((asked(&server, "b"), asked(&fork, "b")), (200, 403), "a fork has rights of its own");
+        let binding = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings/b";
+        assert_eq!(code(&server, Method::DELETE, binding, None), 200);
+        assert_eq!(asked(&server, "b"), 403, "the binding is gone");
+    }
 }

@@ -157,7 +157,7 @@ impl ApiServer {
             if kept.until.is_some() {
                 fading.set(&(kept.namespace.clone(), kept.name.clone()), kept.until);
             }
-            let stored = Stored { value: kept.object, shape: kept.form };
+            let stored = Stored::new(kept.object, kept.form);
             state.store.seed(&(kept.group, kept.resource), (kept.namespace, kept.name), stored);
         }
         state.fading = Some(fading);

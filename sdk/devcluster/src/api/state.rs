@@ -11,7 +11,7 @@ use super::fading::Fading;
 use super::resource::{Resource, builtins};
 use super::store::{Family, Store};
 use super::{definitions, discovery};
-use crate::access::{self, Objects, Tokens};
+use crate::access::{self, Kept, Objects, Tokens};
 
 /// The kinds that are served. Forks share them until one of them serves others.
 #[derive(Clone, Default)]
@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) tokens: Tokens,
     /// The next number of a form of a schema.
     shapes: u64,
+    /// What bindings give to those who have asked.
+    kept: Kept,
     /// When Events go; in a server that does nothing by itself they stay.
     pub(crate) fading: Option<Fading>,
 }
@@ -71,6 +73,7 @@ impl State {
             served: Arc::new(served),
             tokens: Tokens::default(),
             shapes: 0,
+            kept: Kept::default(),
             fading: None,
         }
     }
@@ -212,7 +215,7 @@ impl State {
 
     /// A resource whose objects are of this family.
     pub(crate) fn any_of(&self, family: &Family) -> Option<&Arc<Resource>> {
-        self.served.by_plural.values().find(|one| &one.family() == family)
+        self.served.by_plural.values().find(|one| one.is_of(family))
     }
 }
 
@@ -238,5 +241,9 @@ impl Objects for State {
         let objects = self.store.family(&family);
         let placed = objects.filter(|(key, _)| namespace.is_none_or(|namespace| key.0 == namespace));
         placed.map(|(_, stored)| Arc::clone(&stored.value)).collect()
+    }
+
+    fn kept(&self) -> Option<&Kept> {
+        Some(self.kept.of_state(self.store.rights()))
     }
 }

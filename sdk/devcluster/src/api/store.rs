@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::text::Text;
+use crate::access;
+
 /// Of what kind stored objects are: their group and the plural of the kind.
 pub(crate) type Family = (String, String);
 
@@ -21,6 +24,14 @@ pub(crate) struct Stored {
     pub(crate) value: Arc<Value>,
     /// Under which form of its schema it was written: see `Custom::shape`.
     pub(crate) shape: u64,
+    /// Its JSON.
+    pub(crate) text: Text,
+}
+
+impl Stored {
+    pub(crate) fn new(value: Arc<Value>, shape: u64) -> Self {
+        Self { value, shape, text: Text::default() }
+    }
 }
 
 /// A change of one object.
@@ -46,6 +57,8 @@ pub(crate) struct Store {
     /// Forks share the objects of a family until one of them changes it.
     families: BTreeMap<Family, Arc<BTreeMap<Key, Stored>>>,
     latest: BTreeMap<Family, u64>,
+    /// How often something of RBAC was written, or taken back.
+    rights: u64,
     log: VecDeque<Arc<Change>>,
     /// About how many bytes the objects in the log have.
     weight: usize,
@@ -64,6 +77,7 @@ impl Store {
             floor: 100,
             families: BTreeMap::new(),
             latest: BTreeMap::new(),
+            rights: 0,
             log: VecDeque::new(),
             weight: 0,
             keep,
@@ -81,6 +95,11 @@ impl Store {
     /// The revision of the last change of this family; 0 if there was none.
     pub(crate) fn latest(&self, family: &Family) -> u64 {
         self.latest.get(family).copied().unwrap_or(0)
+    }
+
+    /// A number that is another one after each change of an object of RBAC, also of one that is taken back.
+    pub(crate) fn rights(&self) -> u64 {
+        self.rights
     }
 
     pub(crate) fn get(&self, family: &Family, key: &Key) -> Option<&Stored> {
@@ -146,7 +165,7 @@ impl Store {
             if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
                 metadata.insert("resourceVersion".into(), self.revision.to_string().into());
             }
-            Stored { value: Arc::new(value), shape }
+            Stored::new(Arc::new(value), shape)
         });
         self.change(family, key, after.clone());
         after
@@ -154,7 +173,7 @@ impl Store {
 
     /// Changes an object under the revision reached.
     fn change(&mut self, family: &Family, key: Key, after: Option<Stored>) {
-        let objects = Arc::make_mut(self.families.entry(family.clone()).or_default());
+        let objects = self.objects(family);
         let before = match &after {
             Some(stored) => objects.insert(key.clone(), stored.clone()),
             None => objects.remove(&key),
@@ -180,7 +199,13 @@ impl Store {
 
     /// Puts an object where it has been since before the beginning.
     pub(crate) fn seed(&mut self, family: &Family, key: Key, stored: Stored) {
-        Arc::make_mut(self.families.entry(family.clone()).or_default()).insert(key, stored);
+        self.objects(family).insert(key, stored);
+    }
+
+    /// The objects of a family, to be changed.
+    fn objects(&mut self, family: &Family) -> &mut BTreeMap<Key, Stored> {
+        self.rights += u64::from(family.0 == access::RBAC);
+        Arc::make_mut(self.families.entry(family.clone()).or_default())
     }
 
     /// Stores an object as it is, or removes it, under this revision.
@@ -193,7 +218,7 @@ impl Store {
     pub(crate) fn undo(&mut self, revision: u64) -> Vec<Change> {
         let mut undone = Vec::new();
         while let Some(change) = self.log.pop_back_if(|change| change.revision > revision) {
-            let objects = Arc::make_mut(self.families.entry(change.family.clone()).or_default());
+            let objects = self.objects(&change.family);
             match &change.before {
                 Some(before) => objects.insert(change.key.clone(), before.clone()),
                 None => objects.remove(&change.key),
@@ -315,6 +340,25 @@ mod tests {
         let names: Vec<&str> = store.family(&family()).map(|(key, _)| key.1.as_str()).collect();
         assert_eq!((names, store.revision()), (vec!["one"], first));
         assert_eq!(put(&mut store, "three"), first + 1);
+    }
+
+    #[test]
+    fn rights_are_of_another_state_after_a_change_and_after_it_is_undone() {
+        let mut store = Store::new(10);
+        let family = (access::RBAC.to_owned(), "roles".to_owned());
+        let mut states = vec![store.rights()];
+        for undone in [false, true, false] {
+            let before = store.revision();
+            store.commit(&family, ("a".into(), "b".into()), Some((json!({"metadata": {"name": "b"}}), 0)));
+            states.push(store.rights());
+            if undone {
+                store.undo(before);
+                states.push(store.rights());
+            }
+            put(&mut store, "other");
+            assert_eq!(states.last(), Some(&store.rights()));
+        }
+        assert!(states.is_sorted_by(|one, next| one < next), "{states:?}");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Call<'_> {
             self.may("create")?;
             self.labelled = sent.labelled;
             let made = self.insert(resource, sent.object, &options, false)?;
-            return Ok(Answer::new(201, look.object(resource, &made)?));
+            return self.answer(201, resource, &look, &made);
         };
         let current = view::present(resource, stored);
         let (uid, own) = (meta::text(&sent.object, "uid"), meta::text(&current, "uid"));
@@ -57,7 +57,7 @@ impl Call<'_> {
         let subresource = self.target.subresource.clone();
         let update = Update { resource, subresource: &subresource, options: &options, applied: false };
         let written = self.update(&update, &current, sent.object)?;
-        Ok(Answer::new(200, look.object(resource, &written)?))
+        self.answer(200, resource, &look, &written)
     }
 
     /// The key of the object that the path names.
@@ -154,11 +154,13 @@ impl Call<'_> {
         if let Some(there) = &there {
             fields::keep_times(&view::present(resource, there), &mut new);
         }
-        let stored = view::stored(resource, new.clone());
+        let converted = view::converted(resource, &new);
+        let stored = converted.as_ref().unwrap_or(&new);
         let whole = |there: &super::store::Stored| there.shape != super::store::WITHOUT_DEFAULTS;
-        if dry || there.is_some_and(|there| *there.value == stored && whole(&there)) {
+        if dry || there.is_some_and(|there| *there.value == *stored && whole(&there)) {
             return Ok(Arc::new(new));
         }
+        let stored = converted.unwrap_or(new);
         let name = key.1.clone();
         let Some(stored) = self.state.store.commit(&family, key, Some((stored, resource.shape()))) else {
             return Err(errors::internal("nothing was stored").into());
@@ -207,10 +209,10 @@ fn keep_other_part(resource: &Resource, subresource: &str, current: &Value, new:
         return;
     }
     let keep = |new: &mut Value, field: &str| {
-        let value = current.get(field).cloned();
-        if let Some(new) = new.as_object_mut() {
+        let value = current.get(field);
+        if let Some(new) = new.as_object_mut().filter(|new| new.get(field) != value) {
             match value {
-                Some(value) => new.insert(field.to_owned(), value),
+                Some(value) => new.insert(field.to_owned(), value.clone()),
                 None => new.remove(field),
             };
         }
@@ -239,9 +241,10 @@ fn keep_other_part(resource: &Resource, subresource: &str, current: &Value, new:
 /// What an update cannot change, and what it changes by itself.
 fn prepare(resource: &Resource, subresource: &str, current: &Value, new: &mut Value) {
     if subresource == "status" && resource.custom.is_some() {
-        let managed = meta::get(new, "managedFields").cloned();
-        new["metadata"] = current.get("metadata").cloned().unwrap_or_default();
-        meta::set(new, "managedFields", managed);
+        let managed = meta::of(new).remove_entry("managedFields").filter(|(_, value)| !value.is_null());
+        let metadata = current.get("metadata").and_then(Value::as_object).into_iter().flatten();
+        let kept = metadata.filter(|(field, _)| *field != "managedFields");
+        new["metadata"] = kept.map(|(field, value)| (field.clone(), value.clone())).chain(managed).collect();
         for field in ["kind", "apiVersion"] {
             new[field] = current.get(field).cloned().unwrap_or_default();
         }
@@ -269,14 +272,14 @@ fn prepare(resource: &Resource, subresource: &str, current: &Value, new: &mut Va
 
 /// Whether two states of an object differ in what counts for its generation.
 pub(crate) fn differs(resource: &Resource, one: &Value, other: &Value) -> bool {
-    content(resource, one) != content(resource, other)
+    !content(resource, one).eq(content(resource, other))
 }
 
 /// What of an object counts for its generation.
-fn content<'a>(resource: &Resource, object: &'a Value) -> Vec<(&'a String, &'a Value)> {
+fn content<'a>(resource: &Resource, object: &'a Value) -> impl Iterator<Item = (&'a String, &'a Value)> {
     let status = resource.has("status");
-    let counts = |field: &str| field != "metadata" && !(status && field == "status");
-    object.as_object().into_iter().flatten().filter(|(field, _)| counts(field)).collect()
+    let counts = move |field: &str| field != "metadata" && !(status && field == "status");
+    object.as_object().into_iter().flatten().filter(move |(field, _)| counts(field))
 }
 
 /// Whether nothing holds a terminating object any more.

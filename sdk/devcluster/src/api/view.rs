@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::answer::{Content, Item, List};
 use super::negotiate::{Accept, Form};
 use super::resource::Resource;
 use super::store::Stored;
@@ -37,18 +38,21 @@ pub(crate) fn present(resource: &Resource, stored: &Stored) -> Arc<Value> {
 }
 
 /// Returns an object as it is stored: in the version of the store.
-pub(crate) fn stored(resource: &Resource, mut object: Value) -> Value {
+pub(crate) fn stored(resource: &Resource, object: Value) -> Value {
+    converted(resource, &object).unwrap_or(object)
+}
+
+/// Returns an object as it is stored, if that differs from how it is served.
+pub(crate) fn converted(resource: &Resource, object: &Value) -> Option<Value> {
     if resource.group == "events.k8s.io" {
-        return events::older(&object);
+        return Some(events::older(object));
     }
-    if let Some(custom) = &resource.custom
-        && custom.storage.0 != resource.version
-    {
-        object["apiVersion"] = format!("{}/{}", resource.group, custom.storage.0).into();
-        schema::prune(&custom.storage.1, &mut object);
-        schema::default(&custom.storage.1, &mut object);
-    }
-    object
+    let custom = resource.custom.as_ref().filter(|custom| custom.storage.0 != resource.version)?;
+    let mut object = object.clone();
+    object["apiVersion"] = format!("{}/{}", resource.group, custom.storage.0).into();
+    schema::prune(&custom.storage.1, &mut object);
+    schema::default(&custom.storage.1, &mut object);
+    Some(object)
 }
 
 /// What a client wants to see.
@@ -65,23 +69,29 @@ impl Look {
     ///
     /// # Errors
     /// A list is asked for, or a table with something that there is not.
-    pub(crate) fn object(&self, resource: &Resource, object: &Value) -> Result<Value, Status> {
+    pub(crate) fn object(&self, resource: &Resource, object: &Arc<Value>) -> Result<Arc<Value>, Status> {
+        let shown = self.shown(resource, object)?;
+        Ok(shown.map_or_else(|| Arc::clone(object), Arc::new))
+    }
+
+    /// Returns the object of an event of a watch; none if it is shown as it is.
+    pub(crate) fn event(&self, resource: &Resource, object: &Value) -> Result<Option<Value>, Status> {
         match self.accept.form {
-            Form::Metadata => Ok(partial(object)),
-            Form::MetadataList => Err(errors::internal("content is not a list")),
-            Form::Table => {
-                let version = meta::text(object, "resourceVersion").to_owned();
-                self.table(resource, &[object], json!({"resourceVersion": version}))
-            }
-            Form::Whole | Form::Discovery => Ok(object.clone()),
+            Form::MetadataList => Ok(Some(partial(object))),
+            _ => self.shown(resource, object),
         }
     }
 
-    /// Returns the object of an event of a watch.
-    pub(crate) fn event(&self, resource: &Resource, object: &Value) -> Result<Value, Status> {
+    /// Returns what is shown of an object; none if that is the object as it is.
+    fn shown(&self, resource: &Resource, object: &Value) -> Result<Option<Value>, Status> {
         match self.accept.form {
-            Form::MetadataList => Ok(partial(object)),
-            _ => self.object(resource, object),
+            Form::Metadata => Ok(Some(partial(object))),
+            Form::MetadataList => Err(errors::internal("content is not a list")),
+            Form::Table => {
+                let version = meta::text(object, "resourceVersion").to_owned();
+                self.table(resource, &[object], json!({"resourceVersion": version})).map(Some)
+            }
+            Form::Whole | Form::Discovery => Ok(None),
         }
     }
 
@@ -92,9 +102,9 @@ impl Look {
     pub(crate) fn list(
         &self,
         resource: &Resource,
-        items: &[Arc<Value>],
+        items: Vec<Item>,
         mut metadata: Value,
-    ) -> Result<Value, Status> {
+    ) -> Result<Content, Status> {
         match self.accept.form {
             Form::Metadata => {
                 let shown = if resource.custom.is_some() {
@@ -108,23 +118,23 @@ impl Look {
                 Err(Status::new(406, "NotAcceptable", message))
             }
             Form::MetadataList => {
-                let items: Vec<Value> = items.iter().map(|item| partial(item)).collect();
+                let items: Vec<Value> = items.iter().map(|item| partial(&item.object)).collect();
                 let items = if items.is_empty() { Value::Null } else { items.into() };
                 Ok(json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
-                    "metadata": metadata, "items": items}))
+                    "metadata": metadata, "items": items})
+                .into())
             }
             Form::Table => {
-                let items: Vec<&Value> = items.iter().map(AsRef::as_ref).collect();
-                self.table(resource, &items, metadata)
+                let items: Vec<&Value> = items.iter().map(|item| &*item.object).collect();
+                self.table(resource, &items, metadata).map(Content::from)
             }
             Form::Whole | Form::Discovery => {
-                let own = resource.custom.is_some();
-                if own && metadata.get("continue").is_none() {
+                let named = resource.custom.is_some();
+                if named && metadata.get("continue").is_none() {
                     metadata["continue"] = "".into();
                 }
-                let items: Vec<Value> = items.iter().map(|item| item_of(item, own)).collect();
-                Ok(json!({"kind": resource.list_kind, "apiVersion": resource.api_version(),
-                    "metadata": metadata, "items": items}))
+                let (api_version, kind) = (resource.api_version(), resource.list_kind.clone());
+                Ok(Content::List(List { api_version, kind, metadata, items, named }))
             }
         }
     }
@@ -198,17 +208,6 @@ const AGE: &str = "CreationTimestamp is a timestamp representing the server time
     not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It \
     is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: \
     https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
-
-/// Items of built-in kinds do not carry their kind.
-fn item_of(item: &Value, own: bool) -> Value {
-    match item {
-        Value::Object(map) if !own => {
-            let kept = map.iter().filter(|(key, _)| !["kind", "apiVersion"].contains(&key.as_str()));
-            Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
-        }
-        item => item.clone(),
-    }
-}
 
 fn package(resource: &Resource) -> &str {
     match resource.group.split('.').next() {

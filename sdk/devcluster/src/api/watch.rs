@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::answer::{Answer, Content};
+use super::answer::{Answer, Content, Item};
 use super::call::Call;
 use super::errors::{self, Refusal};
 use super::negotiate::{self, Form, Media};
@@ -115,13 +115,13 @@ impl Watch {
         for (key, stored) in state.store.family(&self.resource.family()) {
             if (self.namespace.is_empty() || key.0 == self.namespace) && self.fits(Some(stored)) {
                 let object = view::present(&self.resource, stored);
-                self.tell("ADDED", &object)?;
+                self.tell("ADDED", &Item::of(Some(stored), object))?;
             }
         }
         if self.options.initial == Some(true) && self.options.bookmarks {
             let mut bookmark = self.bookmark_object(self.seen);
             bookmark["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
-            self.tell("BOOKMARK", &bookmark)?;
+            self.tell("BOOKMARK", &Item::of(None, Arc::new(bookmark)))?;
         }
         Ok(())
     }
@@ -170,7 +170,7 @@ impl Watch {
             Ok(changes) => {
                 for change in changes.filter(|change| change.family == family) {
                     if let Err(refused) = self.look_at(change) {
-                        self.line("ERROR", &refused.body());
+                        self.line("ERROR", &go::body(&refused.body()));
                         self.ended = true;
                     }
                 }
@@ -200,7 +200,7 @@ impl Watch {
             last["metadata"]["resourceVersion"] = change.revision.to_string().into();
             object = Arc::new(last);
         }
-        self.tell(kind, &object)
+        self.tell(kind, &Item::of(Some(stored), object))
     }
 
     fn fits(&self, stored: Option<&Stored>) -> bool {
@@ -212,24 +212,23 @@ impl Watch {
         self.options.labels.fit(&object) && self.options.fields.fit(&object)
     }
 
-    fn tell(&mut self, kind: &str, object: &Value) -> Result<(), Status> {
-        let mut object = self.look.event(&self.resource, object)?;
-        if self.look.accept.form == Form::Table {
+    fn tell(&mut self, kind: &str, item: &Item) -> Result<(), Status> {
+        let mut shown = self.look.event(&self.resource, &item.object)?;
+        if let (Form::Table, Some(table)) = (self.look.accept.form, &mut shown) {
             // Only the first table tells of its columns.
             if self.titled {
-                object["columnDefinitions"] = Value::Null;
+                table["columnDefinitions"] = Value::Null;
             }
             self.titled = true;
         }
-        self.line(kind, &object);
+        let text = shown.map_or_else(|| item.json(), |shown| go::body(&shown).into());
+        self.line(kind, &text);
         Ok(())
     }
 
-    fn line(&mut self, kind: &str, object: &Value) {
+    fn line(&mut self, kind: &str, object: &[u8]) {
         // The type comes first, as in Go's struct: clients decide by it how to read the object.
-        let mut line = format!(r#"{{"type":"{kind}","object":"#).into_bytes();
-        line.extend(go::body(object));
-        line.extend(b"}\n");
+        let line = [br#"{"type":""#, kind.as_bytes(), br#"","object":"#, object, b"}\n"].concat();
         self.lines.push_back(line.into());
     }
 
@@ -239,7 +238,7 @@ impl Watch {
             "events" => "The resourceVersion for the provided watch is too old.".to_owned(),
             _ => format!("too old resource version: {} ({current})", self.seen),
         };
-        self.line("ERROR", &Status::new(410, "Expired", message).body());
+        self.line("ERROR", &go::body(&Status::new(410, "Expired", message).body()));
         self.ended = true;
     }
 
@@ -250,7 +249,7 @@ impl Watch {
         if latest > self.begun {
             let object = self.bookmark_object(latest);
             // A bookmark that cannot be shown as the client asks is not needed either.
-            let _ = self.tell("BOOKMARK", &object);
+            let _ = self.tell("BOOKMARK", &Item::of(None, Arc::new(object)));
         }
     }
 

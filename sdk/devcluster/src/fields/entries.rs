@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::set::Set;
+use crate::at::at;
 use crate::schema::go;
 
 /// Who manages: what an entry is known by.
@@ -49,15 +50,15 @@ pub(super) type Managed = BTreeMap<Id, Entry>;
 
 /// Returns the entries in an object's metadata; none if one of them cannot be read.
 pub(super) fn read(object: &Value) -> Option<Managed> {
-    let Some(entries) = object.pointer("/metadata/managedFields").and_then(Value::as_array) else {
+    let Some(entries) = at(object, "/metadata/managedFields").and_then(Value::as_array) else {
         return Some(Managed::new());
     };
     entries.iter().map(entry).collect()
 }
 
 fn entry(entry: &Value) -> Option<(Id, Entry)> {
-    let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let applies = match text("operation").as_str() {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+    let applies = match text("operation") {
         "Apply" => true,
         "Update" => false,
         _ => return None,
@@ -65,9 +66,10 @@ fn entry(entry: &Value) -> Option<(Id, Entry)> {
     if text("fieldsType") != "FieldsV1" {
         return None;
     }
-    let version = text("apiVersion");
+    let version = text("apiVersion").to_owned();
     let known_by = if applies { String::new() } else { version.clone() };
-    let id = Id { name: text("manager"), applies, version: known_by, subresource: text("subresource") };
+    let (name, subresource) = (text("manager").to_owned(), text("subresource").to_owned());
+    let id = Id { name, applies, version: known_by, subresource };
     let fields = entry.get("fieldsV1").map_or(Some(Set::default()), Set::read)?;
     Some((id, Entry { version, fields, time: entry.get("time").and_then(Value::as_str).map(str::to_owned) }))
 }
@@ -75,8 +77,9 @@ fn entry(entry: &Value) -> Option<(Id, Entry)> {
 /// Writes the entries into an object's metadata, in the order of the API server.
 pub(super) fn write(object: &mut Value, managed: &Managed) {
     let mut entries: Vec<_> = managed.iter().collect();
-    entries
-        .sort_by_key(|(id, entry)| (!id.applies, seconds(entry), &id.name, &entry.version, &id.subresource));
+    entries.sort_by_cached_key(|&(id, entry)| {
+        (!id.applies, seconds(entry), &id.name, &entry.version, &id.subresource)
+    });
     let entries: Vec<_> = entries.into_iter().map(|(id, entry)| written(id, entry)).collect();
     let Some(object) = object.as_object_mut() else { return };
     if !entries.is_empty() {
@@ -116,9 +119,12 @@ const UPDATERS: usize = 10;
 
 /// Joins the oldest updaters as `ancient-changes` while there are more than ten.
 pub(super) fn cap(managed: &mut Managed) {
+    let mut left = managed.keys().filter(|id| !id.applies).count();
+    if left <= UPDATERS {
+        return;
+    }
     let mut updaters: Vec<_> = managed.keys().filter(|id| !id.applies).cloned().collect();
-    let mut left = updaters.len();
-    updaters.sort_by_key(|id| (managed.get(id).map_or(0, seconds), id.clone()));
+    updaters.sort_by_cached_key(|id| (managed.get(id).map_or(0, seconds), id.clone()));
     let mut first_of = BTreeMap::new();
     for id in updaters {
         if left <= UPDATERS {

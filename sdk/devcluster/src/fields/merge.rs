@@ -105,28 +105,27 @@ impl Comparing<'_> {
         true
     }
 
-    fn maps(
+    fn maps<'v>(
         &mut self,
         map: &Fields,
-        old: Option<&Value>,
-        new: Option<&Value>,
+        old: Option<&'v Value>,
+        new: Option<&'v Value>,
         path: &mut Vec<Element>,
     ) -> bool {
         let (mine, yours) = (old.and_then(Value::as_object), new.and_then(Value::as_object));
         if map.whole || nothing(mine) && nothing(yours) {
             return self.leaf(old, new, path);
         }
-        let names =
-            mine.into_iter().chain(yours).flat_map(Map::keys).collect::<std::collections::BTreeSet<_>>();
-        for name in names {
-            path.push(Element::Field(name.clone()));
-            self.values(
-                map.entry(name),
-                mine.and_then(|map| map.get(name)),
-                yours.and_then(|map| map.get(name)),
-                path,
-            );
-            path.pop();
+        let of = |map: Option<&'v Map<String, Value>>, name: &str| map.and_then(|map| map.get(name));
+        let gone = mine.into_iter().flatten().filter(|(name, _)| of(yours, name).is_none());
+        let new = yours.into_iter().flatten().map(|(name, value)| (name, of(mine, name), Some(value)));
+        for (name, old, new) in gone.map(|(name, value)| (name, Some(value), None)).chain(new) {
+            // Nothing is found in what has not changed.
+            if old != new {
+                path.push(Element::Field(name.clone()));
+                self.values(map.entry(name), old, new, path);
+                path.pop();
+            }
         }
         false
     }
@@ -147,19 +146,19 @@ impl Comparing<'_> {
         elements.sort();
         elements.dedup();
         for element in elements {
-            let of = |items: &[(Element, &Value)]| -> Vec<Value> {
-                items.iter().filter(|(other, _)| other == element).map(|(_, item)| (*item).clone()).collect()
-            };
-            path.push(element.clone());
-            self.items(list, &of(&mine), &of(&yours), path);
-            path.pop();
+            let (before, after) = (all(&mine, element), all(&yours, element));
+            if before != after {
+                path.push(element.clone());
+                self.items(list, &before, &after, path);
+                path.pop();
+            }
         }
         false
     }
 
-    fn items(&mut self, list: &List, old: &[Value], new: &[Value], path: &mut Vec<Element>) {
+    fn items(&mut self, list: &List, old: &[&Value], new: &[&Value], path: &mut Vec<Element>) {
         match (old, new) {
-            ([] | [_], [] | [_]) => self.values(list.items, old.first(), new.first(), path),
+            ([] | [_], [] | [_]) => self.values(list.items, old.first().copied(), new.first().copied(), path),
             ([_, _, ..], [_, _, ..]) => {
                 if old.len() != new.len() || !old.iter().zip(new).all(|(a, b)| same(a, b)) {
                     self.found.modified.insert(path);
@@ -183,6 +182,11 @@ impl Comparing<'_> {
 
 fn items(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Returns the items that are known by an element.
+fn all<'v>(items: &[(Element, &'v Value)], element: &Element) -> Vec<&'v Value> {
+    items.iter().filter(|(other, _)| other == element).map(|(_, item)| *item).collect()
 }
 
 fn known<'v>(list: &List, items: &'v [Value]) -> Vec<(Element, &'v Value)> {

@@ -10,8 +10,10 @@ mod tests;
 mod typed;
 mod updater;
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub use reset::reset;
 
@@ -51,9 +53,9 @@ pub fn updated(schema: &Schema, old: Option<&Value>, new: &mut Value, by: &Manag
     if managed.is_empty() && old.is_some() {
         return;
     }
-    let mut before = old.cloned().unwrap_or_else(|| nobody(new));
+    let mut before = old.map_or_else(|| Cow::Owned(nobody(new)), Cow::Borrowed);
     if by.built_in {
-        fill(schema, &mut before, new);
+        fill(schema, before.to_mut(), new);
     }
     if updater::Updater::new(schema, by).update(&before, new, &mut managed, by.name).is_ok() {
         entries::write(new, &managed);
@@ -150,17 +152,37 @@ pub fn apply(
 
 /// Gives a new object the managedFields of the old one if the two differ only in the times of those, so that nothing is written then.
 pub fn keep_times(old: &Value, new: &mut Value) {
-    let timeless = |object: &Value| {
-        let mut object = object.clone();
-        let entries = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
-        for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
-            entry.remove("time");
-        }
-        object
-    };
-    if old != new && timeless(old) == timeless(new) {
+    if old != new && same_but_for(&["metadata", "managedFields"], old, new) {
         *new = old.clone();
     }
+}
+
+/// Whether two values are the same but for the times of the entries at this path.
+fn same_but_for(path: &[&str], one: &Value, other: &Value) -> bool {
+    match (path, one, other) {
+        ([next, rest @ ..], Value::Object(one), Value::Object(other)) => {
+            let fields = one.iter().zip(other);
+            let same = |name: &str, one: &Value, other: &Value| match name == *next {
+                true => same_but_for(rest, one, other),
+                false => one == other,
+            };
+            one.len() == other.len()
+                && fields.into_iter().all(|(one, other)| one.0 == other.0 && same(one.0, one.1, other.1))
+        }
+        ([], Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| same_but_for_time(one, other))
+        }
+        _ => one == other,
+    }
+}
+
+fn same_but_for_time(one: &Value, other: &Value) -> bool {
+    let (Some(fields), Some(others)) = (one.as_object(), other.as_object()) else { return one == other };
+    fn timeless(fields: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+        fields.iter().filter(|(name, _)| *name != "time")
+    }
+    timeless(fields).eq(timeless(others))
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -94,12 +94,20 @@ impl Ord for Element {
 
 /// Orders two values: numbers by what they are worth, all else by its text.
 fn order(a: &Value, b: &Value) -> Ordering {
-    match (a.as_f64(), b.as_f64()) {
-        (Some(x), Some(y)) => x.total_cmp(&y),
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-        (None, None) => a.to_string().cmp(&b.to_string()),
+    match (a, b) {
+        (Value::String(a), Value::String(b)) if is_plain(a) && is_plain(b) => a.cmp(b),
+        _ => match (a.as_f64(), b.as_f64()) {
+            (Some(x), Some(y)) => x.total_cmp(&y),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => a.to_string().cmp(&b.to_string()),
+        },
     }
+}
+
+/// Whether a text is ordered among others as it is in quotes: nothing in it is escaped, or comes before the quote that ends it.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte > b'"' && byte != b'\\')
 }
 
 /// A set of fields: a tree whose nodes are in the set, or lead to some that are.
@@ -157,12 +165,32 @@ impl Set {
     /// Returns what is in either.
     pub(super) fn union(&self, other: &Self) -> Self {
         let mut both = self.clone();
-        both.member |= other.member;
-        for (element, below) in &other.children {
-            let joined = both.children.get(element).map_or_else(|| below.clone(), |mine| mine.union(below));
-            both.children.insert(element.clone(), joined);
-        }
+        both.add(other);
         both
+    }
+
+    /// Puts all that is in another into it.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.member |= other.member;
+        for (element, below) in &other.children {
+            match self.children.get_mut(element) {
+                Some(mine) => mine.add(below),
+                None => drop(self.children.insert(element.clone(), below.clone())),
+            }
+        }
+    }
+
+    /// Takes all that is in another out of it.
+    pub(super) fn subtract(&mut self, other: &Self) {
+        self.member &= !other.member;
+        for (element, theirs) in &other.children {
+            if let Some(mine) = self.children.get_mut(element) {
+                mine.subtract(theirs);
+                if mine.is_empty() {
+                    self.children.remove(element);
+                }
+            }
+        }
     }
 
     /// Returns what is in both.
@@ -172,7 +200,9 @@ impl Set {
 
     /// Returns what is in it and not in the other.
     pub(super) fn difference(&self, other: &Self) -> Self {
-        self.pick(other, self.member && !other.member, |mine| Some(mine.clone()), Self::difference)
+        let mut rest = self.clone();
+        rest.subtract(other);
+        rest
     }
 
     /// Returns it without what is in the other, and without all that is below that.
@@ -237,6 +267,17 @@ mod tests {
         let fields =
             json!({"f:a": {"f:b": {}}, "f:z": {}, "f:p": {"k:{\"port\":443}": {}, "k:{\"port\":80}": {}}});
         assert_eq!(set(&fields).paths(), [".z", ".a.b", ".p[port=80]", ".p[port=443]"]);
+    }
+
+    #[test]
+    fn texts_are_ordered_as_they_are_written_in_json() {
+        let texts = ["", "a", "a!", "a\"", "ab", "a b", "a\\", "a\n", "é", "z"];
+        for a in texts {
+            for b in texts {
+                let (a, b) = (Value::from(a), Value::from(b));
+                assert_eq!(order(&a, &b), a.to_string().cmp(&b.to_string()), "{a} {b}");
+            }
+        }
     }
 
     #[test]

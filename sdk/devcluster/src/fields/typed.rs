@@ -6,7 +6,7 @@ use super::{
     set::{Element, Set},
     shape::{Fields, List, Scalar, Shape},
 };
-use crate::schema::go;
+use crate::schema::{Path, go};
 
 /// Checks that a value fits.
 ///
@@ -15,7 +15,7 @@ use crate::schema::go;
 /// Returns each fault with its path, in the words of the API server; they name Go's types, as it does.
 pub(super) fn check(shape: Shape, value: &Value, duplicates: bool) -> Result<(), String> {
     let mut faults = Vec::new();
-    Checker { duplicates, faults: &mut faults }.value(shape, value, "");
+    Checker { duplicates, faults: &mut faults }.value(shape, value, Path::ROOT);
     match faults.as_slice() {
         [] => Ok(()),
         [one] => Err(one.clone()),
@@ -29,12 +29,12 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn fault(&mut self, path: &str, words: impl AsRef<str>) {
+    fn fault(&mut self, path: Path<'_>, words: impl AsRef<str>) {
         let before = if path.is_empty() { String::new() } else { format!("{path}: ") };
         self.faults.push(format!("{before}{}", words.as_ref()));
     }
 
-    fn value(&mut self, shape: Shape, value: &Value, path: &str) {
+    fn value(&mut self, shape: Shape, value: &Value, path: Path<'_>) {
         let forms = shape.forms().of(Some(value));
         match (forms.map, forms.scalar, forms.list) {
             (Some(map), _, _) => self.map(&map, value, path),
@@ -48,25 +48,22 @@ impl Checker<'_> {
         }
     }
 
-    fn map(&mut self, map: &Fields, value: &Value, path: &str) {
+    fn map(&mut self, map: &Fields, value: &Value, path: Path<'_>) {
         let entries = match value {
             Value::Object(entries) => entries,
             Value::Null => return,
             other => return self.fault(path, format!("expected map, got &{{{}}}", plain(other))),
         };
-        let mut names: Vec<_> = entries.iter().collect();
-        names.sort_by_key(|(name, _)| *name);
-        for (name, value) in names {
+        for (name, value) in entries {
+            let path = Path::Entry(&path, name);
             match map.entry(name) {
-                Shape::Nothing => {
-                    return self.fault(&format!("{path}.{name}"), "field not declared in schema");
-                }
-                shape => self.value(shape, value, &format!("{path}.{name}")),
+                Shape::Nothing => return self.fault(path, "field not declared in schema"),
+                shape => self.value(shape, value, path),
             }
         }
     }
 
-    fn list(&mut self, list: &List, value: &Value, path: &str) {
+    fn list(&mut self, list: &List, value: &Value, path: Path<'_>) {
         let items = match value {
             Value::Array(items) => items,
             Value::Null => return,
@@ -74,22 +71,20 @@ impl Checker<'_> {
         };
         let mut seen = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            let step = if list.whole() {
-                format!("[{index}]")
-            } else {
-                match list.element(item) {
-                    Ok(element) => {
-                        let step = element.to_string();
-                        if seen.contains(&element) && !self.duplicates {
-                            self.fault(path, format!("duplicate entries for key {step}"));
-                        }
-                        seen.push(element);
-                        step
+            if list.whole() {
+                self.value(list.items, item, path.item(index));
+                continue;
+            }
+            match list.element(item) {
+                Ok(element) => {
+                    if !self.duplicates && seen.contains(&element) {
+                        self.fault(path, format!("duplicate entries for key {element}"));
                     }
-                    Err(words) => return self.fault(path, format!("element {index}: {words}")),
+                    self.value(list.items, item, Path::Then(&path, &element));
+                    seen.push(element);
                 }
-            };
-            self.value(list.items, item, &format!("{path}{step}"));
+                Err(words) => return self.fault(path, format!("element {index}: {words}")),
+            }
         }
     }
 }

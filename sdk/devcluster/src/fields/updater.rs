@@ -1,6 +1,7 @@
 //! Who owns what after a write.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,30 @@ use super::{
     typed::{check, held, with_named, without},
 };
 use crate::{schema::Schema, status::Status};
+
+/// Fields of metadata, and what they are in, that nobody owns.
+static NOBODYS: LazyLock<Set> = LazyLock::new(|| {
+    let names = [
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "selfLink",
+        "uid",
+        "clusterName",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+    ];
+    let field = |name: &str| Element::Field(name.to_owned());
+    let mut fields = Set::default();
+    for name in ["apiVersion", "kind", "metadata"] {
+        fields.insert(&[field(name)]);
+    }
+    for name in names {
+        fields.insert(&[field("metadata"), field(name)]);
+    }
+    fields
+});
 
 /// Why ownership could not be told.
 pub(super) enum Fault {
@@ -94,26 +119,24 @@ impl<'a> Updater<'a> {
         force: bool,
     ) -> Result<Comparison, Fault> {
         let compared = compare(self.own(), old, new);
-        let mut versions =
-            BTreeMap::from([(self.by.api_version.to_owned(), Some(compared.without(&self.reset)))]);
+        let mut versions = BTreeMap::from([(self.by.api_version.to_owned(), Some(self.changes(&compared)))]);
         for entry in managed.values() {
             if !versions.contains_key(&entry.version) {
                 self.version(&entry.version, old, "failed to convert old object: ")?;
                 let shape = self.version(&entry.version, new, "failed to convert new object: ")?;
-                versions.insert(
-                    entry.version.clone(),
-                    shape.map(|shape| compare(shape, old, new).without(&self.reset)),
-                );
+                let changes = shape.map(|shape| self.changes(&compare(shape, old, new)));
+                versions.insert(entry.version.clone(), changes);
             }
         }
         let mut conflicts = Vec::new();
         for (id, entry) in managed.iter_mut().filter(|(id, _)| Some(*id) != but) {
-            let Some(compared) = versions.get(&entry.version).and_then(Option::as_ref) else {
+            let Some((written, removed)) = versions.get(&entry.version).and_then(Option::as_ref) else {
                 entry.fields = Set::default();
                 continue;
             };
-            let taken = entry.fields.intersection(&compared.modified.union(&compared.added));
-            entry.fields = entry.fields.difference(&taken).difference(&compared.removed);
+            let taken = entry.fields.intersection(written);
+            entry.fields.subtract(&taken);
+            entry.fields.subtract(removed);
             if !taken.is_empty() {
                 conflicts.push((id.clone(), taken));
             }
@@ -125,28 +148,11 @@ impl<'a> Updater<'a> {
         Ok(compared)
     }
 
-    /// Returns the fields without those of metadata that nobody owns.
-    fn stripped(&self, fields: &Set) -> Set {
-        let names = [
-            "name",
-            "namespace",
-            "creationTimestamp",
-            "selfLink",
-            "uid",
-            "clusterName",
-            "generation",
-            "managedFields",
-            "resourceVersion",
-        ];
-        let field = |name: &str| Element::Field(name.to_owned());
-        let mut strip = Set::default();
-        for name in ["apiVersion", "kind", "metadata"] {
-            strip.insert(&[field(name)]);
-        }
-        for name in names {
-            strip.insert(&[field("metadata"), field(name)]);
-        }
-        fields.difference(&strip)
+    /// Returns which fields have been written, and which removed, of those that this way of writing changes.
+    fn changes(&self, compared: &Comparison) -> (Set, Set) {
+        let mut compared = compared.without(&self.reset);
+        compared.modified.add(&compared.added);
+        (compared.modified, compared.removed)
     }
 
     fn check(&self, object: &Value, what: &str) -> Result<(), Fault> {
@@ -165,8 +171,11 @@ impl<'a> Updater<'a> {
         self.check(new, "new")?;
         self.check(old, "live")?;
         let compared = self.change(old, new, managed, None, true)?;
-        let changed = compared.modified.union(&compared.added).difference(&compared.removed);
-        let fields = self.stripped(&changed.without(&self.reset));
+        let mut changed = compared.modified;
+        changed.add(&compared.added);
+        changed.subtract(&compared.removed);
+        let mut fields = changed.without(&self.reset);
+        fields.subtract(&NOBODYS);
         if !fields.is_empty() {
             let version = self.by.api_version.to_owned();
             let id = Id {
@@ -205,7 +214,7 @@ impl<'a> Updater<'a> {
         self.change(live, &merged, managed, Some(&id), force)?;
         let changes = !same(live, &merged);
         if let Some(entry) = managed.get_mut(&id) {
-            entry.fields = self.stripped(&entry.fields);
+            entry.fields.subtract(&NOBODYS);
             if changes {
                 entry.time = Some(self.time());
             }

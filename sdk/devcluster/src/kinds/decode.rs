@@ -5,8 +5,7 @@ use serde_json::{Map, Value};
 use super::quantity::Quantity;
 use super::{time, types};
 use crate::schema::decode::{cannot_unmarshal, named};
-use crate::schema::fault::{child, index, key};
-use crate::schema::go;
+use crate::schema::{Path, go};
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
@@ -43,43 +42,49 @@ const ZERO_IS_NOTHING: [&str; 19] = [
     "partition",
 ];
 
-/// Reads an object of a built-in kind, and returns it as it is stored with what a strict decoder minds.
+/// Reads an object of a built-in kind, makes of it what is stored, and returns what a strict decoder minds. After an error the object is
+/// read in part.
 ///
 /// # Errors
 /// The words of Go's decoder, which stand behind `Job in version "v1" cannot be handled as a Job: `.
-pub fn object(group: &str, version: &str, kind: &str, value: &Value) -> Result<(Value, Vec<String>), String> {
+pub fn object(group: &str, version: &str, kind: &str, value: &mut Value) -> Result<Vec<String>, String> {
     let name = types::type_of(group, version, kind).unwrap_or_default();
     let mut reader = Reader::default();
-    let read = reader.typed(name, value, &Place::default())?;
-    reader.saved.map_or_else(|| Ok((read.unwrap_or_default(), reader.unknown)), Err)
+    reader.typed(name, value, Place::at(Path::ROOT))?;
+    reader.saved.map_or(Ok(reader.unknown), Err)
 }
 
-/// Reads the metadata of any object, and returns it with the paths of unknown fields, as in `metadata.x`.
+/// Reads the metadata of any object, makes of it what is stored, and returns the paths of unknown fields, as in `metadata.x`. After an
+/// error it is read in part.
 ///
 /// # Errors
 /// The words of Go's decoder.
-pub fn metadata(value: &Value) -> Result<(Value, Vec<String>), String> {
+pub fn metadata(value: &mut Value) -> Result<Vec<String>, String> {
     let mut reader = Reader::default();
-    let place = Place { at: "metadata".to_owned(), ..Place::default() };
-    let read = reader.typed(META, value, &place)?;
-    let whole = || Ok((read.unwrap_or_else(|| Value::Object(Map::new())), reader.unknown));
-    reader.saved.map_or_else(whole, Err)
+    if !reader.typed(META, value, Place::at(Path::From("metadata")))? {
+        *value = Value::Object(Map::new());
+    }
+    reader.saved.map_or(Ok(reader.unknown), Err)
 }
 
 /// Where a value is.
-#[derive(Clone, Default)]
-struct Place {
+#[derive(Clone, Copy)]
+struct Place<'a> {
     /// The struct that it is a field of.
-    of: String,
+    of: &'a str,
     /// The fields that lead to it, without places in lists.
-    fields: String,
+    fields: Path<'a>,
     /// The path in the object.
-    at: String,
+    at: Path<'a>,
 }
 
-impl Place {
-    fn field(&self, of: &str, name: &str) -> Self {
-        Self { of: of.to_owned(), fields: child(&self.fields, name), at: child(&self.at, name) }
+impl<'a> Place<'a> {
+    const fn at(path: Path<'a>) -> Self {
+        Self { of: "", fields: Path::ROOT, at: path }
+    }
+
+    fn field(&'a self, of: &'a str, name: &'a str) -> Self {
+        Self { of, fields: self.fields.field(name), at: self.at.field(name) }
     }
 
     /// Returns the words for a value that does not fit.
@@ -94,6 +99,7 @@ impl Place {
     }
 }
 
+/// Reads values in their places. Each of its functions returns whether the value is there: null is not.
 #[derive(Default)]
 struct Reader {
     /// Paths of unknown fields.
@@ -103,70 +109,87 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads a value of a named type. There is none if it is null.
-    fn typed(&mut self, name: &str, value: &Value, place: &Place) -> Result<Option<Value>, String> {
+    /// Reads a value of a named type.
+    fn typed(&mut self, name: &str, value: &mut Value, place: Place<'_>) -> Result<bool, String> {
         if value.is_null() {
-            return Ok(None);
+            return Ok(false);
         }
-        let short = name.rsplit('.').next().unwrap_or_default();
-        match short {
-            "Quantity" => quantity(value).map(Some),
-            "Time" => time::seconds(text(value, place, "string")?).map(|time| time.map(Value::from)),
-            "MicroTime" => time::micros(text(value, place, "string")?).map(|time| time.map(Value::from)),
-            "IntOrString" => match value {
-                Value::String(_) => Ok(Some(value.clone())),
-                _ => integer(value, place, "int32").map(Some),
-            },
-            "JSONSchemaPropsOrBool" | "JSONSchemaPropsOrArray" => {
-                self.schema_or(name, value, place).map(Some)
+        match name.rsplit('.').next().unwrap_or_default() {
+            "Quantity" => *value = quantity(value)?,
+            "Time" => {
+                let time = time::seconds(text(value, place, "string")?)?;
+                return Ok(replace(value, time));
             }
-            _ if types::is_raw(name) => Ok(Some(value.clone())),
+            "MicroTime" => {
+                let time = time::micros(text(value, place, "string")?)?;
+                return Ok(replace(value, time));
+            }
+            "IntOrString" if value.is_string() => {}
+            "IntOrString" => integer(value, place, "int32")?,
+            "JSONSchemaPropsOrBool" | "JSONSchemaPropsOrArray" => self.schema_or(name, value, place)?,
+            _ if types::is_raw(name) => {}
             _ => match types::named(name) {
                 Some(schema) if schema.get("properties").is_some() => {
-                    self.fields(name, schema, value, place).map(Some)
+                    self.fields(name, schema, value, place)?;
                 }
-                Some(schema) => self.value(schema, value, place),
-                None => Ok(Some(value.clone())),
+                Some(schema) => return self.value(schema, value, place),
+                None => {}
             },
         }
+        Ok(true)
     }
 
-    fn schema_or(&mut self, name: &str, value: &Value, place: &Place) -> Result<Value, String> {
+    fn schema_or(&mut self, name: &str, value: &mut Value, place: Place<'_>) -> Result<(), String> {
         let props = name.strip_suffix("OrBool").or_else(|| name.strip_suffix("OrArray")).unwrap_or(name);
         match value {
-            Value::Object(_) => Ok(self.typed(props, value, place)?.unwrap_or_default()),
+            Value::Object(_) => drop(self.typed(props, value, place)?),
             Value::Array(items) => {
-                let read = items.iter().map(|one| Ok(self.typed(props, one, place)?.unwrap_or_default()));
-                read.collect::<Result<Vec<_>, String>>().map(Value::Array)
+                for item in items {
+                    self.typed(props, item, place)?;
+                }
             }
-            other => Ok(other.clone()),
+            _ => {}
         }
+        Ok(())
     }
 
-    fn fields(&mut self, name: &str, schema: &Value, value: &Value, place: &Place) -> Result<Value, String> {
+    fn fields(
+        &mut self,
+        name: &str,
+        schema: &Value,
+        value: &mut Value,
+        place: Place<'_>,
+    ) -> Result<(), String> {
         let Value::Object(given) = value else { return Err(place.refuse(named(value), &go_name(name))) };
         let short = name.rsplit('.').next().unwrap_or_default();
         let known = schema.get("properties").and_then(Value::as_object);
         let required = schema.get("required").and_then(Value::as_array);
-        let mut out = Map::new();
-        for (field, value) in given {
+        let mut read = |field: &String, value: &mut Value| {
             let place = place.field(short, field);
             let Some(inner) = known.and_then(|known| known.get(field)) else {
-                self.unknown.push(place.at);
-                continue;
+                self.unknown.push(place.at.to_string());
+                return Ok(false);
             };
-            let Some(read) = self.part(inner, value, &place)? else { continue };
-            let is_required = required.is_some_and(|names| names.iter().any(|name| name == field));
-            let is_raw = inner.get("$ref").and_then(Value::as_str).is_some_and(types::is_raw);
-            if is_required || is_raw || !is_zero(field, inner, &read) {
-                out.insert(field.clone(), read);
+            if !self.part(inner, value, place)? {
+                return Ok(false);
             }
-        }
-        Ok(Value::Object(out))
+            let is_required = || required.is_some_and(|names| names.iter().any(|name| name == field));
+            let is_raw = || inner.get("$ref").and_then(Value::as_str).is_some_and(types::is_raw);
+            Ok(!is_zero(field, inner, value) || is_required() || is_raw())
+        };
+        let mut fault = Ok(());
+        given.retain(|field, value| {
+            fault.is_err()
+                || read(field, value).unwrap_or_else(|words| {
+                    fault = Err(words);
+                    true
+                })
+        });
+        fault
     }
 
-    /// Reads a part of something. There is none if it is null, or of another type.
-    fn part(&mut self, schema: &Value, value: &Value, place: &Place) -> Result<Option<Value>, String> {
+    /// Reads a part of something. It is not there either if it is of another type.
+    fn part(&mut self, schema: &Value, value: &mut Value, place: Place<'_>) -> Result<bool, String> {
         let worse = |words: &str| {
             let type_ =
                 words.starts_with("json: cannot unmarshal ") && !words.ends_with(" resource.Quantity");
@@ -175,62 +198,70 @@ impl Reader {
         match self.value(schema, value, place) {
             Err(words) if !worse(&words) => {
                 self.saved.get_or_insert(words);
-                Ok(None)
+                Ok(false)
             }
             other => other,
         }
     }
 
-    /// Reads a value. There is none if it is null.
-    fn value(&mut self, schema: &Value, value: &Value, place: &Place) -> Result<Option<Value>, String> {
+    /// Reads a value.
+    fn value(&mut self, schema: &Value, value: &mut Value, place: Place<'_>) -> Result<bool, String> {
         if value.is_null() {
-            return Ok(None);
+            return Ok(false);
         }
         if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
             return self.typed(name, value, place);
         }
         let word = |word: &str| schema.get(word).and_then(Value::as_str).unwrap_or_default();
-        let read = match (word("type"), word("format")) {
+        match (word("type"), word("format")) {
             ("array", _) => self.items(schema, value, place)?,
             ("object", _) => self.entries(schema, value, place)?,
             ("integer", format) => integer(value, place, if format == "int32" { "int32" } else { "int64" })?,
-            ("number", _) if value.is_number() => settled(value),
+            ("number", _) if value.is_number() => crate::schema::settle(value),
             ("number", _) => return Err(place.refuse(named(value), "float64")),
-            ("boolean", _) if value.is_boolean() => value.clone(),
+            ("boolean", _) if value.is_boolean() => {}
             ("boolean", _) => return Err(place.refuse(named(value), "bool")),
             ("string", "byte") => {
                 let text = text(value, place, "[]uint8")?;
                 base64(text)
                     .ok_or_else(|| format!("illegal base64 data at input byte {}", fault_of_base64(text)))?;
-                value.clone()
             }
-            ("string", _) => text(value, place, "string")?.into(),
-            _ => value.clone(),
-        };
-        Ok(Some(read))
+            ("string", _) => drop(text(value, place, "string")?),
+            _ => {}
+        }
+        Ok(true)
     }
 
-    fn items(&mut self, schema: &Value, value: &Value, place: &Place) -> Result<Value, String> {
+    fn items(&mut self, schema: &Value, value: &mut Value, place: Place<'_>) -> Result<(), String> {
         let Value::Array(items) = value else { return Err(place.refuse(named(value), &type_name(schema))) };
         let inner = schema.get("items").unwrap_or(&Value::Null);
-        let mut out = Vec::with_capacity(items.len());
-        for (i, item) in items.iter().enumerate() {
-            let place = Place { at: index(&place.at, i), ..place.clone() };
-            out.push(self.part(inner, item, &place)?.unwrap_or_else(|| zero(inner)));
+        for (i, item) in items.iter_mut().enumerate() {
+            if !self.part(inner, item, Place { at: place.at.item(i), ..place })? {
+                *item = zero(inner);
+            }
         }
-        Ok(Value::Array(out))
+        Ok(())
     }
 
-    fn entries(&mut self, schema: &Value, value: &Value, place: &Place) -> Result<Value, String> {
+    fn entries(&mut self, schema: &Value, value: &mut Value, place: Place<'_>) -> Result<(), String> {
         let Value::Object(given) = value else { return Err(place.refuse(named(value), &type_name(schema))) };
-        let Some(inner) = schema.get("additionalProperties") else { return Ok(value.clone()) };
-        let mut out = Map::new();
+        let Some(inner) = schema.get("additionalProperties") else { return Ok(()) };
         for (name, value) in given {
-            let place = Place { at: key(&place.at, name), ..place.clone() };
-            out.insert(name.clone(), self.part(inner, value, &place)?.unwrap_or_else(|| zero(inner)));
+            if !self.part(inner, value, Place { at: place.at.key(name), ..place })? {
+                *value = zero(inner);
+            }
         }
-        Ok(Value::Object(out))
+        Ok(())
     }
+}
+
+/// Puts a text in the place of a value, if there is one.
+fn replace(value: &mut Value, text: Option<String>) -> bool {
+    let there = text.is_some();
+    if let Some(text) = text {
+        *value = text.into();
+    }
+    there
 }
 
 /// Whether Go leaves a field out when it writes it.
@@ -257,20 +288,14 @@ fn zero(schema: &Value) -> Value {
     }
 }
 
-fn text<'a>(value: &'a Value, place: &Place, type_: &str) -> Result<&'a str, String> {
+fn text<'a>(value: &'a Value, place: Place<'_>, type_: &str) -> Result<&'a str, String> {
     value.as_str().ok_or_else(|| place.refuse(named(value), type_))
 }
 
-fn integer(value: &Value, place: &Place, type_: &str) -> Result<Value, String> {
+fn integer(value: &Value, place: Place<'_>, type_: &str) -> Result<(), String> {
     let Value::Number(number) = value else { return Err(place.refuse(named(value), type_)) };
     let fits = number.as_i64().is_some_and(|n| type_ == "int64" || i32::try_from(n).is_ok());
-    if fits { Ok(value.clone()) } else { Err(place.refuse(&format!("number {}", go::json(value)), type_)) }
-}
-
-fn settled(value: &Value) -> Value {
-    let mut value = value.clone();
-    crate::schema::settle(&mut value);
-    value
+    if fits { Ok(()) } else { Err(place.refuse(&format!("number {}", go::json(value)), type_)) }
 }
 
 /// Reads an amount, which may be written as a number.
@@ -387,7 +412,8 @@ mod tests {
     use super::*;
 
     fn job(spec: &Value) -> Result<(Value, Vec<String>), String> {
-        object("batch", "v1", "Job", &json!({"kind": "Job", "metadata": {"name": "j"}, "spec": spec}))
+        let mut job = json!({"kind": "Job", "metadata": {"name": "j"}, "spec": spec});
+        object("batch", "v1", "Job", &mut job).map(|unknown| (job, unknown))
     }
 
     #[test]
@@ -406,15 +432,15 @@ mod tests {
             "json: cannot unmarshal object into Go struct field PodSpec.spec.template.spec.containers of type []v1.Container"
         );
         assert_eq!(
-            metadata(&json!("x")),
+            metadata(&mut json!("x")),
             Err("json: cannot unmarshal string into Go value of type v1.ObjectMeta".into())
         );
         assert_eq!(
-            metadata(&json!({"labels": {"a": 1}})),
+            metadata(&mut json!({"labels": {"a": 1}})),
             Err("json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string".into())
         );
         assert_eq!(
-            metadata(&json!({"labels": []})),
+            metadata(&mut json!({"labels": []})),
             Err("json: cannot unmarshal array into Go struct field ObjectMeta.labels of type map[string]string".into())
         );
     }

@@ -1,9 +1,10 @@
 //! Bodies as values, with the words of Go's decoder for what it cannot read.
 
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
-use super::fault::{child, index};
 use super::go;
+use super::path::Path;
 
 /// Deepest nesting that Go's decoder takes.
 const DEEPEST: usize = 10_000;
@@ -30,7 +31,7 @@ pub fn decode(text: &[u8], yaml: bool) -> Result<Decoded, String> {
         return super::yaml::decode(text);
     }
     let mut reader = Reader { text, at: 0, faults: Vec::new() };
-    let object = reader.value("", 0)?;
+    let object = reader.value(Path::ROOT, 0)?;
     reader.space();
     match reader.peek() {
         Some(_) => Err(reader.wrong("after top-level value")),
@@ -104,7 +105,7 @@ impl Reader<'_> {
         format!("invalid character {shown} {whence}")
     }
 
-    fn value(&mut self, path: &str, depth: usize) -> Result<Value, String> {
+    fn value(&mut self, path: Path<'_>, depth: usize) -> Result<Value, String> {
         if depth > DEEPEST {
             return Err("exceeded max depth".to_owned());
         }
@@ -131,7 +132,7 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn object(&mut self, path: &str, depth: usize) -> Result<Value, String> {
+    fn object(&mut self, path: Path<'_>, depth: usize) -> Result<Value, String> {
         self.at += 1;
         let mut fields = Map::new();
         self.space();
@@ -150,10 +151,14 @@ impl Reader<'_> {
                 return Err(self.wrong("after object key"));
             }
             self.at += 1;
-            let inner = child(path, &name);
-            let value = self.value(&inner, depth + 1)?;
-            if fields.insert(name, value).is_some() {
-                self.fault(format!("duplicate field {}", go::quote(&inner)));
+            let value = self.value(path.field(&name), depth + 1)?;
+            match fields.entry(name) {
+                Entry::Vacant(field) => drop(field.insert(value)),
+                Entry::Occupied(mut field) => {
+                    let inner = path.field(field.key()).to_string();
+                    self.fault(format!("duplicate field {}", go::quote(&inner)));
+                    field.insert(value);
+                }
             }
             self.space();
             match self.peek() {
@@ -166,7 +171,7 @@ impl Reader<'_> {
         Ok(Value::Object(fields))
     }
 
-    fn array(&mut self, path: &str, depth: usize) -> Result<Value, String> {
+    fn array(&mut self, path: Path<'_>, depth: usize) -> Result<Value, String> {
         self.at += 1;
         let mut items = Vec::new();
         self.space();
@@ -175,7 +180,7 @@ impl Reader<'_> {
             return Ok(Value::Array(items));
         }
         loop {
-            let item = self.value(&index(path, items.len()), depth + 1)?;
+            let item = self.value(path.item(items.len()), depth + 1)?;
             items.push(item);
             self.space();
             match self.peek() {
@@ -211,7 +216,8 @@ impl Reader<'_> {
         }
         self.at += 1;
         let text = self.text.get(from + 1..self.at - 1).unwrap_or_default();
-        Ok(unescaped(&String::from_utf8_lossy(text)))
+        let text = String::from_utf8_lossy(text);
+        Ok(if text.contains('\\') { unescaped(&text) } else { text.into_owned() })
     }
 
     fn escape(&mut self) -> Result<(), String> {

@@ -2,20 +2,21 @@
 
 use serde_json::{Map, Value};
 
-use super::fault::{self, child, index, key};
+use super::fault::{self, child, index};
+use super::path::Path;
 use super::tree::{ListType, Schema};
 use crate::kinds::metadata;
 use crate::status::Cause;
 
 /// Adds the items of sets and keyed lists that are there twice.
-pub(super) fn doubles(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+pub(super) fn doubles(schema: &Schema, value: &Value, path: Path<'_>, causes: &mut Vec<Cause>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
                 if let Some(inner) = schema.properties.get(name) {
-                    doubles(inner, value, &child(path, name), causes);
+                    doubles(inner, value, path.field(name), causes);
                 } else if let Some(inner) = schema.additional.as_deref() {
-                    doubles(inner, value, &key(path, name), causes);
+                    doubles(inner, value, path.key(name), causes);
                 }
             }
         }
@@ -23,14 +24,14 @@ pub(super) fn doubles(schema: &Schema, value: &Value, path: &str, causes: &mut V
             match &schema.list {
                 ListType::Set => second(items).into_iter().for_each(|i| {
                     let item = items.get(i).unwrap_or(&Value::Null);
-                    causes.push(fault::duplicate(index(path, i), item));
+                    causes.push(fault::duplicate(path.item(i).to_string(), item));
                 }),
-                ListType::Map(keys) => keyed(items, keys, path, causes),
+                ListType::Map(keys) => keyed(items, keys, &path.to_string(), causes),
                 ListType::Atomic => {}
             }
             let Some(inner) = schema.items.as_deref() else { return };
             for (i, item) in items.iter().enumerate() {
-                doubles(inner, item, &index(path, i), causes);
+                doubles(inner, item, path.item(i), causes);
             }
         }
         _ => {}
@@ -74,24 +75,24 @@ pub(super) fn counterpart<'a>(schema: &Schema, item: &Value, old: &'a Value) -> 
 }
 
 /// Adds the faults of objects within the object.
-pub(super) fn embedded(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+pub(super) fn embedded(schema: &Schema, value: &Value, path: Path<'_>, causes: &mut Vec<Cause>) {
     match value {
         Value::Object(fields) => {
             if schema.embedded && !path.is_empty() {
-                resource(fields, path, causes);
+                resource(fields, &path.to_string(), causes);
             }
             for (name, value) in fields {
                 if let Some(inner) = schema.properties.get(name) {
-                    embedded(inner, value, &child(path, name), causes);
+                    embedded(inner, value, path.field(name), causes);
                 } else if let Some(inner) = schema.additional.as_deref() {
-                    embedded(inner, value, &key(path, name), causes);
+                    embedded(inner, value, path.key(name), causes);
                 }
             }
         }
         Value::Array(items) => {
             let Some(inner) = schema.items.as_deref() else { return };
             for (i, item) in items.iter().enumerate() {
-                embedded(inner, item, &index(path, i), causes);
+                embedded(inner, item, path.item(i), causes);
             }
         }
         _ => {}
@@ -124,9 +125,10 @@ fn resource(fields: &Map<String, Value>, path: &str, causes: &mut Vec<Cause>) {
         }
     }
     let Some(given) = fields.get("metadata") else { return };
-    match crate::kinds::decode::metadata(given) {
+    let mut meta = given.clone();
+    match crate::kinds::decode::metadata(&mut meta) {
         Err(words) => causes.push(fault::invalid(at("metadata"), given, &words)),
-        Ok((meta, _)) => causes.extend(metadata::check_embedded(&meta, &at("metadata"))),
+        Ok(_) => causes.extend(metadata::check_embedded(&meta, &at("metadata"))),
     }
 }
 
@@ -146,7 +148,7 @@ mod tests {
         doubles(
             &schema,
             &json!({"tags": ["a", "b", "a", "a"], "ports": [{"port": 1, "protocol": "TCP"}, {"port": 1, "protocol": "TCP", "name": "x"}]}),
-            "",
+            Path::ROOT,
             &mut causes,
         );
         let told: Vec<_> = causes.iter().map(|c| (c.field.as_str(), c.message.as_str())).collect();

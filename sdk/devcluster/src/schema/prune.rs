@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::fault::{self, child, index};
+use super::fault;
+use super::path::Path;
 use super::tree::Schema;
 use crate::kinds::decode;
 
@@ -16,9 +17,9 @@ pub fn prune(schema: &Schema, object: &mut Value) -> Vec<String> {
     let mut removed = Vec::new();
     match object {
         Value::Object(fields) if !schema.preserve_unknown => {
-            prune_fields(schema, fields, true, "", &mut removed)
+            prune_fields(schema, fields, true, Path::ROOT, &mut removed)
         }
-        Value::Object(fields) => keep_fields(schema, fields, true, "", &mut removed),
+        Value::Object(fields) => keep_fields(schema, fields, true, Path::ROOT, &mut removed),
         _ => {}
     }
     removed.sort();
@@ -36,49 +37,52 @@ pub fn receive(schema: &Schema, object: &mut Value) -> Result<Vec<String>, Strin
     settle(object);
     let mut unknown = Vec::new();
     if let Some(given) = object.get_mut("metadata").filter(|given| !given.is_null()) {
-        let (read, more) = decode::metadata(given)?;
-        *given = read;
-        unknown.extend(more);
+        unknown.extend(decode::metadata(given)?);
     }
     unknown.extend(prune(schema, object));
     drop_nulls(schema, object);
     let mut more = Vec::new();
-    coerce(schema, object, "", &mut more)?;
+    coerce(schema, object, Path::ROOT, &mut more)?;
     more.sort();
     unknown.extend(more);
     Ok(unknown)
 }
 
 /// Reads the metadata of objects within an object.
-fn coerce(schema: &Schema, value: &mut Value, path: &str, unknown: &mut Vec<String>) -> Result<(), String> {
+fn coerce(
+    schema: &Schema,
+    value: &mut Value,
+    path: Path<'_>,
+    unknown: &mut Vec<String>,
+) -> Result<(), String> {
     match value {
         Value::Object(fields) => {
             if schema.embedded && !path.is_empty() {
                 for name in ["apiVersion", "kind"] {
                     if let Some(other) = fields.get(name).filter(|other| !other.is_string()) {
-                        let fault = fault::invalid(child(path, name), other, "must be a string");
+                        let fault = fault::invalid(path.field(name).to_string(), other, "must be a string");
                         return Err(format!("{}: {}", fault.field, fault.message));
                     }
                 }
                 if let Some(given) = fields.get_mut("metadata") {
-                    let (read, more) = decode::metadata(given).map_err(|words| {
-                        let fault = fault::invalid(child(path, "metadata"), given, &words);
+                    let sent = given.clone();
+                    let more = decode::metadata(given).map_err(|words| {
+                        let fault = fault::invalid(path.field("metadata").to_string(), &sent, &words);
                         format!("{}: {}", fault.field, fault.message)
                     })?;
-                    *given = read;
-                    unknown.extend(more.into_iter().map(|field| child(path, &field)));
+                    unknown.extend(more.iter().map(|field| path.field(field).to_string()));
                 }
             }
             for (name, value) in fields {
                 if let Some(inner) = schema.field(name) {
-                    coerce(inner, value, &child(path, name), unknown)?;
+                    coerce(inner, value, path.field(name), unknown)?;
                 }
             }
         }
         Value::Array(items) => {
             let Some(inner) = schema.items.as_deref() else { return Ok(()) };
             for (i, item) in items.iter_mut().enumerate() {
-                coerce(inner, item, &index(path, i), unknown)?;
+                coerce(inner, item, path.item(i), unknown)?;
             }
         }
         _ => {}
@@ -89,7 +93,7 @@ fn coerce(schema: &Schema, value: &mut Value, path: &str, unknown: &mut Vec<Stri
 /// Takes fields out of a part of an object, and returns their paths.
 pub(super) fn prune_part(schema: &Schema, part: &mut Value) -> Vec<String> {
     let mut removed = Vec::new();
-    prune_value(schema, part, "", &mut removed);
+    prune_value(schema, part, Path::ROOT, &mut removed);
     removed
 }
 
@@ -97,15 +101,21 @@ fn is_meta(name: &str) -> bool {
     matches!(name, "apiVersion" | "kind" | "metadata")
 }
 
-fn prune_value(schema: &Schema, value: &mut Value, path: &str, removed: &mut Vec<String>) {
+fn prune_value(schema: &Schema, value: &mut Value, path: Path<'_>, removed: &mut Vec<String>) {
     match value {
         _ if schema.preserve_unknown => keep_value(schema, value, path, removed),
         Value::Object(fields) => prune_fields(schema, fields, schema.embedded, path, removed),
         Value::Array(items) => {
-            let none = Schema::default();
-            let schema = schema.items.as_deref().unwrap_or(&none);
+            let none;
+            let schema = match schema.items.as_deref() {
+                Some(schema) => schema,
+                None => {
+                    none = Schema::default();
+                    &none
+                }
+            };
             for (i, item) in items.iter_mut().enumerate() {
-                prune_value(schema, item, &index(path, i), removed);
+                prune_value(schema, item, path.item(i), removed);
             }
         }
         _ => {}
@@ -116,29 +126,30 @@ fn prune_fields(
     schema: &Schema,
     fields: &mut Map<String, Value>,
     embedded: bool,
-    path: &str,
+    path: Path<'_>,
     removed: &mut Vec<String>,
 ) {
     fields.retain(|name, value| {
         if embedded && is_meta(name) {
             return true;
         }
-        match schema.field(name) {
-            Some(inner) => prune_value(inner, value, &child(path, name), removed),
-            None => removed.push(child(path, name)),
+        let inner = schema.field(name);
+        match inner {
+            Some(inner) => prune_value(inner, value, path.field(name), removed),
+            None => removed.push(path.field(name).to_string()),
         }
-        schema.field(name).is_some()
+        inner.is_some()
     });
 }
 
 /// Goes through a value whose unknown fields stay: the known ones are pruned.
-fn keep_value(schema: &Schema, value: &mut Value, path: &str, removed: &mut Vec<String>) {
+fn keep_value(schema: &Schema, value: &mut Value, path: Path<'_>, removed: &mut Vec<String>) {
     match value {
         Value::Object(fields) => keep_fields(schema, fields, schema.embedded, path, removed),
         Value::Array(items) => {
             let Some(schema) = schema.items.as_deref() else { return };
             for (i, item) in items.iter_mut().enumerate() {
-                keep_value(schema, item, &index(path, i), removed);
+                keep_value(schema, item, path.item(i), removed);
             }
         }
         _ => {}
@@ -149,7 +160,7 @@ fn keep_fields(
     schema: &Schema,
     fields: &mut Map<String, Value>,
     embedded: bool,
-    path: &str,
+    path: Path<'_>,
     removed: &mut Vec<String>,
 ) {
     for (name, value) in fields {
@@ -157,7 +168,7 @@ fn keep_fields(
             continue;
         }
         if let Some(inner) = schema.field(name) {
-            prune_value(inner, value, &child(path, name), removed);
+            prune_value(inner, value, path.field(name), removed);
         }
     }
 }

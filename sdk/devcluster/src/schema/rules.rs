@@ -4,15 +4,16 @@
 //! rule, sets and keyed lists are compared with their order, and a field that the schema lacks is noticed when a rule runs only.
 //! A rule with a function that the library lacks refuses the CRD.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
-use cel::objects::{Key, OptionalValue};
+use cel::objects::OptionalValue;
 use cel::{Context, Env, ExecutionError, Program, Value as Cel, extensions};
 use serde_json::Value;
 
 use super::fault::{self, child, index, key};
 use super::lists;
+use super::path::Path;
+use super::seen::{Uses, to_cel};
 use super::tree::{Schema, Type};
 use super::validate::{Verdict, same};
 use crate::status::Cause;
@@ -58,7 +59,24 @@ const LONGEST: usize = 5 * 1024;
 
 /// The rules of one value.
 #[derive(Debug)]
-pub(crate) struct Rules(Vec<Rule>);
+pub(crate) struct Rules {
+    rules: Vec<Rule>,
+    /// What they use of the value, and of the one before.
+    of_self: Uses,
+    of_old: Uses,
+}
+
+impl Rules {
+    fn new(rules: Vec<Rule>) -> Self {
+        let (mut of_self, mut of_old) = (Uses::default(), Uses::default());
+        let messages = rules.iter().filter_map(|rule| rule.message_expression.as_ref());
+        for program in rules.iter().map(|rule| &rule.program).chain(messages) {
+            of_self.add("self", program.expression());
+            of_old.add("oldSelf", program.expression());
+        }
+        Self { rules, of_self, of_old }
+    }
+}
 
 #[derive(Debug)]
 struct Rule {
@@ -102,7 +120,7 @@ fn compile_within(tree: &mut Schema, raw: &Value, path: &str, loose: Option<&str
         }
     }
     if !compiled.is_empty() {
-        tree.rules = Some(Arc::new(Rules(compiled)));
+        tree.rules = Some(Arc::new(Rules::new(compiled)));
     }
     for (name, inner) in &mut tree.properties {
         if let Some(raw) = raw.get("properties").and_then(|fields| fields.get(name)) {
@@ -238,14 +256,14 @@ impl<'a> Change<'a> {
 /// Adds the faults that the rules find.
 pub(super) fn check(schema: &Schema, new: &Value, old: Option<&Value>, verdict: &mut Verdict) {
     let this = old.map(|old| Pair { schema, new, old });
-    walk(schema, new, old, "", Change { this, parent: None }, verdict);
+    walk(schema, new, old, Path::ROOT, Change { this, parent: None }, verdict);
 }
 
 fn walk(
     schema: &Schema,
     new: &Value,
     old: Option<&Value>,
-    path: &str,
+    path: Path<'_>,
     change: Change<'_>,
     verdict: &mut Verdict,
 ) {
@@ -261,9 +279,9 @@ fn walk(
             for (name, value) in fields {
                 let old = old.and_then(|old| old.get(name));
                 if let Some(inner) = schema.properties.get(name) {
-                    walk(inner, value, old, &child(path, name), change.field(name), verdict);
+                    walk(inner, value, old, path.field(name), change.field(name), verdict);
                 } else if let Some(inner) = schema.additional.as_deref() {
-                    walk(inner, value, old, &key(path, name), change.field(name), verdict);
+                    walk(inner, value, old, path.key(name), change.field(name), verdict);
                 }
             }
         }
@@ -271,7 +289,7 @@ fn walk(
             let Some(inner) = schema.items.as_deref() else { return };
             for (i, item) in items.iter().enumerate() {
                 let old = old.and_then(|old| lists::counterpart(schema, item, old));
-                walk(inner, item, old, &index(path, i), change.item(i), verdict);
+                walk(inner, item, old, path.item(i), change.item(i), verdict);
             }
         }
         _ => {}
@@ -283,20 +301,20 @@ fn evaluate(
     schema: &Schema,
     new: &Value,
     old: Option<&Value>,
-    path: &str,
+    path: Path<'_>,
     change: Change<'_>,
     verdict: &mut Verdict,
 ) {
     let type_ = if schema.type_ == Type::IntOrString { "" } else { schema.type_.name() };
     let at = |field: &str| match (path.is_empty(), field.is_empty()) {
         (true, true) => "<nil>".to_owned(),
-        (false, true) => path.to_owned(),
-        _ => child(path, field),
+        (false, true) => path.to_string(),
+        _ => path.field(field).to_string(),
     };
     let is_root = path.is_empty();
-    let this = to_cel(schema, new, is_root);
-    let before = old.map(|old| to_cel(schema, old, is_root));
-    for rule in &rules.0 {
+    let this = to_cel(schema, new, is_root, &rules.of_self);
+    let before = old.map(|old| to_cel(schema, old, is_root, &rules.of_old));
+    for rule in &rules.rules {
         if rule.uses_old && before.is_none() && !rule.optional_old {
             continue;
         }
@@ -369,89 +387,6 @@ fn failed(error: &ExecutionError, rule: &Rule) -> String {
         other => other.to_string(),
     };
     format!("{words} evaluating rule: {named}")
-}
-
-/// Returns a value as a rule sees it.
-fn to_cel(schema: &Schema, value: &Value, is_root: bool) -> Cel {
-    match value {
-        Value::Null => Cel::Null,
-        Value::Bool(value) => Cel::Bool(*value),
-        Value::String(text) => Cel::String(Arc::new(text.clone())),
-        Value::Number(number) => match number.as_i64() {
-            Some(whole) if schema.type_ != Type::Number => Cel::Int(whole),
-            _ => Cel::Float(number.as_f64().unwrap_or_default()),
-        },
-        Value::Array(items) => {
-            let any = Schema::any();
-            let inner = schema.items.as_deref().unwrap_or(&any);
-            Cel::List(Arc::new(items.iter().map(|item| to_cel(inner, item, false)).collect()))
-        }
-        Value::Object(fields) => {
-            let any = Schema::any();
-            let shown = fields.iter().filter_map(|(name, value)| {
-                let escaped = if schema.additional.is_some() { Some(name.clone()) } else { escaped(name) };
-                let inner = match schema.field(name) {
-                    _ if is_root && name == "metadata" => return Some((escaped?, named(value))),
-                    Some(inner) => inner,
-                    None if schema.preserve_unknown || is_root || schema.embedded => &any,
-                    None => return None,
-                };
-                Some((escaped?, to_cel(inner, value, false)))
-            });
-            map(shown)
-        }
-    }
-}
-
-fn map(entries: impl Iterator<Item = (String, Cel)>) -> Cel {
-    let entries: BTreeMap<String, Cel> = entries.collect();
-    let entries: HashMap<Key, Cel> =
-        entries.into_iter().map(|(name, value)| (Key::from(name), value)).collect();
-    entries.into()
-}
-
-/// Returns of an object's metadata what a rule sees.
-fn named(metadata: &Value) -> Cel {
-    let of = |name: &str| Some((name.to_owned(), Cel::from(metadata.get(name)?.as_str()?)));
-    map(["name", "generateName"].into_iter().filter_map(of))
-}
-
-/// Returns the name by which a rule knows a field, if it can.
-fn escaped(name: &str) -> Option<String> {
-    const RESERVED: [&str; 18] = [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-    ];
-    if RESERVED.contains(&name) {
-        return Some(format!("__{name}__"));
-    }
-    if !name.starts_with(|c: char| !c.is_ascii_digit())
-        || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/'))
-    {
-        return None;
-    }
-    Some(
-        name.replace("__", "__underscores__")
-            .replace('.', "__dot__")
-            .replace('-', "__dash__")
-            .replace('/', "__slash__"),
-    )
 }
 
 #[cfg(test)]
@@ -530,15 +465,5 @@ mod tests {
         let verdict = crate::schema::judge(&schema, &new, Some(&old), Vec::new());
         assert!(verdict.causes.is_empty());
         assert_eq!(verdict.warnings, ["spec.a: Invalid value: \"integer\": failed rule: self > 0"]);
-    }
-
-    #[test]
-    fn names_that_are_no_words_are_escaped() {
-        let names = ["a", "c-d", "namespace", "a__b", "a.b/c", "1a", "ä"]
-            .map(|name| escaped(name).unwrap_or_default());
-        assert_eq!(
-            names,
-            ["a", "c__dash__d", "__namespace__", "a__underscores__b", "a__dot__b__slash__c", "", ""]
-        );
     }
 }

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::fault::{self, child, index};
+use super::fault::{self, child};
+use super::path::Path;
 use super::tree::{Schema, Type};
 use super::{formats, go, lists, rules};
 use crate::status::Cause;
@@ -27,10 +28,10 @@ pub fn validate(schema: &Schema, new: &Value, old: Option<&Value>) -> Vec<Cause>
 pub fn judge(schema: &Schema, new: &Value, old: Option<&Value>, metadata: Vec<Cause>) -> Verdict {
     let mut causes = metadata;
     let mut found = Found::default();
-    check(schema, new, old, "", &mut found);
+    check(schema, new, old, Path::ROOT, &mut found);
     causes.extend(found.list.into_iter().map(|fault| fault.cause("")));
     causes.extend(schema.counts.iter().filter_map(|path| count(new, path)));
-    lists::embedded(schema, new, "", &mut causes);
+    lists::embedded(schema, new, Path::ROOT, &mut causes);
     finish(schema, new, old, causes)
 }
 
@@ -40,7 +41,7 @@ pub fn judge_status(schema: &Schema, new: &Value, old: Option<&Value>, metadata:
     let mut causes = metadata;
     if let (Some(status), Some(schema)) = (new.get("status"), schema.field("status")) {
         let mut found = Found::default();
-        check(schema, status, old.and_then(|old| old.get("status")), "", &mut found);
+        check(schema, status, old.and_then(|old| old.get("status")), Path::ROOT, &mut found);
         causes.extend(found.list.into_iter().map(|fault| fault.cause("status")));
     }
     let counts = schema.counts.iter().filter(|path| path.starts_with(".status."));
@@ -65,18 +66,18 @@ fn count(object: &Value, path: &str) -> Option<Cause> {
 /// Returns why a part of an object, its default, is refused.
 pub(super) fn part(schema: &Schema, value: &Value, path: &str) -> Vec<Cause> {
     let mut found = Found::default();
-    check(schema, value, None, "", &mut found);
+    check(schema, value, None, Path::ROOT, &mut found);
     found.list.into_iter().map(|fault| fault.cause(path)).collect()
 }
 
 /// Adds what is checked of the whole object after its values.
 fn finish(schema: &Schema, new: &Value, old: Option<&Value>, mut causes: Vec<Cause>) -> Verdict {
     let mut doubles = Vec::new();
-    lists::doubles(schema, new, "", &mut doubles);
+    lists::doubles(schema, new, Path::ROOT, &mut doubles);
     if !doubles.is_empty() {
         let mut before = Vec::new();
         if let Some(old) = old {
-            lists::doubles(schema, old, "", &mut before);
+            lists::doubles(schema, old, Path::ROOT, &mut before);
         }
         if before.is_empty() {
             causes.append(&mut doubles);
@@ -123,8 +124,8 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, path: &str, cause: Cause) {
-        self.push(Fault { path: path.to_owned(), nowhere: false, cause });
+    fn add(&mut self, path: Path<'_>, cause: Cause) {
+        self.push(Fault { path: path.to_string(), nowhere: false, cause });
     }
 
     fn nowhere(&mut self, message: &str) {
@@ -144,7 +145,7 @@ impl Found {
 }
 
 /// Checks a value and what is in it. Faults of a part that is as it was before do not count.
-fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, found: &mut Found) {
+fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: Path<'_>, found: &mut Found) {
     let mut inner = Found::default();
     alone(schema, value, old, path, &mut inner);
     if !inner.list.is_empty() && old.is_some_and(|old| same(schema, value, old)) {
@@ -154,7 +155,7 @@ fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, found:
 }
 
 /// Checks a value and what is in it.
-fn alone(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, found: &mut Found) {
+fn alone(schema: &Schema, value: &Value, old: Option<&Value>, path: Path<'_>, found: &mut Found) {
     has_type(schema, value, path, found);
     if value.is_null() {
         one_of(schema, value, path, found);
@@ -187,7 +188,7 @@ fn type_of(value: &Value) -> (&'static str, &'static str) {
     }
 }
 
-fn has_type(schema: &Schema, value: &Value, path: &str, found: &mut Found) {
+fn has_type(schema: &Schema, value: &Value, path: Path<'_>, found: &mut Found) {
     let wanted = schema.type_.name();
     let (type_, format_of_value) = type_of(value);
     let mut fault = |wanted: &str, got: &str| {
@@ -214,7 +215,7 @@ fn has_type(schema: &Schema, value: &Value, path: &str, found: &mut Found) {
     found.fitted += usize::from(fits);
 }
 
-fn one_of(schema: &Schema, value: &Value, path: &str, found: &mut Found) {
+fn one_of(schema: &Schema, value: &Value, path: Path<'_>, found: &mut Found) {
     let Some(known) = schema.raw.get("enum").and_then(Value::as_array).filter(|known| !known.is_empty())
     else {
         return;
@@ -232,7 +233,7 @@ fn one_of(schema: &Schema, value: &Value, path: &str, found: &mut Found) {
     }
 }
 
-fn string(schema: &Schema, text: &str, path: &str, found: &mut Found) {
+fn string(schema: &Schema, text: &str, path: Path<'_>, found: &mut Found) {
     let length = text.chars().count() as u64;
     let word = |word: &str| schema.count(word);
     if let Some(most) = word("maxLength").filter(|most| length > *most) {
@@ -251,7 +252,7 @@ fn string(schema: &Schema, text: &str, path: &str, found: &mut Found) {
     }
 }
 
-fn numeric(schema: &Schema, number: &serde_json::Number, path: &str, found: &mut Found) {
+fn numeric(schema: &Schema, number: &serde_json::Number, path: Path<'_>, found: &mut Found) {
     let value = number.as_f64().unwrap_or_default();
     let shown = Value::Number(number.clone());
     let on = |word: &str| schema.raw.get(word).and_then(Value::as_bool).unwrap_or_default();
@@ -291,11 +292,11 @@ fn numeric(schema: &Schema, number: &serde_json::Number, path: &str, found: &mut
     }
 }
 
-fn array(schema: &Schema, items: &[Value], old: Option<&Value>, path: &str, found: &mut Found) {
+fn array(schema: &Schema, items: &[Value], old: Option<&Value>, path: Path<'_>, found: &mut Found) {
     if let Some(inner) = schema.items.as_deref() {
         for (i, item) in items.iter().enumerate() {
             let old = old.and_then(|old| lists::counterpart(schema, item, old));
-            check(inner, item, old, &index(path, i), found);
+            check(inner, item, old, path.item(i), found);
         }
     }
     let there = items.len();
@@ -312,7 +313,7 @@ fn object(
     schema: &Schema,
     fields: &serde_json::Map<String, Value>,
     old: Option<&Value>,
-    path: &str,
+    path: Path<'_>,
     found: &mut Found,
 ) {
     let there = fields.len();
@@ -328,24 +329,24 @@ fn object(
             .and_then(|old| old.get(name))
             .filter(|_| !(path.is_empty() && matches!(name.as_str(), "kind" | "apiVersion")));
         match schema.properties.get(name) {
-            Some(inner) => check(inner, value, old, &child(path, name), found),
+            Some(inner) => check(inner, value, old, path.field(name), found),
             None => {
                 if let Some(inner) = schema.additional.as_deref() {
-                    check(inner, value, old, &format!("{path}.{name}"), found);
+                    check(inner, value, old, Path::Entry(&path, name), found);
                 }
             }
         }
     }
     for name in &schema.required {
         if !fields.contains_key(name) {
-            found.add(&format!("{path}.{name}"), fault::required("", ""));
+            found.add(Path::Entry(&path, name), fault::required("", ""));
         }
     }
 }
 
 /// Checks `allOf`, `anyOf`, `oneOf` and `not`.
-fn alternatives(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, found: &mut Found) {
-    let quoted = go::quote(path);
+fn alternatives(schema: &Schema, value: &Value, old: Option<&Value>, path: Path<'_>, found: &mut Found) {
+    let quoted = || go::quote(&path.to_string());
     let tried = |word: &str| -> Vec<Found> {
         let list = schema.raw.get(word).and_then(Value::as_array);
         let one = |raw: &Value| {
@@ -357,7 +358,7 @@ fn alternatives(schema: &Schema, value: &Value, old: Option<&Value>, path: &str,
     };
     let any = tried("anyOf");
     if !any.is_empty() && any.iter().all(|one| !one.list.is_empty()) {
-        found.nowhere(&format!("{quoted} must validate at least one schema (anyOf)"));
+        found.nowhere(&format!("{} must validate at least one schema (anyOf)", quoted()));
         found.merge(nearest(any));
     }
     let one = tried("oneOf");
@@ -365,13 +366,15 @@ fn alternatives(schema: &Schema, value: &Value, old: Option<&Value>, path: &str,
         match one.iter().filter(|one| one.list.is_empty()).count() {
             0 => {
                 found.nowhere(&format!(
-                    "{quoted} must validate one and only one schema (oneOf). Found none valid"
+                    "{} must validate one and only one schema (oneOf). Found none valid",
+                    quoted()
                 ));
                 found.merge(nearest(one));
             }
             1 => {}
             several => found.nowhere(&format!(
-                "{quoted} must validate one and only one schema (oneOf). Found {several} valid alternatives"
+                "{} must validate one and only one schema (oneOf). Found {several} valid alternatives",
+                quoted()
             )),
         }
     }
@@ -380,13 +383,13 @@ fn alternatives(schema: &Schema, value: &Value, old: Option<&Value>, path: &str,
     if refused > 0 {
         let more = if refused == all.len() { ". None validated" } else { "" };
         all.into_iter().for_each(|one| found.merge(one));
-        found.nowhere(&format!("{quoted} must validate all the schemas (allOf){more}"));
+        found.nowhere(&format!("{} must validate all the schemas (allOf){more}", quoted()));
     }
     if let Some(raw) = schema.raw.get("not") {
         let mut inner = Found::default();
         alone(&Schema::read(raw), value, old, path, &mut inner);
         if inner.list.is_empty() {
-            found.nowhere(&format!("{quoted} must not validate the schema (not)"));
+            found.nowhere(&format!("{} must not validate the schema (not)", quoted()));
         }
     }
 }

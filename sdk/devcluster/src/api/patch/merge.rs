@@ -4,17 +4,23 @@ use serde_json::{Map, Value};
 
 /// Returns an object after a patch.
 pub(crate) fn patched(object: &Value, patch: &Map<String, Value>) -> Value {
-    let mut fields = object.as_object().cloned().unwrap_or_default();
+    let mut object = object.clone();
+    merge(&mut object, patch);
+    object
+}
+
+/// Merges a patch into what is there; what is no map becomes one.
+fn merge(there: &mut Value, patch: &Map<String, Value>) {
+    if !there.is_object() {
+        *there = Value::Object(Map::new());
+    }
+    let Value::Object(fields) = there else { return };
     for (key, value) in patch {
         match value {
             Value::Null => {
                 fields.remove(key);
             }
-            Value::Object(patch) => {
-                let there = fields.get(key).unwrap_or(&Value::Null);
-                let merged = patched(there, patch);
-                fields.insert(key.clone(), merged);
-            }
+            Value::Object(patch) => merge(fields.entry(key.as_str()).or_insert(Value::Null), patch),
             value => {
                 let mut value = value.clone();
                 // As kube-apiserver's library does: fields that are null go from the items of a list, unless it replaces a map.
@@ -25,7 +31,6 @@ pub(crate) fn patched(object: &Value, patch: &Map<String, Value>) -> Value {
             }
         }
     }
-    Value::Object(fields)
 }
 
 /// Takes fields that are null out of the maps in a value; items of lists that are null stay.

@@ -36,7 +36,7 @@ impl Call<'_> {
             let new = self.patched(resource, &current, kind, options.validation)?;
             (200, self.change(resource, &current, new, &options, false)?)
         };
-        Ok(Answer::new(code, look.object(resource, &written)?))
+        self.answer(code, resource, &look, &written)
     }
 
     fn change(
@@ -63,28 +63,34 @@ impl Call<'_> {
         let decoding = if kind == PatchKind::Strategic { "" } else { "error decoding patch: " };
         let unread = |words: &str| bad_request(format!("{decoding}{words}"));
         let decoded = schema::decode(&self.request.body, false).map_err(|words| unread(&words))?;
-        let new = match (kind, decoded.object) {
-            (PatchKind::Json, Value::Array(operations)) => {
-                json::patched(current, &operations).ok_or_else(|| {
-                    let message = "the server rejected our request due to an error in our request";
-                    Status::new(422, "Invalid", message).with(Value::Object(Map::new()))
-                })?
-            }
-            (PatchKind::Json, Value::Null) => current.clone(),
-            (PatchKind::Json, other) => return Err(unread(&cannot_read(&other, "[]handlers.jsonPatchOp"))),
-            (PatchKind::Merge, Value::Null) => return Err(bad_request("Invalid JSON Patch")),
-            (PatchKind::Strategic, Value::Null) => current.clone(),
-            (PatchKind::Merge, Value::Object(patch)) => merge::patched(current, &patch),
-            (PatchKind::Strategic, Value::Object(patch)) => {
-                let mut new = strategic::patched(resource.schema(), current, &patch).map_err(bad_request)?;
-                // It is read as the kind that it is of, whatever it says.
-                new["kind"] = resource.kind.clone().into();
-                new["apiVersion"] = resource.api_version().into();
-                new
-            }
-            (_, other) => return Err(unread(&cannot_read(&other, "map[string]interface {}"))),
+        let made = || -> Result<Value, Status> {
+            Ok(match (kind, &decoded.object) {
+                (PatchKind::Json, Value::Array(operations)) => json::patched(current, operations)
+                    .ok_or_else(|| {
+                        let message = "the server rejected our request due to an error in our request";
+                        Status::new(422, "Invalid", message).with(Value::Object(Map::new()))
+                    })?,
+                (PatchKind::Json, Value::Null) => current.clone(),
+                (PatchKind::Json, other) => {
+                    return Err(unread(&cannot_read(other, "[]handlers.jsonPatchOp")));
+                }
+                (PatchKind::Merge, Value::Null) => return Err(bad_request("Invalid JSON Patch")),
+                (PatchKind::Strategic, Value::Null) => current.clone(),
+                (PatchKind::Merge, Value::Object(patch)) => merge::patched(current, patch),
+                (PatchKind::Strategic, Value::Object(patch)) => {
+                    let mut new =
+                        strategic::patched(resource.schema(), current, patch).map_err(bad_request)?;
+                    // It is read as the kind that it is of, whatever it says.
+                    new["kind"] = resource.kind.clone().into();
+                    new["apiVersion"] = resource.api_version().into();
+                    new
+                }
+                (_, other) => return Err(unread(&cannot_read(other, "map[string]interface {}"))),
+            })
         };
-        decode::patched(self, resource, new, validation, decoded.faults)
+        // What a refusal shows is made once more, as it was before it was read.
+        let (new, shown) = (made()?, || made().unwrap_or_default());
+        decode::patched(self, resource, new, validation, decoded.faults.clone(), shown)
     }
 
     fn apply(

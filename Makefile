@@ -87,8 +87,15 @@ faults-cluster: build ## Play every fault plan on a real API server, of which ma
 SEEDS ?= 1000
 FIRST ?= 1
 .PHONY: sim
-sim: build ## Play SEEDS=… disasters in simulated time, from seed FIRST=…; SEED=… ONLY=… replays one
-	@$(TARGET)/debug/backstay-sim $(if $(SEED),--seed $(SEED) $(if $(ONLY),--only $(ONLY)),--first $(FIRST) --seeds $(SEEDS))
+sim: toolchain ## Play SEEDS=… disasters in simulated time, from FIRST=…; SEED=… ONLY=… replays one; FAST=1 builds optimised
+	cargo build $(if $(FAST),--profile sim) --workspace --locked --bin backstay-sim
+	@$(TARGET)/$(if $(FAST),sim,debug)/backstay-sim \
+	  $(if $(SEED),--seed $(SEED) $(if $(ONLY),--only $(ONLY)),--first $(FIRST) --seeds $(SEEDS))
+
+.PHONY: sim-day
+sim-day: toolchain ## Play a day of 100 Plans without any trouble, and say what it cost
+	cargo build $(if $(FAST),--profile sim) --workspace --locked --bin backstay-sim
+	@$(TARGET)/$(if $(FAST),sim,debug)/backstay-sim --day 100
 
 .PHONY: replay
 replay: components ## Record what tests ask a real API server, and ask it again of the Kubernetes in memory [cache]

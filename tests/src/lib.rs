@@ -11,6 +11,7 @@ pub mod clock;
 pub mod controller;
 pub mod faults;
 pub mod hostile;
+pub mod life;
 pub mod load;
 pub mod model;
 pub mod node;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use backstay::components::registry::Registry;
 use backstay_tests::controller;
+use backstay_tests::model::runtime;
 use devcluster::api::{ApiServer, Options, TokioClock};
 use devcluster::client::{Client as _, Over, text};
 use devcluster::controllers::Controllers;
@@ -80,12 +81,6 @@ impl Base {
             Self { server, registry, token, revision }
         })
     }
-}
-
-/// Returns a runtime whose time stands still while something runs.
-pub(crate) fn runtime() -> tokio::runtime::Runtime {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_time().start_paused(true).build().expect("a runtime")
 }
 
 /// Returns a folder with the components of the plays alone: each further one costs every play a watch.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use backstay_tests::model::runtime;
 use devcluster::client::{Client as _, text};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::base::{Base, runtime};
+use crate::base::Base;
 use crate::order;
 use crate::people::{all, ours};
 use crate::plan::{APPS, App, Class, Kept, Network, Plan, TENANTS};

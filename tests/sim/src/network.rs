@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use backstay_tests::life::Life;
 use bytes::Bytes;
 use devcluster::api::ApiServer;
 use futures::stream::{self, BoxStream};
@@ -20,7 +21,6 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use kube::client::Body;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 use tower::{BoxError, Service, ServiceExt};
 
@@ -29,35 +29,6 @@ use crate::plan::{Kept, Network, Part};
 use crate::trace::Trace;
 
 type Answered = Response<UnsyncBoxBody<Bytes, BoxError>>;
-
-/// The life of one process of a controller.
-#[derive(Default)]
-pub(crate) struct Life {
-    over: AtomicBool,
-    ended: Notify,
-}
-
-impl Life {
-    /// Kills it: from now on nothing passes.
-    pub(crate) fn end(&self) {
-        self.over.store(true, Ordering::SeqCst);
-        self.ended.notify_waiters();
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.over.load(Ordering::SeqCst)
-    }
-
-    /// Waits until it is over.
-    pub(crate) async fn ended(&self) {
-        let ended = self.ended.notified();
-        tokio::pin!(ended);
-        ended.as_mut().enable();
-        if !self.is_over() {
-            ended.await;
-        }
-    }
-}
 
 /// The weather of a play: all its networks share it.
 pub(crate) struct Weather {

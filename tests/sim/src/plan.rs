@@ -240,7 +240,7 @@ impl Plan {
         }
         acts.sort_by_key(|act| act.at);
         let bad_pods = one_of(rng, &[0, 0, 3, 10]).unwrap_or(0);
-        Self { seed, apps: all, controllers, acts, network, long: once_in(rng, 16), bad_pods }
+        Self { seed, apps: all, controllers, acts, network, long: once_in(rng, 64), bad_pods }
     }
 
     fn deed(rng: &mut fastrand::Rng, app: App, class: Class, controllers: usize, days: bool) -> Deed {

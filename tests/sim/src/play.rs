@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backstay_tests::model::runtime;
 use devcluster::api::{ApiServer, Options, TokioClock};
 use devcluster::client::{Client as _, text};
 use devcluster::controllers::{Controllers, ScriptedNode};
@@ -12,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
-use crate::base::{Admin, Base, ROLES, admin, application, applications, begin, binding, bindings, runtime};
+use crate::base::{Admin, Base, ROLES, admin, application, applications, begin, binding, bindings};
 use crate::network::Weather;
 use crate::oracles;
 use crate::order;

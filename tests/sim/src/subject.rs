@@ -10,6 +10,7 @@ use backstay::cluster::client::{REQUEST_TIMEOUT, layered};
 use backstay::components::Calls;
 use backstay::controller::{self, Surroundings};
 use backstay::settings::Settings;
+use backstay_tests::life::Life;
 use devcluster::api::ApiServer;
 use http::{HeaderValue, Request};
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +22,7 @@ use tower::service_fn;
 use tower::timeout::TimeoutLayer;
 
 use crate::base::{Base, SYSTEM, begin};
-use crate::network::{Life, Weather, Wire};
+use crate::network::{Weather, Wire};
 
 /// How long a run may be blocked.
 pub(crate) const WAIT_DEADLINE: SignedDuration = SignedDuration::from_mins(3);

@@ -18,7 +18,8 @@ use tower::{BoxError, Layer, Service, ServiceExt};
 use super::asked::{Asked, Verb, scoped};
 use super::plan::Trouble;
 use super::stream;
-use super::tap::{Life, Tap};
+use super::tap::Tap;
+use crate::life::Life;
 
 /// How long a late call or event is held.
 pub(super) const LATE: Duration = Duration::from_secs(1);

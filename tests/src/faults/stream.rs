@@ -14,7 +14,8 @@ use tower::BoxError;
 
 use super::layer::LATE;
 use super::plan::Trouble;
-use super::tap::{Life, Tap};
+use super::tap::Tap;
+use crate::life::Life;
 
 /// The remaining lines of a watch.
 struct Lines {

@@ -16,7 +16,8 @@ use kube::{Client, Config};
 use tower::{BoxError, Service, service_fn};
 
 use super::layer::FaultLayer;
-use super::tap::{Life, Tap};
+use super::tap::Tap;
+use crate::life::Life;
 use crate::model::Cluster;
 
 /// Recheck interval of the controllers, far shorter than the default, since tests wait for it.

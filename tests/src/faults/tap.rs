@@ -1,7 +1,6 @@
 //! Counts the traffic between the controllers of a plan and the API server, and applies the plan's trouble.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -18,31 +17,6 @@ use super::plan::{Call, Event, Trouble};
 const WATCHES: usize = 8;
 /// Kinds that are listed and not watched, for garbage collection.
 const LISTED_ONCE: [&str; 2] = ["secrets", "controllerrevisions"];
-
-/// The life of one controller.
-#[derive(Default)]
-pub(super) struct Life {
-    over: AtomicBool,
-    killed: Notify,
-}
-
-impl Life {
-    /// Kills the controller: from now on nothing passes.
-    pub(super) fn end(&self) {
-        self.over.store(true, Ordering::SeqCst);
-        self.killed.notify_waiters();
-    }
-
-    /// Waits for the end of the controller.
-    pub(super) async fn ended(&self) {
-        let ended = self.killed.notified();
-        tokio::pin!(ended);
-        ended.as_mut().enable();
-        if !self.over.load(Ordering::SeqCst) {
-            ended.await;
-        }
-    }
-}
 
 /// The edits of an administrator.
 pub(super) type Meddling = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;

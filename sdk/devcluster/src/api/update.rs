@@ -41,6 +41,12 @@ impl Call<'_> {
                 return Err(self.other_incarnation(resource, uid, "", options.dry).into());
             }
             sent_version(&sent.object)?;
+            if meta::get(&sent.object, "deletionTimestamp").is_some() {
+                // The API server leaves it there.
+                return Err(
+                    errors::not_implemented("a PUT that creates an object which is being deleted").into()
+                );
+            }
             if !options.dry {
                 meta::set(&mut sent.object, "resourceVersion", None);
             }

@@ -138,7 +138,16 @@ pub fn apply(
         if by.built_in {
             fill(schema, &mut before, &object);
         }
-        updater.update(&before, &object, &mut managed, "before-first-apply")?;
+        updater.update(&before, &object, &mut managed, "before-first-apply").map_err(
+            |fault| match fault {
+                updater::Fault::Unfit(words) => {
+                    let of = format!("failed to convert new object ({})", named(&object));
+                    let words = words.replacen("failed to convert new object", &of, 1);
+                    updater::Fault::Unfit(format!("failed to create manager for existing fields: {words}"))
+                }
+                conflicts => conflicts,
+            },
+        )?;
     }
     for (what, value, duplicates) in [("patch", applied, false), ("live", &object, true)] {
         typed::check(shape::Shape::Object(schema), value, duplicates).map_err(|fault| {

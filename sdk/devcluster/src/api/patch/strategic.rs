@@ -25,7 +25,11 @@ pub(crate) fn patched(
     let mut fields = object.as_object().cloned().unwrap_or_default();
     match patch.get("$patch").and_then(Value::as_str) {
         None => {}
-        Some("replace") => fields = Map::new(),
+        // It stands there as it is, with its nulls.
+        Some("replace") => {
+            let whole = patch.iter().filter(|(key, _)| *key != "$patch");
+            return Ok(Value::Object(whole.map(|(key, value)| (key.clone(), value.clone())).collect()));
+        }
         Some("delete") => return Ok(Value::Object(Map::new())),
         Some(other) => return Err(format!("Unknown patch type: {other}")),
     }

@@ -103,7 +103,7 @@ const RUNS: [&str; 2] = ["BackupJob", "RestoreJob"];
 pub(crate) fn judge(plan: &Plan, history: &History) -> Vec<String> {
     let mut broken = Vec::new();
     ends_are_final(history, &mut broken);
-    one_job_a_run(history, &mut broken);
+    one_job_a_run(plan, history, &mut broken);
     one_backup_a_run(history, &mut broken);
     nothing_goes_on(history, &mut broken);
     if plan.controllers == 1 {
@@ -148,25 +148,36 @@ fn ends_are_final(history: &History, broken: &mut Vec<String>) {
     }
 }
 
-/// A run has one Job at most, unless it runs pods in steps; a backup by a Job that has succeeded had one that is complete.
-fn one_job_a_run(history: &History, broken: &mut Vec<String>) {
-    let jobs = history.last(&["Job"]);
-    let mut of_run: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-    for state in jobs.values() {
-        of_run.entry(run_uid(&state.object)).or_default().push(&state.object);
+/// How many Jobs may be made for a run that is gone: one whose creation is on its way, and the same once more where its answer is
+/// lost. Garbage collection takes them.
+const OF_THE_DEAD: usize = 2;
+
+/// A run makes no Job twice, and one at all unless it runs pods in steps; a backup by a Job that has succeeded had one that is
+/// complete. A Job that somebody deletes before the run could record it is made again. So is one that a second controller stops,
+/// which knows nothing of the first one's turns.
+fn one_job_a_run(plan: &Plan, history: &History, broken: &mut Vec<String>) {
+    let once =
+        plan.controllers == 1 && !plan.acts.iter().any(|act| matches!(act.deed, Deed::DeleteJob { .. }));
+    let runs = history.last(&RUNS);
+    let gone_by = |run: &str, at: u64| runs.get(run).is_some_and(|last| last.gone && last.revision < at);
+    let (mut seen, mut of_run, mut of_dead) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+    for state in history.of(&["Job"]).filter(|state| seen.insert(uid(&state.object))) {
+        let run = run_uid(&state.object);
+        let of = if gone_by(run, state.revision) { &mut of_dead } else { &mut of_run };
+        of.entry(run).or_insert_with(Vec::new).push(uid(&state.object));
     }
-    for (uid, state) in history.last(&RUNS) {
+    let jobs = history.last(&["Job"]);
+    for (uid, state) in &runs {
         let run = &state.object;
         let made = of_run.get(uid).map(Vec::as_slice).unwrap_or_default();
-        let mut names = BTreeSet::new();
-        for job in made {
-            if !names.insert(text(job, "/metadata/name")) {
-                broken.push(format!("{} has made the Job {} twice", title(run), text(job, "/metadata/name")));
-            }
-        }
+        let made: Vec<&Value> = made.iter().filter_map(|uid| jobs.get(uid)).map(|job| &job.object).collect();
+        let names: BTreeSet<&str> = made.iter().map(|job| text(job, "/metadata/name")).collect();
         let by_job = text(run, "/status/run/strategyRef/kind") == "Job";
-        if by_job && made.len() > 1 {
-            broken.push(format!("{} has made {} Jobs", title(run), made.len()));
+        if once && (names.len() < made.len() || by_job && made.len() > 1) {
+            broken.push(format!("{} has made {} Jobs, with the names {names:?}", title(run), made.len()));
+        }
+        if let Some(late) = of_dead.get(uid).filter(|late| late.len() > OF_THE_DEAD * plan.controllers) {
+            broken.push(format!("for {}, which is gone, {} Jobs were made", title(run), late.len()));
         }
         if by_job
             && text(run, "/status/phase") == "Succeeded"
@@ -181,10 +192,11 @@ fn condition(object: &Value, kind: &str) -> bool {
     items(object, "/status/conditions").iter().any(|one| one["type"] == kind && one["status"] == "True")
 }
 
-/// A BackupJob that succeeds has a Backup of its uid, which was Ready at that moment. A run has one Backup at a time, and makes none
-/// again after which was cleaned up: one that nobody cleans up after may be deleted before its run has recorded its end.
+/// A BackupJob that succeeds has a Backup of its uid, which was Ready at that moment. A run has one Ready Backup at a time, and makes
+/// none again after which was cleaned up: one that nobody cleans up after may be deleted before its run has recorded its end. A
+/// Backup whose creation arrives after all that is never Ready.
 fn one_backup_a_run(history: &History, broken: &mut Vec<String>) {
-    // By the uid of the run, the Backups that were not cleaned up after.
+    // By the uid of the run, the Backups that were Ready, and were not cleaned up after.
     let mut backups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut held: BTreeSet<&str> = BTreeSet::new();
     let mut ready: BTreeSet<(&str, &str)> = BTreeSet::new();
@@ -193,8 +205,9 @@ fn one_backup_a_run(history: &History, broken: &mut Vec<String>) {
         let object = &state.object;
         if text(object, "/kind") == "Backup" {
             let of = backups.entry(run_uid(object)).or_default();
-            if of.insert(uid(object)) && of.len() > 1 {
-                broken.push(format!("{} is the second Backup of its run", title(object)));
+            let is_ready = text(object, "/status/phase") == "Ready";
+            if is_ready && of.insert(uid(object)) && of.len() > 1 {
+                broken.push(format!("{} is the second Ready Backup of its run", title(object)));
             }
             if items(object, "/metadata/finalizers").iter().any(|one| one == CLEANUP) {
                 held.insert(uid(object));
@@ -202,7 +215,7 @@ fn one_backup_a_run(history: &History, broken: &mut Vec<String>) {
             if state.gone && !held.contains(uid(object)) {
                 of.remove(uid(object));
             }
-            if text(object, "/status/phase") == "Ready" {
+            if is_ready {
                 ready.insert((run_uid(object), text(object, "/metadata/name")));
             }
         } else if has_ended(object) && ended.insert(uid(object)) {

@@ -74,19 +74,35 @@ pub(crate) async fn ensure(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Res
             create(run, &spec, &pod_run, &ctx.cluster.client, &ctx.notices).await?
         }
     };
-    let note = PodRunNote::of(&job);
+    record(run, &name, &job, &ctx.state.runs, ctx.clock.now()).await?;
+    Ok(job)
+}
+
+/// Records the Job of a run.
+async fn record(
+    run: &mut Run,
+    name: &str,
+    job: &Job,
+    runs: &RunCache,
+    now: Timestamp,
+) -> Result<(), NotDone> {
+    let note = PodRunNote::of(job);
     let uid = job.metadata.uid.clone().unwrap_or_default();
     if let Some(record) = &mut run.status.run {
         record.job = Some(JobRecord {
-            name: name.clone(),
+            name: name.to_owned(),
             uid,
             data: note.data.as_ref().map(ToString::to_string),
             log_lines: (note.log_lines > 0).then_some(note.log_lines),
         });
     }
-    run.status.running(&going_well(&name), ctx.clock.now());
-    save(run, "recording the Job", &ctx.state.runs).await?;
-    Ok(job)
+    run.status.running(&going_well(name), now);
+    if let Err(error) = save(run, "recording the Job", runs).await {
+        // The run may be gone, and its Job with it. It is read before a Job is made again.
+        runs.invalidate(&run.uid);
+        return Err(error.into());
+    }
+    Ok(())
 }
 
 /// Checks that an existing Job of the run's name is this run's.
@@ -319,7 +335,7 @@ mod tests {
     use crate::informers::stores::Writers;
     use crate::records::credentials::ProjectedCredentials;
     use crate::run::jobs::tests::{JOBS, job as job_of, proven, show};
-    use crate::state::run::tests::{begun, stored_run};
+    use crate::state::run::tests::{BACKUP_JOB, begun, stored_run};
 
     const RECHECK: Duration = Duration::from_secs(120);
 
@@ -400,6 +416,19 @@ mod tests {
         let job = created(&run, &server).await.unwrap();
         assert_eq!(json!(job.metadata.uid), server.get(&format!("{JOBS}/j")).unwrap()["metadata"]["uid"]);
         assert_eq!(server.calls(), ["POST jobs", "POST jobs", "GET jobs/j"]);
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_job_could_not_be_recorded_is_read_before_a_job_is_made_again() {
+        let server = StandIn::default();
+        let (seen, ..) = given(&server);
+        let (runs, job) = (RunCache::new(server.client()), decoded(job_of("j", "run-1", "")));
+        server.fault(0, Fault::Answer(500, "InternalError"));
+        assert!(record(&mut seen.clone(), "j", &job, &runs, at(1)).await.is_err());
+        server.sent();
+        server.remove(BACKUP_JOB);
+        assert!(runs.current(seen.clone()).await.expect("an answer").is_none());
+        assert_eq!(server.calls(), ["GET backupjobs/nightly"]);
     }
 
     #[tokio::test]

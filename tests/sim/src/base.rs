@@ -52,7 +52,7 @@ impl Base {
     /// # Panics
     /// A component does not load, or the API server refuses an object.
     #[must_use]
-    pub fn make() -> Self {
+    pub(crate) fn make() -> Self {
         crate::order::begin();
         runtime().block_on(async {
             // A day of certificates and tokens before the first play.

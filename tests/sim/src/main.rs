@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use backstay_sim::{Base, Kept, Part, Verdict, day, play, shrink};
+use backstay_sim::{Base, Kept, Part, Verdict, day, play, ready, shrink};
 use clap::Parser;
 
 /// Plays seeded disasters.
@@ -48,7 +48,7 @@ struct Options {
 fn main() -> Result<()> {
     let options = Options::parse();
     let began = Instant::now();
-    let base = Base::make();
+    let base = ready();
     println!("the cluster is made after {:.1} s", began.elapsed().as_secs_f32());
     if let Some(plans) = options.day {
         return quiet_day(&base, plans);

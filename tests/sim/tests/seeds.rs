@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use backstay_sim::{Base, Kept, Part, play};
+use backstay_sim::{Kept, Part, play, ready};
 
 /// What was wrong, the seed, and the parts.
 const FOUND: [(&str, u64, &str); 3] = [
@@ -21,7 +21,7 @@ const FOUND: [(&str, u64, &str); 3] = [
 
 #[test]
 fn what_was_broken_once_stays_right() {
-    let base = Base::make();
+    let base = ready();
     for (what, seed, parts) in FOUND {
         let parts: BTreeSet<Part> = parts.split(',').map(|part| part.parse().expect("a part")).collect();
         let kept = Kept::Only(parts);

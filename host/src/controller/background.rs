@@ -412,4 +412,31 @@ mod tests {
         assert_eq!(event["reason"], "CollectionHeldBack");
         assert!(event["note"].as_str().is_some_and(|note| note.ends_with("180 are kept for now")), "{event}");
     }
+
+    /// Found by the simulation: the checkpoint could not be deleted at the end of its run.
+    #[tokio::test]
+    async fn the_checkpoint_of_a_run_that_has_ended_goes_although_its_backup_is_there_and_private_data_stays()
+    {
+        let server = StandIn::default();
+        let ctx = crate::context::tests::empty(server.client());
+        let labelled = |uid: &str| json!({labels::RUN_UID: uid});
+        let backup = json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "Backup", "metadata": {
+            "name": "b", "namespace": "n", "uid": "backup-1", "labels": labelled("run-1")}});
+        let shown = serde_json::from_value(backup).expect("a Backup");
+        ctx.stores.indexes.backups.put(None, &Arc::new(shown));
+        let record = |record: &str| {
+            let mut labels = labelled("run-1");
+            labels[labels::RECORD] = json!(record);
+            let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": record,
+                "namespace": ctx.settings.namespace, "uid": record, "resourceVersion": "1", "labels": labels,
+                "creationTimestamp": "2020-01-01T00:00:00Z"}});
+            let path = format!("/api/v1/namespaces/{}/secrets/{record}", ctx.settings.namespace);
+            server.put(&path, secret.clone());
+            (path, serde_json::from_value(secret).expect("a Secret"))
+        };
+        let [(private, kept), (checkpoint, goes)] = ["private", "checkpoint"].map(record);
+        assert_eq!(collect_page(vec![kept, goes], &ctx).await.expect("they are looked at"), 1);
+        assert!(server.get(&private).is_some());
+        assert!(server.get(&checkpoint).is_none());
+    }
 }

@@ -171,3 +171,39 @@ async fn waits_for_component(run: &mut Run, backup: &Backup, ctx: &Arc<Context>)
     }
     Ok(Action::requeue(RECHECK))
 }
+
+#[cfg(test)]
+mod tests {
+    use backstay_api::{BackupJob, finalizers};
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::stand_in::StandIn;
+    use crate::state::run::tests::{BACKUP, BACKUP_JOB, begun, changed, stored_run};
+
+    /// Found by the simulation: a tenant deletes a Backup between its creation and the end of its run.
+    #[tokio::test]
+    async fn a_deleted_backup_is_cleaned_up_after_once_the_run_that_made_it_has_ended() {
+        let server = StandIn::default();
+        let ctx = crate::context::tests::empty(server.client());
+        let run = stored_run(Mode::Backup, begun(100), &server);
+        stored_run(Mode::Cleanup, json!({}), &server);
+        let made = json!({"metadata": {"uid": "backup-1", "labels": {labels::RUN_UID: run.uid},
+            "finalizers": [finalizers::CLEANUP], "deletionTimestamp": "1970-01-01T00:00:09Z"}});
+        server.put(BACKUP, changed(BACKUP, &made, &server));
+        let backup = || serde_json::from_value(server.get(BACKUP).expect("it is there")).expect("a Backup");
+        let show = |job: &BackupJob| ctx.stores.indexes.backup_jobs.put(None, &Arc::new(job.clone()));
+        let stored = || serde_json::from_value(server.get(BACKUP_JOB).expect("it is there")).expect("a run");
+
+        show(&stored());
+        server.sent();
+        let waits = reconcile(Arc::new(backup()), ctx.clone()).await;
+        assert_eq!(waits, Action::requeue(UNTIL_ITS_RUN_ENDS));
+        assert_eq!(server.calls(), ["GET backups/nightly"], "nothing is done to it");
+
+        ctx.stores.indexes.backup_jobs.remove(&stored());
+        server.put(BACKUP_JOB, changed(BACKUP_JOB, &json!({"status": {"phase": "Succeeded"}}), &server));
+        show(&stored());
+        assert_ne!(reconcile(Arc::new(backup()), ctx.clone()).await, Action::requeue(UNTIL_ITS_RUN_ENDS));
+    }
+}

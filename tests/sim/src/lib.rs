@@ -21,5 +21,5 @@ mod watchman;
 pub use base::Base;
 pub use day::{Day, day};
 pub use plan::{Kept, Part};
-pub use play::{Verdict, play, ready};
+pub use play::{Verdict, in_thread, play, ready};
 pub use shrink::shrink;

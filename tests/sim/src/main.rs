@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use backstay_sim::{Base, Kept, Part, Verdict, day, play, ready, shrink};
+use backstay_sim::{Base, Kept, Part, Verdict, day, in_thread, play, ready, shrink};
 use clap::Parser;
 
 /// Plays seeded disasters.
@@ -91,14 +91,6 @@ fn one(base: &Base, seed: u64, only: &[Part], log: Option<&str>) -> Result<()> {
         println!("  BROKEN {line}");
     }
     if verdict.broken.is_empty() { Ok(()) } else { bail!("seed {seed} is broken") }
-}
-
-/// Plays on a new thread, whose chance and hash maps begin anew.
-fn in_thread<T: Send>(play: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| match scope.spawn(play).join() {
-        Ok(played) => played,
-        Err(panic) => std::panic::resume_unwind(panic),
-    })
 }
 
 struct Tally {

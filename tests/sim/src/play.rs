@@ -62,11 +62,16 @@ const CROWD: u64 = 102_295;
 #[must_use]
 pub fn ready() -> Base {
     let base = Base::make();
-    std::thread::scope(|scope| {
-        let played = scope.spawn(|| play(&base, CROWD, &Kept::All, false, None));
-        played.join().expect("a play that ends")
-    });
+    in_thread(|| play(&base, CROWD, &Kept::All, false, None));
     base
+}
+
+/// Plays on a new thread, whose chance and hash maps begin anew.
+pub fn in_thread<T: Send>(play: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| match scope.spawn(play).join() {
+        Ok(played) => played,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
 }
 
 /// Plays the parts of a seed's plan that are kept. Keeps the trace if `lines` are asked for, and prints what the controllers log

@@ -8,6 +8,7 @@ use crate::bindings::about::exports::backstay::strategy::about;
 use crate::bindings::pod::exports::backstay::strategy::pod_driver;
 use crate::bindings::resource::exports::backstay::strategy::resource_driver;
 use crate::failure::{Failure, Finding};
+use crate::leak::leak;
 use crate::request::Request;
 use crate::strategy::{Check, PodStrategy, ResourceStrategy, Strategy};
 use crate::wire::{pairs, parse, wit};
@@ -47,17 +48,20 @@ impl<S: Strategy> about::Guest for Component<S> {
 impl<S: PodStrategy> pod_driver::Guest for Component<S> {
     fn render(request: wit::Request, application: Option<String>) -> Result<wit::PodRun, wit::Failure> {
         report_panics();
-        let request = decode_request::<S::Spec>(request)?;
+        let mut request = decode_request::<S::Spec>(request)?;
         let application = application.as_deref().map(parse);
-        let rendered = S::render(&request, application.as_ref())?.into();
-        leak((request, application));
-        Ok(rendered)
+        let run = S::render_owned(&mut request, application)?.into();
+        leak(request);
+        Ok(run)
     }
 
     fn parse(request: wit::Request, ended: wit::PodResult) -> Result<wit::Outcome, wit::Failure> {
         report_panics();
         let request = decode_request::<S::Spec>(request)?;
-        Ok(S::parse(&request, &ended.into())?.into())
+        let ended = ended.into();
+        let outcome = S::parse(&request, &ended)?.into();
+        leak((request, ended));
+        Ok(outcome)
     }
 }
 
@@ -65,7 +69,12 @@ impl<S: ResourceStrategy> resource_driver::Guest for Component<S> {
     fn step(request: wit::Request, view: wit::View) -> wit::StepResult {
         report_panics();
         let step = match decode_request::<S::Spec>(request) {
-            Ok(request) => S::step(&request, &view.into()).unwrap_or_else(Into::into),
+            Ok(request) => {
+                let view = view.into();
+                let step = S::step(&request, &view).unwrap_or_else(Into::into);
+                leak((request, view));
+                step
+            }
             Err(failure) => crate::step::Stop::Fail(failure).into(),
         };
         step.into()
@@ -119,14 +128,6 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         }
     }
     pointer
-}
-
-/// Leaks `value` in a component: the instance ends with the call, so freeing memory is wasted work.
-fn leak<T>(value: T) {
-    #[cfg(target_arch = "wasm32")]
-    std::mem::forget(value);
-    #[cfg(not(target_arch = "wasm32"))]
-    drop(value);
 }
 
 /// Logs the message of a panic, because the trap that follows carries none.

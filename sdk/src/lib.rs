@@ -26,6 +26,7 @@ mod checkpoint;
 pub mod component;
 mod export;
 mod failure;
+mod leak;
 mod object;
 mod request;
 mod strategy;

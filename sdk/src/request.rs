@@ -51,18 +51,28 @@ impl<S> Request<S> {
     /// # Errors
     /// `StrategyMissing`: the host had no spec for this run.
     pub fn spec(&self) -> Result<&S, Failure> {
-        self.spec.as_ref().ok_or_else(|| {
-            Failure::new(
-                "StrategyMissing",
-                format!(
-                    "{} of {} needs the spec of its {} strategy, which is not available; \
-                     supply the strategy that the backup was made with",
-                    self.mode.as_str(),
-                    self.application.name,
-                    self.kind.kind,
-                ),
-            )
-        })
+        self.spec.as_ref().ok_or_else(|| self.lacks_spec())
+    }
+
+    /// Takes the strategy's spec out of the request.
+    ///
+    /// # Errors
+    /// As [`Request::spec`].
+    pub fn take_spec(&mut self) -> Result<S, Failure> {
+        self.spec.take().ok_or_else(|| self.lacks_spec())
+    }
+
+    fn lacks_spec(&self) -> Failure {
+        Failure::new(
+            "StrategyMissing",
+            format!(
+                "{} of {} needs the spec of its {} strategy, which is not available; \
+                 supply the strategy that the backup was made with",
+                self.mode.as_str(),
+                self.application.name,
+                self.kind.kind,
+            ),
+        )
     }
 
     /// Returns the namespace of the run, where its pods run.

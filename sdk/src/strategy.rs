@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::describe::{Descriptor, Kind, StrategyKind, Traits};
 use crate::failure::{Failure, Finding};
+use crate::leak::leak;
 use crate::object::GroupKind;
 use crate::pod::{PodResult, PodRun};
 use crate::request::{Outcome, Request};
@@ -107,6 +108,20 @@ pub trait PodStrategy: Strategy {
     /// # Errors
     /// The run fails; nothing has been created.
     fn render(request: &Request<Self::Spec>, application: Option<&Value>) -> Result<PodRun, Failure>;
+
+    /// Renders as [`PodStrategy::render`] does, which it calls by default; a component is asked by this one. A strategy whose pod is
+    /// mostly its spec can take that from the request ([`Request::take_spec`]) instead of copying it.
+    ///
+    /// # Errors
+    /// As [`PodStrategy::render`].
+    fn render_owned(
+        request: &mut Request<Self::Spec>,
+        application: Option<Value>,
+    ) -> Result<PodRun, Failure> {
+        let run = Self::render(request, application.as_ref());
+        leak(application);
+        run
+    }
 
     /// Returns the outcome of the ended pod run. A pod run that did not succeed cannot have an outcome; the host uses
     /// the outcome in mode backup only. [`crate::results`] has the usual rules.

@@ -9,6 +9,7 @@ mod gaps;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Finding, Severity};
+use crate::leak::leak;
 use crate::pod::PodRun;
 use crate::schema::PodTemplate;
 use crate::template::{self, Bounds, Context, Dialect, Options};
@@ -30,8 +31,22 @@ const STEPS: u64 = 200_000;
 /// `TemplateError` with every field that cannot be rendered, or `InvalidStrategy` with every field that makes a
 /// forbidden pod: without containers, restarting for ever, or with labels of the controller.
 pub fn pod_run(pod: &PodTemplate, dialect: Dialect, context: &Context) -> Result<PodRun, Failure> {
+    rendered(pod.clone(), dialect, context)
+}
+
+/// Renders as [`pod_run`] does, without a copy of the template.
+///
+/// # Errors
+/// As [`pod_run`].
+pub fn pod_run_of(pod: PodTemplate, dialect: Dialect, context: Context) -> Result<PodRun, Failure> {
+    let run = rendered(pod, dialect, &context);
+    leak(context);
+    run
+}
+
+fn rendered(pod: PodTemplate, dialect: Dialect, context: &Context) -> Result<PodRun, Failure> {
     let options = Options { bounds: Bounds { work: STEPS, ..Bounds::default() }, ..Options::default() };
-    let rendered = template::render_owned(Value::Object(pod.0.clone()), TEMPLATE, dialect, context, &options);
+    let rendered = template::render_owned(Value::Object(pod.0), TEMPLATE, dialect, context, &options);
     let rendered = rendered.map_err(|findings| refused("TemplateError", "cannot be rendered", findings))?;
     let mut template = rendered.value;
     let wrong = checks::findings(&template);

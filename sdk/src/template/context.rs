@@ -74,10 +74,16 @@ impl Context {
     /// Makes the context of a pod strategy's run, with all keys.
     #[must_use]
     pub fn of<S>(request: &Request<S>, application: Option<&Value>) -> Self {
+        Self::with(request, application.cloned())
+    }
+
+    /// Makes the context as [`Context::of`] does, without a copy of the application.
+    #[must_use]
+    pub fn with<S>(request: &Request<S>, application: Option<Value>) -> Self {
         let namespace = request.run.namespace.clone().unwrap_or_default();
         let named = |name: &str| NamespacedName { namespace: namespace.clone(), name: name.to_owned() };
         Self {
-            application: application.cloned(),
+            application,
             release: Some(named(&request.application.name)),
             mode: Some(request.mode),
             parameters: request.parameters.clone(),

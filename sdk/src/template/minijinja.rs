@@ -109,7 +109,11 @@ impl Data {
             key: name,
         };
         let mut strays: Vec<Stray> = names.map(stray).collect();
-        strays.sort_by_key(|stray| (stray.place.line, stray.place.column));
+        // The code of a stable sort is larger; the names, which are unique, decide where places are equal.
+        strays.sort_unstable_by(|a, b| {
+            let place = |stray: &Stray| (stray.place.line, stray.place.column);
+            place(a).cmp(&place(b)).then_with(|| a.key.cmp(&b.key))
+        });
         strays
     }
 

@@ -1,12 +1,11 @@
 //! The walk over an object, and the findings about its strings.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::meter::Meter;
 use super::outcome::{Flawed, Stray, Text};
 use super::{Context, Dialect, MAX_FINDINGS, Options, Rendered};
+use crate::leak::leak;
 use crate::{Finding, Severity};
 
 /// The host accepts no JSON that is nested deeper (`JSON_DEPTH` in `docs/limits.md`).
@@ -54,6 +53,7 @@ pub fn render_owned(
     walk.strict = options.strict;
     walk.value(&mut value, &Path::Root(root_pointer), 0);
     let (errors, warnings) = (walk.errors.list(root_pointer), walk.warnings.list(root_pointer));
+    leak(engine);
     if errors.is_empty() { Ok(Rendered { value, warnings }) } else { Err(errors) }
 }
 
@@ -72,7 +72,8 @@ pub fn check_with(
     dialect: Dialect,
     own: &'static [&'static str],
 ) -> Vec<Finding> {
-    let engine = Engine::new(dialect, &Context { own_keys: own, ..Context::default() });
+    let context = Context { own_keys: own, ..Context::default() };
+    let engine = Engine::new(dialect, &context);
     let meter = Meter::new(Options::default().bounds);
     let mut walk = Walk::new(&engine, &meter);
     walk.parse_only = true;
@@ -83,18 +84,18 @@ pub fn check_with(
 }
 
 /// A dialect, and the context as its values.
-enum Engine {
+enum Engine<'a> {
     #[cfg(feature = "go")]
-    Go(super::go::Data),
+    Go(super::go::Data<'a>),
     #[cfg(feature = "minijinja")]
     Minijinja(Box<super::minijinja::Data>),
     /// The component was built without this dialect.
     #[cfg(not(all(feature = "go", feature = "minijinja")))]
-    Absent(&'static str),
+    Absent(&'a str),
 }
 
-impl Engine {
-    fn new(dialect: Dialect, context: &Context) -> Self {
+impl<'a> Engine<'a> {
+    fn new(dialect: Dialect, context: &'a Context) -> Self {
         match dialect {
             #[cfg(feature = "go")]
             Dialect::Go => Engine::Go(super::go::Data::new(context)),
@@ -176,8 +177,8 @@ impl Path<'_> {
     }
 }
 
-struct Walk<'a> {
-    engine: &'a Engine,
+struct Walk<'a, 'c> {
+    engine: &'a Engine<'c>,
     meter: &'a Meter,
     strict: bool,
     parse_only: bool,
@@ -185,8 +186,8 @@ struct Walk<'a> {
     warnings: Findings,
 }
 
-impl<'a> Walk<'a> {
-    fn new(engine: &'a Engine, meter: &'a Meter) -> Self {
+impl<'a, 'c> Walk<'a, 'c> {
+    fn new(engine: &'a Engine<'c>, meter: &'a Meter) -> Self {
         Self {
             engine,
             meter,
@@ -248,8 +249,10 @@ impl<'a> Walk<'a> {
     /// finding of its own, unless it is an error.
     fn strays(&mut self, rendered: &mut Text, path: &Path<'_>) {
         let Some(first) = rendered.strays.first() else { return };
-        let others: BTreeSet<&str> = rendered.strays.iter().map(|stray| stray.key.as_str()).collect();
-        let others: Vec<&str> = others.into_iter().filter(|key| *key != first.key).collect();
+        let others = rendered.strays.iter().map(|stray| stray.key.as_str());
+        let mut others: Vec<&str> = others.filter(|key| *key != first.key).collect();
+        others.sort_unstable();
+        others.dedup();
         let more = match others.len().saturating_sub(NAMED) {
             0 => String::new(),
             more => format!(" and {more} more"),

@@ -36,8 +36,8 @@ impl From<Descriptor> for wit::Descriptor {
             name: v.name,
             version: v.version,
             kinds: v.kinds.into_iter().map(Into::into).collect(),
-            parameters_schema: print(&v.parameters_schema),
-            options_schema: print(&v.options_schema),
+            parameters_schema: print(v.parameters_schema),
+            options_schema: print(v.options_schema),
             access: v.access.into_iter().map(Into::into).collect(),
             namespaces: v.namespaces.into_iter().collect(),
             stages: v.stages.into_iter().map(Into::into).collect(),
@@ -56,7 +56,7 @@ impl From<StrategyKind> for wit::StrategyKind {
             version: v.version,
             kind: v.kind,
             plural: v.plural,
-            schema: print(&v.schema),
+            schema: print(v.schema),
             applications: v.applications.into_iter().map(Into::into).collect(),
         }
     }
@@ -165,8 +165,8 @@ impl From<Outcome> for wit::Outcome {
             taken_at: v.taken_at,
             artifact: v.artifact.map(Into::into),
             metadata: v.metadata.into_iter().collect(),
-            underlying_resources: v.underlying_resources.as_ref().map(print),
-            private_data: v.private_data.as_ref().map(print),
+            underlying_resources: v.underlying_resources.map(print),
+            private_data: v.private_data.map(print),
             conditions: v.conditions.into_iter().map(Into::into).collect(),
         }
     }
@@ -175,11 +175,11 @@ impl From<Outcome> for wit::Outcome {
 impl From<PodRun> for wit::PodRun {
     fn from(v: PodRun) -> Self {
         Self {
-            template: print(&v.template),
+            template: print(v.template),
             backoff_limit: v.backoff_limit,
             active_deadline: v.active_deadline,
             log_lines: v.log_lines,
-            data: v.data.as_ref().map(print),
+            data: v.data.map(print),
             findings: bounds::findings(v.findings),
         }
     }
@@ -187,7 +187,7 @@ impl From<PodRun> for wit::PodRun {
 
 impl From<Checkpoint> for wit::Checkpoint {
     fn from(v: Checkpoint) -> Self {
-        Self { stage: v.stage, data: print(&v.data) }
+        Self { stage: v.stage, data: print(v.data) }
     }
 }
 
@@ -255,14 +255,14 @@ impl From<Action> for wit::Action {
     fn from(v: Action) -> Self {
         match v {
             Action::Create(a) => {
-                Self::Create(wit::Create { manifest: print(&a.manifest), dry_run: a.dry_run })
+                Self::Create(wit::Create { manifest: print(a.manifest), dry_run: a.dry_run })
             }
-            Action::Apply(a) => Self::Apply(wit::Apply { manifest: print(&a.manifest), force: a.force }),
+            Action::Apply(a) => Self::Apply(wit::Apply { manifest: print(a.manifest), force: a.force }),
             Action::Patch(a) => Self::Patch(wit::Patch {
                 object: a.object.into(),
                 uid: a.uid,
                 resource_version: a.resource_version,
-                body: print(&a.body),
+                body: print(a.body),
             }),
             Action::Delete(a) => Self::Delete(wit::Delete {
                 object: a.object.into(),

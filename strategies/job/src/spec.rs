@@ -4,7 +4,7 @@ use backstay_sdk::template::Dialect;
 use backstay_sdk::{Deserialize, JsonSchema, PodTemplate};
 
 /// What to run, and how.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", crate = "backstay_sdk::serde")]
 #[schemars(crate = "backstay_sdk::schemars")]
 pub struct JobSpec {

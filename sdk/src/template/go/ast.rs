@@ -9,10 +9,24 @@ use super::value::Text;
 /// A template and the templates that it defines.
 #[derive(Debug)]
 pub(super) struct Tree<'s> {
-    /// The templates by name; [`MAIN`] is the string itself.
+    /// The string itself, unless it defines a template [`MAIN`] with content.
+    pub(super) main: Option<Vec<Node<'s>>>,
+    /// The templates that it defines, by name.
     pub(super) templates: BTreeMap<Text, Vec<Node<'s>>>,
     /// Whether a function in it changes maps in place.
     pub(super) mutates: bool,
+    /// Whether it can see the application: it names the key, or the whole context may be what a `.` or a variable alone is.
+    pub(super) sees_application: bool,
+}
+
+impl<'s> Tree<'s> {
+    /// Returns the template of this name.
+    pub(super) fn get(&self, name: &[u8]) -> Option<&Vec<Node<'s>>> {
+        match &self.main {
+            Some(main) if name == MAIN => Some(main),
+            _ => self.templates.get(name),
+        }
+    }
 }
 
 /// The name of the template that is the whole string.

@@ -1,5 +1,6 @@
 //! Parsing of pipes: variables, commands and operands.
 
+use super::APPLICATION;
 use super::ast::{Command, Operand, Pipe, Term};
 use super::funcs;
 use super::lexer::{Flaw, Kind};
@@ -116,15 +117,17 @@ impl<'s> Parser<'s> {
     fn operand(&mut self) -> Result<Option<Operand<'s>>, Flaw> {
         let word = self.peek();
         let Some((term, mut fields)) = self.term()? else { return Ok(None) };
-        if self.peek().kind == Kind::Field {
+        if self.kind() == Kind::Field {
             let constant = matches!(term, Term::Bool(_) | Term::Nil | Term::Number(_) | Term::Str(_));
             if constant || (matches!(term, Term::Dot) && fields.is_empty()) {
                 return Self::flaw(self.peek(), format!("{} has no fields", word.text));
             }
-            while self.peek().kind == Kind::Field {
+            while self.kind() == Kind::Field {
                 fields.push(&self.take().text[1..]);
             }
         }
+        let whole = fields.is_empty() && matches!(term, Term::Dot | Term::Variable(_));
+        self.tree.sees_application |= whole || fields.contains(&APPLICATION);
         Ok(Some(Operand { at: word.at, term, fields }))
     }
 

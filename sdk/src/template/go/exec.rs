@@ -39,7 +39,7 @@ pub(super) fn execute<'s>(
         level: 0,
         output: Output { bytes: Vec::new(), without_value: Vec::new(), strays: Vec::new() },
     };
-    if let Some(nodes) = tree.templates.get(MAIN) {
+    if let Some(nodes) = tree.get(MAIN) {
         executor.nodes(nodes, &data)?;
     }
     Ok(executor.output)
@@ -123,7 +123,7 @@ impl<'s> Executor<'_, 's, '_> {
             Node::With(branch) => return self.choose(branch, dot, true),
             Node::Range(branch) => return self.deeper(branch.at, |executor| executor.range(branch, dot)),
             Node::Template { at, name, pipe } => {
-                let Some(nodes) = self.tree.templates.get(name) else {
+                let Some(nodes) = self.tree.get(name) else {
                     let name = String::from_utf8_lossy(name);
                     return Self::flaw(*at, format!("the template {name:?} is not defined"));
                 };

@@ -51,10 +51,13 @@ pub(super) struct Flaw {
 const KEYWORDS: [&str; 10] =
     ["block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"];
 
+/// Words of most templates.
+const USUAL: usize = 32;
+
 /// Returns all words of `source`, the last of them [`Kind::End`]. Comments and spaces removed by trim marks are left
 /// out.
 pub(super) fn words(source: &str) -> Result<Vec<Word<'_>>, Flaw> {
-    let mut lexer = Lexer { source, start: 0, at: 0, parens: 0, words: Vec::new() };
+    let mut lexer = Lexer { source, start: 0, at: 0, parens: 0, words: Vec::with_capacity(USUAL) };
     lexer.run()?;
     lexer.start = lexer.at;
     lexer.emit(Kind::End);
@@ -69,17 +72,35 @@ struct Lexer<'s> {
     words: Vec<Word<'s>>,
 }
 
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\n')
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 fn is_word(c: char) -> bool {
     c == '_' || c.is_alphabetic() || c.is_ascii_digit()
 }
 
+// Most templates are ASCII, so the lexer reads bytes, and characters only where a byte is no ASCII: that takes a fourth of the work
+// of reading characters.
 impl<'s> Lexer<'s> {
     fn rest(&self) -> &'s str {
         &self.source[self.at..]
+    }
+
+    /// Returns the byte that is `ahead` bytes from here; 0, which has no meaning anywhere, at the end.
+    fn byte(&self, ahead: usize) -> u8 {
+        self.source.as_bytes().get(self.at + ahead).copied().unwrap_or_default()
+    }
+
+    fn starts_with(&self, pair: [u8; 2]) -> bool {
+        self.byte(0) == pair[0] && self.byte(1) == pair[1]
+    }
+
+    /// Goes to the next place of two bytes. Returns whether there is one.
+    fn find(&mut self, pair: [u8; 2]) -> bool {
+        let found = self.source.as_bytes()[self.at..].windows(2).position(|bytes| bytes == pair);
+        self.at += found.unwrap_or_default();
+        found.is_some()
     }
 
     fn peek(&self) -> Option<char> {
@@ -92,18 +113,27 @@ impl<'s> Lexer<'s> {
         Some(c)
     }
 
-    fn skip_while(&mut self, accept: impl Fn(char) -> bool) {
-        while self.peek().is_some_and(&accept) {
-            self.next();
+    fn skip_while(&mut self, accept: impl Fn(u8) -> bool) {
+        while self.at < self.source.len() && accept(self.byte(0)) {
+            self.at += 1;
+        }
+    }
+
+    /// Skips letters, digits and underscores.
+    fn skip_word(&mut self) {
+        loop {
+            self.skip_while(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+            match self.byte(0).is_ascii() {
+                false if self.peek().is_some_and(is_word) => self.next(),
+                _ => return,
+            };
         }
     }
 
     /// Takes the next character if it is in `any`.
     fn accept(&mut self, any: &str) -> bool {
-        let found = self.peek().is_some_and(|c| any.contains(c));
-        if found {
-            self.next();
-        }
+        let found = self.at < self.source.len() && any.as_bytes().contains(&self.byte(0));
+        self.at += usize::from(found);
         found
     }
 
@@ -118,20 +148,19 @@ impl<'s> Lexer<'s> {
 
     fn run(&mut self) -> Result<(), Flaw> {
         loop {
-            let Some(open) = self.rest().find("{{") else {
+            if !self.find(*b"{{") {
                 self.at = self.source.len();
                 if self.at > self.start {
                     self.emit(Kind::Text);
                 }
                 return Ok(());
-            };
-            let open = self.at + open;
-            let after = &self.source[open + 2..];
-            let trims = after.starts_with('-') && after[1..].starts_with(is_space);
-            self.at = open;
+            }
+            let open = self.at;
+            let trims = self.byte(2) == b'-' && is_space(self.byte(3));
             if trims {
-                let text = &self.source[self.start..open];
-                self.at = self.start + text.trim_end_matches(is_space).len();
+                let text = &self.source.as_bytes()[self.start..open];
+                let spaces = text.iter().rev().take_while(|byte| is_space(**byte)).count();
+                self.at = open - spaces;
             }
             if self.at > self.start {
                 self.emit(Kind::Text);
@@ -139,7 +168,7 @@ impl<'s> Lexer<'s> {
             self.start = open;
             self.at = open + 2;
             let mark = if trims { 2 } else { 0 };
-            if self.rest()[mark..].starts_with("/*") {
+            if self.byte(mark) == b'/' && self.byte(mark + 1) == b'*' {
                 self.at += mark;
                 self.comment()?;
             } else {
@@ -153,12 +182,12 @@ impl<'s> Lexer<'s> {
 
     /// Returns the length of the closing braces at this place, including a trim mark before them.
     fn close(&self) -> Option<usize> {
-        let rest = self.rest();
-        let trimmed = rest.starts_with(is_space) && rest[1..].starts_with("-}}");
-        match trimmed {
-            true => Some(4),
-            false => rest.starts_with("}}").then_some(2),
+        let first = self.byte(0);
+        if first == b'}' {
+            return (self.byte(1) == b'}').then_some(2);
         }
+        let trimmed = is_space(first) && self.byte(1) == b'-' && self.byte(2) == b'}' && self.byte(3) == b'}';
+        trimmed.then_some(4)
     }
 
     /// Skips closing braces of `length` bytes, and the spaces that their trim mark removes.
@@ -172,10 +201,10 @@ impl<'s> Lexer<'s> {
 
     fn comment(&mut self) -> Result<(), Flaw> {
         self.at += 2;
-        let Some(end) = self.rest().find("*/") else {
+        if !self.find(*b"*/") {
             return Err(self.flaw("the comment is not closed by */"));
-        };
-        self.at += end + 2;
+        }
+        self.at += 2;
         let Some(length) = self.close() else {
             return Err(self.flaw("the closing }} must follow the */ of a comment at once, or as \" -}}\""));
         };
@@ -216,7 +245,7 @@ impl<'s> Lexer<'s> {
                     None => return Err(self.flaw("the raw string is not closed by a back-quote")),
                 },
                 '$' => self.name(Kind::Variable)?,
-                '.' if !self.peek().is_some_and(|c| c.is_ascii_digit()) => self.name(Kind::Field)?,
+                '.' if !self.byte(0).is_ascii_digit() => self.name(Kind::Field)?,
                 '.' | '+' | '-' | '0'..='9' => self.number()?,
                 '(' => {
                     self.parens += 1;
@@ -238,7 +267,7 @@ impl<'s> Lexer<'s> {
     /// Reads a run of spaces. The last space belongs to a trim mark after it.
     fn space(&mut self) {
         self.skip_while(is_space);
-        if self.rest().starts_with("-}}") {
+        if self.byte(0) == b'-' && self.byte(1) == b'}' && self.byte(2) == b'}' {
             self.at -= 1;
         }
         if self.at > self.start {
@@ -248,9 +277,15 @@ impl<'s> Lexer<'s> {
 
     /// Fails if the character after the word cannot follow it.
     fn terminated(&self) -> Result<(), Flaw> {
+        let next = self.byte(0);
+        if is_space(next)
+            || matches!(next, b'.' | b',' | b'|' | b':' | b')' | b'(')
+            || self.starts_with(*b"}}")
+        {
+            return Ok(());
+        }
         match self.peek() {
             None => Ok(()),
-            Some(c) if is_space(c) || ".,|:)(".contains(c) || self.rest().starts_with("}}") => Ok(()),
             Some(c) => Err(Flaw {
                 at: self.at,
                 cause: format!(
@@ -262,7 +297,7 @@ impl<'s> Lexer<'s> {
     }
 
     fn name(&mut self, kind: Kind) -> Result<(), Flaw> {
-        self.skip_while(is_word);
+        self.skip_word();
         self.terminated()?;
         let alone = self.at == self.start + 1;
         self.emit(if alone && kind == Kind::Field { Kind::Dot } else { kind });
@@ -270,7 +305,7 @@ impl<'s> Lexer<'s> {
     }
 
     fn identifier(&mut self) -> Result<(), Flaw> {
-        self.skip_while(is_word);
+        self.skip_word();
         self.terminated()?;
         let kind = match &self.source[self.start..self.at] {
             "true" | "false" => Kind::Bool,
@@ -327,7 +362,7 @@ impl<'s> Lexer<'s> {
                 }
             }
         }
-        let is_digit = |c: char| digits.contains(c);
+        let is_digit = |byte: u8| digits.as_bytes().contains(&byte);
         self.skip_while(is_digit);
         if self.accept(".") {
             self.skip_while(is_digit);
@@ -339,7 +374,7 @@ impl<'s> Lexer<'s> {
         };
         if !exponent.is_empty() && self.accept(exponent) {
             self.accept("+-");
-            self.skip_while(|c| c.is_ascii_digit() || c == '_');
+            self.skip_while(|byte| byte.is_ascii_digit() || byte == b'_');
         }
         self.accept("i");
         if self.peek().is_some_and(is_word) {

@@ -3,14 +3,16 @@
 //! existing strategies depends: `int` and `int64`, maps of strings and of any values, missing and null, and strings
 //! that are bytes.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::context::Context;
 use super::meter::Meter;
 use super::outcome::{Flawed, Gap, Place, Stray, Text};
 use super::roots::Roots;
 use crate::Mode;
-use value::Value;
+use value::{Map, Value};
 
 mod ast;
 mod commands;
@@ -36,15 +38,20 @@ mod value;
 const ESCAPE: &str =
     "; braces that are not a template are written {{ \"{{\" }}, a text with several {{ `...` }}";
 
+/// The key of the live object, of which most templates see nothing.
+const APPLICATION: &str = "Application";
+
 /// The context as Go values.
-pub(super) struct Data {
-    root: Value,
+pub(super) struct Data<'a> {
+    root: Rc<Map>,
+    /// The application, until a template can see it.
+    application: Cell<Option<&'a serde_json::Value>>,
     roots: Roots,
     now: i64,
 }
 
-impl Data {
-    pub(super) fn new(context: &Context) -> Self {
+impl<'a> Data<'a> {
+    pub(super) fn new(context: &'a Context) -> Self {
         let texts = |entries: &[(&str, &str)]| {
             let entries = entries.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into()));
             Value::texts(entries)
@@ -55,9 +62,6 @@ impl Data {
         let own = context.own.iter();
         let mut root: Vec<_> = own.map(|(key, text)| (key.as_str(), Value::str(text))).collect();
         root.push(("Parameters", parameters(context)));
-        root.extend(
-            context.application.iter().map(|application| ("Application", Value::from_json(application))),
-        );
         root.extend(context.release.iter().map(|release| {
             ("Release", texts(&[("Name", &release.name), ("Namespace", &release.namespace)]))
         }));
@@ -76,7 +80,27 @@ impl Data {
             known.extend(backup.artifact_json().map(|artifact| ("Artifact", Value::from_json(&artifact))));
             ("Backup", any(known))
         }));
-        Self { root: any(root), roots: context.roots(), now: context.started_at }
+        let root = root.into_iter().map(|(key, value)| (key.as_bytes().into(), value));
+        Self {
+            root: Rc::new(Map::of(root)),
+            application: Cell::new(context.application.as_ref()),
+            roots: context.roots(),
+            now: context.started_at,
+        }
+    }
+
+    /// Returns the context for a template.
+    fn root(&self, tree: &ast::Tree<'_>) -> Value {
+        if tree.sees_application
+            && let Some(application) = self.application.take()
+        {
+            self.root
+                .entries
+                .borrow_mut()
+                .insert(APPLICATION.as_bytes().into(), Value::from_json(application));
+        }
+        let root = Value::Map(Rc::clone(&self.root));
+        if tree.mutates { root.deep_copy() } else { root }
     }
 }
 
@@ -91,13 +115,13 @@ fn parameters(context: &Context) -> Value {
 }
 
 /// Parses one string without executing it, and returns the keys at the top that no context has.
-pub(super) fn check(source: &str, data: &Data, meter: &Meter) -> Result<Vec<Stray>, Flawed> {
+pub(super) fn check(source: &str, data: &Data<'_>, meter: &Meter) -> Result<Vec<Stray>, Flawed> {
     let tree = parsed(source, meter)?;
     let found = roots::unknown(&tree, &data.roots);
     Ok(found.into_iter().map(|(at, name)| stray(source, at, name, data)).collect())
 }
 
-fn stray(source: &str, at: usize, name: &str, data: &Data) -> Stray {
+fn stray(source: &str, at: usize, name: &str, data: &Data<'_>) -> Stray {
     let complaint = data.roots.complaint(name, ".", ESCAPE);
     Stray { place: Place::of(source, at), key: format!(".{name}"), complaint }
 }
@@ -111,12 +135,11 @@ fn parsed<'s>(source: &'s str, meter: &Meter) -> Result<ast::Tree<'s>, Flawed> {
 }
 
 /// Renders one string with its own copy of the context.
-pub(super) fn render(source: &str, data: &Data, meter: &Meter) -> Result<Text, Flawed> {
+pub(super) fn render(source: &str, data: &Data<'_>, meter: &Meter) -> Result<Text, Flawed> {
     let tree = parsed(source, meter)?;
-    let root = if tree.mutates { data.root.deep_copy() } else { data.root.clone() };
-    let output = exec::execute(&tree, root, &data.roots, data.now, meter).map_err(|flaw: lexer::Flaw| {
-        Flawed { place: Place::of(source, flaw.at), cause: flaw.cause, remedy: "" }
-    })?;
+    let output = exec::execute(&tree, data.root(&tree), &data.roots, data.now, meter).map_err(
+        |flaw: lexer::Flaw| Flawed { place: Place::of(source, flaw.at), cause: flaw.cause, remedy: "" },
+    )?;
     let gaps = output.without_value.iter();
     let mut strays = output.strays;
     strays.sort_unstable();

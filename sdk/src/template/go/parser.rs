@@ -18,7 +18,7 @@ pub(super) fn parse(source: &str, depth: usize) -> Result<Tree<'_>, Flaw> {
         depth,
         ranges: 0,
         variables: vec!["$"],
-        tree: Tree { templates: BTreeMap::new(), mutates: false },
+        tree: Tree { main: None, templates: BTreeMap::new(), mutates: false, sees_application: false },
     };
     parser.main()?;
     Ok(parser.tree)
@@ -53,6 +53,10 @@ impl<'s> Parser<'s> {
         self.words[self.next.min(self.words.len() - 1)]
     }
 
+    pub(super) fn kind(&self) -> Kind {
+        self.words.get(self.next).map_or(Kind::End, |word| word.kind)
+    }
+
     pub(super) fn take(&mut self) -> Word<'s> {
         let word = self.peek();
         self.next += 1;
@@ -60,7 +64,7 @@ impl<'s> Parser<'s> {
     }
 
     pub(super) fn skip_space(&mut self) {
-        if self.peek().kind == Kind::Space {
+        if self.kind() == Kind::Space {
             self.next += 1;
         }
     }
@@ -110,9 +114,9 @@ impl<'s> Parser<'s> {
 
     fn main(&mut self) -> Result<(), Flaw> {
         let mut nodes = Vec::new();
-        while self.peek().kind != Kind::End {
+        while self.kind() != Kind::End {
             let start = self.next;
-            if self.peek().kind == Kind::Open {
+            if self.kind() == Kind::Open {
                 self.take();
                 if Self::is_keyword(self.take_word(), "define") {
                     self.define()?;
@@ -130,8 +134,12 @@ impl<'s> Parser<'s> {
                 }
             }
         }
-        let end = self.peek();
-        self.add(Text::from(MAIN), nodes, end)
+        if self.tree.templates.contains_key(MAIN) {
+            let end = self.peek();
+            return self.add(Text::from(MAIN), nodes, end);
+        }
+        self.tree.main = Some(nodes);
+        Ok(())
     }
 
     /// Adds a template. Of two with the same name only one may have content.

@@ -11,7 +11,7 @@ pub(super) fn unknown<'s>(tree: &Tree<'s>, roots: &Roots) -> Vec<(usize, &'s str
         return Vec::new();
     }
     let mut search = Search { tree, roots, found: Vec::new(), entered: Vec::new() };
-    if let Some(nodes) = tree.templates.get(MAIN) {
+    if let Some(nodes) = tree.get(MAIN) {
         search.nodes(nodes, true, true);
     }
     search.found.sort_unstable();
@@ -42,7 +42,7 @@ impl<'t, 's> Search<'t, 's, '_> {
                     self.pipe(pipe, dot, dollar);
                     if is_root(pipe, dot, dollar) && !self.entered.contains(&name) {
                         self.entered.push(name);
-                        if let Some(nodes) = self.tree.templates.get(name) {
+                        if let Some(nodes) = self.tree.get(name) {
                             self.nodes(nodes, true, true);
                         }
                     }

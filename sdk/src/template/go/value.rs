@@ -95,6 +95,10 @@ impl List {
 }
 
 impl Map {
+    pub(super) fn of(entries: impl IntoIterator<Item = (Text, Value)>) -> Self {
+        Self { nil: false, entries: RefCell::new(ordered(entries)) }
+    }
+
     pub(super) fn nil() -> Self {
         Self { nil: true, entries: RefCell::default() }
     }
@@ -118,7 +122,7 @@ impl Value {
     }
 
     pub(super) fn map(entries: impl IntoIterator<Item = (Text, Value)>) -> Self {
-        Value::Map(Rc::new(Map { nil: false, entries: RefCell::new(ordered(entries)) }))
+        Value::Map(Rc::new(Map::of(entries)))
     }
 
     pub(super) fn texts(entries: impl IntoIterator<Item = (Text, Text)>) -> Self {

@@ -8,6 +8,7 @@ use super::bindings::pod::{PodStrategy, PodStrategyPre};
 use super::bindings::resource::{ResourceStrategy, ResourceStrategyPre};
 use super::bindings::{log, types as w};
 use super::convert::{self, Lift as _};
+use super::function::Function;
 use crate::call::{self, CallState, Called, InstanceCost};
 use crate::call_error::{CallError, CallFault};
 use crate::lift::{Answer, ContractViolation};
@@ -27,9 +28,15 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
 }
 
 /// A component of this version, ready to be instantiated.
-pub(crate) enum Driver {
-    Pod(PodStrategyPre<CallState>),
-    Resource(ResourceStrategyPre<CallState>),
+pub(crate) struct Driver {
+    exports: Exports,
+    validate: Function,
+}
+
+/// The exports of a world: all of them, and those that calls look up.
+enum Exports {
+    Pod { all: PodStrategyPre<CallState>, render: Function, parse: Function },
+    Resource { all: ResourceStrategyPre<CallState>, step: Function },
 }
 
 /// The context of a call: engine, permits and limits.
@@ -39,34 +46,69 @@ pub(crate) struct Call<'a> {
     pub(crate) limits: Limits,
 }
 
+/// The interfaces of the contract.
+const ABOUT: &str = "backstay:strategy/about@0.1.0";
+const POD: &str = "backstay:strategy/pod-driver@0.1.0";
+const RESOURCE: &str = "backstay:strategy/resource-driver@0.1.0";
+
+/// What `render` returns.
+type Rendered = Result<w::PodRun, w::Failure>;
+
 /// The result of a call.
 type Answered<T> = Result<Called<T>, CallError>;
 
 impl Driver {
-    /// Type-checks the exports of `world` once, so that calls need not.
+    /// Finds the exports of `world` once. [`Driver::describe`], the first call, type-checks all of them; a later call checks its
+    /// own function again, and no other.
+    ///
+    /// # Errors
+    /// An export is missing.
     pub(crate) fn new(pre: InstancePre<CallState>, world: World) -> wasmtime::Result<Self> {
-        Ok(match world {
-            World::Pod => Self::Pod(PodStrategyPre::new(pre)?),
-            World::Resource => Self::Resource(ResourceStrategyPre::new(pre)?),
-        })
+        let find = |interface, name| Function::find(pre.component(), interface, name);
+        let exports = match world {
+            World::Pod => Exports::Pod {
+                all: PodStrategyPre::new(pre.clone())?,
+                render: find(POD, "render")?,
+                parse: find(POD, "parse")?,
+            },
+            World::Resource => Exports::Resource {
+                all: ResourceStrategyPre::new(pre.clone())?,
+                step: find(RESOURCE, "step")?,
+            },
+        };
+        Ok(Self { validate: find(ABOUT, "validate")?, exports })
+    }
+
+    fn pre(&self) -> &InstancePre<CallState> {
+        match &self.exports {
+            Exports::Pod { all, .. } => all.instance_pre(),
+            Exports::Resource { all, .. } => all.instance_pre(),
+        }
     }
 
     pub(crate) fn describe(&self, on: &Call<'_>) -> Answered<Result<c::Descriptor, ContractViolation>> {
         on.call(
             "describe",
-            |store| match self {
-                Self::Pod(pre) => pod(pre, store)?.backstay_strategy_about().call_describe(store),
-                Self::Resource(pre) => resource(pre, store)?.backstay_strategy_about().call_describe(store),
+            |store| match &self.exports {
+                Exports::Pod { all, .. } => pod(all, store)?.backstay_strategy_about().call_describe(store),
+                Exports::Resource { all, .. } => {
+                    resource(all, store)?.backstay_strategy_about().call_describe(store)
+                }
             },
             // A broken rule is kept apart from a failed call: at load it is an error of the component's author.
             |raw: w::Descriptor| Ok(raw.lift(&mut Answer::with_text(&on.limits, DESCRIPTOR_BYTES))),
         )
     }
 
+    /// Makes an instance as a call does, with its most frequent function, and does not call it.
     pub(crate) fn measure_instance(&self, on: &Call<'_>) -> Result<InstanceCost, CallError> {
-        call::measure_instance(on.engine, on.permits, on.limits, |store| match self {
-            Self::Pod(pre) => pod(pre, store).map(drop),
-            Self::Resource(pre) => resource(pre, store).map(drop),
+        call::measure_instance(on.engine, on.permits, on.limits, |store| match &self.exports {
+            Exports::Pod { render, .. } => {
+                render.instance::<(&w::Request, Option<&String>), Rendered>(self.pre(), store).map(drop)
+            }
+            Exports::Resource { step, .. } => {
+                step.instance::<(&w::Request, &w::View), w::StepResult>(self.pre(), store).map(drop)
+            }
         })
     }
 
@@ -89,16 +131,7 @@ impl Driver {
         let (kind, strategy, parameters, options) = (&args.0, &args.1, args.2.as_ref(), args.3.as_ref());
         on.call(
             "validate",
-            |store| match self {
-                Self::Pod(pre) => {
-                    let guest = pod(pre, store)?;
-                    guest.backstay_strategy_about().call_validate(store, kind, strategy, parameters, options)
-                }
-                Self::Resource(pre) => {
-                    let guest = resource(pre, store)?;
-                    guest.backstay_strategy_about().call_validate(store, kind, strategy, parameters, options)
-                }
-            },
+            |store| self.validate.call(self.pre(), store, (kind, strategy, parameters, options)),
             |raw: Vec<w::Diagnostic>| Ok(on.answer().list(raw, LIST_ENTRIES, |answer, d| d.lift(answer))?),
         )
     }
@@ -110,20 +143,16 @@ impl Driver {
         application: Option<&c::Json>,
         check: impl FnOnce(&Result<c::PodRun, c::Failure>) -> Result<(), ContractViolation>,
     ) -> Answered<Result<c::PodRun, c::Failure>> {
-        let pre = self.as_pod("render")?;
+        let Exports::Pod { render, .. } = &self.exports else {
+            return Err(wrong_world("render", "pod-driver"));
+        };
         let (request, application) = on.lower("render", |lower| {
             Ok((lower.request(request)?, application.map(|a| lower.json("application", a)).transpose()?))
         })?;
         on.call(
             "render",
-            |store| {
-                pod(pre, store)?.backstay_strategy_pod_driver().call_render(
-                    store,
-                    &request,
-                    application.as_ref(),
-                )
-            },
-            |raw| on.read(raw, check),
+            |store| render.call(self.pre(), store, (&request, application.as_ref())),
+            |raw: Rendered| on.read(raw, check),
         )
     }
 
@@ -134,13 +163,15 @@ impl Driver {
         ended: &c::PodResult,
         check: impl FnOnce(&Result<c::Outcome, c::Failure>) -> Result<(), ContractViolation>,
     ) -> Answered<Result<c::Outcome, c::Failure>> {
-        let pre = self.as_pod("parse")?;
+        let Exports::Pod { parse, .. } = &self.exports else {
+            return Err(wrong_world("parse", "pod-driver"));
+        };
         let (request, ended) =
             on.lower("parse", |lower| Ok((lower.request(request)?, lower.pod_result("ended", ended)?)))?;
         on.call(
             "parse",
-            |store| pod(pre, store)?.backstay_strategy_pod_driver().call_parse(store, &request, &ended),
-            |raw| on.read(raw, check),
+            |store| parse.call(self.pre(), store, (&request, &ended)),
+            |raw: Result<w::Outcome, w::Failure>| on.read(raw, check),
         )
     }
 
@@ -151,22 +182,15 @@ impl Driver {
         view: &c::View,
         check: impl FnOnce(&c::StepResult) -> Result<(), ContractViolation>,
     ) -> Answered<c::StepResult> {
-        let Self::Resource(pre) = self else { return Err(wrong_world("step", "resource-driver")) };
+        let Exports::Resource { step, .. } = &self.exports else {
+            return Err(wrong_world("step", "resource-driver"));
+        };
         let (request, view) = on.lower("step", |lower| Ok((lower.request(request)?, lower.view(view)?)))?;
         on.call(
             "step",
-            |store| {
-                resource(pre, store)?.backstay_strategy_resource_driver().call_step(store, &request, &view)
-            },
-            |raw| on.read(raw, check),
+            |store| step.call(self.pre(), store, (&request, &view)),
+            |raw: w::StepResult| on.read(raw, check),
         )
-    }
-
-    fn as_pod(&self, call: &'static str) -> Result<&PodStrategyPre<CallState>, CallError> {
-        match self {
-            Self::Pod(pre) => Ok(pre),
-            Self::Resource(_) => Err(wrong_world(call, "pod-driver")),
-        }
     }
 }
 

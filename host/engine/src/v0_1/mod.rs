@@ -3,6 +3,7 @@
 mod bindings;
 mod convert;
 mod driver;
+mod function;
 
 pub(crate) use driver::{Call, Driver, add_to_linker};
 

@@ -213,7 +213,7 @@ pub(crate) fn is_owned_by(store: &Value, cluster_uid: &str) -> bool {
 
 /// Asks for the objects of an attached archive.
 pub(crate) fn questions(names: &Names) -> [Query; 2] {
-    [Query::get(&names.cluster()), Query::get(&names.store())]
+    [Query::Get(crate::cluster::cached(names)), Query::get(&names.store())]
 }
 
 /// Whether the store archives to `destination`.

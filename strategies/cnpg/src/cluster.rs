@@ -1,12 +1,32 @@
 //! A Cluster of CloudNativePG, as far as the strategy reads it.
 
 use backstay_sdk::Value;
+use backstay_sdk::step::GetQuery;
 
-use crate::names::PLUGIN;
+use crate::names::{Names, PLUGIN};
 use crate::time::Instant;
 
+/// What the strategy reads of a Cluster besides its identity: an eighth of it. Every question names the same fields, so that a
+/// wake reads a Cluster as often as if all asked for the whole.
+const FIELDS: [&str; 5] = [
+    "/spec/bootstrap/recovery",
+    "/spec/externalClusters",
+    "/spec/plugins",
+    "/status/pgDataImageInfo/majorVersion",
+    "/status/phase",
+];
 /// The exact phase of a healthy Cluster.
 const HEALTHY: &str = "Cluster in healthy state";
+
+/// Asks for the Cluster from the host's cache.
+pub(crate) fn cached(names: &Names) -> GetQuery {
+    GetQuery { object: names.cluster(), live: false, fields: FIELDS.map(str::to_owned).into() }
+}
+
+/// Asks for the Cluster as the API server has it now.
+pub(crate) fn live(names: &Names) -> GetQuery {
+    GetQuery { live: true, ..cached(names) }
+}
 
 /// Returns the text at `pointer`, empty if there is none.
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {

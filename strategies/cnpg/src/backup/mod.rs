@@ -10,7 +10,7 @@ use object::create;
 pub(crate) use poll::poll;
 
 use crate::archiving;
-use crate::cluster::Cluster;
+use crate::cluster::{self, Cluster};
 use crate::memory::{BackupInputs, Memory};
 use crate::names::PLUGIN;
 use crate::rendered;
@@ -25,7 +25,7 @@ const PLUGIN_SECONDS: i64 = 5 * 60;
 pub(crate) fn check(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
-    look.all([Query::get(&run.request.application), Query::get(&run.names.cluster())])?;
+    look.all([Query::get(&run.request.application), Query::Get(cluster::cached(run.names))])?;
     let archive = rendered::archive(run.request, application(run, &look)?, &run.request.parameters)?;
     let cluster = cluster(run, &look)?;
     let server = archiving::server_name(cluster, run.names, &archive);
@@ -87,7 +87,7 @@ pub(crate) fn request(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> 
 /// Returns the Cluster, or a wait for it.
 fn cluster<'a>(run: &Run<'_>, look: &Look<'a>) -> Result<Cluster<'a>, Stop> {
     let name = &run.names.cluster;
-    let cause = match look.object(&run.names.cluster())? {
+    let cause = match look.get(cluster::cached(run.names))? {
         Found::Object(cluster) if !Cluster(cluster).deleting() => return Ok(Cluster(cluster)),
         Found::Object(_) => "is being deleted",
         Found::Missing => "does not exist",

@@ -5,7 +5,7 @@ use backstay_sdk::step::{Found, ListQuery, Look, Query, Selection, Stop};
 use backstay_sdk::{Backup, Failure, NamespacedName, Value};
 
 use super::gate::Proof;
-use crate::cluster::{Cluster, deleting, text};
+use crate::cluster::{self, Cluster, deleting, text};
 use crate::names::{Names, metadata};
 use crate::options::{Options, Target};
 use crate::rendered::{self, Archive};
@@ -55,9 +55,10 @@ impl<'a> Fitness<'a> {
 
         let operators = backup.metadata.get(metadata::BACKUP_NAME).filter(|n| !n.is_empty());
         let operators = operators.map(|name| run.names.backup(name));
-        let questions = [&request.application, &run.names.cluster(), &source.store(), &run.names.release()];
-        let questions = questions.map(Query::live).into_iter().chain(operators.iter().map(Query::live));
-        look.all(questions.chain([Query::List(volumes(run.names))]))?;
+        let questions = [&request.application, &source.store(), &run.names.release()];
+        let questions = questions.into_iter().chain(&operators).map(Query::live);
+        let further = [Query::Get(cluster::live(run.names)), Query::List(volumes(run.names))];
+        look.all(questions.chain(further))?;
 
         let application = application(run, look)?;
         let parameters =
@@ -83,7 +84,7 @@ impl<'a> Fitness<'a> {
                 return Err(refused("PluginMissing", message));
             }
         };
-        let cluster = match look.live(&run.names.cluster())? {
+        let cluster = match look.get(cluster::live(run.names))? {
             Found::Object(cluster) => Some(Cluster(cluster)),
             Found::Missing => None,
             Found::NotServed => {

@@ -8,7 +8,7 @@ use super::hold::{DRAIN_SECONDS, keep_hold, questions, until};
 use super::not_cancelled;
 use super::prepare::{in_time, still_whole};
 use crate::archiving;
-use crate::cluster::{deleting, name, uid};
+use crate::cluster::{self, deleting, name, uid};
 use crate::memory::Memory;
 use crate::plan::{Plan, Volume};
 use crate::release::{self, State};
@@ -23,8 +23,8 @@ const LAST_CALL_SECONDS: i64 = 30;
 /// Deletes the Cluster of the plan, if it is not being deleted yet.
 pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
-    look.all(questions(run).into_iter().chain([Query::live(&run.names.cluster())]))?;
-    let found = look.live(&run.names.cluster())?.object();
+    look.all(questions(run).into_iter().chain([Query::Get(cluster::live(run.names))]))?;
+    let found = look.get(cluster::live(run.names))?.object();
     let plan = memory.plan()?;
     let Some(cluster) = found.filter(|c| plan.has_cluster(c) && !deleting(c)) else {
         return Ok(Next::Stage(Stage::Volumes));
@@ -48,9 +48,9 @@ pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
 /// Deletes the volumes of the plan.
 pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
-    let further = [Query::live(&run.names.cluster()), Query::List(volumes_query(run.names))];
+    let further = [Query::Get(cluster::live(run.names)), Query::List(volumes_query(run.names))];
     look.all(questions(run).into_iter().chain(further))?;
-    let cluster = look.live(&run.names.cluster())?.object();
+    let cluster = look.get(cluster::live(run.names))?.object();
     let list = look.list(volumes_query(run.names))?;
     let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
     let plan = memory.plan_mut()?;
@@ -90,11 +90,12 @@ pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> 
 /// Waits until all objects are gone: a release that is resumed too early would find them while they are being deleted.
 pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
-    let objects = [run.names.cluster(), run.names.store(), run.names.release()];
-    look.all(objects.iter().map(Query::live).chain([Query::List(volumes_query(run.names))]))?;
+    let others = [Query::live(&run.names.store()), Query::live(&run.names.release())];
+    let further = [Query::Get(cluster::live(run.names)), Query::List(volumes_query(run.names))];
+    look.all(further.into_iter().chain(others))?;
     let plan = memory.plan()?;
     let mut left = Vec::new();
-    let cluster = look.live(&run.names.cluster())?.object();
+    let cluster = look.get(cluster::live(run.names))?.object();
     match cluster.filter(|c| plan.has_cluster(c)) {
         Some(cluster) if !deleting(cluster) => return Ok(Next::Stage(Stage::Delete)),
         Some(_) => left.push(format!("Cluster {}", run.names.cluster)),

@@ -7,7 +7,7 @@ use backstay_sdk::step::{Look, Query, Step, Stop};
 use super::condition;
 use super::recover::conditions;
 use crate::archiving;
-use crate::cluster::Cluster;
+use crate::cluster::{self, Cluster};
 use crate::memory::Memory;
 use crate::names::fresh_server_name;
 use crate::plan::Plan;
@@ -18,9 +18,9 @@ use crate::stage::Stage;
 pub(crate) fn archive(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     // The run must see the Cluster to end well, so this read may wait until the run's own deadline.
     let patient = Look::new(run.view, run.request.now, run.hard_deadline()).patient();
-    patient.all([Query::live(&run.names.cluster()), Query::get(&run.names.store())])?;
+    patient.all([Query::Get(cluster::live(run.names)), Query::get(&run.names.store())])?;
     let plan = memory.plan()?;
-    let found = patient.live(&run.names.cluster())?.object().map(Cluster);
+    let found = patient.get(cluster::live(run.names))?.object().map(Cluster);
     let Some(cluster) = found.filter(|c| plan.has_made(*c)) else {
         // The healthy Cluster is gone or was replaced.
         memory.data.archive_until = None;

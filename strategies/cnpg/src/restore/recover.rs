@@ -7,7 +7,7 @@ use super::condition;
 use super::fit::volumes;
 use super::hold::DRAIN_SECONDS;
 use crate::archiving;
-use crate::cluster::{Cluster, deleting, uid};
+use crate::cluster::{self, Cluster, deleting, uid};
 use crate::memory::Memory;
 use crate::names::Names;
 use crate::plan::{Plan, Volume};
@@ -22,13 +22,13 @@ const ARCHIVE_SECONDS: i64 = 5 * 60;
 /// Waits until the recovered Cluster is healthy.
 pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
-    look.all([Query::get(&run.names.cluster()), Query::get(&run.names.release())])?;
+    look.all([Query::Get(cluster::cached(run.names)), Query::get(&run.names.release())])?;
     let plan = memory.plan()?;
     let is_new = |found: &&Value| !plan.has_cluster(found);
-    let mut cluster = look.object(&run.names.cluster())?.object().filter(is_new).map(Cluster);
+    let mut cluster = look.get(cluster::cached(run.names))?.object().filter(is_new).map(Cluster);
     if cluster.is_some_and(|c| plan.has_made(c) && c.healthy()) {
         // A success is read live, because a cache can be behind.
-        cluster = look.live(&run.names.cluster())?.object().filter(is_new).map(Cluster);
+        cluster = look.get(cluster::live(run.names))?.object().filter(is_new).map(Cluster);
     }
     let ours = cluster.filter(|c| plan.has_made(*c));
     // A recovered Cluster counts as restored even after the deadline.
@@ -166,8 +166,8 @@ fn delete_again(
     change: impl FnOnce(&mut Plan),
 ) -> Result<Next, Stop> {
     let look = run.look(memory);
-    look.all([Query::live(&run.names.cluster()), Query::List(volumes(run.names))])?;
-    let found = look.live(&run.names.cluster())?.object();
+    look.all([Query::Get(cluster::live(run.names)), Query::List(volumes(run.names))])?;
+    let found = look.get(cluster::live(run.names))?.object();
     // The Cluster in the cache may be gone or healthy by now.
     let current = found.is_some_and(|c| uid(c) == seen && !deleting(c) && still(Cluster(c)));
     let list = look.list(volumes(run.names))?;

@@ -6,6 +6,7 @@ use backstay_sdk::step::{Decision, Query, Step, Stop};
 use super::fit::volumes;
 use super::hold::{questions, write};
 use super::values;
+use crate::cluster;
 use crate::memory::Memory;
 use crate::plan::Release;
 use crate::release::{self, State};
@@ -15,7 +16,7 @@ use crate::stage::Stage;
 /// Restores the application and the release, and ends the run with its failure.
 pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
-    let further = [Query::live(&run.names.cluster()), Query::List(volumes(run.names))];
+    let further = [Query::Get(cluster::live(run.names)), Query::List(volumes(run.names))];
     look.all(questions(run).into_iter().chain(further))?;
     let plan = memory.plan()?.clone();
     let Some(why) = memory.data.undo.clone() else {
@@ -26,7 +27,7 @@ pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let state = State::of(look.live(&run.names.release())?);
     // A target without a Cluster lacks only objects that this restore deleted.
     let was_deleting = plan.deleting && (plan.cluster.is_some() || !plan.deletes.is_empty());
-    if was_deleting && plan.has_begun(look.live(&run.names.cluster())?.object(), found) {
+    if was_deleting && plan.has_begun(look.get(cluster::live(run.names))?.object(), found) {
         // A delete took effect after all, or somebody else deleted: only going on brings the database back.
         memory.data.undo = None;
         return Ok(Next::Stage(Stage::Volumes));

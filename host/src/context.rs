@@ -5,9 +5,10 @@ use std::sync::Arc;
 use backstay_api::conditions::reasons;
 use backstay_api::{JobRecord, TypedRef, phase};
 use backstay_core::application_locks::{Claim, Target};
-use backstay_core::contract::GroupKind;
+use backstay_core::contract::{GroupKind, Mode};
 use backstay_core::job::end;
 use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Resource;
 
 use crate::clock::Clock;
 use crate::cluster::Cluster;
@@ -20,7 +21,7 @@ use crate::state::State;
 use crate::state::application_locks::claim;
 use crate::state::kept_fields::KeptFields;
 use crate::state::notices::Notices;
-use crate::state::queues::Request;
+use crate::state::queues::{Kind, Request};
 use crate::state::run::Run;
 
 /// The parts of the controller. There is one in a process.
@@ -64,8 +65,12 @@ impl Context {
     pub fn finished(&self, run: &Run) {
         self.state.runs.ended(&run.uid);
         // No event follows if the watch was faster than the answer to the last write.
-        if let Some(shown) = run.shown(&self.stores).filter(Run::is_finished) {
-            self.state.runs.caught_up(&run.uid, &shown.resource_version);
+        match run.shown(&self.stores) {
+            Some(shown) if shown.is_finished() => {
+                self.state.runs.caught_up(&run.uid, &shown.resource_version);
+            }
+            None if run.mode != Mode::Cleanup => self.state.runs.forget(&run.uid),
+            _ => {}
         }
         self.end_turn(run);
     }
@@ -81,11 +86,34 @@ impl Context {
         }
     }
 
+    /// Forgets a run that the watch shows no longer, because its object is gone or it has ended, and ends its turn. One that is
+    /// being reconciled is forgotten after that: it may have just ended. One that had begun, and that this process does not know
+    /// to have ended, is read: its end may have been written by a call whose answer was lost.
+    pub fn left(&self, kind: Kind, object: &impl Resource, begun: bool) {
+        let run_uid = object.meta().uid.as_deref().unwrap_or_default();
+        if self.state.reconciling.has(run_uid) {
+            return;
+        }
+        if begun && !self.state.runs.has_ended(run_uid) {
+            self.look_at_end(Request::new(kind, object), run_uid);
+        }
+        self.forget(run_uid);
+    }
+
+    /// Has a run read that has ended and holds something still, or may have; the watches do not show it.
+    pub fn look_at_end(&self, request: Request, run_uid: &str) {
+        self.state.ends.add(request.kind.clone(), request.key.clone(), run_uid);
+        self.state.queues.add(request);
+    }
+
     /// Forgets a run or a Plan whose object no longer exists, as the watch says, and ends the turn of the run.
     pub fn forget(&self, run_uid: &str) {
         self.state.runs.forget(run_uid);
         self.state.refused_slots.forget(run_uid);
-        self.state.step_caches.forget(run_uid);
+        // What is done at the end of a run needs what is known of its steps.
+        if !self.state.ends.has_uid(run_uid) {
+            self.state.step_caches.forget(run_uid);
+        }
         self.state.watch_pool.forget(run_uid);
         self.stores.evidence.forget(run_uid);
         self.drain(run_uid);

@@ -15,6 +15,7 @@ pub mod controller;
 pub mod informers;
 pub mod metrics;
 pub mod panics;
+pub mod polls;
 pub mod reconcile;
 pub mod records;
 pub mod run;

@@ -1,6 +1,7 @@
 //! Metrics of the controller, in the OpenMetrics text format.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
 
 use backstay_api::conditions::reasons;
 use parking_lot::Mutex;
@@ -70,7 +71,16 @@ pub struct Metrics {
     fields_not_kept: Family<Kind, Gauge>,
     other_writers: Family<Kind, Counter>,
     mended: Family<Mended, Counter>,
+    longest_poll: Family<Part, Seconds>,
 }
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Part {
+    part: String,
+}
+
+/// A gauge of seconds.
+pub type Seconds = Gauge<f64, AtomicU64>;
 
 /// How many reasons that strategies made up become labels: each is kept for as long as the process runs.
 const STRATEGY_REASONS: usize = 100;
@@ -118,6 +128,9 @@ impl Default for Metrics {
         let mended = Family::default();
         let about = "Differences between the memory of the controller and the cluster that were mended, by what differed";
         registry.register("memory_mended", about, mended.clone());
+        let longest_poll = Family::default();
+        let about = "Longest time for which a task of the controller has kept the thread that all of them share, by task";
+        registry.register_with_unit("longest_poll", about, Unit::Seconds, longest_poll.clone());
         Self {
             registry,
             ended,
@@ -132,11 +145,18 @@ impl Default for Metrics {
             fields_not_kept,
             other_writers,
             mended,
+            longest_poll,
         }
     }
 }
 
 impl Metrics {
+    /// Returns the gauge of the longest poll of a task.
+    #[must_use]
+    pub fn longest_poll(&self, part: String) -> Seconds {
+        self.longest_poll.get_or_create(&Part { part }).clone()
+    }
+
     /// Counts a run that ended after `seconds`.
     pub fn run_ended(&self, kind: &str, phase: &str, reason: &str, seconds: f64) {
         let reason = self.reason(reason).to_owned();

@@ -197,6 +197,7 @@ fn the_metrics_are_those_that_are_served() {
     metrics.fields_not_kept("BackupJob", 1);
     metrics.other_writer("BackupJob");
     metrics.mended("lock");
+    let _ = metrics.longest_poll("watch Backup".to_owned());
     let text = metrics.text();
     let mut rows: BTreeMap<String, String> = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

@@ -27,6 +27,8 @@ use crate::{LocalRef, RunRecord, TypedRef};
     selectable = ".spec.applicationRef.apiGroup",
     selectable = ".spec.applicationRef.kind",
     selectable = ".spec.applicationRef.name",
+    selectable = ".spec.planRef.name",
+    selectable = ".status.phase",
     printcolumn(
         name = "Phase",
         type_ = "string",

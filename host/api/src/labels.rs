@@ -19,6 +19,10 @@ pub const STRATEGY_REVISION: &str = "backstay.dev/strategy-revision";
 /// Name of the Velero restore that made the object.
 pub const VELERO_RESTORE: &str = "velero.io/restore-name";
 
+/// On a run that the controller's finalizer holds until its component has undone what it began. It has no value. It finds such
+/// runs among all others.
+pub const HELD: &str = "backstay.dev/held";
+
 /// Content of a Secret in the controller's namespace: `checkpoint`, `kept` (a handover) or `private` (data of a Backup).
 pub const RECORD: &str = "backstay.dev/record";
 /// Name of the handover that the Secret is or may become, by which the next restore of the target finds it.

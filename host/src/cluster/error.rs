@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use backstay_api::conditions::reasons;
 use backstay_core::retry::{ApiFault, Class, classify, denied_by_admission, too_large};
+use http::StatusCode;
 
 use super::checked_names::NotAName;
 
@@ -182,6 +183,12 @@ fn code(error: &kube::Error) -> Option<u16> {
 #[must_use]
 pub fn is_not_found(error: &kube::Error) -> bool {
     class(error) == Class::NotFound
+}
+
+/// Returns whether the API server does not understand the request: it does not know a field that is selected by.
+#[must_use]
+pub fn is_bad_request(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == StatusCode::BAD_REQUEST.as_u16())
 }
 
 /// Returns an error with its causes, each of them once: first the call that failed, then why.

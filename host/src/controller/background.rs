@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backstay_api::conditions::{reasons, types};
-use backstay_api::{Backup, RunRecord, labels, phase};
+use backstay_api::{Backup, BackupJob, RunRecord, finalizers, labels, phase};
 use backstay_core::backup::REVISION_LABEL;
 use backstay_core::retry::{self, Class};
 use backstay_core::status::set_condition;
@@ -15,11 +15,12 @@ use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use kube::ResourceExt;
-use kube::api::{ApiResource, DynamicObject, PartialObjectMeta, Patch};
+use kube::api::{ApiResource, DynamicObject, ListParams, PartialObjectMeta, Patch};
 use serde_json::json;
 
 use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, chain, class};
+use crate::cluster::pages::PAGE;
 use crate::cluster::write::patch_params;
 use crate::context::Context;
 use crate::informers::watcher::let_others_go;
@@ -28,6 +29,7 @@ use crate::records::pins::{self, Pins};
 use crate::run::draining;
 use crate::state::deleted_backups::DeletedBackup;
 use crate::state::draining::Turn;
+use crate::state::queues::{Kind, Request};
 
 /// How often unused revisions and records are collected.
 const COLLECT_EVERY: Duration = Duration::from_secs(3600);
@@ -56,9 +58,13 @@ pub(super) async fn periodically<F: Future<Output = ()>>(
     }
 }
 
-/// Deletes strategy revisions that nothing names any more, and records of runs that have ended, until `until`.
+/// Deletes strategy revisions that nothing names any more, and records of runs that have ended, and has ended runs looked at that
+/// hold something still, until `until`.
 pub(crate) async fn collect(ctx: Arc<Context>, until: impl Future<Output = ()>) {
     periodically(COLLECT_EVERY, until, || async {
+        if let Err(error) = look_at_ends(&ctx).await {
+            tracing::warn!(error = %chain(&error), "runs that have ended not looked at, will try again");
+        }
         for (what, collected) in
             [("strategy revisions", collect_revisions(&ctx).await), ("records", collect_records(&ctx).await)]
         {
@@ -74,17 +80,49 @@ pub(crate) async fn collect(ctx: Arc<Context>, until: impl Future<Output = ()>) 
     .await;
 }
 
+/// Has BackupJobs looked at that have ended and that the controller's finalizer holds still, because the process died at their end.
+/// The watch does not show them.
+async fn look_at_ends(ctx: &Context) -> Result<(), ApiError> {
+    let api: Api<PartialObjectMeta<BackupJob>> = Api::all(ctx.cluster.client.clone());
+    let mut params = ListParams::default().labels(labels::HELD).limit(PAGE);
+    loop {
+        let page = api.list_texts(&params).await;
+        let page = page.map_err(|e| ApiError::new("listing the BackupJobs that are held", e))?;
+        params.continue_token = page.metadata.continue_.clone().filter(|token| !token.is_empty());
+        // The label is anybody's to write. One that does not decode is left alone.
+        let is_held =
+            |run: &PartialObjectMeta<BackupJob>| run.finalizers().iter().any(|f| f == finalizers::UNDO);
+        for run in page.objects().flatten().filter(is_held) {
+            let uid = run.metadata.uid.as_deref().unwrap_or_default();
+            if !ctx.stores.has_run(uid) {
+                ctx.look_at_end(Request::new(Kind::BackupJob, &run), uid);
+            }
+        }
+        if params.continue_token.is_none() {
+            return Ok(());
+        }
+    }
+}
+
 /// Deletes strategy revisions that nothing has named for a day. Labels of Backups and their statuses both name revisions: tenants
 /// can remove labels. A Backup whose revision or private data is gone says so.
 async fn collect_revisions(ctx: &Context) -> Result<usize, ApiError> {
-    // The Backups first: what they need was there before.
-    let backups = pins::of_backups(&ctx.cluster.client).await?;
+    // These first: a Backup that comes meanwhile names a revision that is among them, or a newer one.
     let revisions = ctx.records.revisions.list().await?;
-    if let Err(error) = tell_what_is_missing(&backups, &revisions, ctx).await {
-        tracing::warn!(error = %chain(&error), "Backups not told what is missing, will try again");
+    let there = There::of(&revisions, ctx).await?;
+    let (mut used, mut next) = (revisions_in_use(ctx).await, None);
+    loop {
+        // One page at a time: there may be a hundred thousand Backups.
+        let page = pins::page(next, &ctx.cluster.client).await?;
+        used.extend(page.backups.iter().filter_map(|pins| pins.revision.clone()));
+        if let Err(error) = tell_what_is_missing(&page.backups, &there, ctx).await {
+            tracing::warn!(error = %chain(&error), "Backups not told what is missing, will try again");
+        }
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
     }
-    let mut used = revisions_in_use(ctx).await;
-    used.extend(backups.into_iter().filter_map(|pins| pins.revision));
     let collected = ctx.records.revisions.collect(&revisions, &used, ctx.clock.now()).await?;
     if collected.held_back > 0 {
         tell_held_back(collected.held_back, ctx);
@@ -106,17 +144,60 @@ fn tell_held_back(held_back: usize, ctx: &Context) {
     ctx.cluster.events.warning(about, reasons::COLLECTION_HELD_BACK, &note);
 }
 
+/// The names of what Backups need.
+struct There {
+    revisions: BTreeSet<String>,
+    private: BTreeSet<String>,
+}
+
+impl There {
+    async fn of(
+        revisions: &[PartialObjectMeta<ControllerRevision>],
+        ctx: &Context,
+    ) -> Result<Self, ApiError> {
+        let (mut private, mut next) = (BTreeSet::new(), None);
+        loop {
+            let page = ctx.records.checkpoints.page(&format!("{}=private", labels::RECORD), next).await?;
+            private.extend(page.items.iter().map(ResourceExt::name_any));
+            next = page.metadata.continue_.filter(|token| !token.is_empty());
+            if next.is_none() {
+                let revisions = revisions.iter().map(ResourceExt::name_any).collect();
+                return Ok(Self { revisions, private });
+            }
+        }
+    }
+
+    /// Returns what is missing of what a Backup needs. It may have come after these were listed: then it is asked for.
+    async fn missing(
+        &self,
+        backup: &Pins,
+        ctx: &Context,
+    ) -> Result<Option<(&'static str, String)>, ApiError> {
+        let namespace = &ctx.settings.namespace;
+        let missing = backup.missing(&self.revisions, &self.private, namespace);
+        if missing.is_none() || backup.said == Some(false) {
+            return Ok(missing);
+        }
+        let (mut revisions, mut private) = (BTreeSet::new(), BTreeSet::new());
+        if let Some(name) = &backup.revision
+            && ctx.records.revisions.exists(name).await?
+        {
+            revisions.insert(name.clone());
+        }
+        if let Some(name) = &backup.private
+            && ctx.records.checkpoints.exists(name).await?
+        {
+            private.insert(name.clone());
+        }
+        Ok(backup.missing(&revisions, &private, namespace))
+    }
+}
+
 /// Writes condition `Restorable` into Backups that lack what a restore needs, and into those that lack it no more.
-async fn tell_what_is_missing(
-    backups: &[Pins],
-    revisions: &[PartialObjectMeta<ControllerRevision>],
-    ctx: &Context,
-) -> Result<(), ApiError> {
-    let private = ctx.records.checkpoints.list(&format!("{}=private", labels::RECORD)).await?;
-    let revisions = revisions.iter().map(ResourceExt::name_any).collect();
-    let private = private.iter().map(ResourceExt::name_any).collect();
-    for backup in backups.iter().filter(|backup| backup.ready) {
-        let missing = backup.missing(&revisions, &private, &ctx.settings.namespace);
+async fn tell_what_is_missing(backups: &[Pins], there: &There, ctx: &Context) -> Result<(), ApiError> {
+    for (number, backup) in backups.iter().filter(|backup| backup.ready).enumerate() {
+        let_others_go(number).await;
+        let missing = there.missing(backup, ctx).await?;
         if missing.is_some() != (backup.said == Some(false)) {
             tell(backup, missing.as_ref(), ctx).await?;
         }
@@ -159,7 +240,7 @@ async fn revisions_in_use(ctx: &Context) -> BTreeSet<String> {
         record.filter(|_| !phase::is_terminal(phase))?.strategy_revision.clone()
     };
     let (stores, mut used) = (&ctx.stores, BTreeSet::new());
-    for (number, backup) in stores.backups.state().iter().enumerate() {
+    for (number, backup) in stores.backups.all().enumerate() {
         let_others_go(number).await;
         used.extend(backup.labels().get(REVISION_LABEL).cloned());
     }
@@ -381,11 +462,14 @@ mod tests {
     use backstay_core::contract::GroupKind;
     use backstay_core::revision::Revision;
 
+    use serde_json::json;
+
     use super::*;
     use crate::cluster::stand_in::StandIn;
     use crate::components::registry::Registry;
     use crate::controller::start::context;
     use crate::settings::Settings;
+    use crate::state::work_queue::Priority;
 
     #[tokio::test]
     async fn t8_the_brake_on_the_collection_of_revisions_is_told_in_an_event_on_the_controllers_namespace() {
@@ -423,7 +507,7 @@ mod tests {
         let backup = json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "Backup", "metadata": {
             "name": "b", "namespace": "n", "uid": "backup-1", "labels": labelled("run-1")}});
         let shown = serde_json::from_value(backup).expect("a Backup");
-        ctx.stores.indexes.backups.put(None, &Arc::new(shown));
+        crate::informers::backups::tests::show(&ctx.stores.backups, shown);
         let record = |record: &str| {
             let mut labels = labelled("run-1");
             labels[labels::RECORD] = json!(record);
@@ -438,5 +522,30 @@ mod tests {
         assert_eq!(collect_page(vec![kept, goes], &ctx).await.expect("they are looked at"), 1);
         assert!(server.get(&private).is_some());
         assert!(server.get(&checkpoint).is_none());
+    }
+
+    #[tokio::test]
+    async fn runs_that_have_ended_and_are_held_are_found_though_no_watch_shows_them() {
+        let server = StandIn::default();
+        let (ctx, _writers, _) = context(server.client(), Registry::default(), Settings::default());
+        let goes_on = json!({"metadata": {"name": "goes-on", "namespace": "n", "uid": "goes-on"},
+            "spec": {"backupClassName": "c", "applicationRef": {"kind": "App", "name": "a"}}});
+        let goes_on: BackupJob = serde_json::from_value(goes_on).expect("a run");
+        ctx.stores.indexes.backup_jobs.put(None, &Arc::new(goes_on));
+        let undo = finalizers::UNDO;
+        for (name, finalizer) in [("goes-on", undo), ("held", undo), ("labelled", "example.org/other")] {
+            let run = json!({"metadata": {"name": name, "namespace": "n", "uid": name, "labels": {labels::HELD: ""},
+                "finalizers": [finalizer]}});
+            server.put(&format!("/apis/backups.cozystack.io/v1alpha1/namespaces/n/backupjobs/{name}"), run);
+        }
+        look_at_ends(&ctx).await.expect("they are listed");
+        let queue = ctx.state.queues.of(&Kind::BackupJob).expect("there is a queue");
+        let mut queued: Vec<_> = std::iter::from_fn(|| queue.next(|_| Priority::Continue)).collect();
+        queued.sort_by(|a, b| a.name.cmp(&b.name));
+        let names: Vec<_> = queued.iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(names, ["held"]);
+        for key in &queued {
+            assert_eq!(ctx.state.ends.uid(&Kind::BackupJob, key).as_deref(), Some(key.name.as_str()));
+        }
     }
 }

@@ -13,6 +13,7 @@ use super::triggers::is_finalized;
 use crate::context::Context;
 use crate::informers::stores::Stores;
 use crate::informers::watcher::let_others_go;
+use crate::state::ends::Ends;
 use crate::state::queues::{Key, Kind, Request};
 
 /// A difference: what differs, and the uid.
@@ -44,7 +45,7 @@ async fn pass(before: &HashSet<Difference>, ctx: &Context) -> HashSet<Difference
         for (number, uid) in uids.into_iter().enumerate() {
             let_others_go(number).await;
             // The lock of a run whose object is gone is kept as long as its pods may run.
-            if exists(&uid, &ctx.stores) || what == "lock" && state.draining.contains(&uid) {
+            if exists(&uid, &ctx.stores, &state.ends) || what == "lock" && state.draining.contains(&uid) {
                 continue;
             }
             if mended(what, &uid, "", before, &mut found, ctx) {
@@ -82,8 +83,9 @@ fn mended(
 }
 
 /// Returns whether there is an object of this uid among those of which something is kept in memory.
-fn exists(uid: &str, stores: &Stores) -> bool {
+fn exists(uid: &str, stores: &Stores, ends: &Ends) -> bool {
     stores.has_run(uid)
+        || ends.has_uid(uid)
         || stores.indexes.plans.has_uid(uid)
         || stores
             .strategies
@@ -106,9 +108,9 @@ async fn unqueued(before: &HashSet<Difference>, found: &mut HashSet<Difference>,
             enqueue(Request::restore_job(job), job.metadata.uid.as_deref(), before, found, ctx);
         }
     }
-    for (number, backup) in stores.backups.state().iter().enumerate() {
+    for (number, backup) in stores.backups.all().enumerate() {
         let_others_go(number).await;
-        if is_finalized(backup) && backup.metadata.deletion_timestamp.is_some() {
+        if is_finalized(&backup) && backup.metadata.deletion_timestamp.is_some() {
             let request = Request::new(Kind::Backup, backup.as_ref());
             enqueue(request, backup.metadata.uid.as_deref(), before, found, ctx);
         }

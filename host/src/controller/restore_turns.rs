@@ -12,7 +12,9 @@ use crate::context::Context;
 pub(super) fn restore_turns(living: &HashMap<String, String>, ctx: &Context) {
     for ((namespace, run_uid), names) in ctx.stores.unfinished.all() {
         // Labels are written by tenants: one that names the run of another namespace means nothing.
-        let foreign = living.get(&run_uid).is_some_and(|of_run| *of_run != namespace);
+        let of_backup = || ctx.stores.backups.namespace_of(&run_uid);
+        let of_run = living.get(&run_uid).cloned().or_else(of_backup);
+        let foreign = of_run.is_some_and(|of_run| of_run != namespace);
         // A clean-up goes on, and gets its lock when its Backup has been read.
         let goes_on = ctx.state.locks.held_in(&run_uid).is_some() || ctx.state.locks.is_unplaced(&run_uid);
         if foreign || goes_on {

@@ -5,17 +5,13 @@
 
 use std::collections::HashMap;
 
-use kube::ResourceExt;
-
 use super::restore_turns::restore_turns;
 use super::triggers::is_finalized;
 use crate::context::Context;
+use crate::informers::watcher::let_others_go;
 use crate::panics::contained_call;
 use crate::run::resolve::{AwaitedLock, awaited_lock};
 use crate::state::run::Run;
-
-/// Runs that are restored before other tasks get the thread.
-const AT_ONCE: usize = 100;
 
 /// Restores the locks of runs that have begun, and the places of runs that wait for a lock, before any run is reconciled.
 pub(super) async fn resume(ctx: &Context) {
@@ -31,13 +27,10 @@ pub(super) async fn resume(ctx: &Context) {
             }
             living.insert(run.uid.clone(), run.namespace().to_owned());
         }
-        if done % AT_ONCE == AT_ONCE - 1 {
-            tokio::task::yield_now().await;
-        }
+        let_others_go(done).await;
     }
-    // The store has only the metadata of Backups.
-    for shown in ctx.stores.backups.state() {
-        living.insert(shown.uid().unwrap_or_default(), shown.namespace().unwrap_or_default());
+    for (done, shown) in ctx.stores.backups.all().enumerate() {
+        let_others_go(done).await;
         if is_finalized(&shown) && shown.metadata.deletion_timestamp.is_some() {
             ctx.state.locks.unplaced_cleanup(&shown.metadata);
         }
@@ -84,6 +77,7 @@ mod tests {
     use crate::cluster::stand_in::StandIn;
     use crate::components::registry::Registry;
     use crate::controller::start::context;
+    use crate::informers::shelf::Shelf;
     use crate::informers::stores::Writers;
     use crate::settings::Settings;
     use crate::state::queues::Kind;
@@ -126,7 +120,7 @@ mod tests {
         restores.into_iter().for_each(|job| writers.restore_jobs.apply_watcher_event(&Event::Apply(job)));
         backup_jobs.into_iter().for_each(|job| writers.backup_jobs.apply_watcher_event(&Event::Apply(job)));
         let backups = backups.iter().map(|name| deleted_backup(name));
-        backups.for_each(|backup| writers.backups.apply_watcher_event(&Event::Apply(backup)));
+        backups.for_each(|backup| drop(writers.backups.put(backup)));
         (ctx, writers)
     }
 

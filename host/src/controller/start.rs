@@ -24,6 +24,7 @@ use crate::components::{Calls, Components};
 use crate::context::Context;
 use crate::informers::stores::{Stores, Writers};
 use crate::metrics::Metrics;
+use crate::polls::timed;
 use crate::records::Records;
 use crate::settings::Settings;
 use crate::state::State;
@@ -100,7 +101,7 @@ pub async fn run_in(
     let work = async {
         tokio::select! {
             biased;
-            () = ctx.stores.filled().then(|()| resume(&ctx)).then(|()| crds::look(&ctx)) => {}
+            () = ctx.stores.filled().then(|()| timed("resume".to_owned(), &ctx.metrics, resume(&ctx))).then(|()| crds::look(&ctx)) => {}
             // The API server may not answer, and nothing was begun.
             () = shutdown.clone() => return,
         }

@@ -46,9 +46,9 @@ async fn look_again(ctx: &Context) {
             queues.add(Request::restore_job(job));
         }
     }
-    for (number, backup) in stores.backups.state().iter().enumerate() {
+    for (number, backup) in stores.backups.all().enumerate() {
         let_others_go(number).await;
-        if is_finalized(backup) && backup.metadata.deletion_timestamp.is_some() {
+        if is_finalized(&backup) && backup.metadata.deletion_timestamp.is_some() {
             queues.add(Request::new(Kind::Backup, backup.as_ref()));
         }
     }

@@ -275,6 +275,7 @@ mod tests {
 
     use super::*;
     use crate::components::registry::Registry;
+    use crate::informers::shelf::Shelf;
     use crate::informers::stores::Writers;
 
     fn object<K: DeserializeOwned>(name: &str, metadata: Value, rest: Value) -> K {
@@ -344,7 +345,9 @@ mod tests {
                 a_restore_job("other-restore", "other", json!({"phase": "Running"})),
             ],
         );
-        fill(&mut writers.backups, [a_backup("backup", json!({})), a_backup("deleting", deleting())]);
+        for backup in [a_backup("backup", json!({})), a_backup("deleting", deleting())] {
+            writers.backups.put(backup);
+        }
         fill(&mut writers.jobs, [a_job(("BackupJob", "running"), json!({}))]);
         stores.index();
         (stores, writers)
@@ -512,7 +515,7 @@ mod tests {
     #[test]
     fn a_restore_that_ends_has_its_held_backup_looked_at_and_the_first_list_of_ended_ones_does_not() {
         let (stores, mut writers) = stores();
-        fill(&mut writers.backups, [a_backup("held", json!({"finalizers": [finalizers::CLEANUP]}))]);
+        writers.backups.put(a_backup("held", json!({"finalizers": [finalizers::CLEANUP]})));
         let ended = a_restore_job("r", "held", json!({"phase": "Succeeded"}));
         let of = |change: Change<'_, RestoreJob>| {
             let requests = super::restore_job(&change, &stores);

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use backstay_api::{
-    Backup, BackupJob, BackupJobSpec, BackupJobStatus, Plan, PlanSpec, PlanStatus, RestoreJob,
-    RestoreJobStatus, annotations, labels, phase,
+    BackupJob, Plan, PlanSpec, PlanStatus, RestoreJob, RestoreJobStatus, finalizers, labels, phase,
 };
-use backstay_core::job::POD_RUN_ANNOTATION;
-use futures::Stream;
+use backstay_core::job::{self, POD_RUN_ANNOTATION};
+use backstay_core::owner::controller;
+use futures::{Stream, StreamExt, stream};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource;
-use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::api::{ApiResource, DynamicObject};
 use kube::core::ObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{self, Config, Event, watcher};
@@ -18,14 +19,21 @@ use tokio::task::JoinSet;
 
 use super::{triggers, unreadable};
 use crate::cluster::api::Api;
+use crate::cluster::dynamic::group_kind;
+use crate::cluster::error::is_bad_request;
 use crate::cluster::pages::PAGE;
 use crate::cluster::partial::{Invalid, Partial, PartialDecode};
 use crate::context::Context;
 use crate::informers::index::Index;
+use crate::informers::shelf::{Shelf, StoreShelf};
 use crate::informers::stores::Writers;
 use crate::informers::watcher::{Change, follow};
 use crate::panics::contained_call;
-use crate::state::queues::Request;
+use crate::polls::timed;
+use crate::state::queues::{Kind, Request};
+
+/// The BackupJobs that have not ended.
+const UNFINISHED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 /// Runs all watches, each as a task of its own. Returns only if a watch panics or ends.
 pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
@@ -37,53 +45,56 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
     let of_runs = || Config::default().labels(labels::RUN_UID);
     let of = &ctx.stores.indexes;
     let (backup_jobs, restore_jobs) = (of.backup_jobs.clone(), of.restore_jobs.clone());
-    let (plans, backups, jobs) = (of.plans.clone(), of.backups.clone(), of.jobs.clone());
-    tasks.spawn(watch(writers.classes, None, all(), ctx.clone(), whole, |change, ctx| {
-        triggers::class(change, &ctx.stores)
-    }));
-    tasks.spawn(watch(
-        writers.backup_jobs,
-        Some(backup_jobs),
-        all(),
-        ctx.clone(),
-        slim_backup_job,
-        backup_job,
-    ));
-    let slim = slim_restore_job;
-    tasks.spawn(watch(writers.restore_jobs, Some(restore_jobs), all(), ctx.clone(), slim, |change, ctx| {
-        let phase = change.object().status.as_ref().and_then(|status| status.phase.as_deref());
-        forget_run(change, phase, ctx);
+    let (plans, jobs) = (of.plans.clone(), of.jobs.clone());
+    let classes = StoreShelf::new((), writers.classes, None);
+    tasks
+        .spawn(watch(classes, all(), ctx.clone(), whole, |change, ctx| triggers::class(change, &ctx.stores)));
+    tasks.spawn({
+        let (shelf, ctx) = (unfinished_backup_jobs(writers.backup_jobs, backup_jobs), ctx.clone());
+        let events = unfinished(Api::all(ctx.cluster.client.clone()));
+        async move { handle(events, shelf, &ctx, slim_backup_job, backup_job).await }
+    });
+    let shelf = StoreShelf::new((), writers.restore_jobs, Some(restore_jobs)).of_those(is_kept);
+    tasks.spawn(watch(shelf, all(), ctx.clone(), slim_restore_job, |change, ctx| {
+        let status = change.object().status.as_ref();
+        let begun = status.is_some_and(|status| status.run.is_some());
+        forget_run(Kind::RestoreJob, change, status.and_then(|status| status.phase.as_deref()), begun, ctx);
         triggers::restore_job(change, &ctx.stores)
     }));
-    tasks.spawn(watch(writers.plans, Some(plans), all(), ctx.clone(), slim_plan, |change, ctx| {
+    let plans = StoreShelf::new((), writers.plans, Some(plans));
+    tasks.spawn(watch(plans, all(), ctx.clone(), slim_plan, |change, ctx| {
         if let Change::Deleted(plan) = change {
             ctx.forget(plan.metadata.uid.as_deref().unwrap_or_default());
         }
         triggers::plan(change)
     }));
-    tasks.spawn(watch(writers.backups, Some(backups), all(), ctx.clone(), slim_backup, |change, ctx| {
+    tasks.spawn(watch(writers.backups, all(), ctx.clone(), whole, |change, ctx| {
         if let Change::Deleted(backup) = change {
             ctx.forget(backup.metadata.uid.as_deref().unwrap_or_default());
             ctx.state.deleted_backups.add(&backup.metadata);
         }
         triggers::backup(change, &ctx.stores)
     }));
-    tasks.spawn(watch(writers.jobs, Some(jobs), of_runs(), ctx.clone(), whole, |change, ctx| {
+    let jobs = StoreShelf::new((), writers.jobs, Some(jobs));
+    tasks.spawn(watch(jobs, of_runs(), ctx.clone(), whole, |change, ctx| {
         match change {
             Change::Applied { object, .. } => ctx.stores.unfinished.job(object),
             Change::Deleted(object) => ctx.stores.unfinished.job_gone(object),
         }
         wake_draining(&change.object().metadata, ctx);
-        if let Change::Deleted(job) = change {
-            if let Some(run) = ctx.stores.unfinished_run_of(job) {
-                ctx.stores.evidence.job_gone(job, &run);
+        match change {
+            Change::Applied { object, .. } => look_at_end_of_run(object, ctx),
+            Change::Deleted(job) => {
+                if let Some(run) = ctx.stores.unfinished_run_of(job) {
+                    ctx.stores.evidence.job_gone(job, &run);
+                }
+                let (namespace, uid) = (job.metadata.namespace.as_deref(), job.metadata.uid.as_deref());
+                ctx.stores.job_pods.forget(namespace.unwrap_or_default(), uid.unwrap_or_default());
             }
-            let (namespace, uid) = (job.metadata.namespace.as_deref(), job.metadata.uid.as_deref());
-            ctx.stores.job_pods.forget(namespace.unwrap_or_default(), uid.unwrap_or_default());
         }
         triggers::job(change).into_iter().collect()
     }));
-    tasks.spawn(watch(writers.pods, None, of_runs(), ctx, slim_pod, pod));
+    tasks.spawn(watch(StoreShelf::new((), writers.pods, None), of_runs(), ctx, slim_pod, pod));
     tasks.join_all().await;
 }
 
@@ -98,41 +109,91 @@ async fn strategies(resource: ApiResource, writer: Writer<DynamicObject>, ctx: A
     };
     let invalid = |invalid: &Invalid| unreadable::report::<DynamicObject>(&resource, invalid, &ctx);
     let events = watcher(api, Config::default().page_size(PAGE));
-    follow(&resource, events, writer, None, decode, invalid, changed).await;
+    let shelf = StoreShelf::new(resource.clone(), writer, None);
+    let follow = follow(&resource, events, shelf, decode, invalid, changed);
+    timed(format!("watch {}", group_kind(&resource)), &ctx.metrics, follow).await;
 }
 
 /// Watches a kind. `slim` removes what the store does not keep of an object. `changed` updates the state for a change, and
 /// returns what the change triggers.
-async fn watch<K: PartialDecode + Resource<DynamicType = ()>>(
-    writer: Writer<K>,
-    index: Option<Arc<Index<K>>>,
+async fn watch<S: Shelf<Of = ()>>(
+    shelf: S,
     config: Config,
     ctx: Arc<Context>,
-    slim: fn(&mut K),
-    changed: fn(&Change<'_, K>, &Context) -> Vec<Request>,
-) {
-    let api = Api::<K>::all(ctx.cluster.client.clone()).watched();
-    handle(watcher(api, config.page_size(PAGE)), writer, index, &ctx, slim, changed).await;
+    slim: fn(&mut S::Object),
+    changed: fn(&Change<'_, S::Object>, &Context) -> Vec<Request>,
+) where
+    S::Object: PartialDecode,
+{
+    let api = Api::<S::Object>::all(ctx.cluster.client.clone()).watched();
+    handle(watcher(api, config.page_size(PAGE)), shelf, &ctx, slim, changed).await;
+}
+
+/// Watches the BackupJobs that have not ended. Where the CRD does not declare the field (the Go implementation's, or a Kubernetes
+/// before 1.31), all of them are watched, and those that have ended are not kept.
+fn unfinished(api: Api<BackupJob>) -> impl Stream<Item = watcher::Result<Event<Partial<BackupJob>>>> + Send {
+    let all = Config::default().page_size(PAGE);
+    let selected = watcher(api.clone().watched(), all.clone().fields(UNFINISHED)).boxed();
+    stream::unfold((selected, true), move |(mut events, selected)| {
+        let (api, all) = (api.clone(), all.clone());
+        async move {
+            match events.next().await? {
+                Err(error) if selected && is_refused(&error) => {
+                    tracing::info!(
+                        "the CRD of BackupJobs does not let the controller select by status.phase, so that it watches those that have ended too"
+                    );
+                    let mut events = watcher(api.watched(), all).boxed();
+                    Some((events.next().await?, (events, false)))
+                }
+                event => Some((event, (events, selected))),
+            }
+        }
+    })
+}
+
+/// Returns whether the API server does not know the field by which objects are selected.
+fn is_refused(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = error else {
+        return false;
+    };
+    is_bad_request(error)
+}
+
+fn unfinished_backup_jobs(writer: Writer<BackupJob>, index: Arc<Index<BackupJob>>) -> StoreShelf<BackupJob> {
+    let keeps =
+        |job: &BackupJob| !phase::is_terminal(job.status.as_ref().and_then(|status| status.phase.as_deref()));
+    StoreShelf::new((), writer, Some(index)).of_those(keeps)
+}
+
+/// Returns whether a RestoreJob has not ended, or a finalizer that the controller removes holds it. The Go implementation puts its
+/// own on each.
+fn is_kept(job: &RestoreJob) -> bool {
+    let has_ended = phase::is_terminal(job.status.as_ref().and_then(|status| status.phase.as_deref()));
+    let finalizers = job.metadata.finalizers.iter().flatten();
+    !has_ended || finalizers.into_iter().any(|f| finalizers::is_ours(f) || f == finalizers::UNDO)
 }
 
 /// Handles the events of a watch; see [`watch`].
-async fn handle<K: PartialDecode + Resource<DynamicType = ()>>(
-    events: impl Stream<Item = watcher::Result<Event<Partial<K>>>> + Send,
-    writer: Writer<K>,
-    index: Option<Arc<Index<K>>>,
+async fn handle<S: Shelf<Of = ()>>(
+    events: impl Stream<Item = watcher::Result<Event<Partial<S::Object>>>> + Send,
+    shelf: S,
     ctx: &Context,
-    slim: fn(&mut K),
-    changed: fn(&Change<'_, K>, &Context) -> Vec<Request>,
-) {
-    let decode = |partial: Partial<K>| {
+    slim: fn(&mut S::Object),
+    changed: fn(&Change<'_, S::Object>, &Context) -> Vec<Request>,
+) where
+    S::Object: PartialDecode,
+{
+    let decode = |partial: Partial<S::Object>| {
         partial.0.map(|mut object| {
             slim(&mut object);
             object
         })
     };
-    let invalid = |invalid: &Invalid| unreadable::report::<K>(&(), invalid, ctx);
-    let changed = |change: Change<'_, K>| handled(change.object(), &(), ctx, || changed(&change, ctx));
-    follow(&(), events, writer, index, decode, invalid, changed).await;
+    let invalid = |invalid: &Invalid| unreadable::report::<S::Object>(&(), invalid, ctx);
+    let changed =
+        |change: Change<'_, S::Object>| handled(change.object(), &(), ctx, || changed(&change, ctx));
+    let follow = follow(&(), events, shelf, decode, invalid, changed);
+    timed(format!("watch {}", S::Object::kind(&())), &ctx.metrics, follow).await;
 }
 
 /// Enqueues what a change of `object` triggers. A panic of a trigger is contained: the watch goes on, and the object is
@@ -159,21 +220,44 @@ fn enqueue(requests: Vec<Request>, ctx: &Context) {
 }
 
 fn backup_job(change: &Change<'_, BackupJob>, ctx: &Context) -> Vec<Request> {
-    let phase = change.object().status.as_ref().and_then(|status| status.phase.as_deref());
-    forget_run(change, phase, ctx);
+    let status = change.object().status.as_ref();
+    let begun = status.is_some_and(|status| status.run.is_some());
+    forget_run(Kind::BackupJob, change, status.and_then(|status| status.phase.as_deref()), begun, ctx);
     triggers::backup_job(change)
 }
 
-/// Forgets what the process remembers of a run that was deleted; of a run that has ended, its writes and failures.
-fn forget_run<K: Resource>(change: &Change<'_, K>, phase: Option<&str>, ctx: &Context) {
+/// Forgets what the process remembers of a run that is gone or has ended; of one that has ended and is held, its writes and
+/// failures.
+fn forget_run<K: Resource>(
+    kind: Kind,
+    change: &Change<'_, K>,
+    phase: Option<&str>,
+    begun: bool,
+    ctx: &Context,
+) {
     let uid = change.object().meta().uid.as_deref().unwrap_or_default();
     match change {
-        Change::Deleted(_) => ctx.forget(uid),
+        Change::Deleted(run) => ctx.left(kind, *run, begun),
         Change::Applied { .. } if phase::is_terminal(phase) => {
             ctx.state.runs.forget(uid);
             ctx.stores.evidence.forget(uid);
         }
         Change::Applied { .. } => {}
+    }
+}
+
+/// Has the run of a Job looked at that has ended and has no time to live, if the watches do not show the run: it has ended, and this
+/// Job was not seen then.
+fn look_at_end_of_run(job: &Job, ctx: &Context) {
+    let endless = job.spec.as_ref().is_none_or(|spec| spec.ttl_seconds_after_finished.is_none());
+    if ctx.settings.job_ttl.is_none() || !endless || job::end(job).is_none() {
+        return;
+    }
+    let Some(owner) = controller(&job.metadata).filter(|owner| owner.kind != "Backup") else { return };
+    if let Some(run) = Request::news(&owner.kind, job.metadata.namespace.as_deref(), &owner.name)
+        && !ctx.stores.has_run(&owner.uid)
+    {
+        ctx.look_at_end(run, &owner.uid);
     }
 }
 
@@ -211,13 +295,6 @@ fn pod(change: &Change<'_, Pod>, ctx: &Context) -> Vec<Request> {
 /// The store keeps the whole decoded object.
 fn whole<K>(_: &mut K) {}
 
-/// The record on a Backup is read with the Backup.
-fn slim_backup(backup: &mut PartialObjectMeta<Backup>) {
-    if let Some(all) = &mut backup.metadata.annotations {
-        all.remove(annotations::RECORDED);
-    }
-}
-
 /// A Plan is read again when it is reconciled. What is kept tells whether it goes on.
 fn slim_plan(plan: &mut Plan) {
     plan.spec = PlanSpec { suspend: plan.spec.suspend, ..PlanSpec::default() };
@@ -236,19 +313,12 @@ fn forget_note(meta: &mut ObjectMeta) {
     }
 }
 
-/// Keeps little of a run that has ended: memory grows with the runs that have not.
+/// The note of a pod run is read from the Job.
 fn slim_backup_job(job: &mut BackupJob) {
     forget_note(&mut job.metadata);
-    if let Some(status) = &mut job.status
-        && phase::is_terminal(status.phase.as_deref())
-    {
-        job.metadata.annotations = None;
-        job.spec = BackupJobSpec::default();
-        *status = BackupJobStatus { phase: status.phase.take(), ..BackupJobStatus::default() };
-    }
 }
 
-/// See [`slim_backup_job`]. The Backup of a RestoreJob that has ended is still read.
+/// Keeps little of a restore that has ended and is held. Its Backup is still read.
 fn slim_restore_job(job: &mut RestoreJob) {
     forget_note(&mut job.metadata);
     if let Some(status) = &mut job.status
@@ -264,7 +334,6 @@ fn slim_restore_job(job: &mut RestoreJob) {
 mod tests {
     use axum::http::{Request as HttpRequest, Response};
     use backstay_core::strategy_kind::strategy_kind;
-    use futures::stream;
     use kube::Client;
     use kube::client::Body;
     use serde_json::{Value, json};
@@ -275,7 +344,7 @@ mod tests {
     use crate::controller::start::context;
     use crate::settings::Settings;
     use crate::state::draining::{Seen, Turn};
-    use crate::state::queues::Kind;
+    use crate::state::queues::Key;
     use crate::state::run::Run;
     use crate::state::work_queue::Priority;
 
@@ -319,7 +388,7 @@ mod tests {
     async fn handled(events: Events, writer: Writer<BackupJob>, ctx: &Context) {
         let (events, index) =
             (stream::iter(events.into_iter().map(Ok)), ctx.stores.indexes.backup_jobs.clone());
-        handle(events, writer, Some(index), ctx, slim_backup_job, backup_job).await;
+        handle(events, unfinished_backup_jobs(writer, index), ctx, slim_backup_job, backup_job).await;
     }
 
     /// The BackupJobs in the queue.
@@ -353,7 +422,8 @@ mod tests {
             backup_job(change, ctx)
         };
         let events = stream::iter(list([holder(), waiter()]).into_iter().map(Ok));
-        handle(events, writers.backup_jobs, None, &ctx, slim_backup_job, changed).await;
+        let shelf = StoreShelf::new((), writers.backup_jobs, None);
+        handle(events, shelf, &ctx, slim_backup_job, changed).await;
         assert_eq!(queued(&ctx), ["waiter"]);
         assert!(ctx.metrics.text().contains("backstay_panics_total{part=\"watch\",kind=\"BackupJob\"} 1"));
     }
@@ -389,5 +459,86 @@ mod tests {
         assert_eq!(queued(&ctx), [""; 0], "a pod of it runs");
         nothing_runs(&ctx);
         assert_eq!(queued(&ctx), ["waiter"]);
+    }
+
+    /// Answers each list as a server whose CRD does or does not let a client select by `status.phase`; the queries come in order.
+    fn listing(declares: bool) -> (Api<BackupJob>, Arc<parking_lot::Mutex<Vec<String>>>) {
+        let queries = Arc::<parking_lot::Mutex<Vec<String>>>::default();
+        let asked = queries.clone();
+        let answer = move |request: HttpRequest<Body>| {
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            let refused = query.contains("fieldSelector") && !declares;
+            asked.lock().push(query);
+            let (code, body) = match refused {
+                true => (
+                    400,
+                    json!({"kind": "Status", "status": "Failure", "code": 400, "reason": "BadRequest",
+                    "message": "field label not supported: status.phase"}),
+                ),
+                false => {
+                    (200, json!({"kind": "BackupJobList", "items": [], "metadata": {"resourceVersion": "7"}}))
+                }
+            };
+            async move {
+                let body = Body::from(serde_json::to_vec(&body).expect("JSON"));
+                Ok::<_, std::io::Error>(Response::builder().status(code).body(body).expect("an answer"))
+            }
+        };
+        let client = Client::new(service_fn(answer), "default");
+        (Api::all(client), queries)
+    }
+
+    #[tokio::test]
+    async fn runs_that_have_ended_are_not_even_asked_for() {
+        let (api, queries) = listing(true);
+        let events: Vec<_> = unfinished(api).take(2).collect().await;
+        assert!(matches!(events[..], [Ok(Event::Init), Ok(Event::InitDone)]), "{events:?}");
+        assert!(
+            queries.lock()[0]
+                .contains("fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed")
+        );
+    }
+
+    #[tokio::test]
+    async fn where_the_crd_does_not_declare_the_phase_all_runs_are_watched() {
+        let (api, queries) = listing(false);
+        let events: Vec<_> = unfinished(api).take(3).collect().await;
+        assert!(matches!(events[..], [Ok(Event::Init), Ok(Event::Init), Ok(Event::InitDone)]), "{events:?}");
+        let selects: Vec<_> = queries.lock().iter().map(|query| query.contains("fieldSelector")).collect();
+        assert_eq!(selects, [true, false]);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_ends_is_forgotten_and_one_that_is_being_reconciled_after_that() {
+        let (ctx, writers, _poster) = context(unused(), Registry::default(), Settings::default());
+        lock(&ctx);
+        let ended = || run_of("holder", json!({"phase": "Succeeded"}));
+        let mut events = list([holder()]);
+        events.push(Event::Apply(ended()));
+        let begun = ctx.state.reconciling.begin("holder");
+        handled(events, writers.backup_jobs, &ctx).await;
+        assert!(ctx.stores.backup_jobs.is_empty());
+        assert!(!ctx.state.draining.contains("holder"), "its reconcile releases the lock, or has it kept");
+        drop(begun);
+        let holder = holder().decoded().expect("it decodes");
+        ctx.left(Kind::BackupJob, &holder, true);
+        assert!(ctx.state.draining.contains("holder"), "nobody knows whether its pods run");
+        let key = Key::of(&holder);
+        let kept_in_mind = ctx.state.ends.uid(&Kind::BackupJob, &key);
+        assert_eq!(kept_in_mind.as_deref(), Some("holder"), "nobody knows whether all is done at its end");
+    }
+
+    #[tokio::test]
+    async fn a_run_of_which_it_is_known_that_it_has_ended_is_not_read_again() {
+        let (ctx, writers, _poster) = context(unused(), Registry::default(), Settings::default());
+        ctx.state.runs.failed("holder");
+        ctx.state.runs.ended("holder");
+        let mut events = list([holder()]);
+        events.push(Event::Apply(run_of("holder", json!({"phase": "Failed"}))));
+        handled(events, writers.backup_jobs, &ctx).await;
+        assert_eq!(ctx.state.runs.uids(), [""; 0]);
+        assert_eq!(queued(&ctx), ["holder"], "the first list showed it");
+        let key = Key { namespace: Some("n".to_owned()), name: "holder".to_owned() };
+        assert_eq!(ctx.state.ends.uid(&Kind::BackupJob, &key), None);
     }
 }

@@ -1,7 +1,6 @@
 //! Workers: each reconciles the objects of one queue.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,8 @@ use super::{background, compare, crds, held_backups, time};
 use crate::cluster::dynamic::strategy_resource;
 use crate::context::Context;
 use crate::panics::contained;
-use crate::reconcile::{backup, plan, run, strategy};
+use crate::polls::timed;
+use crate::reconcile::{backup, ended, plan, run, strategy};
 use crate::state::queues::{Key, Kind, backup_job_priority, restore_job_priority};
 use crate::state::run::Run;
 use crate::state::work_queue::{Action, Priority, WorkQueue};
@@ -32,18 +32,22 @@ pub(super) async fn workers(ctx: &Arc<Context>, shutdown: impl Future<Output = (
     for served in ctx.components.registry.iter().flat_map(|component| &component.descriptor().kinds) {
         let (kind, resource) = (GroupKind::from(served), strategy_resource(served));
         let Some(store) = ctx.stores.strategies.get(&kind).cloned() else { continue };
-        let queue = Source { kind: Kind::Strategy(kind), store, resource: resource.clone(), priority: other };
+        let of = resource.clone();
+        let get = move |key: &Key| store.get(&key.reference(&of));
+        let queue = Source::new(Kind::Strategy(kind), get, other);
         tasks.spawn(work(queue, ctx.clone(), until(), move |object, ctx| {
             strategy::reconcile(resource.clone(), object, ctx)
         }));
     }
-    let backup_jobs = Source::new(Kind::BackupJob, &ctx.stores.backup_jobs, backup_job_priority);
+    let backup_jobs = Source::of(Kind::BackupJob, &ctx.stores.backup_jobs, backup_job_priority);
     tasks.spawn(work(backup_jobs, ctx.clone(), until(), |job, ctx| run::reconcile(Run::from(&*job), ctx)));
-    let restore_jobs = Source::new(Kind::RestoreJob, &ctx.stores.restore_jobs, restore_job_priority);
+    let restore_jobs = Source::of(Kind::RestoreJob, &ctx.stores.restore_jobs, restore_job_priority);
     tasks.spawn(work(restore_jobs, ctx.clone(), until(), |job, ctx| run::reconcile(Run::from(&*job), ctx)));
-    let backups = Source::new(Kind::Backup, &ctx.stores.backups, other);
+    let shown = ctx.stores.backups.clone();
+    let get = move |key: &Key| shown.get(key.namespace.as_deref().unwrap_or_default(), &key.name);
+    let backups = Source::new(Kind::Backup, get, other);
     tasks.spawn(work(backups, ctx.clone(), until(), backup::reconcile));
-    let plans = Source::new(Kind::Plan, &ctx.stores.plans, other);
+    let plans = Source::of(Kind::Plan, &ctx.stores.plans, other);
     tasks.spawn(work(plans, ctx.clone(), until(), plan::reconcile));
     keep(&mut tasks, "finalizers", ctx, until(), held_backups::settle);
     keep(&mut tasks, "schemas", ctx, until(), crds::watch);
@@ -70,7 +74,7 @@ where
 /// Runs work in the background, and runs it anew after a pause whenever it panics.
 async fn restarted<F: Future<Output = ()>>(what: &'static str, ctx: Arc<Context>, work: impl Fn() -> F) {
     let mut panics = 0;
-    while let Err(panic) = contained(work()).await {
+    while let Err(panic) = timed(format!("background {what}"), &ctx.metrics, contained(work())).await {
         panics += 1;
         tracing::error!(what, %panic, "background work panicked, will try again; report it, this is a fault of the controller");
         ctx.metrics.panicked("background", what);
@@ -83,25 +87,33 @@ fn pause(panics: u32) -> Duration {
     retry::backoff(panics.saturating_add(2))
 }
 
+/// Returns the object of a key as its watch shows it.
+type Get<K> = Box<dyn Fn(&Key) -> Option<Arc<K>> + Send + Sync>;
+
 /// The objects that a worker reconciles.
-struct Source<K>
-where
-    K: Resource + Clone + 'static,
-    K::DynamicType: Eq + Hash + Clone,
-{
+struct Source<K> {
     kind: Kind,
-    store: Store<K>,
-    resource: K::DynamicType,
+    get: Get<K>,
     /// Priority of an object whose requeue is due.
     priority: fn(&K) -> Priority,
 }
 
-impl<K> Source<K>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    fn new(kind: Kind, store: &Store<K>, priority: fn(&K) -> Priority) -> Self {
-        Self { kind, store: store.clone(), resource: (), priority }
+impl<K> Source<K> {
+    fn new(
+        kind: Kind,
+        get: impl Fn(&Key) -> Option<Arc<K>> + Send + Sync + 'static,
+        priority: fn(&K) -> Priority,
+    ) -> Self {
+        Self { kind, get: Box::new(get), priority }
+    }
+
+    /// The objects of a store.
+    fn of(kind: Kind, store: &Store<K>, priority: fn(&K) -> Priority) -> Self
+    where
+        K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+    {
+        let store = store.clone();
+        Self::new(kind, move |key| store.get(&key.reference(&())), priority)
     }
 }
 
@@ -110,21 +122,20 @@ fn other<K>(_: &K) -> Priority {
     Priority::Continue
 }
 
-/// Reconciles the objects of a queue as the store has them. An object that the store does not have no longer exists; if it
-/// vanished while it was reconciled, what that has put into the memory of the process is forgotten.
+/// Reconciles the objects of a queue as the store has them. An object that the store does not have no longer exists, or is a run
+/// that has ended; if it vanished while it was reconciled, what that has put into the memory of the process is forgotten.
 async fn work<K, R, F>(
     source: Source<K>,
     ctx: Arc<Context>,
     until: impl Future<Output = ()> + Send,
     reconcile: R,
 ) where
-    K: Resource + Clone + Send + Sync + 'static,
-    K::DynamicType: Eq + Hash + Clone + Send + Sync,
+    K: Resource + Send + Sync + 'static,
     R: Fn(Arc<K>, Arc<Context>) -> F + Send + Sync,
     F: Future<Output = Action> + Send,
 {
     let Some(queue) = ctx.state.queues.of(&source.kind) else { return };
-    let object = |key: &Key| source.store.get(&key.reference(&source.resource));
+    let object = |key: &Key| (source.get)(key);
     let priority = |key: &Key| object(key).map_or(Priority::Begin, |object| (source.priority)(&object));
     // How often in a row the reconcile of an object panicked.
     let panics = Mutex::new(HashMap::<Key, u32>::new());
@@ -137,8 +148,9 @@ async fn work<K, R, F>(
         async move {
             let Some(found) = found else {
                 panics.lock().remove(&key);
-                return Action::await_change();
+                return ended::reconcile(kind, &key, &ctx).await;
             };
+            let _begun = ctx.state.reconciling.begin(uid.as_deref().unwrap_or_default());
             let action = match contained(async { reconcile(found, ctx.clone()).await }).await {
                 Ok(action) => {
                     panics.lock().remove(&key);
@@ -156,13 +168,21 @@ async fn work<K, R, F>(
             if object(&key).is_some_and(|object| object.meta().uid == uid) {
                 return action;
             }
-            // The watch reported that the object is gone; nobody would do so again.
-            ctx.forget(uid.as_deref().unwrap_or_default());
-            Action::await_change()
+            let uid = uid.as_deref().unwrap_or_default();
+            // A run may have ended by a write whose answer was lost, or something failed at its end: it is read.
+            let reads = action != Action::await_change() && matches!(kind, Kind::BackupJob | Kind::RestoreJob);
+            match reads {
+                true => ctx.state.ends.add(kind.clone(), key, uid),
+                false => ctx.state.ends.done(kind, &key),
+            }
+            // The watch reported that the object is gone, or the run has ended; nobody would do so again.
+            ctx.forget(uid);
+            if reads { action } else { Action::await_change() }
         }
         .instrument(span)
     };
-    drain(queue, until, priority, reconcile).await;
+    let drained = drain(queue, until, priority, reconcile);
+    timed(format!("reconcile {}", source.kind), &ctx.metrics, drained).await;
 }
 
 /// Takes objects from a queue and reconciles them concurrently, until `until` is done and what was begun is finished.
@@ -279,7 +299,7 @@ mod tests {
 
         let (finished, until) = oneshot::channel::<()>();
         let (finished, writers) = (Mutex::new(Some(finished)), Mutex::new(writers));
-        let source = Source::new(Kind::BackupJob, &ctx.stores.backup_jobs, backup_job_priority);
+        let source = Source::of(Kind::BackupJob, &ctx.stores.backup_jobs, backup_job_priority);
         let reconcile = |_: Arc<BackupJob>, ctx: Arc<Context>| {
             let (run, shown, target, strategy) = (&run, &shown, &target, &strategy);
             let (waiter, writers, finished) = (&waiter, &writers, &finished);
@@ -304,7 +324,10 @@ mod tests {
             ctx.state.draining.contains(&run.uid),
             "its lock is kept until its pods are known to be gone"
         );
-        let state = &ctx.state;
+        let (state, key) = (&ctx.state, Key::of(&shown));
+        assert!(state.ends.uid(&Kind::BackupJob, &key).is_some(), "it may have ended, and is read");
+        assert_eq!(ended::reconcile(&Kind::BackupJob, &key, &ctx).await, Action::await_change());
+        assert_eq!(state.ends.uid(&Kind::BackupJob, &key), None);
         let kept = [
             state.step_caches.uids(),
             state.runs.uids(),
@@ -342,7 +365,7 @@ mod tests {
                 Action::await_change()
             }
         };
-        let source = Source::new(Kind::Plan, &ctx.stores.plans, other);
+        let source = Source::of(Kind::Plan, &ctx.stores.plans, other);
         work(source, ctx.clone(), ended.map(drop), reconcile).await;
 
         let seen = seen.lock().clone();

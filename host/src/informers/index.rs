@@ -14,8 +14,6 @@ pub enum By<'a> {
     Uid(&'a str),
     /// The uid of the object that controls them.
     Controller(&'a str),
-    /// The uid of the run that made them, by their label.
-    Run(&'a str),
     /// The name of the BackupClass that they name and have not used yet.
     Class(&'a str),
     /// Namespace and name of the Backup that they name, as long as they have not ended.

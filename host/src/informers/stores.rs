@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob, labels};
+use backstay_api::{Backup, BackupClass, BackupJob, Plan, RestoreJob};
 use backstay_core::contract::{GroupKind, Json, StrategyKind};
 use backstay_core::owner::controller;
 use futures::FutureExt;
@@ -17,6 +17,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::backups::{Backups, BackupsShelf};
 use super::evidence::Evidence;
 use super::index::{By, Index};
 use super::job_pods::JobPods;
@@ -29,14 +30,14 @@ use crate::components::registry::Registry;
 pub struct Stores {
     /// BackupClasses.
     pub classes: Store<BackupClass>,
-    /// BackupJobs.
+    /// BackupJobs that have not ended.
     pub backup_jobs: Store<BackupJob>,
-    /// RestoreJobs.
+    /// RestoreJobs that have not ended, and those that a finalizer holds.
     pub restore_jobs: Store<RestoreJob>,
     /// Plans.
     pub plans: Store<Plan>,
-    /// Backups, their metadata only.
-    pub backups: Store<PartialObjectMeta<Backup>>,
+    /// Backups, and of their metadata what is read.
+    pub backups: Arc<Backups>,
     /// Jobs of runs, without their pod templates.
     pub jobs: Store<Job>,
     /// Pods of runs, without their specs.
@@ -63,8 +64,6 @@ pub struct Indexes {
     pub restore_jobs: Arc<Index<RestoreJob>>,
     /// Of Plans.
     pub plans: Arc<Index<Plan>>,
-    /// Of Backups.
-    pub backups: Arc<Index<PartialObjectMeta<Backup>>>,
     /// Of Jobs of runs.
     pub jobs: Arc<Index<Job>>,
 }
@@ -75,7 +74,6 @@ impl Default for Indexes {
             backup_jobs: Index::new(backup_job_keys).into(),
             restore_jobs: Index::new(restore_job_keys).into(),
             plans: Index::new(|plan: &Plan, each| uid_key(&plan.metadata, each)).into(),
-            backups: Index::new(backup_keys).into(),
             jobs: Index::new(job_keys).into(),
         }
     }
@@ -105,7 +103,6 @@ fn has_ended(phase: Option<&str>) -> bool {
 
 fn backup_job_keys(job: &BackupJob, each: &mut dyn FnMut(By<'_>)) {
     uid_key(&job.metadata, each);
-    controller_key(&job.metadata, each);
     if job.status.as_ref().is_none_or(|status| status.run.is_none()) && !has_ended(backup_job_phase(job)) {
         each(By::Class(&job.spec.backup_class_name));
     }
@@ -131,14 +128,6 @@ fn restore_job_keys(job: &RestoreJob, each: &mut dyn FnMut(By<'_>)) {
     }
 }
 
-fn backup_keys(backup: &PartialObjectMeta<Backup>, each: &mut dyn FnMut(By<'_>)) {
-    uid_key(&backup.metadata, each);
-    let run = backup.metadata.labels.as_ref().and_then(|labels| labels.get(labels::RUN_UID));
-    if let Some(run) = run {
-        each(By::Run(run));
-    }
-}
-
 fn job_keys(job: &Job, each: &mut dyn FnMut(By<'_>)) {
     uid_key(&job.metadata, each);
     controller_key(&job.metadata, each);
@@ -155,7 +144,7 @@ pub struct Writers {
     /// See [`Stores`].
     pub plans: Writer<Plan>,
     /// See [`Stores`].
-    pub backups: Writer<PartialObjectMeta<Backup>>,
+    pub backups: BackupsShelf,
     /// See [`Stores`].
     pub jobs: Writer<Job>,
     /// See [`Stores`].
@@ -172,7 +161,6 @@ impl Stores {
         of.backup_jobs.replace(&self.backup_jobs.state());
         of.restore_jobs.replace(&self.restore_jobs.state());
         of.plans.replace(&self.plans.state());
-        of.backups.replace(&self.backups.state());
         of.jobs.replace(&self.jobs.state());
     }
 }
@@ -186,7 +174,8 @@ impl Stores {
         let (backup_jobs, backup_jobs_writer) = store();
         let (restore_jobs, restore_jobs_writer) = store();
         let (plans, plans_writer) = store();
-        let (backups, backups_writer) = store();
+        let backups = Arc::new(Backups::default());
+        let backups_writer = BackupsShelf::new(backups.clone());
         let (jobs, jobs_writer) = store();
         let (pods, pods_writer) = store();
         let mut strategies = HashMap::new();
@@ -229,7 +218,7 @@ impl Stores {
     /// A Backup's metadata.
     #[must_use]
     pub fn backup(&self, namespace: Option<&str>, name: &str) -> Option<Arc<PartialObjectMeta<Backup>>> {
-        self.backups.get(&ObjectRef::new(name).within(namespace?))
+        self.backups.get(namespace?, name)
     }
 
     /// Waits until every store of the host's own kinds has been filled once. Strategies are left out: a strategy kind
@@ -241,7 +230,7 @@ impl Stores {
             self.backup_jobs.wait_until_ready(),
             self.restore_jobs.wait_until_ready(),
             self.plans.wait_until_ready(),
-            self.backups.wait_until_ready(),
+            self.backups.filled(),
             self.jobs.wait_until_ready(),
             self.pods.wait_until_ready(),
         );
@@ -265,22 +254,20 @@ impl Stores {
         let of = &self.indexes;
         self.is_backing_up(uid)
             || of.restore_jobs.any(By::Uid(uid), |job| !has_ended(restore_job_phase(job)))
-            || of.backups.has_uid(uid)
+            || self.backups.has_uid(uid)
     }
 
-    /// Whether there is a run of this uid, whatever became of it.
+    /// Whether the watches show a run of this uid: those that have ended are not watched.
     #[must_use]
     pub fn has_run(&self, uid: &str) -> bool {
         let of = &self.indexes;
-        of.backup_jobs.has_uid(uid) || of.restore_jobs.has_uid(uid) || of.backups.has_uid(uid)
+        of.backup_jobs.has_uid(uid) || of.restore_jobs.has_uid(uid) || self.backups.has_uid(uid)
     }
 
     /// Whether there is a Backup that the run of this uid made, beside the one of a uid.
     #[must_use]
     pub fn has_backup_of(&self, run_uid: &str, beside: Option<&str>) -> bool {
-        self.indexes
-            .backups
-            .any(By::Run(run_uid), |backup| beside.is_none() || backup.metadata.uid.as_deref() != beside)
+        self.backups.has_one_of(run_uid, beside)
     }
 
     /// Whether a RestoreJob names this Backup and has not ended: it may be about to begin.

@@ -4,22 +4,18 @@
 //! whole list, because a consumer looks into the store. Objects that the store had, and that the list does not have, were
 //! deleted during the interruption: no event tells of them.
 
-use std::collections::HashMap;
-use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use kube::Resource;
 use kube::api::ObjectMeta;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event};
 
 use super::interruptions::Interruptions;
+use super::shelf::Shelf;
 use crate::cluster::error::chain;
 use crate::cluster::partial::Invalid;
-use crate::informers::index::Index;
 
 /// So many objects of a pass over everything are looked at before others get the thread.
 const AT_ONCE: usize = 256;
@@ -34,7 +30,7 @@ pub enum Change<'a, K> {
         /// The store did not have the object, or more than its status differs from what the store had.
         moved: bool,
     },
-    /// The object was deleted. This is the last version that is known.
+    /// The object was deleted, or is kept no longer: a run that has ended. This is the last version that was kept.
     Deleted(&'a K),
 }
 
@@ -48,29 +44,26 @@ impl<'a, K> Change<'a, K> {
     }
 }
 
-/// Fills a store from the events of a watch, and hands on each change. Ends with the stream.
+/// Fills a shelf from the events of a watch, and hands on each change. Ends with the stream.
 ///
-/// `decode` returns what the store keeps of an object. An object that does not decode is handed to `invalid`; the store
-/// keeps the last version of it that did, until the object is deleted. `index` is kept beside the store, and is up to date
-/// before a change is handed on.
-pub async fn follow<O, K>(
-    resource: &K::DynamicType,
+/// `decode` returns what is kept of an object. An object that does not decode is handed to `invalid`; the last version of it that
+/// did is kept until the object is deleted.
+pub async fn follow<O, S: Shelf>(
+    resource: &S::Of,
     events: impl Stream<Item = watcher::Result<Event<O>>> + Send,
-    writer: Writer<K>,
-    index: Option<Arc<Index<K>>>,
-    decode: impl Fn(O) -> Result<K, Box<Invalid>>,
+    shelf: S,
+    decode: impl Fn(O) -> Result<S::Object, Box<Invalid>>,
     mut invalid: impl FnMut(&Invalid),
-    mut changed: impl FnMut(Change<'_, K>),
+    mut changed: impl FnMut(Change<'_, S::Object>),
 ) where
-    K: Resource + Clone + Debug + Send + Sync + 'static,
-    K::DynamicType: Eq + Hash + Clone,
+    S::Of: Clone + Eq + Hash,
 {
-    let mut informer = Informer { resource, store: writer.as_reader(), writer, index };
+    let mut informer = Informer { resource, shelf };
     let mut interruptions = Interruptions::default();
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
         if interruptions.went_on(&event) {
-            tracing::info!(resource = %K::plural(resource), "watch goes on");
+            tracing::info!(resource = %S::Object::plural(resource), "watch goes on");
         }
         match event {
             Ok(Event::Apply(object)) => match decode(object) {
@@ -78,7 +71,7 @@ pub async fn follow<O, K>(
                 Err(undecoded) => invalid(&undecoded),
             },
             Ok(Event::Delete(object)) => informer.delete(decode(object), &mut changed),
-            Ok(Event::Init) => informer.writer.apply_watcher_event(&Event::Init),
+            Ok(Event::Init) => informer.shelf.list_begins(),
             Ok(Event::InitApply(object)) => {
                 let decoded = decode(object);
                 if let Err(undecoded) = &decoded {
@@ -92,7 +85,7 @@ pub async fn follow<O, K>(
                 let (pause, told) = interruptions.failed(&cause);
                 if told {
                     tracing::warn!(
-                        resource = %K::plural(resource),
+                        resource = %S::Object::plural(resource),
                         error = %cause,
                         "watch interrupted, is tried again at growing intervals; a missing CRD is installed with: backstay crds | kubectl apply --server-side -f -"
                     );
@@ -103,91 +96,75 @@ pub async fn follow<O, K>(
     }
 }
 
-struct Informer<'a, K>
-where
-    K: Resource + Clone + 'static,
-    K::DynamicType: Eq + Hash + Clone,
-{
-    resource: &'a K::DynamicType,
-    store: Store<K>,
-    writer: Writer<K>,
-    index: Option<Arc<Index<K>>>,
+struct Informer<'a, S: Shelf> {
+    resource: &'a S::Of,
+    shelf: S,
 }
 
-impl<K> Informer<'_, K>
+impl<S: Shelf> Informer<'_, S>
 where
-    K: Resource + Clone + 'static,
-    K::DynamicType: Eq + Hash + Clone,
+    S::Of: Clone + Eq + Hash,
 {
-    fn apply(&mut self, object: K, changed: &mut impl FnMut(Change<'_, K>)) {
+    fn apply(&mut self, object: S::Object, changed: &mut impl FnMut(Change<'_, S::Object>)) {
         let reference = ObjectRef::from_obj_with(&object, self.resource.clone());
-        let before = self.store.get(&reference);
-        let event = Event::Apply(object);
-        self.writer.apply_watcher_event(&event);
-        if let (Some(index), Some(now)) = (&self.index, self.store.get(&reference)) {
-            index.put(before.as_deref(), &now);
+        if !self.shelf.keeps(&object) {
+            if let Some(before) = self.shelf.get(&reference) {
+                self.shelf.remove(&before);
+                changed(Change::Deleted(&before));
+            }
+            return;
         }
-        if let Event::Apply(object) = &event {
-            changed(Change::Applied { object, moved: moved(before.as_deref(), object) });
+        let before = self.shelf.put(object);
+        if let Some(object) = self.shelf.get(&reference) {
+            let moved = moved(before.as_deref(), &object);
+            changed(Change::Applied { object: &object, moved });
         }
     }
 
-    fn delete(&mut self, object: Result<K, Box<Invalid>>, changed: &mut impl FnMut(Change<'_, K>)) {
+    fn delete(
+        &mut self,
+        object: Result<S::Object, Box<Invalid>>,
+        changed: &mut impl FnMut(Change<'_, S::Object>),
+    ) {
         let Some(object) = self.last_decoded(object) else { return };
-        let before = self.store.get(&ObjectRef::from_obj_with(&object, self.resource.clone()));
-        if let (Some(index), Some(before)) = (&self.index, before) {
-            index.remove(&before);
-        }
-        let event = Event::Delete(object);
-        self.writer.apply_watcher_event(&event);
-        if let Event::Delete(object) = &event {
-            changed(Change::Deleted(object));
+        self.shelf.remove(&object);
+        changed(Change::Deleted(&object));
+    }
+
+    /// Takes an object of a relist.
+    fn list(&mut self, object: Result<S::Object, Box<Invalid>>) {
+        if let Some(object) = self.last_decoded(object).filter(|object| self.shelf.keeps(object)) {
+            self.shelf.listed(object);
         }
     }
 
-    /// Takes an object of a relist. The writer keeps the list apart until it is complete: half a list changes nothing.
-    fn list(&mut self, object: Result<K, Box<Invalid>>) {
-        if let Some(object) = self.last_decoded(object) {
-            self.writer.apply_watcher_event(&Event::InitApply(object));
-        }
-    }
-
-    /// Ends a relist: has the store take the list, and hands on deletions, then all objects of the list. An object that was
+    /// Ends a relist: has the shelf take the list, and hands on deletions, then all objects of the list. An object that was
     /// created anew under its old name is both.
-    async fn listed(&mut self, changed: &mut impl FnMut(Change<'_, K>)) {
-        let before = self.store.state();
-        self.writer.apply_watcher_event(&Event::InitDone);
-        let now = self.store.state();
-        if let Some(index) = &self.index {
-            index.replace(&now);
-        }
-        // Both states are pointers to objects, and the uids are borrowed from them.
-        let mut deleted: HashMap<_, _> = before.iter().map(|object| (&object.meta().uid, object)).collect();
-        for object in &now {
-            deleted.remove(&object.meta().uid);
-        }
-        for (number, object) in deleted.into_values().enumerate() {
+    async fn listed(&mut self, changed: &mut impl FnMut(Change<'_, S::Object>)) {
+        let before = self.shelf.list_ends();
+        for (number, object) in self.shelf.gone(&before).enumerate() {
             let_others_go(number).await;
-            changed(Change::Deleted(object));
+            changed(Change::Deleted(&object));
         }
-        let before: HashMap<_, _> = before.iter().map(|object| (&object.meta().uid, object)).collect();
-        for (number, object) in now.iter().enumerate() {
+        for (number, (before, object)) in self.shelf.replaced(&before).enumerate() {
             let_others_go(number).await;
-            let before = before.get(&object.meta().uid).map(|before| before.as_ref());
-            changed(Change::Applied { object, moved: moved(before, object) });
+            changed(Change::Applied { object: &object, moved: moved(before.as_deref(), &object) });
         }
     }
 
-    /// Returns an object, or the last version of it that decoded: the store shows an object for as long as it exists.
-    fn last_decoded(&self, object: Result<K, Box<Invalid>>) -> Option<K> {
+    /// Returns an object, or the last version of it that decoded: an object is shown for as long as it exists.
+    fn last_decoded(&self, object: Result<S::Object, Box<Invalid>>) -> Option<S::Object>
+    where
+        S::Object: Clone,
+    {
         let invalid = match object {
             Ok(object) => return Some(object),
             Err(invalid) => invalid.metadata,
         };
         let mut reference = ObjectRef::new_with(&invalid.name?, self.resource.clone());
         reference.namespace = invalid.namespace;
-        let stored = self.store.get(&reference)?;
-        (stored.meta().uid == invalid.uid).then(|| K::clone(&stored))
+        let kept = self.shelf.get(&reference)?;
+        (kept.meta().uid == invalid.uid).then(|| S::Object::clone(&kept))
     }
 }
 
@@ -212,6 +189,7 @@ mod tests {
     use kube::ResourceExt;
     use kube::runtime::reflector::store;
 
+    use super::super::shelf::StoreShelf;
     use super::*;
 
     type Decoded = Result<Pod, Box<Invalid>>;
@@ -267,7 +245,8 @@ mod tests {
                 object.uid().unwrap_or_default()
             ));
         };
-        follow(&(), stream::iter(events), writer, None, |decoded| decoded, invalid, changed).await;
+        let shelf = StoreShelf::new((), writer, None).of_those(|pod| pod.labels().get("ended").is_none());
+        follow(&(), stream::iter(events), shelf, |decoded| decoded, invalid, changed).await;
         let mut store: Vec<String> = reader
             .state()
             .iter()
@@ -391,5 +370,28 @@ mod tests {
         ])
         .await;
         assert_eq!(seen.changes, ["+a 1", "=a 1", "+a 1"]);
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_kept_no_longer_is_as_one_that_is_deleted() {
+        let ended = |name: &str, uid: &str| {
+            let mut pod = pod(name, uid, 1).expect("it decodes");
+            pod.labels_mut().insert("ended".to_owned(), String::new());
+            Ok(pod)
+        };
+        let seen = followed([
+            list(&[&[pod("a", "1", 1), pod("b", "2", 1), pod("c", "3", 1), ended("d", "4")]]),
+            vec![
+                Event::Apply(ended("a", "1")),
+                Event::Apply(ended("a", "1")),
+                Event::Delete(ended("a", "1")),
+            ],
+            list(&[&[ended("b", "2"), pod("c", "3", 1)]]),
+            vec![Event::Apply(pod("b", "2", 1))],
+        ])
+        .await;
+        assert_eq!(sorted(seen.changes[..3].to_vec()), ["+a 1", "+b 2", "+c 3"], "d is not shown");
+        assert_eq!(seen.changes[3..], ["-a 1", "-a 1", "-b 2", "=c 3", "+b 2"]);
+        assert_eq!(seen.store, ["b 2", "c 3"], "one that goes on after all is kept again");
     }
 }

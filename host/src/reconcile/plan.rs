@@ -16,14 +16,15 @@ use backstay_core::status::set_condition;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{ListParams, PartialObjectMeta};
 use kube::{Resource, ResourceExt};
 
 use crate::cluster::api::Api;
-use crate::cluster::error::{ApiError, chain, class};
+use crate::cluster::error::{ApiError, chain, class, is_bad_request};
+use crate::cluster::pages::PAGE;
 use crate::cluster::write::{Created, create_or_get, patch_status, post_params};
 use crate::cluster::written::schedule_written;
 use crate::context::Context;
-use crate::informers::index::By;
 use crate::state::work_queue::Action;
 
 /// How often a Plan is looked at whose status is not kept.
@@ -78,7 +79,7 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
     let mut status = old.clone();
     status.observed_generation = plan.metadata.generation;
     let state = PlanState::from(&old);
-    let (runs, name) = (runs_of(&plan, ctx), plan.name_any());
+    let (none, name) = (BTreeSet::new(), plan.name_any());
     let refused = ctx.state.refused_slots.last(plan.metadata.uid.as_deref().unwrap_or_default());
     let view = PlanView {
         name: &name,
@@ -88,7 +89,7 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
         starting_deadline_seconds: plan.spec.starting_deadline_seconds,
         suspend: plan.spec.suspend.unwrap_or_default(),
         changed_at: None,
-        runs: &runs,
+        runs: &none,
         refused: refused.as_ref().map(|(slot, why)| (*slot, why.as_str())),
         state: &state,
     };
@@ -103,7 +104,14 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
         false => None,
     };
     let view = PlanView { changed_at, ..view };
-    let (state, recorded, wake_at) = match decide(&view, now) {
+    let mut verdict = decide(&view, now);
+    let runs;
+    if verdict.leaves_slots_unfired() {
+        // Which of them have fired after all is asked now: the watch does not show runs that have ended.
+        runs = runs_of(&plan, ctx).await?;
+        verdict = decide(&PlanView { runs: &runs, ..view.clone() }, now);
+    }
+    let (state, recorded, wake_at) = match verdict {
         PlanVerdict::Invalid { reason, message, state, recorded } => {
             if condition_reason(&old) != Some(reason) {
                 ctx.cluster.events.warning(plan.object_ref(&()), reason, &message);
@@ -213,10 +221,39 @@ fn backup_job(plan: &Plan, slot: &Slot, namespace: &str, now: Timestamp) -> Back
     }
 }
 
-fn runs_of(plan: &Plan, ctx: &Context) -> BTreeSet<String> {
-    let uid = plan.uid().unwrap_or_default();
-    let jobs = ctx.stores.indexes.backup_jobs.of(By::Controller(&uid));
-    jobs.iter().map(|job| job.name_any()).collect()
+/// Returns the names of the BackupJobs that a Plan has made.
+async fn runs_of(plan: &Plan, ctx: &Context) -> Result<BTreeSet<String>, ApiError> {
+    let namespace = plan.namespace().unwrap_or_default();
+    let api = Api::<PartialObjectMeta<BackupJob>>::namespaced(ctx.cluster.client.clone(), &namespace);
+    let all = ListParams::default().limit(PAGE);
+    let of_plan = all.clone().fields(&format!("spec.planRef.name={}", plan.name_any()));
+    let listed = match listed(plan, &api, of_plan).await {
+        // The CRD does not declare the field: it is the Go implementation's, or Kubernetes is older than 1.31.
+        Err(error) if is_bad_request(&error) => listed(plan, &api, all).await,
+        listed => listed,
+    };
+    listed.map_err(|e| ApiError::new(format!("listing the BackupJobs of {}", title(plan)), e))
+}
+
+async fn listed(
+    plan: &Plan,
+    api: &Api<PartialObjectMeta<BackupJob>>,
+    mut params: ListParams,
+) -> Result<BTreeSet<String>, kube::Error> {
+    let mut names = BTreeSet::new();
+    loop {
+        let page = api.list_texts(&params).await?;
+        params.continue_token = page.metadata.continue_.clone().filter(|token| !token.is_empty());
+        // One that does not decode is somebody else's.
+        for job in page.objects().flatten() {
+            let is_own =
+                controller(&job.metadata).is_some_and(|owner| Some(&owner.uid) == plan.metadata.uid.as_ref());
+            names.extend(job.metadata.name.filter(|_| is_own));
+        }
+        if params.continue_token.is_none() {
+            return Ok(names);
+        }
+    }
 }
 
 fn reading(plan: &Plan, error: kube::Error) -> ApiError {
@@ -261,4 +298,71 @@ fn note(plan: &Plan, recorded: &Recorded, ctx: &Context) {
 
 fn title(plan: &Plan) -> String {
     format!("Plan \"{}/{}\"", plan.namespace().unwrap_or_default(), plan.name_any())
+}
+
+#[cfg(test)]
+mod tests {
+    use backstay_api::names::plan_run_name;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cluster::stand_in::StandIn;
+
+    const PLAN: &str = "/apis/backups.cozystack.io/v1alpha1/namespaces/n/plans/nightly";
+    const HOUR: i64 = 3600;
+
+    /// A Plan of every hour that was made so many hours ago, and the beginning of this hour.
+    fn given(hours: i64, server: &StandIn) -> (Arc<Plan>, Arc<Context>, i64) {
+        let ctx = crate::context::tests::empty(server.client());
+        let hour = ctx.clock.now().as_second() / HOUR * HOUR;
+        let made = Timestamp::from_second(hour - hours * HOUR + 60).expect("a time");
+        let plan = json!({"apiVersion": API_VERSION, "kind": "Plan", "metadata": {"name": "nightly",
+            "namespace": "n", "uid": "plan-1", "generation": 1, "creationTimestamp": made.to_string()},
+            "spec": {"applicationRef": {"kind": "App", "name": "app"}, "backupClassName": "c",
+                "startingDeadlineSeconds": 10, "schedule": {"cron": "0 * * * *"}}});
+        server.put(PLAN, plan.clone());
+        (Arc::new(serde_json::from_value(plan).expect("a Plan")), ctx, hour)
+    }
+
+    /// Stores the BackupJob of a slot, which has ended, as one of this owner's.
+    fn made(slot: i64, owner: &str, server: &StandIn) -> String {
+        let name = plan_run_name("nightly", slot);
+        let owner = json!([{"apiVersion": API_VERSION, "kind": "Plan", "name": "nightly", "uid": owner,
+            "controller": true}]);
+        let path = format!("/apis/backups.cozystack.io/v1alpha1/namespaces/n/backupjobs/{name}");
+        server.put(
+            &path,
+            json!({"metadata": {"name": name, "namespace": "n", "uid": name,
+            "ownerReferences": owner}, "status": {"phase": "Succeeded"}}),
+        );
+        name
+    }
+
+    fn counts(server: &StandIn) -> Value {
+        server.get(PLAN).expect("it is there")["status"]["counts"].clone()
+    }
+
+    #[tokio::test]
+    async fn slots_of_runs_that_have_ended_have_fired_though_no_watch_shows_these_runs() {
+        let server = StandIn::default();
+        let (plan, ctx, hour) = given(4, &server);
+        made(hour - 2 * HOUR, "plan-1", &server);
+        made(hour - HOUR, "another Plan of this name", &server);
+        // Within the deadline of its slot, the last one fires.
+        let late = ctx.clock.now().as_second() - hour > 10;
+        let _ = reconcile(plan, ctx).await;
+        let missed = if late { 3 } else { 2 };
+        assert_eq!(counts(&server)["fired"], if late { 1 } else { 2 });
+        assert_eq!(counts(&server)["missed"], missed);
+        let listed = server.calls().into_iter().filter(|call| call == "GET backupjobs").count();
+        assert_eq!(listed, 2, "by a field that the CRD does not have, and without");
+    }
+
+    #[tokio::test]
+    async fn a_plan_without_slots_that_are_due_asks_for_no_runs() {
+        let server = StandIn::default();
+        let (plan, ctx, _) = given(0, &server);
+        let _ = reconcile(plan, ctx).await;
+        assert!(!server.calls().iter().any(|call| call == "GET backupjobs"));
+    }
 }

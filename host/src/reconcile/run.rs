@@ -54,9 +54,23 @@ pub async fn reconcile(seen: Run, ctx: Arc<Context>) -> Action {
             return Action::requeue(Duration::from_secs(5));
         }
     };
-    match contained(go_on(&mut run, &ctx)).await {
+    let action = match contained(go_on(&mut run, &ctx)).await {
         Ok(action) => action,
         Err(panic) => panicked(&mut run, &panic, &ctx).await,
+    };
+    if run.is_finished() {
+        keep_in_mind(&run, action, &ctx);
+    }
+    action
+}
+
+/// Keeps a run in mind that has ended and is to be looked at again: the watch does not show it any more.
+fn keep_in_mind(run: &Run, action: Action, ctx: &Context) {
+    let Some((kind, key)) = run.place() else { return };
+    if action == Action::await_change() {
+        ctx.state.ends.done(&kind, &key);
+    } else {
+        ctx.state.ends.add(kind, key, &run.uid);
     }
 }
 

@@ -83,6 +83,14 @@ impl Checkpoints {
         found.map_err(|e| ApiError::new(format!("reading {}", self.title(name)), e))
     }
 
+    /// Returns whether a record exists.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn exists(&self, name: &str) -> Result<bool, ApiError> {
+        Ok(self.read(name).await?.is_some())
+    }
+
     /// Returns the checkpoint of a run, and the resource version of its Secret.
     ///
     /// # Errors

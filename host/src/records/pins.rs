@@ -120,26 +120,28 @@ impl From<Item> for Pins {
     }
 }
 
-/// Returns what all Backups need.
+/// A page of what Backups need.
+#[derive(Debug, PartialEq)]
+pub struct Page {
+    /// What these Backups need.
+    pub backups: Vec<Pins>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<String>,
+}
+
+/// Returns a page of what all Backups need: the first one, or the one that the page before named.
 ///
 /// # Errors
 /// The API server's.
-pub async fn of_backups(client: &Client) -> Result<Vec<Pins>, ApiError> {
-    let mut params = ListParams::default().limit(PAGE);
-    let mut all = Vec::new();
-    loop {
-        let page = page(&params, client).await.map_err(|e| ApiError::new("listing Backups", e))?;
-        all.extend(page.items.into_iter().map(Pins::from));
-        params.continue_token = page.metadata.token.filter(|token| !token.is_empty());
-        if params.continue_token.is_none() {
-            return Ok(all);
-        }
-    }
-}
-
-async fn page(params: &ListParams, client: &Client) -> Result<List, kube::Error> {
-    let request = Request::new(format!("/apis/{API_VERSION}/backups")).list(params);
-    client.request(request.map_err(kube::Error::BuildRequest)?).await
+pub async fn page(token: Option<String>, client: &Client) -> Result<Page, ApiError> {
+    let params = ListParams { limit: Some(PAGE), continue_token: token, ..ListParams::default() };
+    let list = async {
+        let request = Request::new(format!("/apis/{API_VERSION}/backups")).list(&params);
+        client.request::<List>(request.map_err(kube::Error::BuildRequest)?).await
+    };
+    let list = list.await.map_err(|e| ApiError::new("listing Backups", e))?;
+    let next = list.metadata.token.filter(|token| !token.is_empty());
+    Ok(Page { backups: list.items.into_iter().map(Pins::from).collect(), next })
 }
 
 /// Returns the condition `Restorable` of a Backup from which `missing` is missing.
@@ -197,7 +199,7 @@ mod tests {
             json!({"metadata": {"name": "b", "namespace": "n"}, "spec": {"takenAt": "9999-12-31T23:59:59.9999999999Z"},
                 "status": status}),
         );
-        let found = of_backups(&server.client()).await.unwrap();
+        let found = page(None, &server.client()).await.unwrap();
         let expected = Pins {
             namespace: "n".into(),
             name: "b".into(),
@@ -206,6 +208,6 @@ mod tests {
             said: Some(false),
             ..Pins::default()
         };
-        assert_eq!(found, [expected]);
+        assert_eq!(found, Page { backups: vec![expected], next: None });
     }
 }

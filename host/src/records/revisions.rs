@@ -138,6 +138,15 @@ impl Revisions {
         Ok(revision)
     }
 
+    /// Returns whether a revision exists.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn exists(&self, name: &str) -> Result<bool, ApiError> {
+        let found = self.api.get_opt(name).await;
+        Ok(found.map_err(|e| ApiError::new(format!("reading strategy revision {name:?}"), e))?.is_some())
+    }
+
     /// Returns the revisions that exist.
     ///
     /// # Errors

@@ -7,7 +7,6 @@ use backstay_core::contract::{self, Mode, Request};
 use backstay_core::inputs;
 use jiff::Timestamp;
 use kube::Client;
-use kube::runtime::reflector::ObjectRef;
 
 use super::not_done::NotDone;
 use super::pinned::Pinned;
@@ -69,7 +68,7 @@ async fn backup(
         _ => return Ok(None),
     };
     // As long as the watch of its metadata shows the version that was read, the Backup has not changed.
-    let shown = stores.backups.get(&ObjectRef::new(name).within(run.namespace()));
+    let shown = stores.backups.get(run.namespace(), name);
     if let Some(shown) = shown
         && let Some(backup) = known.at(shown.metadata.resource_version.as_ref())
     {

@@ -1,7 +1,7 @@
 //! The controller's finalizers: on Backups after which a component cleans up, or which a restore still reads, and on runs that may
 //! have something to undo.
 
-use backstay_api::{Backup, BackupJob, RestoreJob, annotations, finalizers};
+use backstay_api::{Backup, BackupJob, RestoreJob, annotations, finalizers, labels};
 use backstay_core::contract::Mode;
 use backstay_core::restored_run::begun_mark;
 use kube::api::{PartialObjectMeta, Patch};
@@ -34,7 +34,8 @@ pub async fn remove_undo(run: &Run, client: &Client) -> Result<(), ApiError> {
 }
 
 /// Marks a run as begun ([`annotations::BEGUN`]), adds the finalizer that holds it if `hold` is set, and returns the object's
-/// resource version. Both are kept by tools that restore objects without their status.
+/// resource version. Both are kept by tools that restore objects without their status. A run that is held has a label too
+/// ([`labels::HELD`]), by which it is found once it has ended.
 ///
 /// # Errors
 /// The API server's; a conflict means that the run has changed since it was seen.
@@ -50,6 +51,7 @@ pub async fn mark_begun(run: &Run, hold: bool, client: &Client) -> Result<String
         let mut all = run.finalizers.clone();
         all.push(finalizers::UNDO.to_owned());
         fields.insert("finalizers".to_owned(), json!(all));
+        fields.insert("labels".to_owned(), json!({labels::HELD: ""}));
     }
     let marked = match run.mode {
         Mode::Backup => {
@@ -137,7 +139,14 @@ where
     if object.uid().as_deref() != Some(&run.uid) || kept == object.finalizers() {
         return Ok(());
     }
-    patch(&api, run.name(), object.resource_version(), &kept).await.map(drop)
+    let mut metadata = json!({"resourceVersion": object.resource_version(), "finalizers": kept});
+    if object.labels().contains_key(labels::HELD)
+        && !kept.iter().any(|finalizer| finalizer == finalizers::UNDO)
+        && let Some(fields) = metadata.as_object_mut()
+    {
+        fields.insert("labels".to_owned(), json!({labels::HELD: null}));
+    }
+    patch_metadata(&api, run.name(), metadata).await.map(drop)
 }
 
 async fn patch<K>(

@@ -3,11 +3,13 @@
 pub mod application_locks;
 pub mod deleted_backups;
 pub mod draining;
+pub mod ends;
 pub mod finalizers;
 pub mod kept_fields;
 pub mod notices;
 pub mod period;
 pub mod queues;
+pub mod reconciling;
 pub mod refused_slots;
 pub mod run;
 pub mod run_cache;
@@ -23,8 +25,10 @@ use crate::cluster::impersonation::Impersonation;
 use application_locks::ApplicationLocks;
 use deleted_backups::DeletedBackups;
 use draining::Draining;
+use ends::Ends;
 use kube::Client;
 use queues::Queues;
+use reconciling::Reconciling;
 use refused_slots::RefusedSlots;
 use run_cache::RunCache;
 use step_cache::StepCaches;
@@ -44,6 +48,10 @@ pub struct State {
     pub step_caches: StepCaches,
     /// Watches of what waiting runs named.
     pub watch_pool: WatchPool,
+    /// Runs that have ended and hold something still.
+    pub ends: Ends,
+    /// What is being reconciled.
+    pub reconciling: Reconciling,
     /// Slots of Plans whose BackupJob could not be created.
     pub refused_slots: RefusedSlots,
     /// Deleted Backups whose records are still to be deleted.
@@ -61,6 +69,8 @@ impl State {
             locks: ApplicationLocks::default(),
             draining: Draining::default(),
             step_caches: StepCaches::default(),
+            ends: Ends::default(),
+            reconciling: Reconciling::default(),
             refused_slots: RefusedSlots::default(),
             deleted_backups: DeletedBackups::default(),
         }

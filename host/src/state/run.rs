@@ -23,6 +23,7 @@ use crate::cluster::api::Api;
 use crate::cluster::write::{FIELD_MANAGER, patch_params, status_patch};
 use crate::components::Caller;
 use crate::informers::stores::Stores;
+use crate::state::queues::{Key, Kind};
 
 /// The spec of a run.
 #[derive(Clone, Debug)]
@@ -151,6 +152,17 @@ impl Run {
     #[must_use]
     pub fn title(&self) -> String {
         format!("{} \"{}/{}\"", self.object.kind, self.namespace(), self.name())
+    }
+
+    /// Returns in which queue its object is, and its place there; `None` for a Backup, which is watched until it is gone.
+    #[must_use]
+    pub fn place(&self) -> Option<(Kind, Key)> {
+        let kind = match self.mode {
+            Mode::Backup => Kind::BackupJob,
+            Mode::Restore => Kind::RestoreJob,
+            Mode::Cleanup => return None,
+        };
+        Some((kind, Key { namespace: Some(self.namespace().to_owned()), name: self.name().to_owned() }))
     }
 
     /// Returns for whom components are called in the run.

@@ -35,6 +35,8 @@ struct Entry {
     other_writer_told: bool,
     /// The API server said that the object no longer exists.
     gone: bool,
+    /// The run has ended, by a write of this process.
+    ended: bool,
 }
 
 impl RunCache {
@@ -200,7 +202,14 @@ impl RunCache {
         if let Some(entry) = self.entries().get_mut(uid) {
             entry.failures = 0;
             entry.job_reads.clear();
+            entry.ended = true;
         }
+    }
+
+    /// Returns whether it is known that a run has ended by a write of this process.
+    #[must_use]
+    pub fn has_ended(&self, uid: &str) -> bool {
+        self.entries().get(uid).is_some_and(|entry| entry.ended)
     }
 }
 

@@ -4,16 +4,15 @@
 //! `cargo run --release -p backstay-tests --bin passes`
 
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backstay::components::registry::Registry;
+use backstay::informers::shelf::Shelf;
 use backstay::informers::stores::Stores;
 use backstay_api::{Backup, labels};
 use backstay_core::application_locks::{Claim, LockTable, Target};
 use backstay_core::contract::{GroupKind, Mode};
 use kube::api::{ObjectMeta, PartialObjectMeta};
-use kube::runtime::watcher::Event;
 
 /// Look-ups that are measured one by one; all would take minutes by a scan.
 const SAMPLE: u32 = 200;
@@ -80,8 +79,7 @@ fn lookups(number: usize) -> (Duration, Duration) {
             ..ObjectMeta::default()
         };
         let backup = PartialObjectMeta::<Backup> { metadata, types: None, _phantom: PhantomData };
-        writers.backups.apply_watcher_event(&Event::Apply(backup.clone()));
-        stores.indexes.backups.put(None, &Arc::new(backup));
+        writers.backups.put(backup);
     }
     let of = |backup: &PartialObjectMeta<Backup>, run: &str| {
         let marks = backup.metadata.labels.as_ref();
@@ -96,8 +94,8 @@ fn lookups(number: usize) -> (Duration, Duration) {
         began.elapsed() / SAMPLE
     };
     let scan = time(&|run| {
-        stores.backups.find(|b| b.metadata.uid.as_deref() == Some(run)).is_some()
-            || stores.backups.find(|b| of(b, run)).is_some()
+        stores.backups.all().any(|b| b.metadata.uid.as_deref() == Some(run))
+            || stores.backups.all().any(|b| of(&b, run))
     });
     let index = time(&|run| stores.is_unfinished(run) || stores.has_backup_of(run, None));
     (scan, index)

@@ -4,12 +4,13 @@ use super::{Controller, Parts, Policy, Resources, Validation, list, own_group, p
 use crate::{finalizers, labels};
 
 /// Labels, and annotations of the same keys, that only the controller writes.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     labels::RUN_UID,
     labels::OWNED_BY_NAME,
     labels::OWNED_BY_NAMESPACE,
     labels::RECORD,
     labels::LEFT_ON,
+    labels::HELD,
     labels::STRATEGY_REVISION,
 ];
 /// Keys that make a Job or a pod look as if a run had made it.

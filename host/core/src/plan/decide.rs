@@ -37,6 +37,16 @@ pub enum PlanVerdict {
     },
 }
 
+impl PlanVerdict {
+    /// Returns whether slots are recorded as skipped or missed. Then all BackupJobs of the Plan have to be known
+    /// ([`PlanView::runs`]): the slots of those have fired.
+    #[must_use]
+    pub fn leaves_slots_unfired(&self) -> bool {
+        let (Self::Invalid { recorded, .. } | Self::Scheduled { recorded, .. }) = self;
+        recorded.counts.skipped > 0 || recorded.counts.missed > 0
+    }
+}
+
 /// Decides which slots of a Plan are due at `now`.
 ///
 /// Pure and idempotent: the same view and time give the same verdict, and a view that holds the state of the previous

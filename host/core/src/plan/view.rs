@@ -30,8 +30,9 @@ pub struct PlanView<'a> {
     /// When the schedule was last changed: the time of the newest `metadata.managedFields` entry that holds
     /// `spec.schedule`. Only read if the schedule differs from the anchor's; `None` stands for `now`.
     pub changed_at: Option<Timestamp>,
-    /// Names of the BackupJobs whose controller has this Plan's uid. The first list after a start must be complete,
-    /// since it tells fired slots from missed ones. Later lists may lag behind the last create.
+    /// Names of the BackupJobs whose controller has this Plan's uid. They tell fired slots from missed and skipped ones, so they
+    /// need not be known where the verdict is the same without them
+    /// ([`PlanVerdict::leaves_slots_unfired`](super::PlanVerdict::leaves_slots_unfired)). They may lag behind the last create.
     pub runs: &'a BTreeSet<String>,
     /// The slot whose BackupJob the API server did not create the last time, and why.
     pub refused: Option<(Timestamp, &'a str)>,

@@ -66,12 +66,18 @@ generate: components ## Write the generated files: deploy/{admission,crds,strate
 
 .PHONY: bench
 bench: toolchain ## Every figure, side by side in one run: rendering beside Go's, runs beside bare Jobs [cache]
-	@tests/bench/run $(filter fairness,$(MAKECMDGOALS))
+	@tests/bench/run $(filter fairness scale-state,$(MAKECMDGOALS))
 
 .PHONY: fairness
 fairness: toolchain ## `make bench fairness`: what one tenant costs another, beside the build before [cache]
 ifeq ($(filter bench,$(MAKECMDGOALS)),)
 	@tests/bench/run fairness
+endif
+
+.PHONY: scale-state
+scale-state: toolchain ## `make bench scale-state`: 100,000 finished runs, beside the build before [cache]
+ifeq ($(filter bench,$(MAKECMDGOALS)),)
+	@tests/bench/run scale-state
 endif
 
 .PHONY: faults

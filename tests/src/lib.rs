@@ -10,6 +10,7 @@ mod client;
 pub mod clock;
 pub mod controller;
 pub mod faults;
+pub mod figures;
 pub mod hostile;
 pub mod life;
 pub mod load;

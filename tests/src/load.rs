@@ -15,6 +15,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::controller;
 
@@ -46,12 +47,15 @@ pub async fn as_account(client: &Client, state: &Path, folder: &Path) -> Result<
 }
 
 /// A running controller; dropping it stops it.
-pub struct Program(Child);
+pub struct Program {
+    process: Child,
+    port: u16,
+}
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -90,11 +94,11 @@ impl Program {
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()?;
-        let program = Self(program);
+        let program = Self { process: program, port };
         let mut every = tokio::time::interval(Duration::from_millis(2));
         loop {
             every.tick().await;
-            if ready(port).await {
+            if program.get("/readyz").await.is_ok() {
                 return Ok((program, began.elapsed()));
             }
             if began.elapsed() > START_TIMEOUT {
@@ -103,12 +107,28 @@ impl Program {
         }
     }
 
+    /// Asks the controller's HTTP server for a path, and returns the body.
+    ///
+    /// # Errors
+    /// There is no answer, or none of success.
+    pub async fn get(&self, path: &str) -> Result<String> {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        if head.split_whitespace().nth(1) != Some("200") {
+            return Err(format!("GET {path}: {answer}").into());
+        }
+        Ok(body.to_owned())
+    }
+
     /// Returns what the process uses.
     ///
     /// # Errors
     /// The process has ended.
     pub fn usage(&self) -> Result<Usage> {
-        let folder = Path::new("/proc").join(self.0.id().to_string());
+        let folder = Path::new("/proc").join(self.process.id().to_string());
         let status = std::fs::read_to_string(folder.join("status"))?;
         let kb = |key: &str| {
             let line = status.lines().find_map(|l| l.strip_prefix(key));
@@ -237,14 +257,16 @@ where
         .await
 }
 
-async fn ready(port: u16) -> bool {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let ask = async {
-        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        std::io::Result::Ok(answer)
-    };
-    ask.await.is_ok_and(|answer| answer.contains(" 200 "))
+/// Creates objects at these paths, many at a time. The answers are not decoded.
+///
+/// # Errors
+/// The API server's.
+pub async fn post(client: &Client, objects: impl Iterator<Item = (String, Value)>) -> Result<()> {
+    stream::iter(objects.map(Ok))
+        .try_for_each_concurrent(AT_ONCE, |(path, object)| async move {
+            let request = http::Request::post(path).header("content-type", "application/json");
+            client.request_text(request.body(serde_json::to_vec(&object)?)?).await?;
+            Ok(())
+        })
+        .await
 }

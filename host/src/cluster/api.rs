@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::pages::PAGE;
 use super::partial::{Partial, PartialDecode};
 
 /// The objects of a kind.
@@ -139,6 +140,23 @@ impl<K: PartialDecode> Api<K> {
         let request = Request::new(self.resource_url()).list(params).map_err(kube::Error::BuildRequest)?;
         let page: ObjectList<Box<RawValue>> = self.client.request(request).await?;
         Ok(Texts { items: page.items, metadata: page.metadata, kind: PhantomData })
+    }
+
+    /// Lists objects page by page, however many there are, and hands on each. One that does not decode is left out: it keeps no
+    /// other one from being handed on.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn each(&self, params: &ListParams, mut each: impl FnMut(K)) -> Result<(), kube::Error> {
+        let mut params = params.clone().limit(PAGE);
+        loop {
+            let page = self.list_texts(&params).await?;
+            params.continue_token = page.metadata.continue_.clone().filter(|token| !token.is_empty());
+            page.objects().flatten().for_each(&mut each);
+            if params.continue_token.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// Lists the metadata of objects.

@@ -20,7 +20,6 @@ use serde_json::json;
 
 use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, chain, class};
-use crate::cluster::pages::PAGE;
 use crate::cluster::write::patch_params;
 use crate::context::Context;
 use crate::informers::watcher::let_others_go;
@@ -84,24 +83,15 @@ pub(crate) async fn collect(ctx: Arc<Context>, until: impl Future<Output = ()>) 
 /// The watch does not show them.
 async fn look_at_ends(ctx: &Context) -> Result<(), ApiError> {
     let api: Api<PartialObjectMeta<BackupJob>> = Api::all(ctx.cluster.client.clone());
-    let mut params = ListParams::default().labels(labels::HELD).limit(PAGE);
-    loop {
-        let page = api.list_texts(&params).await;
-        let page = page.map_err(|e| ApiError::new("listing the BackupJobs that are held", e))?;
-        params.continue_token = page.metadata.continue_.clone().filter(|token| !token.is_empty());
-        // The label is anybody's to write. One that does not decode is left alone.
-        let is_held =
-            |run: &PartialObjectMeta<BackupJob>| run.finalizers().iter().any(|f| f == finalizers::UNDO);
-        for run in page.objects().flatten().filter(is_held) {
-            let uid = run.metadata.uid.as_deref().unwrap_or_default();
-            if !ctx.stores.has_run(uid) {
-                ctx.look_at_end(Request::new(Kind::BackupJob, &run), uid);
-            }
+    let look = |run: PartialObjectMeta<BackupJob>| {
+        let uid = run.metadata.uid.as_deref().unwrap_or_default();
+        // The label is anybody's to write.
+        if run.finalizers().iter().any(|f| f == finalizers::UNDO) && !ctx.stores.has_run(uid) {
+            ctx.look_at_end(Request::new(Kind::BackupJob, &run), uid);
         }
-        if params.continue_token.is_none() {
-            return Ok(());
-        }
-    }
+    };
+    let looked = api.each(&ListParams::default().labels(labels::HELD), look).await;
+    looked.map_err(|e| ApiError::new("listing the BackupJobs that are held", e))
 }
 
 /// Deletes strategy revisions that nothing has named for a day. Labels of Backups and their statuses both name revisions: tenants

@@ -14,7 +14,6 @@ use kube::api::ListParams;
 
 use crate::cluster::api::Api;
 use crate::cluster::error::chain;
-use crate::cluster::pages::PAGE;
 use crate::components::registry::Registry;
 use crate::context::Context;
 use crate::state::queues::{Kind, Request};
@@ -39,21 +38,13 @@ pub(super) async fn settle(ctx: Arc<Context>, until: impl Future<Output = ()>) {
 
 async fn look_at_all(ctx: &Context) -> Result<(), kube::Error> {
     let api = Api::<Backup>::all(ctx.cluster.client.clone());
-    let mut params = ListParams::default().limit(PAGE);
-    loop {
-        let page = api.list_texts(&params).await?;
-        let next = page.metadata.continue_.clone().filter(|token| !token.is_empty());
-        // A Backup that does not decode is reported by its watch.
-        for backup in page.objects().flatten() {
-            if is_held_wrongly(&backup, &ctx.components.registry) {
-                ctx.state.queues.add(Request::new(Kind::Backup, &backup));
-            }
+    let look = |backup: Backup| {
+        if is_held_wrongly(&backup, &ctx.components.registry) {
+            ctx.state.queues.add(Request::new(Kind::Backup, &backup));
         }
-        match next {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(()),
-        }
-    }
+    };
+    // A Backup that does not decode is reported by its watch.
+    api.each(&ListParams::default(), look).await
 }
 
 /// Returns whether the finalizer holds a Backup in vain, or does not hold it though its component cleans up. A Backup that is being

@@ -140,7 +140,7 @@ fn unfinished(api: Api<BackupJob>) -> impl Stream<Item = watcher::Result<Event<P
             match events.next().await? {
                 Err(error) if selected && is_refused(&error) => {
                     tracing::info!(
-                        "the CRD of BackupJobs does not let the controller select by status.phase, so that it watches those that have ended too"
+                        "the CRD of BackupJobs does not let the controller select by status.phase, so that it watches those that have ended too; the CRDs of this version are installed with: backstay crds | kubectl apply --server-side -f -"
                     );
                     let mut events = watcher(api.watched(), all).boxed();
                     Some((events.next().await?, (events, false)))

@@ -21,7 +21,6 @@ use kube::{Resource, ResourceExt};
 
 use crate::cluster::api::Api;
 use crate::cluster::error::{ApiError, chain, class, is_bad_request};
-use crate::cluster::pages::PAGE;
 use crate::cluster::write::{Created, create_or_get, patch_status, post_params};
 use crate::cluster::written::schedule_written;
 use crate::context::Context;
@@ -225,11 +224,10 @@ fn backup_job(plan: &Plan, slot: &Slot, namespace: &str, now: Timestamp) -> Back
 async fn runs_of(plan: &Plan, ctx: &Context) -> Result<BTreeSet<String>, ApiError> {
     let namespace = plan.namespace().unwrap_or_default();
     let api = Api::<PartialObjectMeta<BackupJob>>::namespaced(ctx.cluster.client.clone(), &namespace);
-    let all = ListParams::default().limit(PAGE);
-    let of_plan = all.clone().fields(&format!("spec.planRef.name={}", plan.name_any()));
-    let listed = match listed(plan, &api, of_plan).await {
+    let of_plan = ListParams::default().fields(&format!("spec.planRef.name={}", plan.name_any()));
+    let listed = match listed(plan, &api, &of_plan).await {
         // The CRD does not declare the field: it is the Go implementation's, or Kubernetes is older than 1.31.
-        Err(error) if is_bad_request(&error) => listed(plan, &api, all).await,
+        Err(error) if is_bad_request(&error) => listed(plan, &api, &ListParams::default()).await,
         listed => listed,
     };
     listed.map_err(|e| ApiError::new(format!("listing the BackupJobs of {}", title(plan)), e))
@@ -238,22 +236,17 @@ async fn runs_of(plan: &Plan, ctx: &Context) -> Result<BTreeSet<String>, ApiErro
 async fn listed(
     plan: &Plan,
     api: &Api<PartialObjectMeta<BackupJob>>,
-    mut params: ListParams,
+    params: &ListParams,
 ) -> Result<BTreeSet<String>, kube::Error> {
     let mut names = BTreeSet::new();
-    loop {
-        let page = api.list_texts(&params).await?;
-        params.continue_token = page.metadata.continue_.clone().filter(|token| !token.is_empty());
-        // One that does not decode is somebody else's.
-        for job in page.objects().flatten() {
-            let is_own =
-                controller(&job.metadata).is_some_and(|owner| Some(&owner.uid) == plan.metadata.uid.as_ref());
-            names.extend(job.metadata.name.filter(|_| is_own));
-        }
-        if params.continue_token.is_none() {
-            return Ok(names);
-        }
-    }
+    // One that does not decode is somebody else's.
+    let each = |job: PartialObjectMeta<BackupJob>| {
+        let owner = controller(&job.metadata);
+        let is_own = owner.is_some_and(|owner| Some(&owner.uid) == plan.metadata.uid.as_ref());
+        names.extend(job.metadata.name.filter(|_| is_own));
+    };
+    api.each(params, each).await?;
+    Ok(names)
 }
 
 fn reading(plan: &Plan, error: kube::Error) -> ApiError {

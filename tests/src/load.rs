@@ -6,22 +6,27 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use backstay_api::BackupJob;
+use backstay_engine::{Engine, EngineConfig};
 use futures::{TryStreamExt, stream};
 use k8s_openapi::api::batch::v1::Job;
-use kube::api::PostParams;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ApiResource, DynamicObject, PostParams};
 use kube::config::Kubeconfig;
+use kube::core::GroupVersionKind;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::controller;
+use crate::{controller, node};
 
 /// The result of a part of a bench.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+/// The group of the strategies.
+pub const STRATEGIES: &str = backstay_api::STRATEGY_GROUP;
 /// Most requests of a bench itself at a time.
 pub const AT_ONCE: usize = 32;
 /// How long a wave may take.
@@ -44,6 +49,84 @@ pub async fn as_account(client: &Client, state: &Path, folder: &Path) -> Result<
     let path = folder.join("kubeconfig");
     std::fs::write(&path, serde_saphyr::to_string(&kubeconfig)?)?;
     Ok(path)
+}
+
+/// What a bench on a cluster has: the cluster with everything installed and a simulated node, and what controllers are started with.
+pub struct Ground {
+    /// An administrator's.
+    pub client: Client,
+    /// Folder with the components of the tests.
+    pub components: PathBuf,
+    /// The audit log of the API server.
+    pub audit: PathBuf,
+    /// Kubeconfig of the controller.
+    pub kubeconfig: PathBuf,
+    /// Folder for compiled code.
+    pub code: PathBuf,
+}
+
+/// Installs the controller's CRDs and rights in the cluster of KUBECONFIG, and runs a simulated node of this name.
+///
+/// # Errors
+/// There is no cluster, or a file cannot be written.
+pub async fn ground(node: &'static str) -> Result<Ground> {
+    let kubeconfig = PathBuf::from(std::env::var_os("KUBECONFIG").ok_or("KUBECONFIG is not set")?);
+    let state = kubeconfig.parent().ok_or("KUBECONFIG has no folder")?.to_owned();
+    let client = crate::administrator().await?;
+    let engine = Engine::new(EngineConfig::default())?;
+    let components = controller::install(&client, &engine).await;
+    drop(engine);
+    let simulated = client.clone();
+    tokio::spawn(async move { node::run(simulated, node).await });
+    let code = tempdir()?;
+    let kubeconfig = as_account(&client, &state, &code).await?;
+    Ok(Ground { client, components, audit: state.join("audit.log"), kubeconfig, code })
+}
+
+impl Ground {
+    /// Creates a namespace with applications of these names.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn namespace(&self, name: &str, applications: impl Iterator<Item = String>) -> Result<()> {
+        let made: Namespace = object(json!({"metadata": {"name": name}}))?;
+        Api::all(self.client.clone()).create(&PostParams::default(), &made).await?;
+        let gvk = GroupVersionKind::gvk("apps.cozystack.io", "v1alpha1", "Redis");
+        let resource = ApiResource::from_gvk_with_plural(&gvk, "redises");
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), name, &resource);
+        let application = |name: String| {
+            json!({"apiVersion": "apps.cozystack.io/v1alpha1", "kind": "Redis",
+                "metadata": {"name": name}, "spec": {"size": "10Gi"}})
+        };
+        create(api, applications.map(application)).await
+    }
+
+    /// Applies a strategy of the kind Job and its class, both of this name, whose pods go to a node.
+    pub async fn job_strategy(&self, name: &str, node: &str) {
+        let strategy = json!({"apiVersion": format!("{STRATEGIES}/v1alpha1"), "kind": "Job",
+            "metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": template(node)}});
+        let class = class(name, &json!({"apiGroup": STRATEGIES, "kind": "Job", "name": name}));
+        for manifest in [strategy, class] {
+            controller::apply(&self.client, &manifest.to_string()).await;
+        }
+    }
+}
+
+/// Returns a class that backs up the applications of [`Ground::namespace`] by a strategy.
+#[must_use]
+pub fn class(name: &str, strategy: &Value) -> Value {
+    json!({"apiVersion": backstay_api::API_VERSION, "kind": "BackupClass", "metadata": {"name": name},
+        "spec": {"strategies": [{"application": {"apiGroup": "apps.cozystack.io", "kind": "Redis"},
+            "strategyRef": strategy, "parameters": {"bucket": "b"}}]}})
+}
+
+/// Returns a pod template for a simulated node, with a report for the Backup.
+#[must_use]
+pub fn template(node: &str) -> Value {
+    json!({"metadata": {"annotations": {node::MESSAGE: r#"{"artifact":{"uri":"s3://store/dump","sizeBytes":4096}}"#}},
+        "spec": {"restartPolicy": "Never", "nodeSelector": {"kubernetes.io/hostname": node},
+            "tolerations": [{"key": node::TAINT, "operator": "Exists"}],
+            "containers": [{"name": "main", "image": "localhost/backstay-tools:1"}]}})
 }
 
 /// A running controller; dropping it stops it.

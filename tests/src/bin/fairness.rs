@@ -11,23 +11,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use backstay_api::BackupJob;
-use backstay_engine::{Engine, EngineConfig};
+use backstay_tests::controller;
 use backstay_tests::load::{
-    AT_ONCE, Program, Result, all, as_account, at, complete, create, ms, object, succeeded, tempdir,
+    AT_ONCE, Ground, Program, Result, all, at, class, complete, create, ground, ms, object, succeeded,
 };
-use backstay_tests::{controller, node};
 use clap::Parser;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{TryStreamExt, stream};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::core::GroupVersionKind;
-use kube::{Api, Client, ResourceExt};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 /// The simulated node.
 const NODE: &str = "bench";
-const GROUP: &str = "strategy.backups.cozystack.io";
 /// The longest that one run of the neighbour is waited for: a longer one counts as this.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How much slower than on an idle controller the neighbour may be.
@@ -89,29 +85,15 @@ struct Measured {
 }
 
 struct Bench {
-    client: Client,
+    ground: Ground,
     args: Args,
-    audit: PathBuf,
-    components: PathBuf,
-    kubeconfig: PathBuf,
-    code: PathBuf,
 }
 
 #[tokio::main]
 #[allow(clippy::print_stdout)]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let kubeconfig = PathBuf::from(std::env::var_os("KUBECONFIG").ok_or("KUBECONFIG is not set")?);
-    let state = kubeconfig.parent().ok_or("KUBECONFIG has no folder")?.to_owned();
-    let client = backstay_tests::administrator().await?;
-    let engine = Engine::new(EngineConfig::default())?;
-    let components = controller::install(&client, &engine).await;
-    drop(engine);
-    let simulated = client.clone();
-    tokio::spawn(async move { node::run(simulated, NODE).await });
-    let code = tempdir()?;
-    let kubeconfig = as_account(&client, &state, &code).await?;
-    let bench = Bench { client, args, audit: state.join("audit.log"), components, kubeconfig, code };
+    let bench = Bench { ground: ground(NODE).await?, args };
     bench.classes().await?;
 
     let ours = bench.measured("ours", &bench.args.program).await?;
@@ -179,12 +161,16 @@ impl Bench {
     #[allow(clippy::print_stderr)]
     async fn measured(&self, build: &str, program: &std::path::Path) -> Result<Vec<Measured>> {
         // The first start compiles the components.
-        drop(Program::start(program, &self.components, &self.code, &self.kubeconfig).await?);
+        drop(
+            Program::start(program, &self.ground.components, &self.ground.code, &self.ground.kubeconfig)
+                .await?,
+        );
         let mut measured = Vec::new();
         for case in ["idle", "backlog", "churn", "failing", "absent", "hostile"] {
             let namespace = format!("{build}-{case}");
             let (controller, _) =
-                Program::start(program, &self.components, &self.code, &self.kubeconfig).await?;
+                Program::start(program, &self.ground.components, &self.ground.code, &self.ground.kubeconfig)
+                    .await?;
             let case = self.case(case, &namespace).await?;
             let shown = |of: Part| {
                 let of = of(&case.latencies);
@@ -207,7 +193,7 @@ impl Bench {
         self.namespace(tenant).await?;
         let neighbour = format!("{tenant}-neighbour");
         self.namespace(&neighbour).await?;
-        let audited = std::fs::metadata(&self.audit)?.len();
+        let audited = std::fs::metadata(&self.ground.audit)?.len();
         if case == "backlog" {
             // The case is that they wait, not what it costs the API server to take them.
             self.make_backlog(tenant).await?;
@@ -344,7 +330,7 @@ impl Bench {
     /// Counts the controller's writes for a tenant in the audit log.
     #[allow(clippy::cast_precision_loss)]
     fn notes(&self, case: &str, tenant: &str, since: u64, took: Duration) -> Result<Vec<String>> {
-        let log = std::fs::read(&self.audit)?;
+        let log = std::fs::read(&self.ground.audit)?;
         let new = log.get(usize::try_from(since)?..).unwrap_or_default();
         let (mut statuses, mut kinds) = (HashMap::<String, usize>::new(), HashMap::<String, usize>::new());
         for line in new.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
@@ -404,55 +390,31 @@ impl Bench {
     }
 
     fn runs(&self, namespace: &str) -> Api<BackupJob> {
-        Api::namespaced(self.client.clone(), namespace)
+        Api::namespaced(self.ground.client.clone(), namespace)
     }
 
     fn jobs(&self, namespace: &str) -> Api<Job> {
-        Api::namespaced(self.client.clone(), namespace)
+        Api::namespaced(self.ground.client.clone(), namespace)
     }
 
     /// Creates a namespace with the application `app`, and applications for hostile runs.
     async fn namespace(&self, name: &str) -> Result<()> {
-        let made: Namespace = object(json!({"metadata": {"name": name}}))?;
-        Api::all(self.client.clone()).create(&PostParams::default(), &made).await?;
-        let gvk = GroupVersionKind::gvk("apps.cozystack.io", "v1alpha1", "Redis");
-        let resource = ApiResource::from_gvk_with_plural(&gvk, "redises");
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), name, &resource);
-        let application = |name: String| {
-            json!({"apiVersion": "apps.cozystack.io/v1alpha1", "kind": "Redis",
-                "metadata": {"name": name}, "spec": {"size": "10Gi"}})
-        };
         let numbered = (0..self.args.hostile).map(|i| format!("app-{i}"));
-        create(api, std::iter::once("app".to_owned()).chain(numbered).map(application)).await
+        self.ground.namespace(name, std::iter::once("app".to_owned()).chain(numbered)).await
     }
 
     /// Applies the classes: of the neighbour, of runs whose pods no node takes, and of hostile runs.
     async fn classes(&self) -> Result<()> {
-        let class = |name: &str, strategy: Value| {
-            json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupClass", "metadata": {"name": name},
-                "spec": {"strategies": [{"application": {"apiGroup": "apps.cozystack.io", "kind": "Redis"},
-                    "strategyRef": strategy}]}})
-        };
-        let job = |name: &str, node: &str| {
-            json!({"apiVersion": format!("{GROUP}/v1alpha1"), "kind": "Job", "metadata": {"name": name},
-                "spec": {"backoffLimit": 0, "template": template(node)}})
-        };
-        let of_job = |name: &str| json!({"apiGroup": GROUP, "kind": "Job", "name": name});
         let flood = json!({"flood": {"object": {"apiVersion": "v1", "kind": "ConfigMap", "name": "flood"},
             "bytes": CHECKPOINT, "spin": 20_000_000}});
         let steps = json!({"apiVersion": "test.backstay.dev/v1", "kind": "Steps", "metadata": {"name": "hostile"},
             "spec": {"backup": [flood]}});
-        let manifests = [
-            job("bench", NODE),
-            job("stuck", "nowhere"),
-            steps,
-            class("bench", of_job("bench")),
-            class("stuck", of_job("stuck")),
-            class("hostile", json!({"apiGroup": "test.backstay.dev", "kind": "Steps", "name": "hostile"})),
-        ];
-        stream::iter(manifests)
-            .for_each(|manifest| async move { controller::apply(&self.client, &manifest.to_string()).await })
-            .await;
+        let hostile = json!({"apiGroup": "test.backstay.dev", "kind": "Steps", "name": "hostile"});
+        self.ground.job_strategy("bench", NODE).await;
+        self.ground.job_strategy("stuck", "nowhere").await;
+        for manifest in [steps, class("hostile", &hostile)] {
+            controller::apply(&self.ground.client, &manifest.to_string()).await;
+        }
         Ok(())
     }
 }
@@ -466,12 +428,4 @@ fn backup(name: &str, application: &str, class: &str) -> Value {
     json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupJob", "metadata": {"name": name}, "spec": {
         "applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": application},
         "backupClassName": class}})
-}
-
-/// Returns the pod template, for a node.
-fn template(node: &str) -> Value {
-    json!({"metadata": {"annotations": {node::MESSAGE: r#"{"artifact":{"uri":"s3://store/dump","sizeBytes":4096}}"#}},
-        "spec": {"restartPolicy": "Never", "nodeSelector": {"kubernetes.io/hostname": node},
-            "tolerations": [{"key": node::TAINT, "operator": "Exists"}],
-            "containers": [{"name": "main", "image": "localhost/backstay-tools:1"}]}})
 }

@@ -6,26 +6,22 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use backstay_api::BackupJob;
+use backstay_api::{API_VERSION, BackupJob};
 use backstay_core::steps::private_name;
-use backstay_engine::{Engine, EngineConfig};
 use backstay_tests::figures::{Figure, Figures, Unit};
 use backstay_tests::load::{
-    Program, Result, all, as_account, at, create, in_time, object, succeeded, tempdir,
+    Ground, Program, Result, STRATEGIES, all, at, create, ground, in_time, object, succeeded,
 };
-use backstay_tests::{controller, node};
 use clap::Parser;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
 use kube::api::{ApiResource, DynamicObject, PostParams};
 use kube::core::GroupVersionKind;
-use kube::{Api, Client};
 use serde_json::{Value, json};
 
 /// The simulated node.
 const NODE: &str = "bench";
-const GROUP: &str = "strategy.backups.cozystack.io";
-const VERSION: &str = "backups.cozystack.io/v1alpha1";
 /// The namespace of new runs.
 const NEW: &str = "bench-new";
 /// How long a controller is watched after it is ready: it has made its hourly passes then.
@@ -63,18 +59,9 @@ struct Args {
 #[allow(clippy::print_stdout)]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let kubeconfig = PathBuf::from(std::env::var_os("KUBECONFIG").ok_or("KUBECONFIG is not set")?);
-    let state = kubeconfig.parent().ok_or("KUBECONFIG has no folder")?.to_owned();
-    let client = backstay_tests::administrator().await?;
-    let engine = Engine::new(EngineConfig::default())?;
-    controller::install(&client, &engine).await;
-    drop(engine);
-    let simulated = client.clone();
-    tokio::spawn(async move { node::run(simulated, NODE).await });
-    let code = tempdir()?;
-    let kubeconfig = as_account(&client, &state, &code).await?;
-    let mut bench = Bench { client, args, audit: state.join("audit.log"), kubeconfig, code, runs: 0 };
-    bench.set_up().await?;
+    let mut bench = Bench { ground: ground(NODE).await?, args, runs: 0 };
+    bench.ground.job_strategy("bench", NODE).await;
+    bench.ground.namespace(NEW, std::iter::once("app".to_owned())).await?;
 
     let mut states = vec![bench.both().await?];
     let (mut filled, revision) = (0, bench.revision().await?);
@@ -154,39 +141,13 @@ fn count(number: usize) -> f64 {
 }
 
 struct Bench {
-    client: Client,
+    ground: Ground,
     args: Args,
-    audit: PathBuf,
-    /// Kubeconfig of the controller.
-    kubeconfig: PathBuf,
-    code: PathBuf,
     /// New runs so far.
     runs: usize,
 }
 
 impl Bench {
-    /// Makes what new runs need.
-    async fn set_up(&self) -> Result<()> {
-        let strategy = json!({"apiVersion": format!("{GROUP}/v1alpha1"), "kind": "Job",
-            "metadata": {"name": "bench"}, "spec": {"backoffLimit": 0, "template": template()}});
-        let class = json!({"apiVersion": VERSION, "kind": "BackupClass",
-            "metadata": {"name": "bench"}, "spec": {"strategies": [{
-                "application": {"apiGroup": "apps.cozystack.io", "kind": "Redis"},
-                "strategyRef": {"apiGroup": GROUP, "kind": "Job", "name": "bench"},
-                "parameters": {"bucket": "b"}}]}});
-        for manifest in [strategy, class] {
-            controller::apply(&self.client, &manifest.to_string()).await;
-        }
-        let made: Namespace = object(json!({"metadata": {"name": NEW}}))?;
-        Api::all(self.client.clone()).create(&PostParams::default(), &made).await?;
-        let gvk = GroupVersionKind::gvk("apps.cozystack.io", "v1alpha1", "Redis");
-        let resource = ApiResource::from_gvk_with_plural(&gvk, "redises");
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), NEW, &resource);
-        let application = json!({"apiVersion": "apps.cozystack.io/v1alpha1", "kind": "Redis",
-            "metadata": {"name": "app"}, "spec": {"size": "10Gi"}});
-        create(api, std::iter::once(application)).await
-    }
-
     async fn both(&mut self) -> Result<Both> {
         let before = match self.args.peer.clone() {
             Some(peer) => Some(self.measured(&peer).await?),
@@ -200,7 +161,7 @@ impl Bench {
     async fn measured(&mut self, program: &std::path::Path) -> Result<Measured> {
         // What the first start in a state has to write is written, and code is compiled.
         drop(self.start(program).await?);
-        let audited = std::fs::metadata(&self.audit)?.len();
+        let audited = std::fs::metadata(&self.ground.audit)?.len();
         let (running, ready) = self.start(program).await?;
         let (mut probes, until) = (Vec::new(), Instant::now() + AFTER);
         let mut every = tokio::time::interval(PROBE);
@@ -222,12 +183,13 @@ impl Bench {
     }
 
     async fn start(&self, program: &std::path::Path) -> Result<(Program, Duration)> {
-        Program::start(program, &self.args.components, &self.code, &self.kubeconfig).await
+        let ground = &self.ground;
+        Program::start(program, &self.args.components, &ground.code, &ground.kubeconfig).await
     }
 
     /// Counts the controller's requests in the audit log after this length, watches apart.
     fn requests(&self, since: u64) -> Result<usize> {
-        let log = std::fs::read(&self.audit)?;
+        let log = std::fs::read(&self.ground.audit)?;
         let new = log.get(usize::try_from(since)?..).unwrap_or_default();
         let entries =
             new.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
@@ -238,12 +200,12 @@ impl Bench {
 
     /// Runs one at a time, and returns the median from creation to success.
     async fn new_runs(&mut self) -> Result<Duration> {
-        let api: Api<BackupJob> = Api::namespaced(self.client.clone(), NEW);
+        let api: Api<BackupJob> = Api::namespaced(self.ground.client.clone(), NEW);
         let mut times = Vec::new();
         for _ in 0..self.args.runs {
             self.runs += 1;
             let name = format!("new-{}", self.runs);
-            let run = json!({"apiVersion": VERSION, "kind": "BackupJob", "metadata": {"name": name.clone()},
+            let run = json!({"apiVersion": API_VERSION, "kind": "BackupJob", "metadata": {"name": name.clone()},
                 "spec": {"applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "app"},
                     "backupClassName": "bench"}});
             let ended = all(api.clone(), 1, |job: &BackupJob| {
@@ -259,7 +221,7 @@ impl Bench {
 
     /// Returns the revision of the strategy that the new runs have used.
     async fn revision(&self) -> Result<String> {
-        let api: Api<BackupJob> = Api::namespaced(self.client.clone(), NEW);
+        let api: Api<BackupJob> = Api::namespaced(self.ground.client.clone(), NEW);
         let run = api.get("new-1").await?;
         let record = run.status.and_then(|status| status.run);
         Ok(record.and_then(|record| record.strategy_revision).ok_or("the first run has no revision")?)
@@ -271,19 +233,19 @@ impl Bench {
         if numbers.start == 0 {
             let namespaces =
                 (0..self.args.namespaces).map(|number| json!({"metadata": {"name": of(number)}}));
-            create(Api::<Namespace>::all(self.client.clone()), namespaces).await?;
+            create(Api::<Namespace>::all(self.ground.client.clone()), namespaces).await?;
         }
         self.subresource(false).await?;
         let now = jiff::Timestamp::now();
         let application = json!({"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "app"});
-        let strategy = json!({"apiGroup": GROUP, "kind": "Job", "name": "bench"});
+        let strategy = json!({"apiGroup": STRATEGIES, "kind": "Job", "name": "bench"});
         let condition = |reason: &str| {
             json!({"type": "Ready", "status": "True", "reason": reason, "message": "backup Job completed",
                 "lastTransitionTime": now, "observedGeneration": 1})
         };
         let run = |number: usize| format!("00000000-0000-4000-8000-{number:012x}");
         let job = |number: usize| {
-            json!({"apiVersion": VERSION, "kind": "BackupJob",
+            json!({"apiVersion": API_VERSION, "kind": "BackupJob",
                 "metadata": {"name": format!("nightly-{number}"), "namespace": of(number),
                     "annotations": {"backstay.dev/begun": format!("nightly-{number}/{}", run(number))}},
                 "spec": {"applicationRef": application, "backupClassName": "bench"},
@@ -294,7 +256,7 @@ impl Bench {
         };
         let backup = |number: usize| {
             let private = number.is_multiple_of(4).then(|| private_name(&run(number)));
-            json!({"apiVersion": VERSION, "kind": "Backup",
+            json!({"apiVersion": API_VERSION, "kind": "Backup",
                 "metadata": {"name": format!("nightly-{number}"), "namespace": of(number),
                     "labels": {"backstay.dev/run-uid": run(number), "backstay.dev/strategy-revision": revision},
                     "annotations": {"backstay.dev/recorded": json!({"strategyRevision": revision}).to_string()}},
@@ -307,10 +269,10 @@ impl Bench {
             json!({"metadata": {"name": private_name(&run(number)), "labels": {
                 "backstay.dev/record": "private", "backstay.dev/run-uid": run(number)}}})
         });
-        create(Api::<Secret>::namespaced(self.client.clone(), "backstay-system"), records).await?;
+        create(Api::<Secret>::namespaced(self.ground.client.clone(), "backstay-system"), records).await?;
         if numbers.start == 0 {
             let plan = |number: usize| {
-                json!({"apiVersion": VERSION, "kind": "Plan",
+                json!({"apiVersion": API_VERSION, "kind": "Plan",
                     "metadata": {"name": "yearly", "namespace": of(number)},
                     "spec": {"applicationRef": application, "backupClassName": "bench",
                         "schedule": {"cron": "0 3 1 1 *"}}})
@@ -326,15 +288,15 @@ impl Bench {
     async fn write(&self, plural: &str, objects: impl Iterator<Item = Value>) -> Result<()> {
         let made = objects.map(|object| {
             let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-            let path = format!("/apis/{VERSION}/namespaces/{namespace}/{plural}");
+            let path = format!("/apis/{API_VERSION}/namespaces/{namespace}/{plural}");
             (path, object)
         });
-        backstay_tests::load::post(&self.client, made).await
+        backstay_tests::load::post(&self.ground.client, made).await
     }
 
     /// Has the CRDs of runs and Backups have a subresource of the status, or none.
     async fn subresource(&self, has: bool) -> Result<()> {
-        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        let api: Api<CustomResourceDefinition> = Api::all(self.ground.client.clone());
         for plural in ["backupjobs", "backups"] {
             let name = format!("{plural}.backups.cozystack.io");
             let mut crd = api.get(&name).await?;
@@ -351,10 +313,10 @@ impl Bench {
         for (plural, kind) in [("backupjobs", "BackupJob"), ("backups", "Backup")] {
             let gvk = GroupVersionKind::gvk("backups.cozystack.io", "v1alpha1", kind);
             let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
-            let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), NEW, &resource);
-            let reference = json!({"apiGroup": GROUP, "kind": "Job", "name": "bench"});
+            let api: Api<DynamicObject> = Api::namespaced_with(self.ground.client.clone(), NEW, &resource);
+            let reference = json!({"apiGroup": STRATEGIES, "kind": "Job", "name": "bench"});
             let probe: DynamicObject =
-                object(json!({"apiVersion": VERSION, "kind": kind, "metadata": {"name": "probe"},
+                object(json!({"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "probe"},
                 "spec": {"applicationRef": reference, "strategyRef": reference, "backupClassName": "none",
                     "takenAt": jiff::Timestamp::now()}, "status": {"phase": "Failed"}}))?;
             let params = PostParams { dry_run: true, ..PostParams::default() };
@@ -381,12 +343,4 @@ fn kept(metrics: &str) -> Option<(Duration, String)> {
         Some((Duration::try_from_secs_f64(seconds.trim().parse().ok()?).ok()?, of.to_owned()))
     });
     kept.max()
-}
-
-/// Returns the pod template, for the simulated node, with a report for the Backup.
-fn template() -> Value {
-    json!({"metadata": {"annotations": {node::MESSAGE: r#"{"artifact":{"uri":"s3://store/dump","sizeBytes":4096}}"#}},
-        "spec": {"restartPolicy": "Never", "nodeSelector": {"kubernetes.io/hostname": NODE},
-            "tolerations": [{"key": node::TAINT, "operator": "Exists"}],
-            "containers": [{"name": "main", "image": "localhost/backstay-tools:1"}]}})
 }

@@ -7,19 +7,17 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use backstay_api::BackupJob;
-use backstay_engine::{Engine, EngineConfig};
 use backstay_tests::load::{
-    AT_ONCE, Program, Result, Seen, all, as_account, at, complete, create, in_time, ms, object, succeeded,
-    tempdir,
+    AT_ONCE, Ground, Program, Result, STRATEGIES, Seen, all, at, complete, create, ground, in_time, ms,
+    succeeded, template,
 };
-use backstay_tests::{controller, node};
 use clap::Parser;
 use futures::{TryStreamExt, stream};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::core::{GroupVersionKind, NamespaceResourceScope};
-use kube::{Api, Client, Resource};
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Resource};
 use serde_json::{Value, json};
 
 /// The simulated node.
@@ -32,7 +30,6 @@ const ALONE: usize = 20;
 const IDLE: Duration = Duration::from_secs(30);
 /// A cluster with fewer writes a second is quiet; leases are always written.
 const QUIET: u64 = 5;
-const GROUP: &str = "strategy.backups.cozystack.io";
 
 /// Measures the controller at scale.
 #[derive(Debug, Parser)]
@@ -52,18 +49,8 @@ struct Args {
 #[allow(clippy::print_stdout)]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let kubeconfig = PathBuf::from(std::env::var_os("KUBECONFIG").ok_or("KUBECONFIG is not set")?);
-    let state = kubeconfig.parent().ok_or("KUBECONFIG has no folder")?.to_owned();
-    let client = backstay_tests::administrator().await?;
-    let engine = Engine::new(EngineConfig::default())?;
-    controller::install(&client, &engine).await;
-    drop(engine);
-    let simulated = client.clone();
-    tokio::spawn(async move { node::run(simulated, NODE).await });
-    let code = tempdir()?;
-    let kubeconfig = as_account(&client, &state, &code).await?;
-    let bench = Bench { client, args, state, kubeconfig, code };
-    bench.strategy().await?;
+    let bench = Bench { ground: ground(NODE).await?, args };
+    bench.ground.job_strategy("bench", NODE).await;
 
     println!("\n## Start\n");
     let (first, cold) = bench.controller().await?;
@@ -110,53 +97,27 @@ fn mb(bytes: u64) -> f64 {
 }
 
 struct Bench {
-    client: Client,
+    ground: Ground,
     args: Args,
-    state: PathBuf,
-    /// Kubeconfig of the controller.
-    kubeconfig: PathBuf,
-    code: PathBuf,
 }
 
 impl Bench {
     /// Starts a controller, and returns it with the time until it was ready.
     async fn controller(&self) -> Result<(Program, Duration)> {
-        Program::start(&self.args.program, &self.args.components, &self.code, &self.kubeconfig).await
-    }
-
-    async fn strategy(&self) -> Result<()> {
-        let strategy = json!({"apiVersion": format!("{GROUP}/v1alpha1"), "kind": "Job",
-            "metadata": {"name": "bench"}, "spec": {"backoffLimit": 0, "template": template()}});
-        let class = json!({"apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupClass",
-            "metadata": {"name": "bench"}, "spec": {"strategies": [{
-                "application": {"apiGroup": "apps.cozystack.io", "kind": "Redis"},
-                "strategyRef": {"apiGroup": GROUP, "kind": "Job", "name": "bench"},
-                "parameters": {"bucket": "b"}}]}});
-        for manifest in [strategy, class] {
-            controller::apply(&self.client, &manifest.to_string()).await;
-        }
-        Ok(())
+        let (args, ground) = (&self.args, &self.ground);
+        Program::start(&args.program, &args.components, &ground.code, &ground.kubeconfig).await
     }
 
     /// Creates a namespace with applications `app-0`, `app-1` and so on.
     async fn namespace(&self, name: &str, applications: usize) -> Result<()> {
-        let made: Namespace = object(json!({"metadata": {"name": name}}))?;
-        Api::all(self.client.clone()).create(&PostParams::default(), &made).await?;
-        let gvk = GroupVersionKind::gvk("apps.cozystack.io", "v1alpha1", "Redis");
-        let resource = ApiResource::from_gvk_with_plural(&gvk, "redises");
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), name, &resource);
-        let application = |i: usize| {
-            json!({"apiVersion": "apps.cozystack.io/v1alpha1", "kind": "Redis",
-                "metadata": {"name": format!("app-{i}")}, "spec": {"size": "10Gi"}})
-        };
-        create(api.clone(), (0..applications).map(application)).await
+        self.ground.namespace(name, (0..applications).map(|i| format!("app-{i}"))).await
     }
 
     fn api<K>(&self, namespace: &str) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     {
-        Api::namespaced(self.client.clone(), namespace)
+        Api::namespaced(self.ground.client.clone(), namespace)
     }
 
     async fn one_at_a_time(&self) -> Result<Vec<Duration>> {
@@ -186,7 +147,7 @@ impl Bench {
         self.namespace(&bare, 0).await?;
         let job = |i: usize| {
             json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": format!("run-{i}")},
-                "spec": {"backoffLimit": 0, "template": template()}})
+                "spec": {"backoffLimit": 0, "template": template(NODE)}})
         };
         in_time(self.quiet()).await?;
         let began = Instant::now();
@@ -249,7 +210,7 @@ impl Bench {
     async fn quiet(&self) -> Result<()> {
         const SECONDS: u64 = 2;
         let mut every = tokio::time::interval(Duration::from_secs(SECONDS));
-        let namespaces = Api::<Namespace>::all(self.client.clone());
+        let namespaces = Api::<Namespace>::all(self.ground.client.clone());
         let mut last = None;
         loop {
             every.tick().await;
@@ -263,12 +224,12 @@ impl Bench {
     }
 
     fn audit_length(&self) -> Result<u64> {
-        Ok(std::fs::metadata(self.state.join("audit.log"))?.len())
+        Ok(std::fs::metadata(&self.ground.audit)?.len())
     }
 
     /// Counts the controller's requests in the audit log after this length.
     fn traffic(&self, since: u64) -> Result<Traffic> {
-        let log = std::fs::read(self.state.join("audit.log"))?;
+        let log = std::fs::read(&self.ground.audit)?;
         let new = log.get(usize::try_from(since)?..).unwrap_or_default();
         let mut traffic = Traffic::default();
         let mut kinds: HashMap<String, usize> = HashMap::new();
@@ -332,7 +293,7 @@ impl Bench {
         let status = json!({"status": {"phase": "Succeeded", "startedAt": now, "completedAt": now,
             "message": "backup Job completed", "conditions": [condition("Ready")],
             "run": {"applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "app"},
-                "strategyRef": {"apiGroup": GROUP, "kind": "Job", "name": "bench"},
+                "strategyRef": {"apiGroup": STRATEGIES, "kind": "Job", "name": "bench"},
                 "strategyRevision": "job-bench-00000000000000000000000000000000"}}});
         stream::iter((0..number).map(Ok))
             .try_for_each_concurrent(AT_ONCE, |i| {
@@ -366,12 +327,4 @@ fn run(i: usize) -> Value {
         "metadata": {"name": format!("run-{i}")}, "spec": {
             "applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": format!("app-{i}")},
             "backupClassName": "bench"}})
-}
-
-/// Returns the pod template, for the simulated node, with a report for the Backup.
-fn template() -> Value {
-    json!({"metadata": {"annotations": {node::MESSAGE: r#"{"artifact":{"uri":"s3://store/dump","sizeBytes":4096}}"#}},
-        "spec": {"restartPolicy": "Never", "nodeSelector": {"kubernetes.io/hostname": NODE},
-            "tolerations": [{"key": node::TAINT, "operator": "Exists"}],
-            "containers": [{"name": "main", "image": "localhost/backstay-tools:1"}]}})
 }

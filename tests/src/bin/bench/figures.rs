@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backstay_tests::load;
 use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
@@ -34,12 +35,8 @@ pub(crate) struct Cost {
 
 impl Subject {
     /// Makes a subject of the times of its calls.
-    pub(crate) fn of(name: &str, mut times: Vec<Duration>) -> Self {
-        times.sort_unstable();
-        let at = |percent: usize| {
-            let index = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-            times.get(index).map_or(0.0, |time| time.as_secs_f64() * 1e6)
-        };
+    pub(crate) fn of(name: &str, times: &[Duration]) -> Self {
+        let at = |percent| load::at(times, percent).as_secs_f64() * 1e6;
         Self { name: name.to_owned(), p50: at(50), p99: at(99), cost: None, answer: None }
     }
 }

@@ -51,11 +51,11 @@ impl Side for Here {
         for (name, component, call) in &self.calls {
             let [times] = timed(calls, || Ok([call.time(component)?]))?;
             let (cost, answer) = call.answer(component)?;
-            subjects.push(Subject { cost: Some(cost), answer: Some(answer), ..Subject::of(name, times) });
+            subjects.push(Subject { cost: Some(cost), answer: Some(answer), ..Subject::of(name, &times) });
             if *name == RENDER {
                 let [made, ended] = timed(calls, || instance(component))?;
-                subjects.push(Subject::of("an instance alone", made));
-                subjects.push(Subject::of("its end alone", ended));
+                subjects.push(Subject::of("an instance alone", &made));
+                subjects.push(Subject::of("its end alone", &ended));
             }
         }
         Ok(subjects)

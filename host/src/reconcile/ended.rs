@@ -74,6 +74,20 @@ mod tests {
         (shown_run(Mode::Backup, server), crate::context::tests::empty(server.client()))
     }
 
+    #[tokio::test]
+    async fn a_backup_job_that_has_ended_keeps_no_finalizer_of_the_controller_since_its_deletion_is_not_seen() {
+        let server = StandIn::default();
+        stored_run(Mode::Backup, begun(100), &server);
+        let all = ["example.org/other", finalizers::CLEANUP, finalizers::LEGACY_CLEANUP];
+        let written = json!({"metadata": {"finalizers": all}, "status": {"phase": "Succeeded"}});
+        server.put(BACKUP_JOB, changed(BACKUP_JOB, &written, &server));
+        let run = shown_run(Mode::Backup, &server);
+        let ctx = crate::context::tests::empty(server.client());
+        assert_eq!(run::reconcile(run, ctx).await, Action::await_change());
+        let metadata = &server.get(BACKUP_JOB).expect("it is there")["metadata"];
+        assert_eq!(metadata["finalizers"], json!(["example.org/other"]));
+    }
+
     async fn looked_at(run: &Run, ctx: &Arc<Context>) -> Action {
         let (kind, key) = run.place().expect("it is a run");
         reconcile(&kind, &key, ctx).await

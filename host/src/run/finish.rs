@@ -30,9 +30,7 @@ pub(crate) async fn finish(run: &Run, ctx: &Context) -> Action {
     }
     ctx.finished(run);
     handover::clear(run, &ctx.records.checkpoints, &ctx.state).await;
-    if run.is_held()
-        && let Err(error) = finalizers::remove_undo(run, &ctx.cluster.client).await
-    {
+    if let Err(error) = let_go(run, ctx).await {
         return retry(run, &error, "finalizer not removed, will try again", &ctx.state.runs);
     }
     // The Jobs of a clean-up are deleted with its Backup.
@@ -50,6 +48,17 @@ pub(crate) async fn finish(run: &Run, ctx: &Context) -> Action {
     match jobs::expire(run, time_to_live, &key, &ctx.stores, &ctx.cluster.client).await {
         Ok(()) => Action::await_change(),
         Err(error) => retry(run, &error, "time to live of a job not set, will try again", &ctx.state.runs),
+    }
+}
+
+/// Removes the controller's finalizers from a run that has ended. The deletion of a BackupJob is not seen once it has ended, so
+/// that those go too that somebody else wrote. On a RestoreJob and a Backup the others have a meaning of their own.
+async fn let_go(run: &Run, ctx: &Context) -> Result<(), ApiError> {
+    let client = &ctx.cluster.client;
+    match run.mode {
+        Mode::Backup if run.is_finalized() || run.is_held() => finalizers::remove(run, client).await,
+        Mode::Restore | Mode::Cleanup if run.is_held() => finalizers::remove_undo(run, client).await,
+        _ => Ok(()),
     }
 }
 

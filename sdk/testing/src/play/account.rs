@@ -1,4 +1,4 @@
-//! The controller's way to the API server: as its ServiceAccount, and each write is in the journal.
+//! The controller's way to the API server: as its ServiceAccount. The journal has each write, and counts each request.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -45,7 +45,9 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         request.headers_mut().insert(AUTHORIZATION, self.token.clone());
-        let write = written(&request);
+        let asked = asked(&request);
+        let write = asked.clone().filter(|_| is_told(&request));
+        self.journal.ask(asked);
         let (journal, answer) = (self.journal.clone(), self.server.call(request));
         async move {
             let answer = answer.await?;
@@ -58,14 +60,25 @@ where
     }
 }
 
-/// Returns what a request writes, in words; none for reads, and for Events and statuses, which are told otherwise.
-fn written<B>(request: &Request<B>) -> Option<String> {
-    let (method, path) = (request.method(), request.uri().path());
-    if method == Method::GET || path.ends_with("/events") || path.ends_with("/status") {
+/// Returns what a request asks for, in words; none for watches, discovery and Events.
+fn asked<B>(request: &Request<B>) -> Option<String> {
+    let (method, uri) = (request.method(), request.uri());
+    // Below these are the resources of a version.
+    let (asked, version) = match uri.path().strip_prefix("/apis/") {
+        Some(asked) => (asked, 2),
+        None => (uri.path().strip_prefix("/api/")?, 1),
+    };
+    let of_a_kind = asked.split('/').count() > version;
+    let watches = uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("watch=")));
+    if !of_a_kind || watches || asked.ends_with("/events") {
         return None;
     }
-    let asked = path.trim_start_matches("/apis/").trim_start_matches("/api/");
     let who = request.headers().get("impersonate-user").and_then(|user| user.to_str().ok());
     let who = who.map(|user| format!(" as {}", user.rsplit(':').next().unwrap_or(user))).unwrap_or_default();
     Some(format!("{method} {asked}{who}"))
+}
+
+/// Whether a request is told as it is: reads are not, and changes of a status are told in the words of the status.
+fn is_told<B>(request: &Request<B>) -> bool {
+    request.method() != Method::GET && !request.uri().path().ends_with("/status")
 }

@@ -37,6 +37,8 @@ use crate::fixture::NOW;
 pub(super) const CLASS: &str = "stage";
 /// Name of the node.
 const NODE: &str = "node";
+/// How long everybody may work before the first run: the controller starts.
+const PRELUDE: Duration = Duration::from_secs(5);
 /// How long everybody may still work after a run has ended: Events are posted, finished Jobs are marked.
 const AFTERMATH: Duration = Duration::from_secs(5);
 
@@ -63,13 +65,13 @@ impl Cluster {
         let operators = std::mem::take(&mut stage.operators);
         let (server, admin, parts, journal, story) = runtime.block_on(async {
             let logs: Arc<dyn Logs> = Arc::new(stage.pods.clone());
-            let begin = Timestamp::from_second(NOW)?;
+            let begin = Timestamp::from_second(NOW)?.checked_sub(SignedDuration::try_from(PRELUDE)?)?;
             let server = ApiServer::new(Options {
                 clock: Box::new(TokioClock::starting_at(begin)),
                 logs: Some(logs),
                 ..Options::default()
             });
-            let journal = Journal::begin();
+            let journal = Journal::begin(PRELUDE);
             let admin = Admin::new(server.clone(), None);
             let registry = Registry::of([component.clone()], &all_trust(component))?;
             install(&admin, &registry).await?;
@@ -83,6 +85,10 @@ impl Cluster {
             let token = token(&admin).await.context("no token for the controller")?;
             parts.spawn(controller(server.clone(), &token, registry, journal.clone(), begin)?);
             let story = Story::of(&admin, &namespace);
+            tokio::select! {
+                () = tokio::time::sleep(PRELUDE) => {}
+                broken = parts.join_next() => return Err(broken_by(broken)),
+            }
             anyhow::Ok((server, admin, parts, journal, story))
         })?;
         Ok(Self { parts, admin, server, story, journal, namespace, runtime })

@@ -23,6 +23,7 @@ pub struct Run {
     object: Json,
     backup: Option<Json>,
     events: Vec<Json>,
+    requests: Vec<String>,
 }
 
 /// What of a stage later runs need.
@@ -55,7 +56,8 @@ impl Run {
             runs: 0,
         };
         let job = backup_job("nightly", &stage.application, CLASS);
-        Self { cluster, stage, object: Json::Null, backup: None, events: Vec::new() }.played(&job)
+        Self { cluster, stage, object: Json::Null, backup: None, events: Vec::new(), requests: Vec::new() }
+            .played(&job)
     }
 
     /// Restores the Backup of this run in the same cluster, with options in YAML (empty for none), into the target of the
@@ -83,7 +85,9 @@ impl Run {
 
     #[track_caller]
     fn played(mut self, job: &Json) -> Self {
+        self.cluster.journal.take_requests();
         let made = self.cluster.play(job, self.stage.within).and_then(|object| {
+            self.requests = self.cluster.journal.take_requests();
             let uid = text(&object["metadata"]["uid"]);
             let backups = self.cluster.labelled(labels::RUN_UID, &uid)?;
             self.backup = backups
@@ -215,6 +219,14 @@ impl Run {
     #[track_caller]
     pub fn get(&self, kind: &str, name: &str) -> Option<Json> {
         self.all(kind).into_iter().find(|object| object["metadata"]["name"] == name)
+    }
+
+    /// Returns what the controller asked the API server for in the last run, for itself and as the component, in the order of the
+    /// requests: `GET GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME as NAME-OF-ACCOUNT`. Watches, discovery and Events are not
+    /// among them. A run of many reads and writes costs every user of the cluster.
+    #[must_use]
+    pub fn requests(&self) -> &[String] {
+        &self.requests
     }
 
     /// Returns what happened since the stage was set up, one line each with its simulated time: changes of the status,

@@ -109,7 +109,7 @@ impl Context {
     /// Forgets a run or a Plan whose object no longer exists, as the watch says, and ends the turn of the run.
     pub fn forget(&self, run_uid: &str) {
         self.state.runs.forget(run_uid);
-        self.state.refused_slots.forget(run_uid);
+        self.state.open_slots.forget(run_uid);
         // What is done at the end of a run needs what is known of its steps.
         if !self.state.ends.has_uid(run_uid) {
             self.state.step_caches.forget(run_uid);

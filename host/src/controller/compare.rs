@@ -40,7 +40,7 @@ async fn pass(before: &HashSet<Difference>, ctx: &Context) -> HashSet<Difference
         ("steps", state.step_caches.uids()),
         ("watch", state.watch_pool.uids()),
         ("evidence", ctx.stores.evidence.uids()),
-        ("slot", state.refused_slots.uids()),
+        ("slot", state.open_slots.uids()),
     ] {
         for (number, uid) in uids.into_iter().enumerate() {
             let_others_go(number).await;
@@ -206,15 +206,14 @@ mod tests {
         ctx.restore_lock(run);
         ctx.state.runs.failed(&run.uid);
         ctx.state.step_caches.put(&run.uid, StepCache::default());
-        ctx.state.refused_slots.note(&run.uid, Timestamp::UNIX_EPOCH, "a slot".to_owned());
+        ctx.state.open_slots.refused(&run.uid, Timestamp::UNIX_EPOCH, "a slot".to_owned());
         let job = json!({"metadata": {"name": "j", "namespace": "tenant-a", "uid": "j"}});
         ctx.stores.evidence.job_gone(&serde_json::from_value(job).expect("a Job"), &run.uid);
     }
 
     fn remembered(ctx: &Context) -> usize {
         let state = &ctx.state;
-        let kept =
-            [state.locks.uids(), state.runs.uids(), state.step_caches.uids(), state.refused_slots.uids()];
+        let kept = [state.locks.uids(), state.runs.uids(), state.step_caches.uids(), state.open_slots.uids()];
         kept.concat().len() + ctx.stores.evidence.uids().len()
     }
 

@@ -313,7 +313,7 @@ mod tests {
                 ctx.state.step_caches.put(&run.uid, StepCache::default());
                 ctx.state.runs.failed(&run.uid);
                 ctx.state.watch_pool.wait_for(&run.object, &run.uid, Vec::new());
-                ctx.state.refused_slots.note(&run.uid, jiff::Timestamp::UNIX_EPOCH, "refused".to_owned());
+                ctx.state.open_slots.refused(&run.uid, jiff::Timestamp::UNIX_EPOCH, "refused".to_owned());
                 finished.lock().take();
                 Action::requeue(Duration::from_secs(1))
             }
@@ -328,12 +328,8 @@ mod tests {
         assert!(state.ends.uid(&Kind::BackupJob, &key).is_some(), "it may have ended, and is read");
         assert_eq!(ended::reconcile(&Kind::BackupJob, &key, &ctx).await, Action::await_change());
         assert_eq!(state.ends.uid(&Kind::BackupJob, &key), None);
-        let kept = [
-            state.step_caches.uids(),
-            state.runs.uids(),
-            state.watch_pool.uids(),
-            state.refused_slots.uids(),
-        ];
+        let kept =
+            [state.step_caches.uids(), state.runs.uids(), state.watch_pool.uids(), state.open_slots.uids()];
         assert_eq!(kept.concat(), [""; 0]);
         assert_eq!(queue.next(|_| Priority::Begin), None, "it is not looked at again");
     }

@@ -33,13 +33,13 @@ const CRDS_RECHECK: SignedDuration = SignedDuration::from_secs(30);
 pub async fn reconcile(seen: Arc<Plan>, ctx: Arc<Context>) -> Action {
     let uid = seen.uid().unwrap_or_default();
     if seen.metadata.deletion_timestamp.is_some() {
-        ctx.state.refused_slots.forget(&uid);
+        ctx.state.open_slots.forget(&uid);
         return Action::await_change();
     }
     match handle(&seen, &ctx).await {
         Ok(wake_at) => {
             ctx.state.runs.forget(&uid);
-            ctx.state.refused_slots.forget(&uid);
+            ctx.state.open_slots.forget(&uid);
             wake(wake_at, &ctx)
         }
         // A change of the Plan enqueues it.
@@ -79,7 +79,7 @@ async fn handle(seen: &Plan, ctx: &Arc<Context>) -> Result<Option<Timestamp>, Ap
     status.observed_generation = plan.metadata.generation;
     let state = PlanState::from(&old);
     let (none, name) = (BTreeSet::new(), plan.name_any());
-    let refused = ctx.state.refused_slots.last(plan.metadata.uid.as_deref().unwrap_or_default());
+    let refused = ctx.state.open_slots.last_refused(plan.metadata.uid.as_deref().unwrap_or_default());
     let view = PlanView {
         name: &name,
         created: plan.metadata.creation_timestamp.as_ref().map_or(now, |t| t.0),
@@ -155,6 +155,10 @@ async fn fire_slot(
     let api = Api::<BackupJob>::namespaced(ctx.cluster.client.clone(), &namespace);
     let job = backup_job(plan, slot, &namespace, ctx.clock.now());
     let about = plan.object_ref(&());
+    let uid = plan.metadata.uid.as_deref().unwrap_or_default();
+    if ctx.state.open_slots.has_fired(uid, &slot.name) {
+        return Ok(fired(state, slot, FireResult::AlreadyOurs));
+    }
     let created = create_or_get(api.create(&post_params(), &job), || api.get_opt(&slot.name)).await;
     let result = match created {
         Ok(Created::New(_)) => FireResult::Created,
@@ -168,14 +172,14 @@ async fn fire_slot(
             let error = ApiError::new(format!("creating BackupJob \"{namespace}/{}\"", slot.name), error);
             if !transient {
                 ctx.cluster.events.warning(about, reasons::WAITING_FOR_API, &chain(&error));
-                let uid = plan.metadata.uid.as_deref().unwrap_or_default();
-                ctx.state.refused_slots.note(uid, slot.at, error.user_message());
+                ctx.state.open_slots.refused(uid, slot.at, error.user_message());
             }
             return Err(error);
         }
     };
     match &result {
         FireResult::Created => {
+            ctx.state.open_slots.fired(uid, &slot.name);
             ctx.metrics.slot("Fired");
             ctx.cluster.events.normal(about, "Fired", &format!("created BackupJob {:?}", slot.name));
             tracing::info!(plan = %title(plan), backup_job = %slot.name, delay_s = slot.delay.as_secs_f64(), "plan fired");
@@ -299,7 +303,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::cluster::stand_in::StandIn;
+    use crate::cluster::stand_in::{Fault, StandIn};
 
     const PLAN: &str = "/apis/backups.cozystack.io/v1alpha1/namespaces/n/plans/nightly";
     const HOUR: i64 = 3600;
@@ -349,6 +353,26 @@ mod tests {
         assert_eq!(counts(&server)["missed"], missed);
         let listed = server.calls().into_iter().filter(|call| call == "GET backupjobs").count();
         assert_eq!(listed, 2, "by a field that the CRD does not have, and without");
+    }
+
+    #[tokio::test]
+    async fn a_slot_that_fired_does_not_fire_again_though_that_was_not_recorded_and_its_run_is_gone() {
+        let server = StandIn::default();
+        let (_, ctx, hour) = given(1, &server);
+        let mut plan = server.get(PLAN).expect("it is there");
+        plan["spec"]["startingDeadlineSeconds"] = json!(2 * HOUR);
+        server.put(PLAN, plan.clone());
+        let plan: Arc<Plan> = Arc::new(serde_json::from_value(plan).expect("a Plan"));
+        server.fault(2, Fault::Answer(503, "ServiceUnavailable"));
+        let _ = reconcile(plan.clone(), ctx.clone()).await;
+        assert!(counts(&server).is_null());
+        let name = plan_run_name("nightly", hour);
+        server.remove(&format!("/apis/backups.cozystack.io/v1alpha1/namespaces/n/backupjobs/{name}"));
+
+        let _ = reconcile(plan, ctx.clone()).await;
+        let made = server.calls().into_iter().filter(|call| call == "POST backupjobs").count();
+        assert_eq!((made, &counts(&server)["fired"]), (1, &json!(1)));
+        assert_eq!(ctx.state.open_slots.uids(), [""; 0]);
     }
 
     #[tokio::test]

@@ -7,10 +7,10 @@ pub mod ends;
 pub mod finalizers;
 pub mod kept_fields;
 pub mod notices;
+pub mod open_slots;
 pub mod period;
 pub mod queues;
 pub mod reconciling;
-pub mod refused_slots;
 pub mod run;
 pub mod run_cache;
 pub mod spending;
@@ -27,9 +27,9 @@ use deleted_backups::DeletedBackups;
 use draining::Draining;
 use ends::Ends;
 use kube::Client;
+use open_slots::OpenSlots;
 use queues::Queues;
 use reconciling::Reconciling;
-use refused_slots::RefusedSlots;
 use run_cache::RunCache;
 use step_cache::StepCaches;
 use watch_pool::WatchPool;
@@ -52,8 +52,8 @@ pub struct State {
     pub ends: Ends,
     /// What is being reconciled.
     pub reconciling: Reconciling,
-    /// Slots of Plans whose BackupJob could not be created.
-    pub refused_slots: RefusedSlots,
+    /// Slots of Plans whose outcome is not on record yet.
+    pub open_slots: OpenSlots,
     /// Deleted Backups whose records are still to be deleted.
     pub deleted_backups: DeletedBackups,
 }
@@ -71,7 +71,7 @@ impl State {
             step_caches: StepCaches::default(),
             ends: Ends::default(),
             reconciling: Reconciling::default(),
-            refused_slots: RefusedSlots::default(),
+            open_slots: OpenSlots::default(),
             deleted_backups: DeletedBackups::default(),
         }
     }

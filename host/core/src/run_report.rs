@@ -302,7 +302,9 @@ fn api_failed(
     Report { read_again, ..report }
 }
 
-fn is_new(status: &RunStatus, reason: &str) -> bool {
+/// Returns whether a run has not waited for this reason so far, so that an Event tells of it.
+#[must_use]
+pub fn is_new(status: &RunStatus, reason: &str) -> bool {
     status.ready().is_none_or(|c| c.reason != reason)
 }
 

@@ -20,7 +20,7 @@ use crate::cluster::write::patch_status;
 use crate::context::Context;
 use crate::reconcile::run;
 use crate::run::resolve::{AwaitedLock, awaited_lock};
-use crate::state::finalizers;
+use crate::state::finalizers::{self, Known};
 use crate::state::run::Run;
 use crate::state::work_queue::Action;
 
@@ -111,7 +111,7 @@ async fn handle(
                 }
                 // No component cleans up: the stored data stays.
                 Served::By(_) | Served::Foreign => {
-                    finalizers::remove(&run, &ctx.cluster.client).await?;
+                    finalizers::remove(&run, Known::Written, &ctx.cluster.client).await?;
                     ctx.state.deleted_backups.add(&backup.metadata);
                     Ok(Action::await_change())
                 }

@@ -75,7 +75,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_backup_job_that_has_ended_keeps_no_finalizer_of_the_controller_since_its_deletion_is_not_seen() {
+    async fn a_backup_job_that_has_ended_keeps_no_finalizer_of_the_controller_since_its_deletion_is_not_seen()
+    {
         let server = StandIn::default();
         stored_run(Mode::Backup, begun(100), &server);
         let all = ["example.org/other", finalizers::CLEANUP, finalizers::LEGACY_CLEANUP];

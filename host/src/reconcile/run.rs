@@ -21,9 +21,10 @@ use crate::run::report::report;
 use crate::run::save::save;
 use crate::run::steps::{handover, wake};
 use crate::run::{begin, cancel, hold, jobs, pod_result, publish, request, resolve};
+use crate::state::finalizers::Known;
 use crate::state::queues::{Kind, Request};
 use crate::state::run::{Run, RunSpec};
-use crate::state::step_cache::BackupCache;
+use crate::state::step_cache::{BackupCache, StepCache};
 use crate::state::work_queue::Action;
 
 /// The pause before a run whose reconcile panicked is reconciled again.
@@ -85,7 +86,7 @@ async fn go_on(run: &mut Run, ctx: &Context) -> Action {
         return finish_deleted(run, ctx).await;
     }
     if finished {
-        return finish(run, ctx).await;
+        return finish(run, Known::Seen, ctx).await;
     }
     if let Some(pause) = ctx.state.runs.paused_for(&run.uid) {
         return Action::requeue(pause);
@@ -94,7 +95,7 @@ async fn go_on(run: &mut Run, ctx: &Context) -> Action {
     ctx.kept_fields.written(&run.object.kind, &run.dropped);
     hold::tell_other_writer(run, ctx);
     match advanced {
-        Ok(()) => finish(run, ctx).await,
+        Ok(()) => finish(run, Known::Written, ctx).await,
         Err(not_done) => report(run, not_done, ctx).await,
     }
 }
@@ -137,13 +138,17 @@ async fn advance(run: &mut Run, ctx: &Context) -> Result<(), NotDone> {
         hold::check_record(run, ctx).await?;
         let inputs = resolve::resolve(run, ctx).await?;
         let (deadline, now) = (ctx.settings.run_deadline, ctx.clock.now());
-        let before = run.status.clone();
+        let (before, marked) = (run.status.clone(), run.marks.begun);
+        let (takes_steps, backup) = (inputs.component.world() == World::Resource, inputs.backup.clone());
         let begun = begin::begin(run, inputs, &ctx.records, &ctx.state.runs, deadline, now).await;
         if begun.is_err() {
             look_at_backup(run, ctx);
         }
         begun?;
         hold::check_beginning(run, before, ctx)?;
+        if takes_steps && run.marks.begun && !marked {
+            ctx.state.step_caches.put(&run.uid, StepCache::of_begun(backup));
+        }
     } else {
         hold::check_restored(run)?;
     }

@@ -14,7 +14,7 @@ use crate::cluster::error::{ApiError, chain};
 use crate::context::Context;
 use crate::records::checkpoints::RecordsError;
 use crate::state::State;
-use crate::state::finalizers;
+use crate::state::finalizers::{self, Known};
 use crate::state::notices::Notices;
 use crate::state::run::Run;
 use crate::state::run_cache::RunCache;
@@ -23,14 +23,14 @@ use crate::state::work_queue::Action;
 /// Failures in a row from which on a run's status shows that its checkpoint is not kept.
 const VISIBLE: u32 = 4;
 
-/// Releases everything that a run holds whose end is written down.
-pub(crate) async fn finish(run: &Run, ctx: &Context) -> Action {
+/// Releases everything that a run holds whose end is written down. `known` says whether this reconcile has written it.
+pub(crate) async fn finish(run: &Run, known: Known, ctx: &Context) -> Action {
     if run.deleting && run.mode != Mode::Cleanup {
         return finish_deleted(run, ctx).await;
     }
     ctx.finished(run);
     handover::clear(run, &ctx.records.checkpoints, &ctx.state).await;
-    if let Err(error) = let_go(run, ctx).await {
+    if let Err(error) = let_go(run, known, ctx).await {
         return retry(run, &error, "finalizer not removed, will try again", &ctx.state.runs);
     }
     // The Jobs of a clean-up are deleted with its Backup.
@@ -53,11 +53,11 @@ pub(crate) async fn finish(run: &Run, ctx: &Context) -> Action {
 
 /// Removes the controller's finalizers from a run that has ended. The deletion of a BackupJob is not seen once it has ended, so
 /// that those go too that somebody else wrote. On a RestoreJob and a Backup the others have a meaning of their own.
-async fn let_go(run: &Run, ctx: &Context) -> Result<(), ApiError> {
+async fn let_go(run: &Run, known: Known, ctx: &Context) -> Result<(), ApiError> {
     let client = &ctx.cluster.client;
     match run.mode {
-        Mode::Backup if run.is_finalized() || run.is_held() => finalizers::remove(run, client).await,
-        Mode::Restore | Mode::Cleanup if run.is_held() => finalizers::remove_undo(run, client).await,
+        Mode::Backup if run.is_finalized() || run.is_held() => finalizers::remove(run, known, client).await,
+        Mode::Restore | Mode::Cleanup if run.is_held() => finalizers::remove_undo(run, known, client).await,
         _ => Ok(()),
     }
 }
@@ -94,7 +94,7 @@ pub(crate) async fn finish_deleted(run: &Run, ctx: &Context) -> Action {
     if !run.is_finalized() && !run.is_held() {
         return Action::await_change();
     }
-    match finalizers::remove(run, &ctx.cluster.client).await {
+    match finalizers::remove(run, Known::Seen, &ctx.cluster.client).await {
         Ok(()) => Action::await_change(),
         Err(error) => retry_read(run, &error, "finalizer not removed, will try again", runs),
     }

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::metrics::Metrics;
 use crate::records::checkpoints::{Checkpoints, RecordsError};
 use crate::state::deleted_backups::DeletedBackups;
-use crate::state::finalizers;
+use crate::state::finalizers::{self, Known};
 use crate::state::notices::Notices;
 use crate::state::run::{Run, RunSpec};
 use crate::state::run_cache::RunCache;
@@ -213,7 +213,7 @@ pub(crate) async fn cleaned(
     notices: &Notices,
     deleted_backups: &DeletedBackups,
 ) -> Result<(), NotDone> {
-    finalizers::remove(run, client).await?;
+    finalizers::remove(run, Known::Written, client).await?;
     run.finalizers.clear();
     notices.note(run, reasons::CLEANUP_COMPLETED, "the clean-up is complete");
     tracing::info!(run = %run.title(), "cleanup succeeded");

@@ -16,10 +16,13 @@ use super::save::{SaveError, save};
 use super::steps::handover;
 use crate::cluster::error::chain;
 use crate::context::Context;
+use crate::state::finalizers::Known;
 use crate::state::run::Run;
 use crate::state::run_cache::RunCache;
 use crate::state::work_queue::Action;
 
+/// How often the words of a strategy's wait change in the status, as long as its reason is the same.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// How long a clean-up that failed pauses before it begins anew.
 const CLEANUP_PAUSE: Duration = Duration::from_secs(60);
 
@@ -35,6 +38,7 @@ pub(crate) async fn report(run: &mut Run, not_done: NotDone, ctx: &Context) -> A
         ctx.gone(&run.uid);
         return Action::await_change();
     }
+    let progress = matches!(not_done, NotDone::StrategyWaits { .. }) && !run.is_changed();
     let limits =
         Limits { wait_deadline: ctx.settings.wait_deadline, undo_deadline: ctx.settings.undo_deadline };
     let facts = cancel::facts(run, &ctx.components.registry);
@@ -47,6 +51,15 @@ pub(crate) async fn report(run: &mut Run, not_done: NotDone, ctx: &Context) -> A
     }
     if let Some((reason, message)) = &report.event {
         ctx.notices.note(run, reason, message);
+    } else if let Next::Requeue(after) = report.next
+        && progress
+        && run.is_changed()
+        && let Some(left) = ctx.state.runs.left_since_told(&run.uid, PROGRESS_EVERY)
+    {
+        // The same wait in other words.
+        run.revert();
+        ctx.state.runs.went_well(&run.uid);
+        return Action::requeue(after.min(left));
     }
     let then = match report.next {
         Next::Fail { reason, message } => return fail(run, &reason, &message, ctx).await,
@@ -94,7 +107,7 @@ async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Context) -> Acti
     ctx.notices.warn(run, reason, message);
     tracing::info!(run = %run.title(), reason, message, "run failed");
     ctx.metrics.run_ended(&run.object.kind, "Failed", reason, run.seconds());
-    finish(run, ctx).await
+    finish(run, Known::Written, ctx).await
 }
 
 /// Prepares the next attempt of a clean-up, which gets a Job of its own. Until then the clean-up holds no lock: it may fail

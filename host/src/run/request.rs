@@ -69,18 +69,22 @@ async fn backup(
     };
     // As long as the watch of its metadata shows the version that was read, the Backup has not changed.
     let shown = stores.backups.get(run.namespace(), name);
-    if let Some(shown) = shown
+    if let Some(shown) = &shown
         && let Some(backup) = known.at(shown.metadata.resource_version.as_ref())
     {
         return Ok(Some(backup.clone()));
     }
+    let begun_with =
+        known.take_begun_with(shown.as_ref().and_then(|shown| shown.metadata.resource_version.as_ref()));
     let api = Api::<Backup>::namespaced(client.clone(), run.namespace());
-    let found = api
-        .get_opt(name)
-        .await
-        .map_err(|e| ApiError::new(format!("reading Backup \"{}/{name}\"", run.namespace()), e))?
-        .filter(|b| b.metadata.uid == pinned.record.backup_uid)
-        .map(completed);
+    let found = match begun_with {
+        Some(backup) => Some(*backup),
+        None => api
+            .get_opt(name)
+            .await
+            .map_err(|e| ApiError::new(format!("reading Backup \"{}/{name}\"", run.namespace()), e))?,
+    };
+    let found = found.filter(|b| b.metadata.uid == pinned.record.backup_uid).map(completed);
     match found {
         Some(backup) => {
             inputs::backup(&backup)?;

@@ -4,33 +4,45 @@
 use backstay_api::{Backup, BackupJob, RestoreJob, annotations, finalizers, labels};
 use backstay_core::contract::Mode;
 use backstay_core::restored_run::begun_mark;
+use backstay_core::retry::Class;
 use kube::api::{PartialObjectMeta, Patch};
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource, ResourceExt};
 use serde_json::json;
 
 use crate::cluster::api::Api;
-use crate::cluster::error::{ApiError, is_not_found};
+use crate::cluster::error::{ApiError, class, is_not_found};
 use crate::cluster::partial::PartialDecode;
 use crate::cluster::write::patch_params;
 use crate::state::run::Run;
+
+/// How well this process knows the finalizers of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// This process has just written the run: its object is as it left it, unless somebody was faster.
+    Written,
+    /// A watch has shown the run, which may be behind: the object is read first.
+    Seen,
+}
 
 /// Removes the controller's finalizers and that of the Go implementation from the object of a run. Other finalizers stay. A
 /// missing object is no error.
 ///
 /// # Errors
 /// The API server's; a conflict means that the finalizers have changed since they were read.
-pub async fn remove(run: &Run, client: &Client) -> Result<(), ApiError> {
-    remove_where(run, client, |finalizer| finalizers::is_ours(finalizer) || finalizer == finalizers::UNDO)
-        .await
+pub async fn remove(run: &Run, known: Known, client: &Client) -> Result<(), ApiError> {
+    remove_where(run, known, client, |finalizer| {
+        finalizers::is_ours(finalizer) || finalizer == finalizers::UNDO
+    })
+    .await
 }
 
 /// Removes the finalizer that holds a run until its component has undone what it began.
 ///
 /// # Errors
 /// As [`remove`].
-pub async fn remove_undo(run: &Run, client: &Client) -> Result<(), ApiError> {
-    remove_where(run, client, |finalizer| finalizer == finalizers::UNDO).await
+pub async fn remove_undo(run: &Run, known: Known, client: &Client) -> Result<(), ApiError> {
+    remove_where(run, known, client, |finalizer| finalizer == finalizers::UNDO).await
 }
 
 /// Marks a run as begun ([`annotations::BEGUN`]), adds the finalizer that holds it if `hold` is set, and returns the object's
@@ -108,11 +120,16 @@ fn title(backup: &Backup) -> String {
 }
 
 /// Removes the finalizers that `ours` selects.
-async fn remove_where(run: &Run, client: &Client, ours: impl Fn(&str) -> bool) -> Result<(), ApiError> {
+async fn remove_where(
+    run: &Run,
+    known: Known,
+    client: &Client,
+    ours: impl Fn(&str) -> bool,
+) -> Result<(), ApiError> {
     let taken = match run.mode {
-        Mode::Backup => remove_from::<BackupJob>(run, client, ours).await,
-        Mode::Restore => remove_from::<RestoreJob>(run, client, ours).await,
-        Mode::Cleanup => remove_from::<Backup>(run, client, ours).await,
+        Mode::Backup => remove_from::<BackupJob>(run, known, client, ours).await,
+        Mode::Restore => remove_from::<RestoreJob>(run, known, client, ours).await,
+        Mode::Cleanup => remove_from::<Backup>(run, known, client, ours).await,
     };
     match taken {
         Err(error) if !is_not_found(&error) => {
@@ -129,24 +146,43 @@ where
     Api::namespaced(client.clone(), run.namespace())
 }
 
-async fn remove_from<K>(run: &Run, client: &Client, ours: impl Fn(&str) -> bool) -> Result<(), kube::Error>
+/// Removes the finalizers that `ours` selects from the object as this process knows it, or as it is.
+async fn remove_from<K>(
+    run: &Run,
+    known: Known,
+    client: &Client,
+    ours: impl Fn(&str) -> bool,
+) -> Result<(), kube::Error>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + PartialDecode,
 {
     let api = namespaced::<K>(run, client);
+    let kept = |all: &[String]| -> Vec<String> { all.iter().filter(|f| !ours(f)).cloned().collect() };
+    let kept_of_known = kept(&run.finalizers);
+    if known == Known::Written && kept_of_known != run.finalizers {
+        match patch_metadata(&api, run.name(), without(&run.resource_version, &kept_of_known)).await {
+            Err(error) if class(&error) == Class::Conflict => {}
+            done => return done.map(drop),
+        }
+    }
     let object = api.get(run.name()).await?;
-    let kept: Vec<String> = object.finalizers().iter().filter(|f| !ours(f)).cloned().collect();
+    let version = object.resource_version().unwrap_or_default();
+    let kept = kept(object.finalizers());
     if object.uid().as_deref() != Some(&run.uid) || kept == object.finalizers() {
         return Ok(());
     }
-    let mut metadata = json!({"resourceVersion": object.resource_version(), "finalizers": kept});
-    if object.labels().contains_key(labels::HELD)
-        && !kept.iter().any(|finalizer| finalizer == finalizers::UNDO)
+    patch_metadata(&api, run.name(), without(&version, &kept)).await.map(drop)
+}
+
+/// Returns the metadata of an object at this version that keeps these finalizers. The label goes with the finalizer that it is for.
+fn without(version: &str, kept: &[String]) -> serde_json::Value {
+    let mut metadata = json!({"resourceVersion": version, "finalizers": kept});
+    if !kept.iter().any(|finalizer| finalizer == finalizers::UNDO)
         && let Some(fields) = metadata.as_object_mut()
     {
         fields.insert("labels".to_owned(), json!({labels::HELD: null}));
     }
-    patch_metadata(&api, run.name(), metadata).await.map(drop)
+    metadata
 }
 
 async fn patch<K>(
@@ -176,7 +212,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use backstay_core::retry::Class;
     use serde_json::Value;
 
     use super::*;
@@ -201,7 +236,7 @@ mod tests {
         let server = StandIn::default();
         let all = [OTHER, finalizers::CLEANUP, finalizers::LEGACY_CLEANUP, finalizers::UNDO];
         let run = given(Mode::Cleanup, BACKUP, &all, &server);
-        remove(&run, &server.client()).await.unwrap();
+        remove(&run, Known::Written, &server.client()).await.unwrap();
         assert_eq!(stored(BACKUP, &server), json!([OTHER]));
     }
 
@@ -209,7 +244,7 @@ mod tests {
     async fn the_finalizer_of_undoing_is_removed_alone() {
         let server = StandIn::default();
         let run = given(Mode::Restore, RESTORE_JOB, &[finalizers::CLEANUP, finalizers::UNDO, OTHER], &server);
-        remove_undo(&run, &server.client()).await.unwrap();
+        remove_undo(&run, Known::Written, &server.client()).await.unwrap();
         assert_eq!(stored(RESTORE_JOB, &server), json!([finalizers::CLEANUP, OTHER]));
     }
 
@@ -217,26 +252,54 @@ mod tests {
     async fn nothing_is_removed_where_nothing_is_the_runs() {
         let server = StandIn::default();
         let run = given(Mode::Backup, BACKUP_JOB, &[OTHER], &server);
-        remove(&run, &server.client()).await.unwrap();
+        remove(&run, Known::Written, &server.client()).await.unwrap();
 
         let another = json!({"metadata": {"uid": "another", "finalizers": [finalizers::UNDO]}});
         server.put(BACKUP_JOB, changed(BACKUP_JOB, &another, &server));
-        remove(&run, &server.client()).await.unwrap();
+        remove(&run, Known::Written, &server.client()).await.unwrap();
         assert_eq!(stored(BACKUP_JOB, &server), json!([finalizers::UNDO]), "it is another run's");
 
         server.remove(BACKUP_JOB);
-        remove(&run, &server.client()).await.unwrap();
+        remove(&run, Known::Written, &server.client()).await.unwrap();
         assert_eq!(server.calls(), ["GET backupjobs/nightly"; 3]);
     }
 
     #[tokio::test]
-    async fn finalizers_that_changed_after_they_were_read_are_a_conflict() {
-        let server = StandIn::default();
-        let run = given(Mode::Backup, BACKUP_JOB, &[finalizers::UNDO], &server);
+    async fn finalizers_that_have_changed_are_read_and_a_change_after_that_is_a_conflict() {
         let more = json!({"metadata": {"finalizers": [finalizers::UNDO, OTHER]}});
-        server.fault(1, Fault::Overtaken(BACKUP_JOB.to_owned(), changed(BACKUP_JOB, &more, &server)));
-        assert_eq!(remove(&run, &server.client()).await.unwrap_err().class(), Class::Conflict);
+        let given = || {
+            let server = StandIn::default();
+            let run = given(Mode::Backup, BACKUP_JOB, &[finalizers::UNDO], &server);
+            let changed = changed(BACKUP_JOB, &more, &server);
+            (server, run, Fault::Overtaken(BACKUP_JOB.to_owned(), changed))
+        };
+        let (server, run, change) = given();
+        server.fault(0, change);
+        remove(&run, Known::Written, &server.client()).await.unwrap();
+        assert_eq!(stored(BACKUP_JOB, &server), json!([OTHER]));
+        assert_eq!(server.calls().len(), 3);
+
+        let (server, run, change) = given();
+        let label = json!({"metadata": {"labels": {"a": "b"}}});
+        server.put(BACKUP_JOB, changed(BACKUP_JOB, &label, &server));
+        server.fault(2, change);
+        assert_eq!(
+            remove(&run, Known::Written, &server.client()).await.unwrap_err().class(),
+            Class::Conflict
+        );
         assert_eq!(stored(BACKUP_JOB, &server), json!([finalizers::UNDO, OTHER]));
+    }
+
+    #[tokio::test]
+    async fn the_finalizers_of_a_run_that_has_not_changed_are_not_read_first() {
+        let server = StandIn::default();
+        let run = given(Mode::Backup, BACKUP_JOB, &[finalizers::UNDO, OTHER], &server);
+        remove_undo(&run, Known::Written, &server.client()).await.unwrap();
+        assert_eq!(stored(BACKUP_JOB, &server), json!([OTHER]));
+        assert_eq!(server.calls(), ["PATCH backupjobs/nightly"]);
+
+        remove_undo(&run, Known::Seen, &server.client()).await.unwrap();
+        assert_eq!(server.calls(), ["GET backupjobs/nightly"], "a watch that is behind costs no conflict");
     }
 
     #[tokio::test]

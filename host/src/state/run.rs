@@ -136,6 +136,12 @@ impl Run {
         self.status = self.stored.clone();
     }
 
+    /// Returns whether the status differs from what is stored.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.status != self.stored
+    }
+
     /// Returns the name of its object.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -25,6 +25,8 @@ struct Entry {
     written: Option<(Vec<String>, Run)>,
     /// A conflict has shown that the known state is out of date: the run is read before the next step.
     invalid: bool,
+    /// When this process wrote the status last.
+    told_at: Option<Instant>,
     /// Failures in a row.
     failures: u32,
     /// Until when the run is not reconciled, although its own writes enqueue it.
@@ -108,8 +110,16 @@ impl RunCache {
         let written = run.write_status(&self.client).await?;
         if written {
             self.note_write(before, run);
+            self.entries().entry(run.uid.clone()).or_default().told_at = Some(Instant::now());
         }
         Ok(written)
+    }
+
+    /// Returns what is left of this time since the last write of the run's status by this process; `None` if nothing is.
+    #[must_use]
+    pub fn left_since_told(&self, uid: &str, time: Duration) -> Option<Duration> {
+        let told_at = self.entries().get(uid)?.told_at?;
+        time.checked_sub(told_at.elapsed()).filter(|left| !left.is_zero())
     }
 
     /// Notes a write of this process other than of the status, which has replaced resource version `before`.

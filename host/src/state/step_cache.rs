@@ -54,6 +54,8 @@ pub struct BackupCache {
     private: Cached<Json>,
     /// The resource version that the Backup was read at, and the Backup.
     backup: Option<(String, contract::Backup)>,
+    /// The Backup as it was read when the run began, until its private data is read.
+    begun_with: Option<Box<Backup>>,
 }
 
 impl BackupCache {
@@ -61,6 +63,13 @@ impl BackupCache {
     #[must_use]
     pub fn at(&self, version: Option<&String>) -> Option<&contract::Backup> {
         self.backup.as_ref().filter(|(known, _)| Some(known) == version).map(|(_, backup)| backup)
+    }
+
+    /// Takes the Backup that the run began with, if it has this resource version.
+    pub fn take_begun_with(&mut self, version: Option<&String>) -> Option<Box<Backup>> {
+        self.begun_with
+            .take()
+            .filter(|backup| version.is_some() && backup.metadata.resource_version.as_ref() == version)
     }
 
     /// Returns a Backup with its private data, which is read once, and remembers it.
@@ -99,6 +108,8 @@ pub struct StepCache {
     pub jobs: HashMap<String, String>,
     /// What this run's writes have left, by object. A watch that is behind one of them is not read.
     pub written: HashMap<ObjectRef, Written>,
+    /// This reconcile has begun the run, so that its object is known to be as it left it.
+    pub just_begun: bool,
 }
 
 /// What a write has left.
@@ -112,6 +123,14 @@ pub enum Written {
 }
 
 impl StepCache {
+    /// What is known of a run that this reconcile has begun, and marked as begun for the first time: nobody has written a
+    /// checkpoint for it.
+    #[must_use]
+    pub fn of_begun(backup: Option<Backup>) -> Self {
+        let backup = BackupCache { begun_with: backup.map(Box::new), ..BackupCache::default() };
+        Self { checkpoint: Cached::Absent, backup, just_begun: true, ..Self::default() }
+    }
+
     /// Returns what the run has spent, of a budget that begins with the first call.
     pub fn spending(&mut self, limits: BudgetLimits) -> &mut Spending {
         self.spending.get_or_insert_with(|| Spending::new(limits))

@@ -89,12 +89,16 @@ impl<'a> Look<'a> {
     /// # Errors
     /// [`Stop::Ask`] with the queries that were not asked in this wake.
     pub fn all(&self, queries: impl IntoIterator<Item = Query>) -> Result<(), Stop> {
-        let unasked: Vec<Query> =
-            queries.into_iter().filter(|q| !self.view.answers.iter().any(|a| a.query == *q)).collect();
+        let known = |query: &Query| {
+            let written = || matches!(query, Query::Get(get) if self.written(get).is_some());
+            self.view.answers.iter().any(|answer| answer.query == *query) || written()
+        };
+        let unasked: Vec<Query> = queries.into_iter().filter(|query| !known(query)).collect();
         if unasked.is_empty() { Ok(()) } else { Err(Stop::Ask(unasked)) }
     }
 
-    /// Returns the object from the host's cache.
+    /// Returns the object from the host's cache. An object that the last act has written is known as the API server returned it,
+    /// and not asked for.
     ///
     /// # Errors
     /// [`Stop::Ask`] if it was not asked for in this wake; a wait or a failure if it cannot be read.
@@ -116,6 +120,9 @@ impl<'a> Look<'a> {
     /// As [`Look::object`].
     pub fn get(&self, query: GetQuery) -> Result<Found<'a>, Stop> {
         let object = query.object.clone();
+        if let Some(written) = self.written(&query) {
+            return Ok(Found::Object(written));
+        }
         match self.view.get_with(query)? {
             Ok(found) => Ok(Found::Object(found)),
             Err(ReadError::NotFound) => Ok(Found::Missing),
@@ -161,6 +168,20 @@ impl<'a> Look<'a> {
             Err(e) => Some((result, e)),
         });
         wrong.map_or(Ok(()), |(result, error)| Err(self.unwritten(result, error)))
+    }
+
+    /// Returns the object of a query that the last act has written, unless an answer is newer, or the query asks for a live read.
+    fn written(&self, query: &GetQuery) -> Option<&'a Value> {
+        /// The host reduces what does not fit into a call to these.
+        const IDENTITY: [&str; 3] = ["apiVersion", "kind", "metadata"];
+        let asked = Query::Get(query.clone());
+        if query.live || self.view.answers.iter().any(|answer| answer.query == asked) {
+            return None;
+        }
+        let result = self.view.results.iter().rfind(|result| result.object == query.object)?;
+        let object = result.value.as_ref().ok()?.as_ref()?;
+        let whole = object.as_object()?.keys().any(|key| !IDENTITY.contains(&key.as_str()));
+        Some(object).filter(|_| whole)
     }
 
     /// Whether an action of the last act was on this object.
@@ -287,6 +308,29 @@ mod tests {
         let unasked = Query::live(&object());
         assert_eq!(look.all([Query::get(&object())]), Ok(()));
         assert_eq!(look.all([Query::get(&object()), unasked.clone()]), Err(Stop::Ask(vec![unasked])));
+    }
+
+    #[test]
+    fn what_was_just_written_is_asked_for_only_live() {
+        let mut view = view(None, None);
+        let written =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "copy"}, "data": {}});
+        view.results = vec![ActionResult { object: object(), value: Ok(Some(written.clone())) }];
+        let look = Look::new(&view, 0, 10);
+        assert_eq!(look.object(&object()), Ok(Found::Object(&written)));
+        assert_eq!(look.all([Query::get(&object())]), Ok(()));
+        assert_eq!(look.live(&object()), Err(Stop::Ask(vec![Query::live(&object())])));
+
+        let newer = json!({"metadata": {"name": "copy"}, "data": {"a": "b"}});
+        view.answers =
+            vec![Answer { query: Query::get(&object()), value: Ok(Content::Object(newer.clone())) }];
+        assert_eq!(Look::new(&view, 0, 10).object(&object()), Ok(Found::Object(&newer)));
+
+        view.answers.clear();
+        let identity = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "copy"}});
+        view.results[0].value = Ok(Some(identity));
+        let cut = Look::new(&view, 0, 10).object(&object());
+        assert_eq!(cut, Err(Stop::Ask(vec![Query::get(&object())])), "it did not fit into the call");
     }
 
     #[test]

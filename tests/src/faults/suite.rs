@@ -36,7 +36,7 @@ struct Known {
 /// One of the reads is of a bystander, since the controller reads the Backup of another controller once. Two more allow
 /// for reads of a run whose watch is behind. One read and one write are of the controller's key, which is made once in an
 /// installation, and each plan has one of its own; one read more looks at a revision that a run pins again. A run in steps is
-/// read before and after its first checkpoint.
+/// read after its first checkpoint.
 const KNOWN: [Known; 10] = [
     // Six writes of the run and its Backup; the strategy's status and revision; the key; the Job's time to live.
     Known { scenario: Scenario::Backup, plans: 380, traffic: (4, 10) },
@@ -44,10 +44,10 @@ const KNOWN: [Known; 10] = [
     // One read of the Backup when the restore has ended.
     Known { scenario: Scenario::Restore, plans: 200, traffic: (11, 10) },
     Known { scenario: Scenario::Deletion, plans: 200, traffic: (12, 7) },
-    Known { scenario: Scenario::Steps, plans: 550, traffic: (16, 32) },
-    Known { scenario: Scenario::Undo, plans: 180, traffic: (14, 16) },
-    Known { scenario: Scenario::Turns, plans: 80, traffic: (24, 31) },
-    Known { scenario: Scenario::Inherited, plans: 350, traffic: (30, 23) },
+    Known { scenario: Scenario::Steps, plans: 550, traffic: (12, 31) },
+    Known { scenario: Scenario::Undo, plans: 180, traffic: (10, 16) },
+    Known { scenario: Scenario::Turns, plans: 80, traffic: (18, 29) },
+    Known { scenario: Scenario::Inherited, plans: 350, traffic: (22, 23) },
     Known { scenario: Scenario::Private, plans: 140, traffic: (19, 11) },
     Known { scenario: Scenario::Plan, plans: 90, traffic: (5, 5) },
 ];

@@ -21,6 +21,7 @@ pub struct Wake {
     checkpoint: Option<Checkpoint>,
     stage_since: Timestamp,
     unwritten: bool,
+    inherits: bool,
     answers: Vec<Answer>,
     results: Vec<ActionResult>,
     rounds: u32,
@@ -76,12 +77,20 @@ impl Wake {
             checkpoint,
             stage_since,
             unwritten: false,
+            inherits: false,
             answers: Vec::new(),
             results: Vec::new(),
             rounds: 0,
             acted: 0,
             now,
         }
+    }
+
+    /// Says whether the run has inherited a checkpoint. That is discarded before the end of the run is written, and the guest cannot
+    /// decide again without it: so its last checkpoint is written too.
+    #[must_use]
+    pub fn inherits(self, inherits: bool) -> Self {
+        Self { inherits, ..self }
     }
 
     /// Returns the input of the next call of `step`.
@@ -154,7 +163,9 @@ impl Wake {
     /// Takes an answer of `step`, and returns its effects in the order in which a host carries them out.
     ///
     /// The order is the guarantee of a wake: a condition is published before the checkpoint that forgets why, and the
-    /// checkpoint is written before the act that it knows of. While the guest only reads, its checkpoint stays in memory.
+    /// checkpoint is written before the act that it knows of. While the guest only reads, its checkpoint stays in memory. The one
+    /// of a run that is done is not written, unless it [inherits](Wake::inherits): it goes with the end of the run, and a host that
+    /// dies before that asks the guest again, with the checkpoint before.
     ///
     /// # Errors
     /// As [`Wake::take`].
@@ -162,7 +173,12 @@ impl Wake {
         let next = self.take(step.checkpoint, step.decision)?;
         let mut effects = vec![Effect::Publish(step.conditions, step.events)];
         let fence = matches!(next, Next::Act(_));
-        if !matches!(next, Next::Read(_)) && self.checkpoint.is_some() && (self.unwritten || fence) {
+        let is_needed = match next {
+            Next::Read(_) => false,
+            Next::Done(_) => self.inherits,
+            _ => true,
+        };
+        if is_needed && self.checkpoint.is_some() && (self.unwritten || fence) {
             let pod_runs = match &next {
                 Next::Act(actions) => actions.iter().filter_map(pod_run).collect(),
                 _ => BTreeMap::new(),
@@ -331,8 +347,16 @@ mod tests {
         assert_eq!(effects(&mut wake, None, act()), ["publish", "write", "act"]);
         wake.written();
         assert_eq!(effects(&mut wake, at("a", 1), act()), ["publish", "fence", "act"]);
-        assert_eq!(effects(&mut wake, None, Decision::Done(None)), ["publish", "end"]);
-        assert_eq!(effects(&mut wake, at("b", 1), Decision::Done(None)), ["publish", "write", "end"]);
+        assert_eq!(effects(&mut wake, at("b", 1), Decision::Done(None)), ["publish", "end"]);
+        let mut heir = Wake::new(at("a", 1), 5, 10).inherits(true);
+        assert_eq!(effects(&mut heir, at("b", 1), Decision::Done(None)), ["publish", "write", "end"]);
+        let failure =
+            || Decision::Fail(Failure { reason: "R".into(), message: "m".into(), findings: Vec::new() });
+        assert_eq!(
+            effects(&mut wake, at("c", 1), failure()),
+            ["publish", "write", "end"],
+            "the next run goes on from it"
+        );
     }
 
     #[test]

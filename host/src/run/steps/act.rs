@@ -1,5 +1,7 @@
 //! The guest's actions: each is checked, then done in order as the component.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use backstay_api::conditions::reasons;
 use backstay_api::labels;
 use backstay_core::contract::{
@@ -40,7 +42,7 @@ pub(crate) async fn act(
     actions: Vec<Action>,
     scope: &StepScope<'_>,
     cache: &mut StepCache,
-    seen: &Seen,
+    seen: &mut Seen,
 ) -> Result<Vec<ActionResult>, NotDone> {
     let mut results = Vec::with_capacity(actions.len());
     let mut failed = false;
@@ -57,6 +59,9 @@ pub(crate) async fn act(
                 Ok(left) => Ok(left),
                 Err(error) => Err(error.for_guest()?),
             };
+            if let Ok(Some(written)) = &value {
+                seen.latest.put(&object, written);
+            }
             if let Some(left) = left(&value, deleting) {
                 cache.written.insert(object.clone(), left);
             }
@@ -114,12 +119,12 @@ async fn one(
     object: &ObjectRef,
     scope: &StepScope<'_>,
     cache: &mut StepCache,
-    seen: &Seen,
+    seen: &mut Seen,
 ) -> Done {
     match action {
         Action::Create(create) => self::create(create, object, scope).await,
-        Action::Apply(apply) => self::apply(apply, object, scope).await,
-        Action::Patch(patch) => self::patch(patch, object, scope).await,
+        Action::Apply(apply) => self::apply(apply, object, scope, seen).await,
+        Action::Patch(patch) => self::patch(patch, object, scope, seen).await,
         Action::Delete(delete) => self::delete(delete, scope, seen).await,
         Action::RunPod(run) => pods::start(run, scope, cache).await,
     }
@@ -217,6 +222,7 @@ async fn change<F>(
     set: &Json,
     object: &ObjectRef,
     scope: &StepScope<'_>,
+    seen: &mut Seen,
     mut send: impl FnMut(Api<DynamicObject>, Option<String>) -> F,
 ) -> Done
 where
@@ -240,6 +246,7 @@ where
             _ => Ok(judge_pods(object, set, before, &after, scope)?),
         }
     };
+    let known = seen.latest.take(object).filter(|_| matters);
     let read = || async { if matters { present(object, &reach, scope).await } else { Ok(None) } };
     let write = |(), version: Option<String>| {
         let sent = send(of(object, &reach, scope), version);
@@ -250,7 +257,7 @@ where
             }
         }
     };
-    write_as_judged(read, judge, write).await
+    write_as_judged(known, read, judge, write).await
 }
 
 /// Checks that a manifest or patch marks the object with this run, or with none: a run owns the objects with its mark.
@@ -294,9 +301,9 @@ fn judge_pods(
     Err(NotDone::failed(reasons::POD_POLICY_VIOLATION, message))
 }
 
-async fn apply(apply: Apply, object: &ObjectRef, scope: &StepScope<'_>) -> Done {
+async fn apply(apply: Apply, object: &ObjectRef, scope: &StepScope<'_>, seen: &mut Seen) -> Done {
     let params = PatchParams { force: apply.force, ..PatchParams::apply(&manager(scope)) };
-    change(Verb::Apply, &apply.manifest, object, scope, |api, version| {
+    change(Verb::Apply, &apply.manifest, object, scope, seen, |api, version| {
         let manifest = insisting(apply.manifest.clone(), version);
         let params = &params;
         async move {
@@ -307,7 +314,7 @@ async fn apply(apply: Apply, object: &ObjectRef, scope: &StepScope<'_>) -> Done 
     .await
 }
 
-async fn patch(patch: Patch, object: &ObjectRef, scope: &StepScope<'_>) -> Done {
+async fn patch(patch: Patch, object: &ObjectRef, scope: &StepScope<'_>, seen: &mut Seen) -> Done {
     let mut body = patch.body.clone();
     for (field, precondition) in [("uid", &patch.uid), ("resourceVersion", &patch.resource_version)] {
         let Some(value) = precondition else { continue };
@@ -317,7 +324,7 @@ async fn patch(patch: Patch, object: &ObjectRef, scope: &StepScope<'_>) -> Done 
         set_at(meta, field, value);
     }
     let params = PatchParams { field_manager: Some(manager(scope)), ..PatchParams::default() };
-    change(Verb::Patch, &patch.body, object, scope, |api, version| {
+    change(Verb::Patch, &patch.body, object, scope, seen, |api, version| {
         let body = insisting(body.clone(), version);
         let params = &params;
         async move {
@@ -339,8 +346,12 @@ fn insisting(mut set: Json, version: Option<String>) -> Json {
     set
 }
 
-async fn delete(delete: Delete, scope: &StepScope<'_>, seen: &Seen) -> Done {
+async fn delete(delete: Delete, scope: &StepScope<'_>, seen: &mut Seen) -> Done {
     let object = &delete.object;
+    let known = seen.latest.take(object);
+    // What was seen earlier in this wake counts only as long as it has not changed.
+    let by_known = AtomicBool::new(known.is_some());
+    let live = &seen.live;
     let either = reach(Verb::Delete, object, scope).or_else(|_| reach(Verb::Purge, object, scope))?;
     let judge = |before: Option<&Json>| {
         let Some(before) = before.filter(|o| o["metadata"]["uid"].as_str() == Some(delete.uid.as_str()))
@@ -350,7 +361,7 @@ async fn delete(delete: Delete, scope: &StepScope<'_>, seen: &Seen) -> Done {
         let own = scope.pins.own(before) && reach(Verb::Delete, object, scope).is_ok();
         let verb = if own { Verb::Delete } else { Verb::Purge };
         let reach = reach(verb, object, scope)?;
-        if verb == Verb::Purge && !seen.live.contains(&delete.uid) {
+        if verb == Verb::Purge && !live.contains(&delete.uid) {
             let violation = ContractViolation {
                 reason: reasons::STRATEGY_BAD_ANSWER,
                 message: format!(
@@ -362,9 +373,14 @@ async fn delete(delete: Delete, scope: &StepScope<'_>, seen: &Seen) -> Done {
         }
         if reach.shows(before) { Ok((verb, reach)) } else { Err(WriteError::NotFound.into()) }
     };
-    let read = || present(object, &either, scope);
-    let write = |(verb, reach), version| remove(&delete, verb, reach, version, scope);
-    write_as_judged(read, judge, write).await
+    let read = || {
+        by_known.store(false, Ordering::Relaxed);
+        present(object, &either, scope)
+    };
+    let write = |(verb, reach), version| {
+        remove(&delete, verb, reach, version, by_known.load(Ordering::Relaxed), scope)
+    };
+    write_as_judged(known, read, judge, write).await
 }
 
 async fn remove(
@@ -372,6 +388,7 @@ async fn remove(
     verb: Verb,
     reach: Reach<'_>,
     version: Option<String>,
+    insists: bool,
     scope: &StepScope<'_>,
 ) -> Result<Option<Json>, WriteError> {
     let object = &delete.object;
@@ -381,7 +398,10 @@ async fn remove(
     let params = DeleteParams {
         preconditions: Some(Preconditions {
             uid: Some(delete.uid.clone()),
-            resource_version: delete.resource_version.clone().or(version.filter(|_| reach.is_guarded())),
+            resource_version: delete
+                .resource_version
+                .clone()
+                .or(version.filter(|_| insists || reach.is_guarded())),
         }),
         ..match delete.propagation {
             Propagation::Background => DeleteParams::background(),

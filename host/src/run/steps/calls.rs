@@ -208,9 +208,10 @@ pub(crate) fn named_in(manifest: &Json) -> Option<ObjectRef> {
     })
 }
 
-/// Writes over exactly the object that was judged. `read` returns the object as it is, `judge` decides by it, and `write`
-/// gets the decision and the resource version to insist on. After a conflict with another writer the object is read and
-/// judged again; the guest is told of any other conflict.
+/// Writes over exactly the object that was judged. `known` is the object as this wake has seen it last, `read` returns it as it
+/// is, `judge` decides by it, and `write` gets the decision and the resource version to insist on. The object is read if none is
+/// known, or if the known one would be refused. After a conflict with another writer the object is read and judged again; the
+/// guest is told of any other conflict.
 ///
 /// A missing object has no version to insist on: one that is created between the read and the write is judged by the
 /// manifest alone.
@@ -218,6 +219,7 @@ pub(crate) fn named_in(manifest: &Json) -> Option<ObjectRef> {
 /// # Errors
 /// Those of the three functions; a conflict if the object changes faster than it can be judged.
 pub(crate) async fn write_as_judged<J, T, R, W>(
+    known: Option<Json>,
     mut read: impl FnMut() -> R,
     mut judge: impl FnMut(Option<&Json>) -> Result<J, StepError<WriteError>>,
     mut write: impl FnMut(J, Option<String>) -> W,
@@ -227,10 +229,19 @@ where
     W: Future<Output = Result<T, WriteError>>,
 {
     let mut refused: Option<(Option<String>, WriteError)> = None;
+    let version_of = |o: &Json| o["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+    if let Some(known) = known
+        && let version @ Some(_) = version_of(&known)
+        && let Ok(judged) = judge(Some(&known))
+    {
+        match write(judged, version.clone()).await {
+            Err(conflict @ WriteError::Conflict(_)) => refused = Some((version, conflict)),
+            done => return Ok(done?),
+        }
+    }
     for _ in 0..JUDGED {
         let before = read().await?;
-        let version =
-            before.as_ref().and_then(|o| o["metadata"]["resourceVersion"].as_str()).map(str::to_owned);
+        let version = before.as_ref().and_then(version_of);
         if let Some((known, conflict)) = refused.take()
             && known == version
         {
@@ -262,8 +273,18 @@ mod tests {
         versions: &[u32],
         allowed: impl Fn(&Json) -> bool,
     ) -> (Result<u32, WriteError>, Vec<String>) {
+        written_by(None, versions, allowed).await
+    }
+
+    /// As [`written`], where this version is known already.
+    async fn written_by(
+        known: Option<u32>,
+        versions: &[u32],
+        allowed: impl Fn(&Json) -> bool,
+    ) -> (Result<u32, WriteError>, Vec<String>) {
         let (reads, insisted) = (Cell::new(0), RefCell::new(Vec::new()));
         let done = write_as_judged(
+            known.map(at),
             || {
                 let version = versions[reads.replace(reads.get() + 1)];
                 async move { Ok(Some(at(version))) }
@@ -292,6 +313,19 @@ mod tests {
             (Err(WriteError::NotFound), 1),
             "what it has become is not allowed"
         );
+    }
+
+    #[tokio::test]
+    async fn what_this_wake_has_seen_is_judged_without_a_read_and_read_again_if_it_is_refused_or_has_changed()
+    {
+        assert_eq!(written_by(Some(3), &[], |_| true).await, (Ok(7), vec!["3".to_owned()]));
+        let (done, insisted) = written_by(Some(2), &[3], |_| true).await;
+        assert_eq!((done, insisted.len()), (Ok(7), 2), "it has changed");
+        let (done, insisted) = written_by(Some(2), &[3], |object| *object == at(3)).await;
+        assert_eq!((done, insisted), (Ok(7), vec!["3".to_owned()]), "it has become what is allowed");
+        let (done, insisted) = written_by(Some(2), &[2], |_| true).await;
+        let conflict = Err(WriteError::Conflict("changed".to_owned()));
+        assert_eq!((done, insisted.len()), (conflict, 1), "no change is the reason");
     }
 
     #[tokio::test]

@@ -99,8 +99,10 @@ async fn store(
     if cache.stored().is_some() {
         return cache.write(stored, records).await;
     }
-    // Spares a checkpoint that would not count.
-    if let Err(error) = check_current(run, client).await {
+    // Spares a checkpoint that would not count. Whoever has just begun the run knows it.
+    if !std::mem::take(&mut cache.just_begun)
+        && let Err(error) = check_current(run, client).await
+    {
         cache.checkpoint = Cached::Unread;
         return Err(error);
     }

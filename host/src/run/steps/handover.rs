@@ -11,7 +11,7 @@ use crate::run::cancel::is_pod;
 use crate::run::not_done::NotDone;
 use crate::state::State;
 use crate::state::run::Run;
-use crate::state::step_cache::StepCache;
+use crate::state::step_cache::{Cached, StepCache};
 
 /// Hands the checkpoint of a restore that ends badly over to the next run on its target, where data may be gone. The caller
 /// does this before it writes the end of the run, or removes its finalizer.
@@ -78,11 +78,15 @@ pub(crate) async fn discard_inherited(
     state: &State,
 ) -> Result<(), NotDone> {
     let mut cache = state.step_caches.take(&run.uid);
+    let inherited_nothing = cache.inherited == Cached::Absent;
     // A checkpoint that outlives its run is then handed over to nobody.
     let settled = |stranded| StoredCheckpoint { stranded: None, ..stranded };
     let rewritten = rewrite(run, &mut cache, records, state, settled).await;
     state.step_caches.put(&run.uid, cache);
     rewritten?;
+    if inherited_nothing {
+        return Ok(());
+    }
     let Some(target) = run.target() else { return Ok(()) };
     Ok(records.discard_inherited(&run.uid, component, &target).await?)
 }

@@ -28,12 +28,16 @@ use crate::state::watch_pool::{Selector, Versions, WatchKey, is_older, place};
 /// Bytes of one object, and of all answers of a wake together: within what the contract lets a call take.
 const OBJECT: usize = 1 << 20;
 const ANSWERS: usize = 5 << 20;
+/// Objects of a list that are kept as they are: as many as a wake may write.
+const WHOLE_OBJECTS: usize = 16;
 
 /// The reads of a wake: which objects may be purged, and which versions a wait is compared with.
 #[derive(Default)]
 pub(crate) struct Seen {
     /// Uids of objects that the guest has seen live, as the API server had them.
     pub live: HashSet<String>,
+    /// Objects as a live read or a write of this wake has shown them last: a write is judged by these first.
+    pub latest: Latest,
     /// Resource versions of single objects, `None` for one that was not there.
     pub objects: HashMap<ObjectRef, Option<String>>,
     /// Resource versions of selections that were read completely.
@@ -41,6 +45,32 @@ pub(crate) struct Seen {
     /// Watches are not read.
     bypass_watches: bool,
     bytes: usize,
+}
+
+/// Objects as this wake has seen them last, as far as they fit into the bytes of its answers.
+#[derive(Default)]
+pub(crate) struct Latest {
+    objects: HashMap<ObjectRef, Json>,
+    bytes: usize,
+}
+
+impl Latest {
+    /// Keeps an object in place of the one that was known.
+    pub(crate) fn put(&mut self, named: &ObjectRef, object: &Json) {
+        self.take(named);
+        let bytes = size(object);
+        if self.bytes.saturating_add(bytes) <= ANSWERS {
+            self.bytes += bytes;
+            self.objects.insert(named.clone(), object.clone());
+        }
+    }
+
+    /// Returns an object, and forgets it.
+    pub(crate) fn take(&mut self, named: &ObjectRef) -> Option<Json> {
+        let object = self.objects.remove(named)?;
+        self.bytes = self.bytes.saturating_sub(size(&object));
+        Some(object)
+    }
 }
 
 impl Seen {
@@ -137,8 +167,9 @@ async fn object(
     let mut note = |json: Option<&Json>, live: bool| {
         let version = json.and_then(|j| j["metadata"]["resourceVersion"].as_str()).map(str::to_owned);
         seen.objects.insert(named.clone(), version);
-        if let (true, Some(json)) = (live, json.filter(|json| shows(json))) {
-            seen.live.extend(uid(json));
+        if let (true, Some(json)) = (live, json) {
+            seen.latest.put(named, json);
+            seen.live.extend(uid(json).filter(|_| shows(json)));
         }
     };
     let cached = match query.live || seen.bypass_watches {
@@ -250,6 +281,9 @@ async fn objects(
             }
         }
         seen.live.extend(found.items.iter().take(found.limit()).filter_map(uid));
+        for (named, object) in std::mem::take(&mut found.whole_objects) {
+            seen.latest.put(&named, &object);
+        }
     }
     if found.whole {
         seen.lists.retain(|(selection, _)| selection != wanted);
@@ -275,12 +309,15 @@ struct Found<'a> {
     versions: Versions,
     /// Whether all pages have been read.
     whole: bool,
+    /// The first objects that the guest may see, as they are: it may write them next.
+    whole_objects: Vec<(ObjectRef, Json)>,
 }
 
 impl<'a> Found<'a> {
     fn new(query: &'a ListQuery, reach: &'a Reach<'a>, room: usize) -> Self {
         let (items, versions) = (Vec::new(), Versions::new());
-        Self { query, reach, room, bytes: 0, too_large: false, items, versions, whole: true }
+        let whole_objects = Vec::new();
+        Self { query, reach, room, bytes: 0, too_large: false, items, versions, whole: true, whole_objects }
     }
 
     fn limit(&self) -> usize {
@@ -299,6 +336,16 @@ impl<'a> Found<'a> {
         self.versions.insert(place(Some(&text("namespace")), &text("name")), text("resourceVersion"));
         if !self.reach.shows(&object) {
             return;
+        }
+        if self.whole_objects.len() < WHOLE_OBJECTS {
+            let wanted = &self.query.objects;
+            let named = ObjectRef {
+                api_version: wanted.api_version.clone(),
+                kind: wanted.kind.clone(),
+                namespace: Some(text("namespace")).filter(|namespace| !namespace.is_empty()),
+                name: text("name"),
+            };
+            self.whole_objects.push((named, object.clone()));
         }
         let object = projected(&object, &self.query.fields);
         if self.items.len() < self.limit() {

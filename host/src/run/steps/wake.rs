@@ -6,6 +6,7 @@
 //! process, and the first one only for a run that goes on. Only acts of a guest that has no checkpoint yet are not fenced.
 
 use backstay_core::contract::{Condition, Event, Mode, Outcome, Request, WriteError};
+use backstay_core::run_report::is_new;
 use backstay_core::steps::{Effect, Grants, Next, Pins, Wake, room_for};
 use backstay_engine::Component;
 use jiff::Timestamp;
@@ -35,6 +36,7 @@ use crate::state::step_cache::StepCache;
 pub(crate) async fn wake(run: &mut Run, pinned: &Pinned, ctx: &Context) -> Result<Option<Outcome>, NotDone> {
     let mut cache = ctx.state.step_caches.take(&run.uid);
     let done = steps(run, pinned, &mut cache, ctx).await;
+    cache.just_begun = false;
     if matches!(done, Err(NotDone::StrategyWaits { .. })) {
         // The status and an Event say for what it waits, at most.
         cache.spending(ctx.settings.budget).wrote(1);
@@ -58,7 +60,8 @@ async fn steps(
         build_request(run, pinned, cache, &ctx.cluster.client, &ctx.stores, records, ctx.clock.now()).await?;
     let stored = checkpoint::stored(run, cache, records, &ctx.cluster.client).await?;
     let since = stored.as_ref().map_or(request.started_at, |s| s.stage_since);
-    let mut wake = Wake::new(stored.map(|s| s.checkpoint()), since, request.now);
+    let inherits = request.inherited.is_some();
+    let mut wake = Wake::new(stored.map(|s| s.checkpoint()), since, request.now).inherits(inherits);
     let pins = Pins::of(&request);
     let retries = RetryBudget::new();
     let mut seen = Seen::new(cache.bypass_watches.elapsed(ctx.settings.recheck));
@@ -71,10 +74,20 @@ async fn steps(
         let call = move |component: &Component| component.step(&told, &view);
         let (step, took) = ctx.components.timed_call(&pinned.component, run.caller(), "step", call).await;
         cache.spending(limits).called(took);
-        for effect in wake.take_step(step?)? {
+        let effects = wake.take_step(step?)?;
+        let ride_along = conditions_ride_along(&effects, inherits);
+        let wait = match effects.last() {
+            Some(Effect::Go(Next::Wait(wait))) => Some((wait.reason.clone(), wait.message.clone())),
+            _ => None,
+        };
+        for effect in effects {
             let next = match effect {
                 Effect::Publish(conditions, events) => {
                     let (runs, now) = (&ctx.state.runs, ctx.clock.now());
+                    let runs = (!ride_along).then_some(runs);
+                    if let Some((reason, message)) = wait.as_ref().filter(|_| !conditions.is_empty()) {
+                        begin_wait(run, reason, message, &ctx.notices, now);
+                    }
                     let writes = publish(run, &conditions, &events, runs, &ctx.notices, now).await?;
                     cache.spending(limits).wrote(writes);
                     continue;
@@ -113,7 +126,7 @@ async fn steps(
                     wake.answered(answers);
                 }
                 Next::Act(actions) => {
-                    let results = act::act(actions, &scope, cache, &seen).await?;
+                    let results = act::act(actions, &scope, cache, &mut seen).await?;
                     let tried = results.iter().filter(|r| r.value != Err(WriteError::NotTried));
                     cache.spending(limits).wrote(tried.count());
                     wake.acted(results);
@@ -157,12 +170,32 @@ fn check_not_deleted(run: &Run, stores: &Stores) -> Result<(), NotDone> {
     }
 }
 
-/// Writes the guest's conditions on the run if they change anything, and posts its Events. Returns the number of writes.
+/// Returns whether the conditions of a step are written with the status of its wait or of the run's end, which follow at once. They
+/// go before a checkpoint that forgets why, and before what the run `inherits` is discarded.
+fn conditions_ride_along(effects: &[Effect], inherits: bool) -> bool {
+    let writes_checkpoint = effects.iter().any(|effect| matches!(effect, Effect::WriteCheckpoint { .. }));
+    match effects.last() {
+        Some(Effect::Go(Next::Wait(_))) => !writes_checkpoint,
+        Some(Effect::Go(Next::Done(_))) => !writes_checkpoint && !inherits,
+        _ => false,
+    }
+}
+
+/// Sets in the status for what the run waits, and tells it if that is new: it is written with the conditions.
+fn begin_wait(run: &mut Run, reason: &str, message: &str, notices: &Notices, now: Timestamp) {
+    let message = notices.redact(message);
+    if is_new(&run.status, reason) {
+        notices.note(run, reason, &message);
+    }
+    run.status.paused(reason, &message, now);
+}
+
+/// Sets the guest's conditions, writes them by `runs` if they change anything, and posts its Events. Returns the number of writes.
 async fn publish(
     run: &mut Run,
     conditions: &[Condition],
     events: &[Event],
-    runs: &RunCache,
+    runs: Option<&RunCache>,
     notices: &Notices,
     now: Timestamp,
 ) -> Result<usize, NotDone> {
@@ -171,7 +204,9 @@ async fn publish(
     for c in conditions {
         run.status.set(&c.type_, c.status, &c.reason, &notices.redact(&c.message), now);
     }
-    if !conditions.is_empty() && save(run, "writing the conditions", runs).await? {
+    if let Some(runs) = runs.filter(|_| !conditions.is_empty())
+        && save(run, "writing the conditions", runs).await?
+    {
         writes += 1;
     }
     for event in events {

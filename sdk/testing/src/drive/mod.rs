@@ -215,7 +215,8 @@ impl<'a> Drive<'a> {
     }
 
     fn turn(&mut self) -> Result<Turn, Broken> {
-        let mut wake = Wake::new(self.checkpoint.clone(), self.stage_since, self.request.now);
+        let mut wake = Wake::new(self.checkpoint.clone(), self.stage_since, self.request.now)
+            .inherits(self.request.inherited.is_some());
         let mut live = BTreeMap::new();
         loop {
             self.calls += 1;

@@ -1,7 +1,7 @@
 //! Whole runs: the controller with this component, and an operator of a script.
 
 use backstay_testing::contract::Json;
-use backstay_testing::{Built, PodEnd, Reaction, Stage};
+use backstay_testing::{Built, PodEnd, Reaction, Run, Stage};
 use serde_json::json;
 
 const STRATEGY: &str = include_str!("cases/base/strategy.yaml");
@@ -26,6 +26,16 @@ fn backed_up(stage: Stage) -> Stage {
     })
 }
 
+/// Checks that the controller asked the API server for no more than this in the last run.
+#[track_caller]
+fn asked_at_most(run: &Run, reads: usize, writes: usize) {
+    let is_read = |request: &&String| request.starts_with("GET ");
+    let read = run.requests().iter().filter(is_read).count();
+    let written = run.requests().len() - read;
+    let asked = run.requests().join("\n");
+    assert!(read <= reads && written <= writes, "{read} reads, {written} writes:\n{asked}");
+}
+
 #[test]
 fn the_operators_backup_becomes_a_backup() {
     let cnpg = Built::strategy(env!("CARGO_MANIFEST_DIR"));
@@ -33,6 +43,8 @@ fn the_operators_backup_becomes_a_backup() {
     assert!(run.succeeded(), "{run}");
     let asked = run.all("Backup.postgresql.cnpg.io");
     assert_eq!(asked.len(), 1, "{run}");
+    // Of the writes, one is the first of a strategy, and two attach the archive.
+    asked_at_most(&run, 8, 14);
     let told = &run.backup()["spec"]["driverMetadata"];
     assert_eq!(told["cnpg.io/backup-name"], asked[0]["metadata"]["name"], "{run}");
 }
@@ -75,4 +87,5 @@ fn a_restore_in_place_deletes_the_cluster_and_waits_for_the_recovered_one() {
     let after = run.get("Cluster.postgresql.cnpg.io", "postgres-orders").expect("a recovered Cluster");
     assert_ne!(before["metadata"]["uid"], after["metadata"]["uid"], "{run}");
     assert!(after["spec"]["bootstrap"]["recovery"].is_object(), "{run}");
+    asked_at_most(&run, 38, 24);
 }

@@ -37,6 +37,19 @@ pub(crate) struct Fitness<'a> {
 }
 
 impl<'a> Fitness<'a> {
+    /// Whether the operator's Backup alone shows that the archive holds the whole backup.
+    ///
+    /// # Errors
+    /// A question, or a wait for an object that cannot be read.
+    pub(crate) fn is_whole(run: &Run<'a>, look: &Look<'a>) -> Result<bool, Stop> {
+        let Some(backup) = &run.request.backup else { return Ok(false) };
+        let Some(name) = backup.metadata.get(metadata::BACKUP_NAME).filter(|name| !name.is_empty()) else {
+            return Ok(false);
+        };
+        let operators = look.live(&run.names.backup(name))?.object();
+        Ok(operators.is_some() && Proof::of(backup, operators, None, None, false) == Proof::Whole)
+    }
+
     /// Examines backup and target.
     ///
     /// # Errors

@@ -44,13 +44,10 @@ pub(super) fn hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Ho
     let state = State::of(look.live(&run.names.release())?);
     let uid = run.request.run_uid.as_str();
     if !values::holds(&application["spec"], &plan.wanted) {
-        // A write of the application wakes its release, so the same act suspends it again. A suspension of somebody
-        // else stays unmarked.
+        // A suspension of somebody else stays unmarked.
         plan.theirs |= matches!(state, State::Theirs(_));
-        let mut actions = vec![write(run, application, values::patch(application, &plan.wanted))];
         let by = (!plan.theirs).then_some(uid);
-        actions.extend(state.object().map(|r| release::suspend(run.names, r, by, false)));
-        return Ok(Hold::Act(actions));
+        return Ok(Hold::Act(recovery_written(run, application, state.object(), plan, by)));
     }
     let by = (!plan.theirs).then_some(uid);
     plan.theirs &= matches!(state, State::Awake(_));
@@ -61,6 +58,19 @@ pub(super) fn hold(run: &Run<'_>, look: &Look<'_>, plan: &mut Plan) -> Result<Ho
         }
         State::Absent | State::Ours(_) | State::Theirs(_) => Hold::Held,
     })
+}
+
+/// Writes the recovery into the application. That wakes its release, so the same act suspends it again.
+fn recovery_written(
+    run: &Run<'_>,
+    application: &Value,
+    release: Option<&Value>,
+    plan: &Plan,
+    by: Option<&str>,
+) -> Vec<Action> {
+    let mut actions = vec![write(run, application, values::patch(application, &plan.wanted))];
+    actions.extend(release.map(|release| release::suspend(run.names, release, by, false)));
+    actions
 }
 
 /// Patches the application, if it has not changed since it was read.
@@ -83,7 +93,7 @@ pub(super) fn lagging(run: &Run<'_>, look: &Look<'_>) -> Result<Next, Stop> {
     Err(look.wait_or(pending, || Failure::new("ReleaseBehind", message)))
 }
 
-/// Suspends the release.
+/// Suspends the release, and writes the recovery into the application in the same act.
 pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     not_cancelled(run)?;
     let look = run.look(memory);
@@ -107,8 +117,14 @@ pub(crate) fn suspend(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> 
             let plan = memory.plan_mut()?;
             // The release is awake now, whatever it was at planning, so it must be awake again after the restore.
             plan.release = crate::plan::Release::Awake;
-            let action = release::suspend(run.names, release, Some(&run.request.run_uid), true);
-            Ok(Next::Step(planned(plan, Step::act(vec![action]))))
+            let by = Some(run.request.run_uid.as_str());
+            let mut actions = vec![release::suspend(run.names, release, by, true)];
+            if let Some(application) = look.live(&run.request.application)?.object()
+                && !values::holds(&application["spec"], &plan.wanted)
+            {
+                actions.extend(recovery_written(run, application, Some(release), plan, by));
+            }
+            Ok(Next::Step(planned(plan, Step::act(actions))))
         }
     }
 }

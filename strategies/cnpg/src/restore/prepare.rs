@@ -1,7 +1,7 @@
 //! The stages before the first write: they check the target and the backup, and make the plan.
 
 use backstay_sdk::step::{Query, Step, Stop, Watch};
-use backstay_sdk::{Event, Failure};
+use backstay_sdk::{Condition, Event, Failure};
 
 use super::fit::{Fitness, volumes};
 use super::gate::Proof;
@@ -16,6 +16,9 @@ use crate::stage::Stage;
 
 /// The minimum duration of a recovery, in seconds.
 const RECOVERY_SECONDS: i64 = 60;
+
+/// Seconds that an examination of target and backup counts.
+const EXAMINED_SECONDS: i64 = 60;
 
 /// Checks whether the target can be restored.
 pub(crate) fn fit(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
@@ -170,9 +173,14 @@ pub(super) fn still_open(run: &Run<'_>, memory: &mut Memory) -> Result<bool, Sto
 }
 
 /// Checks that the archive still holds the whole backup, until the first delete. If not, the failure undoes the
-/// writes.
+/// writes. What else was examined when this stage began is examined again only if that was a while ago.
 pub(super) fn still_whole(run: &Run<'_>, memory: &Memory) -> Result<(), Stop> {
-    match Fitness::examine(run, &run.look(memory))?.proof {
+    let look = run.look(memory);
+    let recent = run.request.now < run.view.stage_since + EXAMINED_SECONDS;
+    if recent && Fitness::is_whole(run, &look)? {
+        return Ok(());
+    }
+    match Fitness::examine(run, &look)?.proof {
         Proof::Whole => Ok(()),
         Proof::Lost(name) => Err(lost(&name).into()),
         Proof::Pending(cause) | Proof::Never(cause) => {
@@ -185,41 +193,36 @@ pub(super) fn still_whole(run: &Run<'_>, memory: &Memory) -> Result<(), Stop> {
     }
 }
 
-/// Adds the report of the stored plan to a step.
+/// Tells of the stored plan in a step that acts by it. [`plan_conditions`] come with the next wait.
 pub(super) fn planned(plan: &Plan, step: Step) -> Step {
     let up_to = plan.target.map_or_else(|| "the end of the archive".to_owned(), |t| t.to_string());
-    let mut step = step
-        .with_condition(condition(
-            "WALArchiveReady",
-            true,
-            "ArchiveCaughtUp",
-            "the archive holds all of the backup",
-        ))
-        .with_event(Event {
-            warning: false,
-            reason: "RestorePlanned".to_owned(),
-            message: format!(
-                "to delete: Cluster {} and {} volumes; to recover from {} up to {up_to}",
-                plan.cluster.as_deref().unwrap_or("(none)"),
-                plan.volumes.len(),
-                plan.server
-            ),
-        });
+    step.with_event(Event {
+        warning: false,
+        reason: "RestorePlanned".to_owned(),
+        message: format!(
+            "to delete: Cluster {} and {} volumes; to recover from {} up to {up_to}",
+            plan.cluster.as_deref().unwrap_or("(none)"),
+            plan.volumes.len(),
+            plan.server
+        ),
+    })
+}
+
+/// Returns the conditions that tell what the stored plan found.
+pub(super) fn plan_conditions(plan: &Plan) -> Vec<Condition> {
+    let whole = "the archive holds all of the backup";
+    let mut conditions = vec![condition("WALArchiveReady", true, "ArchiveCaughtUp", whole)];
     if !plan.passwords {
         let message = "the passwords of the backup's users are lost; the target keeps the passwords that it has, and the chart makes new ones for other users";
-        step = step.with_condition(condition("PasswordsRestored", false, "PasswordsLost", message));
+        conditions.push(condition("PasswordsRestored", false, "PasswordsLost", message));
     }
     if let Some(archiving) = plan.archiving.as_ref().filter(|a| a.by_chart) {
-        step = step.with_condition(condition(
-            "ArchiveDetached",
-            true,
-            "ArchiveInUse",
-            format!(
-                "the chart archives under {} (spec.backup.enabled), where a recovered database must not write; it is \
-                 switched off for good, and the database archives again under a new name once it is healthy",
-                archiving.server
-            ),
-        ));
+        let message = format!(
+            "the chart archives under {} (spec.backup.enabled), where a recovered database must not write; it is \
+             switched off for good, and the database archives again under a new name once it is healthy",
+            archiving.server
+        );
+        conditions.push(condition("ArchiveDetached", true, "ArchiveInUse", message));
     }
-    step
+    conditions
 }

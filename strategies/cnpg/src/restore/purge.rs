@@ -1,18 +1,18 @@
 //! Deleting the objects of the plan, by uid and only while the release is suspended, until they are gone.
 
-use backstay_sdk::step::{Action, Delete, Look, Propagation, Query, Stop, Watch};
+use backstay_sdk::step::{Action, Delete, GetQuery, ListQuery, Look, Propagation, Query, Step, Stop, Watch};
 use backstay_sdk::{CancelCause, Failure, ObjectRef, Value};
 
 use super::fit::{volume_selection, volumes as volumes_query};
 use super::hold::{DRAIN_SECONDS, keep_hold, questions, until};
 use super::not_cancelled;
-use super::prepare::{in_time, still_whole};
+use super::prepare::{in_time, plan_conditions, still_whole};
 use crate::archiving;
 use crate::cluster::{self, deleting, name, uid};
 use crate::memory::Memory;
 use crate::plan::{Plan, Volume};
 use crate::release::{self, State};
-use crate::run::{Next, Run, act};
+use crate::run::{Next, RECHECK_SECONDS, Run, act};
 use crate::stage::Stage;
 
 /// Number of volumes in one act: a wake has 16 actions.
@@ -20,10 +20,10 @@ const AT_ONCE: usize = 8;
 /// A deleted restore resumes the release this many seconds before the host ends it, even if objects remain.
 const LAST_CALL_SECONDS: i64 = 30;
 
-/// Deletes the Cluster of the plan, if it is not being deleted yet.
+/// Deletes the Cluster of the plan, if it is not being deleted yet, and its volumes in the same act.
 pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
-    look.all(questions(run).into_iter().chain([Query::Get(cluster::live(run.names))]))?;
+    look.all(targets(run))?;
     let found = look.get(cluster::live(run.names))?.object();
     let plan = memory.plan()?;
     let Some(cluster) = found.filter(|c| plan.has_cluster(c) && !deleting(c)) else {
@@ -33,6 +33,7 @@ pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
         return Ok(Next::Stage(Stage::Resume));
     }
     not_cancelled(run)?;
+    look.all(questions(run))?;
     if !plan.purged {
         in_time(run, plan.limit)?;
         still_whole(run, memory)?;
@@ -41,15 +42,31 @@ pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     if let Some(turn) = keep_hold(run, &look, plan)? {
         return Ok(turn);
     }
+    // An earlier delete has had no effect: the host was not there, or may not delete. The time to drain begins anew once, with the
+    // volumes.
+    let again = plan.deletes.iter().any(|known| known == uid(cluster));
     plan.deletes(uid(cluster), run.request.now, DRAIN_SECONDS);
-    act(vec![by_uid(run.names.cluster(), cluster)])
+    let mut actions = vec![by_uid(run.names.cluster(), cluster)];
+    let volumes = look.list(volumes_query(run.names))?.map(|l| l.items.as_slice()).unwrap_or_default();
+    let alive: Vec<&Value> = of_plan(run, plan, Some(cluster), volumes).filter(|v| !deleting(v)).collect();
+    for volume in alive.into_iter().take(AT_ONCE) {
+        if again {
+            plan.deletes(uid(volume), run.request.now, DRAIN_SECONDS);
+        }
+        actions.push(by_uid(run.names.volume(name(volume)), volume));
+    }
+    act(actions)
+}
+
+/// Asks for what is to be deleted.
+fn targets(run: &Run<'_>) -> [Query; 2] {
+    [Query::Get(cluster::live(run.names)), Query::List(volumes_query(run.names))]
 }
 
 /// Deletes the volumes of the plan.
 pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
-    let further = [Query::Get(cluster::live(run.names)), Query::List(volumes_query(run.names))];
-    look.all(questions(run).into_iter().chain(further))?;
+    look.all(targets(run))?;
     let cluster = look.get(cluster::live(run.names))?.object();
     let list = look.list(volumes_query(run.names))?;
     let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
@@ -90,31 +107,22 @@ pub(crate) fn volumes(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> 
 /// Waits until all objects are gone: a release that is resumed too early would find them while they are being deleted.
 pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
-    let others = [Query::live(&run.names.store()), Query::live(&run.names.release())];
-    let further = [Query::Get(cluster::live(run.names)), Query::List(volumes_query(run.names))];
-    look.all(further.into_iter().chain(others))?;
     let plan = memory.plan()?;
+    // The watches show what is left. That nothing is left is read live.
+    let known = run.view.answers.iter().any(|answer| answer.query == Query::Get(cluster::live(run.names)));
     let mut left = Vec::new();
-    let cluster = look.get(cluster::live(run.names))?.object();
-    match cluster.filter(|c| plan.has_cluster(c)) {
-        Some(cluster) if !deleting(cluster) => return Ok(Next::Stage(Stage::Delete)),
-        Some(_) => left.push(format!("Cluster {}", run.names.cluster)),
-        None => {}
-    }
-    let list = look.list(volumes_query(run.names))?;
-    let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
-    for volume in of_plan(run, plan, cluster, found) {
-        if !deleting(volume) {
-            return Ok(Next::Stage(Stage::Volumes));
+    if !known {
+        let there = still_there(run, &look, plan, Reads::Cached)?;
+        if there.alive_in.is_none() {
+            left = there.left;
         }
-        left.push(volume_named(volume));
     }
-    // The store is deleted with its Cluster; Helm could find it before and lose it after.
-    let store = look.live(&run.names.store())?.object();
-    if let Some(planned) = &plan.cluster
-        && store.is_some_and(|s| archiving::is_owned_by(s, planned))
-    {
-        left.push(format!("ObjectStore {}", run.names.cluster));
+    if left.is_empty() {
+        let there = still_there(run, &look, plan, Reads::Live)?;
+        if let Some(stage) = there.alive_in {
+            return Ok(Next::Stage(stage));
+        }
+        left = there.left;
     }
     if left.is_empty() {
         return Ok(Next::Stage(Stage::Resume));
@@ -139,7 +147,59 @@ pub(crate) fn drain(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
         Watch::Objects(volume_selection(run.names)),
         Watch::Object(run.names.store()),
     ];
-    until(run, "Draining", format!("waiting until this is gone: {left}"), watch, deadline)
+    let message = format!("waiting until this is gone: {left}");
+    let wait = run.wait("Draining", message, watch, RECHECK_SECONDS, deadline);
+    let mut step = Step::wait(wait);
+    step.conditions = plan_conditions(memory.plan()?);
+    Ok(Next::Step(step))
+}
+
+/// Where objects are read from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    Cached,
+    Live,
+}
+
+/// Objects of the plan that are not gone.
+struct StillThere {
+    /// Their names.
+    left: Vec<String>,
+    /// The stage that deletes one that is not being deleted.
+    alive_in: Option<Stage>,
+}
+
+fn still_there(run: &Run<'_>, look: &Look<'_>, plan: &Plan, reads: Reads) -> Result<StillThere, Stop> {
+    let live = reads == Reads::Live;
+    let of_cluster = GetQuery { live, ..cluster::live(run.names) };
+    let of_volumes = ListQuery { live, ..volumes_query(run.names) };
+    let of_store = GetQuery { object: run.names.store(), live, fields: Vec::new() };
+    look.all([
+        Query::Get(of_cluster.clone()),
+        Query::List(of_volumes.clone()),
+        Query::Get(of_store.clone()),
+    ])?;
+    let (mut left, mut alive_in) = (Vec::new(), None);
+    let cluster = look.get(of_cluster)?.object();
+    if let Some(cluster) = cluster.filter(|c| plan.has_cluster(c)) {
+        alive_in = (!deleting(cluster)).then_some(Stage::Delete);
+        left.push(format!("Cluster {}", run.names.cluster));
+    }
+    let list = look.list(of_volumes)?;
+    let found = list.map(|l| l.items.as_slice()).unwrap_or_default();
+    for volume in of_plan(run, plan, cluster, found) {
+        if !deleting(volume) {
+            alive_in = alive_in.or(Some(Stage::Volumes));
+        }
+        left.push(volume_named(volume));
+    }
+    // The store is deleted with its Cluster; Helm could find it before and lose it after.
+    if let Some(planned) = &plan.cluster
+        && look.get(of_store)?.object().is_some_and(|store| archiving::is_owned_by(store, planned))
+    {
+        left.push(format!("ObjectStore {}", run.names.cluster));
+    }
+    Ok(StillThere { left, alive_in })
 }
 
 fn volume_named(volume: &Value) -> String {
@@ -159,7 +219,10 @@ fn not_gone(run: &Run<'_>, look: &Look<'_>, left: &[String]) -> Result<Failure, 
 /// Resumes the release, if a restore suspended it, and makes Helm upgrade it. Without that, Helm would see the values
 /// of an earlier restore as unchanged, and not create the Cluster.
 pub(crate) fn resume(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
-    let state = State::of(run.look(memory).live(&run.names.release())?);
+    let (look, release) = (run.look(memory), run.names.release());
+    // What this stage has just written is known as the API server returned it.
+    let found = if look.has_just_written(&release) { look.object(&release) } else { look.live(&release) };
+    let state = State::of(found?);
     let plan = memory.plan_mut()?;
     plan.purged = true;
     // A new token for each purge.
@@ -169,7 +232,11 @@ pub(crate) fn resume(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     match state {
         // The host crashed between two writes, and lifted a suspension of somebody else.
         State::Awake(found) if lifted => act(vec![release::suspend(run.names, found, None, true)]),
-        State::Ours(found) => act(vec![release::remake(run.names, found, &token, true)]),
+        State::Ours(found) => {
+            // The next stage sees whether it was resumed.
+            memory.stage = Stage::Recover;
+            act(vec![release::remake(run.names, found, &token, true)])
+        }
         State::Awake(found) | State::Theirs(found) if !release::has_token(found, &token) => {
             act(vec![release::remake(run.names, found, &token, false)])
         }

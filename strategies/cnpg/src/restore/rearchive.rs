@@ -18,9 +18,12 @@ use crate::stage::Stage;
 pub(crate) fn archive(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     // The run must see the Cluster to end well, so this read may wait until the run's own deadline.
     let patient = Look::new(run.view, run.request.now, run.hard_deadline()).patient();
-    patient.all([Query::Get(cluster::live(run.names)), Query::get(&run.names.store())])?;
+    // What this stage has just written is known as the API server returned it.
+    let written = patient.has_just_written(&run.names.cluster());
+    let asked = if written { cluster::cached(run.names) } else { cluster::live(run.names) };
+    patient.all([Query::Get(asked.clone()), Query::get(&run.names.store())])?;
     let plan = memory.plan()?;
-    let found = patient.get(cluster::live(run.names))?.object().map(Cluster);
+    let found = patient.get(asked)?.object().map(Cluster);
     let Some(cluster) = found.filter(|c| plan.has_made(*c)) else {
         // The healthy Cluster is gone or was replaced.
         memory.data.archive_until = None;

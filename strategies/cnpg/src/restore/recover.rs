@@ -6,6 +6,7 @@ use backstay_sdk::{Condition, Event, Failure, Value};
 use super::condition;
 use super::fit::volumes;
 use super::hold::DRAIN_SECONDS;
+use super::prepare::plan_conditions;
 use crate::archiving;
 use crate::cluster::{self, Cluster, deleting, uid};
 use crate::memory::Memory;
@@ -23,6 +24,10 @@ const ARCHIVE_SECONDS: i64 = 5 * 60;
 pub(crate) fn recover(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     let look = run.look(memory);
     look.all([Query::Get(cluster::cached(run.names)), Query::get(&run.names.release())])?;
+    if let State::Ours(_) = State::of(look.object(&run.names.release())?) {
+        // The write that resumes it was lost, or somebody has taken it back.
+        return Ok(Next::Stage(Stage::Resume));
+    }
     let plan = memory.plan()?;
     let is_new = |found: &&Value| !plan.has_cluster(found);
     let mut cluster = look.get(cluster::cached(run.names))?.object().filter(is_new).map(Cluster);
@@ -110,7 +115,8 @@ pub(super) fn conditions(plan: &Plan) -> Vec<Condition> {
         Some(uid) => format!("Cluster {uid} and its volumes are gone"),
         None => "there was no Cluster; volumes left of one are gone".to_owned(),
     };
-    let mut conditions = vec![condition("TargetPurged", true, "ClusterPurged", purged)];
+    let mut conditions = plan_conditions(plan);
+    conditions.push(condition("TargetPurged", true, "ClusterPurged", purged));
     if plan.to_the_end {
         conditions.push(condition(
             "RecoveredToEndOfArchive",

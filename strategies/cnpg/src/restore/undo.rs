@@ -5,6 +5,7 @@ use backstay_sdk::step::{Decision, Query, Step, Stop};
 
 use super::fit::volumes;
 use super::hold::{questions, write};
+use super::prepare::plan_conditions;
 use super::values;
 use crate::cluster;
 use crate::memory::Memory;
@@ -62,7 +63,9 @@ pub(crate) fn undo(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
         }
         _ => {
             let message = format!("{}; what the restore had written has been put back", why.message);
-            Ok(Next::Step(Step::new(Decision::Fail(Failure::new(why.reason, message)))))
+            let mut step = Step::new(Decision::Fail(Failure::new(why.reason, message)));
+            step.conditions = plan_conditions(&plan);
+            Ok(Next::Step(step))
         }
     }
 }

@@ -193,6 +193,23 @@ pub(super) fn still_whole(run: &Run<'_>, memory: &Memory) -> Result<(), Stop> {
     }
 }
 
+/// Whether the archive still holds the whole backup, before a Cluster is deleted that this restore has made: nothing else may be left
+/// of the database.
+///
+/// # Errors
+/// A question, or a wait for an object that cannot be read.
+pub(super) fn still_recoverable(run: &Run<'_>, memory: &Memory) -> Result<bool, Stop> {
+    let look = run.look(memory);
+    if Fitness::is_whole(run, &look)? {
+        return Ok(true);
+    }
+    match Fitness::examine(run, &look) {
+        Ok(fitness) => Ok(fitness.proof == Proof::Whole),
+        Err(Stop::Fail(_)) => Ok(false),
+        Err(stop) => Err(stop),
+    }
+}
+
 /// Tells of the stored plan in a step that acts by it. [`plan_conditions`] come with the next wait.
 pub(super) fn planned(plan: &Plan, step: Step) -> Step {
     let up_to = plan.target.map_or_else(|| "the end of the archive".to_owned(), |t| t.to_string());

@@ -6,7 +6,7 @@ use backstay_sdk::{CancelCause, Failure, ObjectRef, Value};
 use super::fit::{volume_selection, volumes as volumes_query};
 use super::hold::{DRAIN_SECONDS, keep_hold, questions, until};
 use super::not_cancelled;
-use super::prepare::{in_time, plan_conditions, still_whole};
+use super::prepare::{in_time, plan_conditions, still_recoverable, still_whole};
 use crate::archiving;
 use crate::cluster::{self, deleting, name, uid};
 use crate::memory::Memory;
@@ -37,6 +37,9 @@ pub(crate) fn delete(run: &Run<'_>, memory: &mut Memory) -> Result<Next, Stop> {
     if !plan.purged {
         in_time(run, plan.limit)?;
         still_whole(run, memory)?;
+    } else if !still_recoverable(run, memory)? {
+        // The Cluster that recovers is the last that is left of the backup.
+        return Ok(Next::Stage(Stage::Resume));
     }
     let plan = memory.plan_mut()?;
     if let Some(turn) = keep_hold(run, &look, plan)? {

@@ -107,7 +107,7 @@ async fn fail(run: &mut Run, reason: &str, message: &str, ctx: &Context) -> Acti
     ctx.notices.warn(run, reason, message);
     tracing::info!(run = %run.title(), reason, message, "run failed");
     ctx.metrics.run_ended(&run.object.kind, "Failed", reason, run.seconds());
-    finish(run, Known::Written, ctx).await
+    finish(run, Known::Fresh, ctx).await
 }
 
 /// Prepares the next attempt of a clean-up, which gets a Job of its own. Until then the clean-up holds no lock: it may fail
@@ -188,7 +188,39 @@ mod tests {
 
     use super::*;
     use crate::cluster::stand_in::{Fault, StandIn};
-    use crate::state::run::tests::{BACKUP_JOB, stored_run};
+    use crate::state::run::tests::{BACKUP_JOB, begun, stored_run};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_words_of_a_wait_change_every_ten_seconds_at_most_and_its_reason_and_conditions_at_once() {
+        let server = StandIn::default();
+        let ctx = crate::context::tests::empty(server.client());
+        let mut run = stored_run(Mode::Backup, begun(i64::from(u32::MAX)), &server);
+        let waits = |reason: &str, message: &str| NotDone::StrategyWaits {
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            recheck: Duration::from_secs(30),
+        };
+        let told = || server.get(BACKUP_JOB).expect("it is there")["status"]["conditions"].to_string();
+        let _ = report(&mut run, waits("Copying", "a tenth is done"), &ctx).await;
+        assert!(told().contains("a tenth is done"));
+
+        tokio::time::advance(Duration::from_secs(4)).await;
+        let then = report(&mut run, waits("Copying", "half is done"), &ctx).await;
+        assert!(told().contains("a tenth is done"), "only the words are others");
+        assert_eq!(then, Action::requeue(Duration::from_secs(6)), "they are told then");
+        tokio::time::advance(Duration::from_secs(6)).await;
+        let _ = report(&mut run, waits("Copying", "half is done"), &ctx).await;
+        assert!(told().contains("half is done"));
+
+        let _ = report(&mut run, waits("Draining", "two are left"), &ctx).await;
+        assert!(told().contains("two are left"), "the reason is another");
+        run.status.set("Purged", Some(true), "Gone", "all is gone", ctx.clock.now());
+        let _ = report(&mut run, waits("Draining", "one is left"), &ctx).await;
+        assert!(
+            told().contains("all is gone") && told().contains("one is left"),
+            "a condition comes with it"
+        );
+    }
 
     #[tokio::test]
     async fn t12_a_status_that_is_too_large_is_written_without_what_is_not_stored_yet() {

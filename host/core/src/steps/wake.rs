@@ -347,6 +347,7 @@ mod tests {
         assert_eq!(effects(&mut wake, None, act()), ["publish", "write", "act"]);
         wake.written();
         assert_eq!(effects(&mut wake, at("a", 1), act()), ["publish", "fence", "act"]);
+        assert_eq!(effects(&mut wake, None, Decision::Done(None)), ["publish", "end"]);
         assert_eq!(effects(&mut wake, at("b", 1), Decision::Done(None)), ["publish", "end"]);
         let mut heir = Wake::new(at("a", 1), 5, 10).inherits(true);
         assert_eq!(effects(&mut heir, at("b", 1), Decision::Done(None)), ["publish", "write", "end"]);

@@ -119,11 +119,12 @@ impl<'a> Look<'a> {
     /// # Errors
     /// As [`Look::object`].
     pub fn get(&self, query: GetQuery) -> Result<Found<'a>, Stop> {
-        let object = query.object.clone();
-        if let Some(written) = self.written(&query) {
-            return Ok(Found::Object(written));
-        }
-        match self.view.get_with(query)? {
+        let (object, written) = (query.object.clone(), self.written(&query));
+        let answer = match (self.view.get_with(query), written) {
+            (Err(Stop::Ask(_)), Some(written)) => return Ok(Found::Object(written)),
+            (answer, _) => answer?,
+        };
+        match answer {
             Ok(found) => Ok(Found::Object(found)),
             Err(ReadError::NotFound) => Ok(Found::Missing),
             Err(ReadError::NotServed) => Ok(Found::NotServed),
@@ -170,12 +171,11 @@ impl<'a> Look<'a> {
         wrong.map_or(Ok(()), |(result, error)| Err(self.unwritten(result, error)))
     }
 
-    /// Returns the object of a query that the last act has written, unless an answer is newer, or the query asks for a live read.
+    /// Returns the object of a query that the last act has written, unless the query asks for a live read. An answer is newer.
     fn written(&self, query: &GetQuery) -> Option<&'a Value> {
         /// The host reduces what does not fit into a call to these.
         const IDENTITY: [&str; 3] = ["apiVersion", "kind", "metadata"];
-        let asked = Query::Get(query.clone());
-        if query.live || self.view.answers.iter().any(|answer| answer.query == asked) {
+        if query.live {
             return None;
         }
         let result = self.view.results.iter().rfind(|result| result.object == query.object)?;

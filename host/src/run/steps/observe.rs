@@ -50,7 +50,8 @@ pub(crate) struct Seen {
 /// Objects as this wake has seen them last, as far as they fit into the bytes of its answers.
 #[derive(Default)]
 pub(crate) struct Latest {
-    objects: HashMap<ObjectRef, Json>,
+    /// Each with its bytes.
+    objects: HashMap<ObjectRef, (Json, usize)>,
     bytes: usize,
 }
 
@@ -61,14 +62,14 @@ impl Latest {
         let bytes = size(object);
         if self.bytes.saturating_add(bytes) <= ANSWERS {
             self.bytes += bytes;
-            self.objects.insert(named.clone(), object.clone());
+            self.objects.insert(named.clone(), (object.clone(), bytes));
         }
     }
 
     /// Returns an object, and forgets it.
     pub(crate) fn take(&mut self, named: &ObjectRef) -> Option<Json> {
-        let object = self.objects.remove(named)?;
-        self.bytes = self.bytes.saturating_sub(size(&object));
+        let (object, bytes) = self.objects.remove(named)?;
+        self.bytes -= bytes;
         Some(object)
     }
 }
@@ -259,7 +260,8 @@ async fn objects(
     let cached =
         if query.live || seen.bypass_watches || written { None } else { scope.watch_pool.shown(&key) };
     let room = ANSWERS.saturating_sub(seen.bytes);
-    let mut found = Found::new(query, &reach, room);
+    let keeps = if cached.is_none() { WHOLE_OBJECTS } else { 0 };
+    let mut found = Found::new(query, &reach, room, keeps);
     if let Some(shown) = cached {
         for object in shown {
             found.take(visible(&object, access));
@@ -311,13 +313,24 @@ struct Found<'a> {
     whole: bool,
     /// The first objects that the guest may see, as they are: it may write them next.
     whole_objects: Vec<(ObjectRef, Json)>,
+    /// How many of these are kept.
+    keeps: usize,
 }
 
 impl<'a> Found<'a> {
-    fn new(query: &'a ListQuery, reach: &'a Reach<'a>, room: usize) -> Self {
-        let (items, versions) = (Vec::new(), Versions::new());
-        let whole_objects = Vec::new();
-        Self { query, reach, room, bytes: 0, too_large: false, items, versions, whole: true, whole_objects }
+    fn new(query: &'a ListQuery, reach: &'a Reach<'a>, room: usize, keeps: usize) -> Self {
+        Self {
+            query,
+            reach,
+            room,
+            bytes: 0,
+            too_large: false,
+            items: Vec::new(),
+            versions: Versions::new(),
+            whole: true,
+            whole_objects: Vec::new(),
+            keeps,
+        }
     }
 
     fn limit(&self) -> usize {
@@ -337,7 +350,7 @@ impl<'a> Found<'a> {
         if !self.reach.shows(&object) {
             return;
         }
-        if self.whole_objects.len() < WHOLE_OBJECTS {
+        if self.whole_objects.len() < self.keeps {
             let wanted = &self.query.objects;
             let named = ObjectRef {
                 api_version: wanted.api_version.clone(),

@@ -70,7 +70,8 @@ fn asked<B>(request: &Request<B>) -> Option<String> {
     };
     let of_a_kind = asked.split('/').count() > version;
     let watches = uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("watch=")));
-    if !of_a_kind || watches || asked.ends_with("/events") {
+    // An Event that comes again is a patch of the one before.
+    if !of_a_kind || watches || asked.starts_with("events.k8s.io/") {
         return None;
     }
     let who = request.headers().get("impersonate-user").and_then(|user| user.to_str().ok());

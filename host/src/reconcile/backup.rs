@@ -111,7 +111,7 @@ async fn handle(
                 }
                 // No component cleans up: the stored data stays.
                 Served::By(_) | Served::Foreign => {
-                    finalizers::remove(&run, Known::Written, &ctx.cluster.client).await?;
+                    finalizers::remove(&run, Known::Fresh, &ctx.cluster.client).await?;
                     ctx.state.deleted_backups.add(&backup.metadata);
                     Ok(Action::await_change())
                 }

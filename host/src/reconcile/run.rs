@@ -95,7 +95,7 @@ async fn go_on(run: &mut Run, ctx: &Context) -> Action {
     ctx.kept_fields.written(&run.object.kind, &run.dropped);
     hold::tell_other_writer(run, ctx);
     match advanced {
-        Ok(()) => finish(run, Known::Written, ctx).await,
+        Ok(()) => finish(run, Known::Fresh, ctx).await,
         Err(not_done) => report(run, not_done, ctx).await,
     }
 }

@@ -213,7 +213,7 @@ pub(crate) async fn cleaned(
     notices: &Notices,
     deleted_backups: &DeletedBackups,
 ) -> Result<(), NotDone> {
-    finalizers::remove(run, Known::Written, client).await?;
+    finalizers::remove(run, Known::Fresh, client).await?;
     run.finalizers.clear();
     notices.note(run, reasons::CLEANUP_COMPLETED, "the clean-up is complete");
     tracing::info!(run = %run.title(), "cleanup succeeded");

@@ -19,9 +19,9 @@ use crate::state::run::Run;
 /// How well this process knows the finalizers of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// This process has just written the run: its object is as it left it, unless somebody was faster.
-    Written,
-    /// A watch has shown the run, which may be behind: the object is read first.
+    /// This reconcile has read or written the object: it is like that, unless somebody was faster.
+    Fresh,
+    /// A watch has shown the object, and may be behind: it is read first.
     Seen,
 }
 
@@ -159,7 +159,7 @@ where
     let api = namespaced::<K>(run, client);
     let kept = |all: &[String]| -> Vec<String> { all.iter().filter(|f| !ours(f)).cloned().collect() };
     let kept_of_known = kept(&run.finalizers);
-    if known == Known::Written && kept_of_known != run.finalizers {
+    if known == Known::Fresh && kept_of_known != run.finalizers {
         match patch_metadata(&api, run.name(), without(&run.resource_version, &kept_of_known)).await {
             Err(error) if class(&error) == Class::Conflict => {}
             done => return done.map(drop),
@@ -236,7 +236,7 @@ mod tests {
         let server = StandIn::default();
         let all = [OTHER, finalizers::CLEANUP, finalizers::LEGACY_CLEANUP, finalizers::UNDO];
         let run = given(Mode::Cleanup, BACKUP, &all, &server);
-        remove(&run, Known::Written, &server.client()).await.unwrap();
+        remove(&run, Known::Fresh, &server.client()).await.unwrap();
         assert_eq!(stored(BACKUP, &server), json!([OTHER]));
     }
 
@@ -244,7 +244,7 @@ mod tests {
     async fn the_finalizer_of_undoing_is_removed_alone() {
         let server = StandIn::default();
         let run = given(Mode::Restore, RESTORE_JOB, &[finalizers::CLEANUP, finalizers::UNDO, OTHER], &server);
-        remove_undo(&run, Known::Written, &server.client()).await.unwrap();
+        remove_undo(&run, Known::Fresh, &server.client()).await.unwrap();
         assert_eq!(stored(RESTORE_JOB, &server), json!([finalizers::CLEANUP, OTHER]));
     }
 
@@ -252,15 +252,15 @@ mod tests {
     async fn nothing_is_removed_where_nothing_is_the_runs() {
         let server = StandIn::default();
         let run = given(Mode::Backup, BACKUP_JOB, &[OTHER], &server);
-        remove(&run, Known::Written, &server.client()).await.unwrap();
+        remove(&run, Known::Fresh, &server.client()).await.unwrap();
 
         let another = json!({"metadata": {"uid": "another", "finalizers": [finalizers::UNDO]}});
         server.put(BACKUP_JOB, changed(BACKUP_JOB, &another, &server));
-        remove(&run, Known::Written, &server.client()).await.unwrap();
+        remove(&run, Known::Fresh, &server.client()).await.unwrap();
         assert_eq!(stored(BACKUP_JOB, &server), json!([finalizers::UNDO]), "it is another run's");
 
         server.remove(BACKUP_JOB);
-        remove(&run, Known::Written, &server.client()).await.unwrap();
+        remove(&run, Known::Fresh, &server.client()).await.unwrap();
         assert_eq!(server.calls(), ["GET backupjobs/nightly"; 3]);
     }
 
@@ -275,7 +275,7 @@ mod tests {
         };
         let (server, run, change) = given();
         server.fault(0, change);
-        remove(&run, Known::Written, &server.client()).await.unwrap();
+        remove(&run, Known::Fresh, &server.client()).await.unwrap();
         assert_eq!(stored(BACKUP_JOB, &server), json!([OTHER]));
         assert_eq!(server.calls().len(), 3);
 
@@ -283,10 +283,7 @@ mod tests {
         let label = json!({"metadata": {"labels": {"a": "b"}}});
         server.put(BACKUP_JOB, changed(BACKUP_JOB, &label, &server));
         server.fault(2, change);
-        assert_eq!(
-            remove(&run, Known::Written, &server.client()).await.unwrap_err().class(),
-            Class::Conflict
-        );
+        assert_eq!(remove(&run, Known::Fresh, &server.client()).await.unwrap_err().class(), Class::Conflict);
         assert_eq!(stored(BACKUP_JOB, &server), json!([finalizers::UNDO, OTHER]));
     }
 
@@ -294,7 +291,7 @@ mod tests {
     async fn the_finalizers_of_a_run_that_has_not_changed_are_not_read_first() {
         let server = StandIn::default();
         let run = given(Mode::Backup, BACKUP_JOB, &[finalizers::UNDO, OTHER], &server);
-        remove_undo(&run, Known::Written, &server.client()).await.unwrap();
+        remove_undo(&run, Known::Fresh, &server.client()).await.unwrap();
         assert_eq!(stored(BACKUP_JOB, &server), json!([OTHER]));
         assert_eq!(server.calls(), ["PATCH backupjobs/nightly"]);
 

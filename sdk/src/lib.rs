@@ -47,7 +47,8 @@ pub use serde_json::{self, Value, json};
 
 #[cfg(all(feature = "allocator", target_arch = "wasm32"))]
 #[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+static ALLOCATOR: backstay_sdk_rt::allocator::Classes<backstay_sdk_rt::allocator::Linear> =
+    backstay_sdk_rt::allocator::Classes::new(backstay_sdk_rt::allocator::Linear);
 
 /// The request of a run, and the results of a run.
 pub mod run {

@@ -5,11 +5,9 @@ mod from_host;
 mod to_host;
 
 use std::collections::BTreeMap;
-use std::io;
 
-use serde::Serialize as _;
+use backstay_sdk_rt::json;
 use serde_json::Value;
-use serde_json::ser::Formatter;
 
 pub(crate) use crate::bindings::about::backstay::strategy::types as wit;
 pub(crate) use bounds::findings;
@@ -18,26 +16,14 @@ use crate::leak::leak;
 
 /// Parses a JSON text of the host.
 pub(crate) fn parse(text: &str) -> Value {
-    serde_json::from_str(text).expect("the host passes JSON where the contract says `json`")
+    json::parse(text).expect("the host passes JSON where the contract says `json`")
 }
 
 /// Writes a JSON text for the host.
 fn print(value: Value) -> String {
-    // Not `Display`, which writes through a formatter and takes three times as long.
-    let mut text = Vec::with_capacity(1024);
-    let mut serializer = serde_json::Serializer::with_formatter(&mut text, StandardFloats);
-    value.serialize(&mut serializer).expect("the keys of a JSON value are strings");
+    let text = json::print(&value);
     leak(value);
-    String::from_utf8(text).expect("JSON is text")
-}
-
-/// Writes floats with the standard library, which is linked anyway; the writer of `serde_json` adds tables of 12 KB.
-struct StandardFloats;
-
-impl Formatter for StandardFloats {
-    fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        write!(writer, "{value:?}")
-    }
+    text
 }
 
 /// Collects pairs of the host. They are sorted already, so they are inserted one by one; `collect` would sort them

@@ -195,6 +195,10 @@ fn defines_profile(root: &Path) -> bool {
     manifest.lines().any(|line| line.trim() == "[profile.guest]")
 }
 
+/// Linear memory that a component has from the start beside its data and stack, in bytes. A call of usual size needs no more: each
+/// growth is two calls of the host's kernel, one when it grows and one when the next call begins with less.
+const INITIAL_HEAP: u32 = 512 << 10;
+
 /// Returns the compiler's flags. Panic messages name source files, so paths of this machine are removed from them. The
 /// crate `sha2` uses its smallest implementation. Indexes and addresses of the module are stored in as few bytes as
 /// possible instead of five, which saves some seven percent; debug information would no longer match, and is removed. Functions
@@ -206,6 +210,7 @@ fn flags(root: &Path) -> String {
     let mut flags = vec![format!("--remap-path-prefix={}=", root.display())];
     flags.push("--cfg=sha2_backend_soft=\"compact\"".to_owned());
     flags.push("-Clink-args=--strip-debug --compress-relocations".to_owned());
+    flags.push(format!("-Clink-args=--initial-heap={INITIAL_HEAP}"));
     flags.push("-Cllvm-args=-inline-threshold=20".to_owned());
     flags.extend(home.map(|h| format!("--remap-path-prefix={}=cargo", h.display())));
     flags.join("\u{1f}")

@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn what_has_been_asked_is_not_asked_again() {
-        let view = view(Some(Ok(Content::Object(json!({})))), None);
+        let view = view(Some(Ok(Content::Object(json!({}).into()))), None);
         let look = Look::new(&view, 0, 10);
         let unasked = Query::live(&object());
         assert_eq!(look.all([Query::get(&object())]), Ok(()));
@@ -323,7 +323,7 @@ mod tests {
 
         let newer = json!({"metadata": {"name": "copy"}, "data": {"a": "b"}});
         view.answers =
-            vec![Answer { query: Query::get(&object()), value: Ok(Content::Object(newer.clone())) }];
+            vec![Answer { query: Query::get(&object()), value: Ok(Content::Object(newer.clone().into())) }];
         assert_eq!(Look::new(&view, 0, 10).object(&object()), Ok(Found::Object(&newer)));
 
         view.answers.clear();

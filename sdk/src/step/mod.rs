@@ -5,11 +5,13 @@
 
 mod action;
 mod look;
+mod object;
 mod query;
 
 pub use crate::checkpoint::Checkpoint;
 pub use action::{Action, ActionResult, Apply, Create, Delete, Patch, Propagation, RunPod, WriteError};
 pub use look::{Found, Look};
+pub use object::Object;
 pub use query::{Answer, Content, GetQuery, ListQuery, LogQuery, ObjectList, Query, ReadError, Selection};
 
 use serde::Serialize;
@@ -73,7 +75,7 @@ impl View {
     /// [`Stop::Ask`] if it was not asked in this wake.
     pub fn get_with(&self, query: GetQuery) -> Result<Result<&Value, &ReadError>, Stop> {
         match self.ask(Query::Get(query))? {
-            Ok(Content::Object(object)) => Ok(Ok(object)),
+            Ok(Content::Object(object)) => Ok(Ok(object.value())),
             Ok(other) => Err(Stop::mismatch("get", other)),
             Err(e) => Ok(Err(e)),
         }

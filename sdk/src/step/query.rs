@@ -1,7 +1,6 @@
 //! Questions to the host, and its answers.
 
-use serde_json::Value;
-
+use super::object::Object;
 use crate::object::{NamespacedName, ObjectRef};
 use crate::pod::PodResult;
 
@@ -97,7 +96,7 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// The object.
-    Object(Value),
+    Object(Object),
     /// The objects.
     Objects(ObjectList),
     /// The text.
@@ -124,7 +123,7 @@ impl Content {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObjectList {
     /// The objects.
-    pub items: Vec<Value>,
+    pub items: Vec<Object>,
     /// False if the limit cut the list.
     pub complete: bool,
 }

@@ -5,8 +5,8 @@ use crate::object::Mode;
 use crate::pod::{Container, Pod, PodResult};
 use crate::request::{Backup, CancelCause, Cancellation, Inherited, Request};
 use crate::step::{
-    ActionResult, Answer, Checkpoint, Content, GetQuery, ListQuery, LogQuery, ObjectList, Query, ReadError,
-    Selection, View, WriteError,
+    ActionResult, Answer, Checkpoint, Content, GetQuery, ListQuery, LogQuery, Object, ObjectList, Query,
+    ReadError, Selection, View, WriteError,
 };
 
 impl From<wit::Mode> for Mode {
@@ -169,9 +169,9 @@ impl From<wit::Selection> for Selection {
 impl From<wit::Content> for Content {
     fn from(v: wit::Content) -> Self {
         match v {
-            wit::Content::Object(o) => Self::Object(parse(&o)),
+            wit::Content::Object(o) => Self::Object(Object::unread(o)),
             wit::Content::Objects(l) => Self::Objects(ObjectList {
-                items: l.items.iter().map(|o| parse(o)).collect(),
+                items: l.items.into_iter().map(Object::unread).collect(),
                 complete: l.complete,
             }),
             wit::Content::Log(text) => Self::Log(text),

@@ -2,7 +2,7 @@
 //! plugin.
 
 use backstay_sdk::step::{Action, Apply, Found, ListQuery, Look, Query, Selection, Stop};
-use backstay_sdk::{Value, json};
+use backstay_sdk::{Deserialize, Value, json};
 
 use crate::cluster::{Cluster, text, uid};
 use crate::names::{BARMAN, CNPG, Names, PLUGIN, SIDECAR, fresh_server_name};
@@ -146,13 +146,16 @@ fn plugins(names: &Names, cluster: Cluster<'_>, server: &str) -> Option<Vec<Valu
     Some(plugins)
 }
 
-/// Asks for the instances of a Cluster.
-pub(crate) fn instances(names: &Names) -> ListQuery {
-    let fields =
-        ["/metadata/labels", "/metadata/creationTimestamp", "/metadata/deletionTimestamp", "/status"];
-    let fields =
-        fields.into_iter().chain(["/metadata/ownerReferences", "/spec/containers", "/spec/initContainers"]);
-    ListQuery { objects: pods(names), live: false, fields: fields.map(str::to_owned).collect(), limit: 100 }
+/// Asks for the instances of a Cluster: the statuses of their containers, which name each of them.
+fn instances(names: &Names) -> ListQuery {
+    let fields = [
+        "/metadata/labels",
+        "/metadata/deletionTimestamp",
+        "/status/conditions",
+        "/status/containerStatuses",
+        "/status/initContainerStatuses",
+    ];
+    ListQuery { objects: pods(names), live: false, fields: fields.map(str::to_owned).into(), limit: 100 }
 }
 
 /// Selects the pods of a Cluster.
@@ -172,37 +175,82 @@ pub(crate) fn pods(names: &Names) -> Selection {
 /// A question, or a wait for an object that cannot be read.
 pub(crate) fn in_place(look: &Look<'_>, names: &Names) -> Result<bool, Stop> {
     let list = look.list(instances(names))?;
-    let mut instances = list
-        .iter()
-        .flat_map(|l| &l.items)
-        .filter(|pod| is_instance(pod) && !crate::cluster::deleting(pod))
-        .peekable();
-    Ok(instances.peek().is_some() && instances.all(|pod| has_sidecar(pod) && is_ready(pod)))
+    // Few fields are needed of what is nearly all that the host tells.
+    let pods = list.into_iter().flat_map(|list| &list.items).map(|pod| pod.decode::<Instance>());
+    let Ok(mut instances) = pods.collect::<Result<Vec<_>, _>>() else { return Ok(false) };
+    instances.retain(|pod| pod.is_instance() && !pod.is_deleted());
+    Ok(!instances.is_empty() && instances.iter().all(|pod| pod.has_sidecar() && pod.is_ready()))
 }
 
-fn is_instance(pod: &Value) -> bool {
-    match text(pod, "/metadata/labels/cnpg.io~1podRole") {
-        "" => entries(pod, "/spec/containers").any(|c| c["name"] == "postgres"),
-        role => role == "instance",
+/// What is needed of a pod of a Cluster.
+#[derive(Default, Deserialize)]
+#[serde(default, crate = "backstay_sdk::serde")]
+struct Instance {
+    metadata: InstanceMetadata,
+    status: InstanceStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, crate = "backstay_sdk::serde")]
+struct InstanceMetadata {
+    labels: Labels,
+    deletion_timestamp: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, crate = "backstay_sdk::serde")]
+struct Labels {
+    #[serde(rename = "cnpg.io/podRole")]
+    role: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, crate = "backstay_sdk::serde")]
+struct InstanceStatus {
+    conditions: Vec<PodCondition>,
+    container_statuses: Vec<ContainerStatus>,
+    init_container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Deserialize)]
+#[serde(crate = "backstay_sdk::serde")]
+struct PodCondition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+}
+
+#[derive(Deserialize)]
+#[serde(crate = "backstay_sdk::serde")]
+struct ContainerStatus {
+    name: String,
+    started: Option<bool>,
+}
+
+impl Instance {
+    /// Whether it is an instance, not a pod of a Job of the operator.
+    fn is_instance(&self) -> bool {
+        match self.metadata.labels.role.as_str() {
+            "" => self.status.container_statuses.iter().any(|container| container.name == "postgres"),
+            role => role == "instance",
+        }
     }
-}
 
-/// Whether a pod is ready. A pod without the condition counts as ready.
-fn is_ready(pod: &Value) -> bool {
-    entries(pod, "/status/conditions").all(|c| c["type"] != "Ready" || c["status"] != "False")
-}
+    fn is_deleted(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
 
-fn has_sidecar(pod: &Value) -> bool {
-    let named = |at| entries(pod, at).any(|c| c["name"] == SIDECAR);
-    let started = |at| entries(pod, at).filter(|c| c["name"] == SIDECAR).all(|c| c["started"] != false);
-    (named("/spec/containers") || named("/spec/initContainers"))
-        && started("/status/containerStatuses")
-        && started("/status/initContainerStatuses")
-}
+    /// Whether it is ready. A pod without the condition counts as ready.
+    fn is_ready(&self) -> bool {
+        self.status.conditions.iter().all(|c| c.kind != "Ready" || c.status != "False")
+    }
 
-/// Iterates over a list in a pod.
-fn entries<'a>(pod: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
-    pod.pointer(at).and_then(Value::as_array).into_iter().flatten()
+    /// Whether it runs the plugin.
+    fn has_sidecar(&self) -> bool {
+        let all = self.status.container_statuses.iter().chain(&self.status.init_container_statuses);
+        let mut sidecars = all.filter(|container| container.name == SIDECAR).peekable();
+        sidecars.peek().is_some() && sidecars.all(|container| container.started != Some(false))
+    }
 }
 
 /// Whether the store is owned by the Cluster with this uid, and is deleted with it.
@@ -291,14 +339,18 @@ mod tests {
 
     #[test]
     fn an_instance_has_the_plugin_once_its_container_has_started() {
-        let mut pod = json!({"spec": {"containers": [{"name": "postgres"}], "initContainers": [{"name": "bootstrap"}]}});
-        assert!(is_instance(&pod) && !has_sidecar(&pod));
-        pod["spec"]["initContainers"] = json!([{"name": "bootstrap"}, {"name": SIDECAR}]);
-        pod["status"] = json!({"initContainerStatuses": [{"name": SIDECAR, "started": false}]});
-        assert!(!has_sidecar(&pod));
-        pod["status"]["initContainerStatuses"][0]["started"] = json!(true);
-        assert!(has_sidecar(&pod) && is_ready(&pod));
+        let of = |pod: &Value| Instance::deserialize(pod).unwrap();
+        let mut pod = json!({"status": {"containerStatuses": [{"name": "postgres"}]}});
+        assert!(of(&pod).is_instance() && !of(&pod).has_sidecar() && !of(&pod).is_deleted());
+        pod["status"]["initContainerStatuses"] =
+            json!([{"name": "bootstrap"}, {"name": SIDECAR, "started": false}]);
+        assert!(!of(&pod).has_sidecar());
+        pod["status"]["initContainerStatuses"][1]["started"] = json!(true);
+        assert!(of(&pod).has_sidecar() && of(&pod).is_ready());
         pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
-        assert!(!is_ready(&pod));
+        assert!(!of(&pod).is_ready());
+        pod["metadata"] =
+            json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "labels": {"cnpg.io/podRole": "instance"}});
+        assert!(of(&pod).is_deleted() && of(&pod).is_instance());
     }
 }

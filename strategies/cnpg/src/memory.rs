@@ -1,7 +1,7 @@
 //! The memory of a run between wakes: its stage, and the data that later stages must not look up again.
 
 use backstay_sdk::step::{Step, View};
-use backstay_sdk::{Deserialize, Failure, Inherited, Mode, Serialize, serde_json};
+use backstay_sdk::{Deserialize, Failure, Inherited, Mode, Serialize};
 
 use crate::plan::Plan;
 use crate::rendered::Archive;
@@ -13,6 +13,8 @@ use crate::stage::Stage;
 pub(crate) struct Memory {
     pub(crate) stage: Stage,
     pub(crate) data: Data,
+    /// What the checkpoint of the view has.
+    stored: Data,
 }
 
 /// The data of a checkpoint.
@@ -65,23 +67,20 @@ impl Memory {
     /// Reads the checkpoint of the view.
     pub(crate) fn read(mode: Mode, view: &View) -> Result<Self, Failure> {
         let Some(checkpoint) = &view.checkpoint else {
-            return Ok(Self { stage: Stage::first(mode), data: Data::default() });
+            return Ok(Self { stage: Stage::first(mode), data: Data::default(), stored: Data::default() });
         };
         let stage = Stage::named(&checkpoint.stage).ok_or_else(|| {
             let message = format!("there is no stage {}; begin a new run", checkpoint.stage);
             Failure::new("InvalidCheckpoint", message)
         })?;
-        Ok(Self { stage, data: checkpoint.decode()? })
+        let data: Data = checkpoint.decode()?;
+        Ok(Self { stage, stored: data.clone(), data })
     }
 
     /// Adds this memory to the step as a checkpoint, if it has changed.
     pub(crate) fn keep(&self, view: &View, step: Step) -> Step {
-        let data = serde_json::to_value(&self.data).expect("a checkpoint has string keys only");
-        let known = match &view.checkpoint {
-            Some(checkpoint) => checkpoint.stage == self.stage.name() && checkpoint.data == data,
-            None => self.data == Data::default(),
-        };
-        if known { step } else { step.remember(self.stage.name(), &data) }
+        let in_stage = view.checkpoint.as_ref().is_none_or(|stored| stored.stage == self.stage.name());
+        if in_stage && self.data == self.stored { step } else { step.remember(self.stage.name(), &self.data) }
     }
 
     /// Returns the plan of a restore.

@@ -1,6 +1,7 @@
 //! The plan of a restore, stored before its first write: the uids of the objects to delete, the application's values
 //! before and after, and the owner of the release's suspension. Later steps delete and undo by the plan alone.
 
+use backstay_sdk::step::Object;
 use backstay_sdk::{Deserialize, Serialize, Value};
 
 use crate::cluster::{Cluster, deleting, name, text, uid};
@@ -139,7 +140,7 @@ impl Plan {
 
     /// Whether any object of the plan was deleted, so that the restore can only go on. Volumes are deleted after their
     /// Cluster.
-    pub(crate) fn has_begun(&self, cluster: Option<&Value>, volumes: &[Value]) -> bool {
+    pub(crate) fn has_begun(&self, cluster: Option<&Value>, volumes: &[Object]) -> bool {
         let alive = |planned: &Volume| volumes.iter().any(|v| uid(v) == planned.uid && !deleting(v));
         match &self.cluster {
             Some(_) => !cluster.is_some_and(|c| self.has_cluster(c) && !deleting(c)),

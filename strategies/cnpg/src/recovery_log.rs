@@ -1,6 +1,6 @@
 //! The logs of recovery pods, which show whether PostgreSQL ran out of write-ahead logs before it reached its target.
 
-use backstay_sdk::step::{Content, LogQuery, Look, Query, ReadError, Stop, View};
+use backstay_sdk::step::{Content, ListQuery, LogQuery, Look, Object, Query, ReadError, Stop, View};
 use backstay_sdk::{NamespacedName, Value};
 
 use crate::archiving;
@@ -53,8 +53,26 @@ pub(crate) fn last_try(
     }
 }
 
-fn pods<'a>(look: &Look<'a>, names: &Names) -> Result<&'a [Value], Stop> {
-    Ok(look.list(archiving::instances(names))?.map(|l| l.items.as_slice()).unwrap_or_default())
+fn pods<'a>(look: &Look<'a>, names: &Names) -> Result<&'a [Object], Stop> {
+    Ok(look.list(all_pods(names))?.map(|l| l.items.as_slice()).unwrap_or_default())
+}
+
+/// Asks for what tells recovery pods from others, and how they ended.
+fn all_pods(names: &Names) -> ListQuery {
+    let fields = [
+        "/metadata/creationTimestamp",
+        "/metadata/deletionTimestamp",
+        "/metadata/ownerReferences",
+        "/spec/containers",
+        "/status/containerStatuses",
+        "/status/phase",
+    ];
+    ListQuery {
+        objects: archiving::pods(names),
+        live: false,
+        fields: fields.map(str::to_owned).into(),
+        limit: 100,
+    }
 }
 
 fn read(look: &Look<'_>, view: &View, names: &Names, pods: &[&Value]) -> Result<Verdict, Stop> {
@@ -75,7 +93,7 @@ fn read(look: &Look<'_>, view: &View, names: &Names, pods: &[&Value]) -> Result<
 
 /// Returns the newest recovery pods of this Cluster, newest first. They are found by the name of the Cluster, which an
 /// earlier Cluster had too; pods of that one are older than this Cluster, or are being deleted.
-fn newest<'a>(pods: &'a [Value], cluster: Cluster<'_>) -> Vec<&'a Value> {
+fn newest<'a>(pods: &'a [Object], cluster: Cluster<'_>) -> Vec<&'a Value> {
     // Kubernetes writes RFC 3339 in UTC with whole seconds, so times sort as text.
     let made = |object: &'a Value| text(object, "/metadata/creationTimestamp");
     let since = text(cluster.0, "/metadata/creationTimestamp");
@@ -89,7 +107,7 @@ fn newest<'a>(pods: &'a [Value], cluster: Cluster<'_>) -> Vec<&'a Value> {
         owners.into_iter().flatten().any(|o| o["kind"] == "Cluster" && o["uid"] != cluster.uid())
     };
     let its_own = |pod: &&'a Value| !deleting(pod) && made(pod) >= since && !of_another(pod);
-    let mut found: Vec<&Value> = pods.iter().filter(recovery).filter(its_own).collect();
+    let mut found: Vec<&Value> = pods.iter().map(Object::value).filter(recovery).filter(its_own).collect();
     found.sort_by_key(|pod| std::cmp::Reverse((made(pod), name(pod))));
     found.truncate(PODS);
     found
@@ -129,8 +147,8 @@ mod tests {
 
     #[test]
     fn the_five_newest_recovery_pods_are_read_newest_first() {
-        let mut pods: Vec<Value> = (0..7).map(|i| pod(&format!("r{i}"), RECOVERY_CONTAINER, i)).collect();
-        pods.push(pod("ordinary", "postgres", 30));
+        let recovery = (0..7).map(|i| pod(&format!("r{i}"), RECOVERY_CONTAINER, i));
+        let pods: Vec<Object> = recovery.chain([pod("ordinary", "postgres", 30)]).map(Object::from).collect();
         let names: Vec<&str> = newest(&pods, Cluster(&cluster(0))).into_iter().map(name).collect();
         assert_eq!(names, ["r6", "r5", "r4", "r3", "r2"]);
     }
@@ -146,7 +164,7 @@ mod tests {
         let mut of_a_job = pod("of-a-job", RECOVERY_CONTAINER, 10);
         of_a_job["metadata"]["ownerReferences"] = json!([{"kind": "Job", "uid": "job"}]);
         let older = pod("older", RECOVERY_CONTAINER, 9);
-        let pods = [leaving, of_another, own, of_a_job, older];
+        let pods = [leaving, of_another, own, of_a_job, older].map(Object::from);
         let names: Vec<&str> = newest(&pods, Cluster(&cluster(10))).into_iter().map(name).collect();
         assert_eq!(names, ["own", "of-a-job"]);
     }
@@ -165,8 +183,11 @@ mod tests {
         let verdict = |pods: Vec<Value>| {
             let names = Names::named("ns", "orders");
             let list = Answer {
-                query: Query::List(archiving::instances(&names)),
-                value: Ok(Content::Objects(ObjectList { items: pods, complete: true })),
+                query: Query::List(all_pods(&names)),
+                value: Ok(Content::Objects(ObjectList {
+                    items: pods.into_iter().map(Into::into).collect(),
+                    complete: true,
+                })),
             };
             let answers = vec![list, says("r1", SIGNATURE), says("r2", "redo in progress")];
             let view = View { checkpoint: None, stage_since: 0, answers, results: Vec::new() };

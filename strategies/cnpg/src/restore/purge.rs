@@ -1,6 +1,8 @@
 //! Deleting the objects of the plan, by uid and only while the release is suspended, until they are gone.
 
-use backstay_sdk::step::{Action, Delete, GetQuery, ListQuery, Look, Propagation, Query, Step, Stop, Watch};
+use backstay_sdk::step::{
+    Action, Delete, GetQuery, ListQuery, Look, Object, Propagation, Query, Step, Stop, Watch,
+};
 use backstay_sdk::{CancelCause, Failure, ObjectRef, Value};
 
 use super::fit::{volume_selection, volumes as volumes_query};
@@ -253,12 +255,12 @@ fn of_plan<'v>(
     run: &Run<'_>,
     plan: &Plan,
     cluster: Option<&Value>,
-    found: &'v [Value],
+    found: &'v [Object],
 ) -> impl Iterator<Item = &'v Value> {
     let name = run.names.cluster.clone();
     let plan = plan.clone();
     let other = cluster.filter(|c| !plan.has_cluster(c)).map(|c| uid(c).to_owned());
-    found.iter().filter(move |v| {
+    found.iter().map(Object::value).filter(move |v| {
         Volume::of(v, &name)
             .is_some_and(|volume| plan.has_volume(&volume) && (other.is_none() || volume.owner != other))
     })

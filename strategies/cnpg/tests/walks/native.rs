@@ -119,9 +119,10 @@ fn seen(view: &to::View) -> from::View {
 fn answer(a: &to::Answer) -> from::Answer {
     let value = match &a.value {
         Ok(content) => Ok(match content {
-            to::Content::Object(o) => from::Content::Object(o.clone()),
+            to::Content::Object(o) => from::Content::Object(o.clone().into()),
             to::Content::Objects(l) => {
-                from::Content::Objects(from::ObjectList { items: l.items.clone(), complete: l.complete })
+                let items = l.items.iter().cloned().map(Into::into).collect();
+                from::Content::Objects(from::ObjectList { items, complete: l.complete })
             }
             to::Content::Log(t) => from::Content::Log(t.clone()),
             to::Content::SecretKeys(k) => from::Content::SecretKeys(k.clone()),

@@ -50,8 +50,8 @@ impl<S: PodStrategy> pod_driver::Guest for Component<S> {
         report_panics();
         let mut request = decode_request::<S::Spec>(request)?;
         let application = application.as_deref().map(parse);
-        let run = S::render_owned(&mut request, application)?.into();
-        leak(request);
+        let run = S::render_owned(&mut request, application.as_ref())?.into();
+        leak((request, application));
         Ok(run)
     }
 

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::describe::{Descriptor, Kind, StrategyKind, Traits};
 use crate::failure::{Failure, Finding};
-use crate::leak::leak;
 use crate::object::GroupKind;
 use crate::pod::{PodResult, PodRun};
 use crate::request::{Outcome, Request};
@@ -116,11 +115,9 @@ pub trait PodStrategy: Strategy {
     /// As [`PodStrategy::render`].
     fn render_owned(
         request: &mut Request<Self::Spec>,
-        application: Option<Value>,
+        application: Option<&Value>,
     ) -> Result<PodRun, Failure> {
-        let run = Self::render(request, application.as_ref());
-        leak(application);
-        run
+        Self::render(request, application)
     }
 
     /// Returns the outcome of the ended pod run. A pod run that did not succeed cannot have an outcome; the host uses

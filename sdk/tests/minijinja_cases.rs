@@ -3,6 +3,8 @@
 
 #![cfg(feature = "minijinja")]
 
+use std::borrow::Cow;
+
 use std::collections::BTreeMap;
 
 use backstay_sdk::template::{BackupRef, Bounds, Context, Dialect, Options, render};
@@ -56,9 +58,9 @@ fn backup(value: &Value) -> BackupRef {
     }
 }
 
-fn context(data: &Value) -> Context {
+fn context(data: &Value) -> Context<'_> {
     Context {
-        application: Some(data["Application"].clone()),
+        application: Some(Cow::Borrowed(&data["Application"])),
         release: Some(name(&data["Release"])),
         mode: Some(if data["Mode"] == "restore" { Mode::Restore } else { Mode::Backup }),
         parameters: texts(&data["Parameters"]),

@@ -9,6 +9,8 @@
 
 mod documented;
 
+use std::borrow::Cow;
+
 use backstay_sdk::template::{BackupRef, Context, Dialect, Options, render};
 use backstay_sdk::{GroupKind, Mode, NamespacedName};
 use serde::Deserialize;
@@ -33,10 +35,10 @@ fn name(value: &Value) -> NamespacedName {
     NamespacedName { namespace: text(&value["Namespace"]), name: text(&value["Name"]) }
 }
 
-fn context(data: &Value) -> Context {
+fn context(data: &Value) -> Context<'_> {
     let parameters = data["Parameters"].as_object().cloned().unwrap_or_default();
     Context {
-        application: Some(data["Application"].clone()),
+        application: Some(Cow::Borrowed(&data["Application"])),
         release: Some(name(&data["Release"])),
         mode: Some(match text(&data["Mode"]).as_str() {
             "backup" => Mode::Backup,

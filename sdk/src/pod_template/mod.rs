@@ -30,7 +30,7 @@ const STEPS: u64 = 200_000;
 /// # Errors
 /// `TemplateError` with every field that cannot be rendered, or `InvalidStrategy` with every field that makes a
 /// forbidden pod: without containers, restarting for ever, or with labels of the controller.
-pub fn pod_run(pod: &PodTemplate, dialect: Dialect, context: &Context) -> Result<PodRun, Failure> {
+pub fn pod_run(pod: &PodTemplate, dialect: Dialect, context: &Context<'_>) -> Result<PodRun, Failure> {
     rendered(pod.clone(), dialect, context)
 }
 
@@ -38,13 +38,13 @@ pub fn pod_run(pod: &PodTemplate, dialect: Dialect, context: &Context) -> Result
 ///
 /// # Errors
 /// As [`pod_run`].
-pub fn pod_run_of(pod: PodTemplate, dialect: Dialect, context: Context) -> Result<PodRun, Failure> {
+pub fn pod_run_of(pod: PodTemplate, dialect: Dialect, context: Context<'_>) -> Result<PodRun, Failure> {
     let run = rendered(pod, dialect, &context);
     leak(context);
     run
 }
 
-fn rendered(pod: PodTemplate, dialect: Dialect, context: &Context) -> Result<PodRun, Failure> {
+fn rendered(pod: PodTemplate, dialect: Dialect, context: &Context<'_>) -> Result<PodRun, Failure> {
     let options = Options { bounds: Bounds { work: STEPS, ..Bounds::default() }, ..Options::default() };
     let rendered = template::render_owned(Value::Object(pod.0), TEMPLATE, dialect, context, &options);
     let rendered = rendered.map_err(|findings| refused("TemplateError", "cannot be rendered", findings))?;

@@ -1,5 +1,6 @@
 //! The data of a template.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -12,9 +13,9 @@ use crate::{Artifact, GroupKind, Mode, NamespacedName, Request};
 /// A run makes its context once: `started_at` and all other values stay those of its beginning, so that a preview and
 /// the run render the same bytes.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Context {
+pub struct Context<'a> {
     /// `.Application`: the live object, on restore that of the target.
-    pub application: Option<Value>,
+    pub application: Option<Cow<'a, Value>>,
     /// `.Release.Name`, the name of the application (on restore of the target), and `.Release.Namespace`, the run's
     /// namespace.
     pub release: Option<NamespacedName>,
@@ -65,7 +66,7 @@ impl BackupRef {
     }
 }
 
-impl Context {
+impl<'a> Context<'a> {
     /// Returns the keys that templates may name at the top.
     pub(super) fn roots(&self) -> Roots {
         Roots::new(self.own.keys().map(String::as_str).chain(self.own_keys.iter().copied()))
@@ -73,17 +74,11 @@ impl Context {
 
     /// Makes the context of a pod strategy's run, with all keys.
     #[must_use]
-    pub fn of<S>(request: &Request<S>, application: Option<&Value>) -> Self {
-        Self::with(request, application.cloned())
-    }
-
-    /// Makes the context as [`Context::of`] does, without a copy of the application.
-    #[must_use]
-    pub fn with<S>(request: &Request<S>, application: Option<Value>) -> Self {
+    pub fn of<S>(request: &Request<S>, application: Option<&'a Value>) -> Self {
         let namespace = request.run.namespace.clone().unwrap_or_default();
         let named = |name: &str| NamespacedName { namespace: namespace.clone(), name: name.to_owned() };
         Self {
-            application,
+            application: application.map(Cow::Borrowed),
             release: Some(named(&request.application.name)),
             mode: Some(request.mode),
             parameters: request.parameters.clone(),

@@ -63,11 +63,11 @@ const ESCAPE: &str =
 const STEPS: u64 = 4;
 
 impl Data {
-    pub(super) fn new(context: &Context) -> Self {
+    pub(super) fn new(context: &Context<'_>) -> Self {
         let mut root = json!(context.own);
         root["Parameters"] = json!(context.parameters);
         if let Some(application) = &context.application {
-            root["Application"] = application.clone();
+            root["Application"] = application.as_ref().clone();
         }
         if let Some(release) = &context.release {
             root["Release"] = json!({ "Name": release.name, "Namespace": release.namespace });

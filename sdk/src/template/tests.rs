@@ -1,18 +1,20 @@
 //! Tests of the walk over an object, of findings, bounds and strictness. `tests/template_cases.rs` tests the
 //! languages.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::{BackupRef, Bounds, Context, Dialect, MAX_FINDINGS, Options, Rendered, check, render};
 use crate::{Finding, GroupKind, Mode, NamespacedName, Severity};
 
-fn context() -> Context {
+fn context() -> Context<'static> {
     Context {
-        application: Some(json!({
+        application: Some(Cow::Owned(json!({
             "kind": "NATS",
             "metadata": {"name": "orders", "labels": {"app.kubernetes.io/name": "nats"}},
             "spec": {"replicas": 3, "ratio": 1234.567, "size": "10Gi", "tags": ["b", "a"]},
-        })),
+        }))),
         release: Some(NamespacedName { namespace: "tenant-acme".into(), name: "orders".into() }),
         mode: Some(Mode::Backup),
         parameters: [("bucket".into(), "prod".into())].into(),

@@ -30,7 +30,7 @@ pub fn render(
     value: &Value,
     root_pointer: &str,
     dialect: Dialect,
-    context: &Context,
+    context: &Context<'_>,
     options: &Options,
 ) -> Result<Rendered, Vec<Finding>> {
     render_owned(value.clone(), root_pointer, dialect, context, options)
@@ -44,7 +44,7 @@ pub fn render_owned(
     mut value: Value,
     root_pointer: &str,
     dialect: Dialect,
-    context: &Context,
+    context: &Context<'_>,
     options: &Options,
 ) -> Result<Rendered, Vec<Finding>> {
     let engine = Engine::new(dialect, context);
@@ -95,7 +95,7 @@ enum Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    fn new(dialect: Dialect, context: &'a Context) -> Self {
+    fn new(dialect: Dialect, context: &'a Context<'_>) -> Self {
         match dialect {
             #[cfg(feature = "go")]
             Dialect::Go => Engine::Go(super::go::Data::new(context)),

@@ -37,13 +37,13 @@ impl Strategy for Job {
 
 impl PodStrategy for Job {
     fn render(request: &Request<JobSpec>, application: Option<&Value>) -> Result<PodRun, Failure> {
-        Self::render_owned(&mut request.clone(), application.cloned())
+        Self::render_owned(&mut request.clone(), application)
     }
 
     // The pod is nearly all of the spec.
-    fn render_owned(request: &mut Request<JobSpec>, application: Option<Value>) -> Result<PodRun, Failure> {
+    fn render_owned(request: &mut Request<JobSpec>, application: Option<&Value>) -> Result<PodRun, Failure> {
         let spec = request.take_spec()?;
-        let context = Context::with(request, application);
+        let context = Context::of(request, application);
         let run = pod_template::pod_run_of(spec.template, spec.dialect, context)?;
         Ok(PodRun { backoff_limit: spec.backoff_limit, active_deadline: spec.active_deadline_seconds, ..run })
     }

@@ -77,7 +77,7 @@ impl Input {
             spec,
         };
         let ended = reports::ended(&mut choose);
-        Self { request, application: context.application, ended }
+        Self { request, application: context.application.map(std::borrow::Cow::into_owned), ended }
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Input {
     /// The language.
     pub dialect: Dialect,
     /// The context of the templates.
-    pub context: Context,
+    pub context: Context<'static>,
     /// Options of the render.
     pub options: Options,
 }
@@ -90,7 +90,7 @@ fn options(choose: &mut Choose<'_>) -> Options {
 }
 
 /// Returns a context from a table, sometimes changed.
-pub(crate) fn context(choose: &mut Choose<'_>) -> Context {
+pub(crate) fn context(choose: &mut Choose<'_>) -> Context<'static> {
     let data = choose.one(&CORPUS.contexts);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let texts = |value: &Value| {
@@ -107,7 +107,7 @@ pub(crate) fn context(choose: &mut Choose<'_>) -> Context {
         parameters.insert("days".to_owned(), choose.text());
     }
     Context {
-        application,
+        application: application.map(std::borrow::Cow::Owned),
         release: data.get("Release").map(name),
         mode: Some(if data["Mode"] == "restore" { Mode::Restore } else { Mode::Backup }),
         parameters,

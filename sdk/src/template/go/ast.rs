@@ -15,8 +15,17 @@ pub(super) struct Tree<'s> {
     pub(super) templates: BTreeMap<Text, Vec<Node<'s>>>,
     /// Whether a function in it changes maps in place.
     pub(super) mutates: bool,
-    /// Whether it can see the application: it names the key, or the whole context may be what a `.` or a variable alone is.
-    pub(super) sees_application: bool,
+    /// What it can see of the application.
+    pub(super) application: Sight<'s>,
+}
+
+/// What a template can see of the application.
+#[derive(Debug, Default)]
+pub(super) struct Sight<'s> {
+    /// Everything: it names the key alone, or the whole context may be what a `.` or a variable alone is.
+    pub(super) whole: bool,
+    /// Else these fields of it, with all below them.
+    pub(super) fields: Vec<&'s str>,
 }
 
 impl<'s> Tree<'s> {

@@ -127,7 +127,14 @@ impl<'s> Parser<'s> {
             }
         }
         let whole = fields.is_empty() && matches!(term, Term::Dot | Term::Variable(_));
-        self.tree.sees_application |= whole || fields.contains(&APPLICATION);
+        let sight = &mut self.tree.application;
+        sight.whole |= whole;
+        if let Some(place) = fields.iter().position(|field| *field == APPLICATION) {
+            match fields.get(place + 1) {
+                Some(field) => sight.fields.push(field),
+                None => sight.whole = true,
+            }
+        }
         Ok(Some(Operand { at: word.at, term, fields }))
     }
 

@@ -3,7 +3,6 @@
 //! existing strategies depends: `int` and `int64`, maps of strings and of any values, missing and null, and strings
 //! that are bytes.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -44,14 +43,15 @@ const APPLICATION: &str = "Application";
 /// The context as Go values.
 pub(super) struct Data<'a> {
     root: Rc<Map>,
-    /// The application, until a template can see it.
-    application: Cell<Option<&'a serde_json::Value>>,
+    /// The application, and what templates have seen of it: that much is in the context.
+    application: Option<&'a serde_json::Value>,
+    seen: Rc<Map>,
     roots: Roots,
     now: i64,
 }
 
 impl<'a> Data<'a> {
-    pub(super) fn new(context: &'a Context) -> Self {
+    pub(super) fn new(context: &'a Context<'_>) -> Self {
         let texts = |entries: &[(&str, &str)]| {
             let entries = entries.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into()));
             Value::texts(entries)
@@ -83,7 +83,8 @@ impl<'a> Data<'a> {
         let root = root.into_iter().map(|(key, value)| (key.as_bytes().into(), value));
         Self {
             root: Rc::new(Map::of(root)),
-            application: Cell::new(context.application.as_ref()),
+            application: context.application.as_deref(),
+            seen: Rc::default(),
             roots: context.roots(),
             now: context.started_at,
         }
@@ -91,22 +92,45 @@ impl<'a> Data<'a> {
 
     /// Returns the context for a template.
     fn root(&self, tree: &ast::Tree<'_>) -> Value {
-        if tree.sees_application
-            && let Some(application) = self.application.take()
-        {
-            self.root
-                .entries
-                .borrow_mut()
-                .insert(APPLICATION.as_bytes().into(), Value::from_json(application));
+        let sight = &tree.application;
+        if let Some(application) = self.application.filter(|_| sight.whole || !sight.fields.is_empty()) {
+            self.show(application, sight);
         }
         let root = Value::Map(Rc::clone(&self.root));
         if tree.mutates { root.deep_copy() } else { root }
     }
 }
 
+impl Data<'_> {
+    /// Puts what a template can see of the application into the context. It may be large, and most templates see a field or two.
+    fn show(&self, application: &serde_json::Value, sight: &ast::Sight<'_>) {
+        let value = match application.as_object() {
+            None => Value::from_json(application),
+            Some(fields) => {
+                let mut seen = self.seen.entries.borrow_mut();
+                let mut see = |name: &str, value: &serde_json::Value| {
+                    if !seen.contains_key(name.as_bytes()) {
+                        seen.insert(name.as_bytes().into(), Value::from_json(value));
+                    }
+                };
+                if sight.whole {
+                    fields.iter().for_each(|(name, value)| see(name, value));
+                }
+                for name in &sight.fields {
+                    if let Some(value) = fields.get(*name) {
+                        see(name, value);
+                    }
+                }
+                Value::Map(Rc::clone(&self.seen))
+            }
+        };
+        self.root.entries.borrow_mut().insert(APPLICATION.as_bytes().into(), value);
+    }
+}
+
 /// The Go implementation has no map at all if a backup class entry has no parameters. Only JSON and `eq` show the
 /// difference.
-fn parameters(context: &Context) -> Value {
+fn parameters(context: &Context<'_>) -> Value {
     if context.parameters.is_empty() && context.mode == Some(Mode::Backup) {
         return Value::Texts(value::Texts { nil: true, entries: BTreeMap::new() }.into());
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ast::{Branch, MAIN, Node, Tree};
+use super::ast::{Branch, MAIN, Node, Sight, Tree};
 use super::lexer::{self, Flaw, Kind, Word};
 use super::quote::unquote;
 use super::value::Text;
@@ -18,7 +18,7 @@ pub(super) fn parse(source: &str, depth: usize) -> Result<Tree<'_>, Flaw> {
         depth,
         ranges: 0,
         variables: vec!["$"],
-        tree: Tree { main: None, templates: BTreeMap::new(), mutates: false, sees_application: false },
+        tree: Tree { main: None, templates: BTreeMap::new(), mutates: false, application: Sight::default() },
     };
     parser.main()?;
     Ok(parser.tree)

@@ -1,20 +1,22 @@
 //! Tests of the dialect minijinja beyond the table in `tests/data/minijinja-cases.json`.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::template::{BackupRef, Bounds, Context, Dialect, Options, check, render};
 use crate::{Finding, GroupKind, Mode, NamespacedName, Severity};
 
-fn context() -> Context {
+fn context() -> Context<'static> {
     Context {
-        application: Some(json!({
+        application: Some(Cow::Owned(json!({
             "kind": "NATS",
             "metadata": {"name": "orders", "labels": {"app.kubernetes.io/name": "nats"}},
             "spec": {
                 "replicas": 3, "ratio": 0.5, "whole": 1500000.0, "tls": true, "nothing": null, "tags": ["b", "a", "c", "a"],
                 "users": {"writer": {"admin": true}, "reader": {"admin": false}}, "html": "<a href=\"x\">&'</a>",
             },
-        })),
+        }))),
         release: Some(NamespacedName { namespace: "tenant-acme".into(), name: "orders".into() }),
         mode: Some(Mode::Backup),
         parameters: [("bucket".into(), "prod".into()), ("blank".into(), String::new())].into(),

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::DATE;
-use http::{Request, Response};
+use http::header::{ACCEPT, DATE};
+use http::{HeaderValue, Method, Request, Response};
 use jiff::fmt::rfc2822::DateTimeParser;
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
@@ -72,6 +72,28 @@ pub fn dated(client: Client, clock: Clock) -> Client {
     ClientBuilder::new(service, "default").build()
 }
 
+/// Returns `client` for lists and watches of which only the metadata is wanted: the API server then encodes nothing else, which takes
+/// it half the time, and sends a third less of what a Backup is.
+#[must_use]
+pub fn of_metadata(client: Client) -> Client {
+    let service = service_fn(move |mut request: Request<Body>| {
+        let client = client.clone();
+        let watch =
+            request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "watch=true"));
+        if request.method() == Method::GET {
+            let accept = if watch { METADATA } else { METADATA_LIST };
+            request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
+        }
+        async move { client.send(request).await }
+    });
+    ClientBuilder::new(service, "default").build()
+}
+
+/// What is accepted where only metadata is wanted.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+const METADATA_LIST: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+
 #[cfg(test)]
 mod tests {
     use backstay_core::retry::Class;
@@ -93,6 +115,27 @@ mod tests {
         Api::<Namespace>::all(client).get("x").await.expect("an answer");
         assert_eq!(clock.check().map(|jump| jump.like), Some("the API server"));
         assert!(clock.now().to_string().starts_with("2099-01-01T00:00:0"), "{:?}", clock.now());
+    }
+
+    #[tokio::test]
+    async fn lists_and_watches_ask_for_metadata_alone_and_a_write_asks_as_ever() {
+        let asked = std::sync::Arc::<parking_lot::Mutex<Vec<Option<String>>>>::default();
+        let told = asked.clone();
+        let answer = move |request: Request<Body>| {
+            let accept =
+                request.headers().get(ACCEPT).map(|accept| accept.to_str().expect("text").to_owned());
+            told.lock().push(accept);
+            async { Response::builder().body(Body::from(br#"{"metadata": {"name": "x"}}"#.to_vec())) }
+        };
+        let client = of_metadata(Client::new(service_fn(answer), "default"));
+        for request in [
+            Request::get("/api/v1/namespaces?limit=20"),
+            Request::get("/api/v1/namespaces?limit=20&watch=true"),
+            Request::delete("/api/v1/namespaces/x"),
+        ] {
+            client.send(request.body(Body::empty()).expect("a request")).await.expect("an answer");
+        }
+        assert_eq!(*asked.lock(), [Some(METADATA_LIST.to_owned()), Some(METADATA.to_owned()), None]);
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::{triggers, unreadable};
 use crate::cluster::api::Api;
+use crate::cluster::client::of_metadata;
 use crate::cluster::dynamic::group_kind;
 use crate::cluster::error::is_bad_request;
 use crate::cluster::pages::PAGE;
@@ -68,7 +69,9 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
         }
         triggers::plan(change)
     }));
-    tasks.spawn(watch(writers.backups, all(), ctx.clone(), whole, |change, ctx| {
+    // A store of metadata alone.
+    let backups = Api::all(of_metadata(ctx.cluster.client.clone()));
+    tasks.spawn(watch_in(backups, writers.backups, all(), ctx.clone(), whole, |change, ctx| {
         if let Change::Deleted(backup) = change {
             ctx.forget(backup.metadata.uid.as_deref().unwrap_or_default());
             ctx.state.deleted_backups.add(&backup.metadata);
@@ -125,8 +128,22 @@ async fn watch<S: Shelf<Of = ()>>(
 ) where
     S::Object: PartialDecode,
 {
-    let api = Api::<S::Object>::all(ctx.cluster.client.clone()).watched();
-    handle(watcher(api, config.page_size(PAGE)), shelf, &ctx, slim, changed).await;
+    let api = Api::all(ctx.cluster.client.clone());
+    watch_in(api, shelf, config, ctx, slim, changed).await;
+}
+
+/// As [`watch`], with the API to ask.
+async fn watch_in<S: Shelf<Of = ()>>(
+    api: Api<S::Object>,
+    shelf: S,
+    config: Config,
+    ctx: Arc<Context>,
+    slim: fn(&mut S::Object),
+    changed: fn(&Change<'_, S::Object>, &Context) -> Vec<Request>,
+) where
+    S::Object: PartialDecode,
+{
+    handle(watcher(api.watched(), config.page_size(PAGE)), shelf, &ctx, slim, changed).await;
 }
 
 /// Watches the BackupJobs that have not ended. Where the CRD does not declare the field (the Go implementation's, or a Kubernetes

@@ -39,7 +39,7 @@ const LOOKS: usize = 8;
 /// A record younger than this is never collected: its run may not show in a watch yet.
 const YOUNG: SignedDuration = SignedDuration::from_mins(10);
 
-/// Calls `work` once in a `period`, at once for the first time, until `until`.
+/// Calls `work` once in a `period`, at once for the first time, until `until`: then it ends wherever it is.
 pub(super) async fn periodically<F: Future<Output = ()>>(
     period: Duration,
     until: impl Future<Output = ()>,
@@ -53,7 +53,12 @@ pub(super) async fn periodically<F: Future<Output = ()>>(
             () = &mut until => return,
             _ = every.tick() => {}
         }
-        work().await;
+        // A pass over everything takes its time, and can end anywhere: the next start makes it anew.
+        tokio::select! {
+            biased;
+            () = &mut until => return,
+            () = work() => {}
+        }
     }
 }
 
@@ -460,6 +465,21 @@ mod tests {
     use crate::controller::start::context;
     use crate::settings::Settings;
     use crate::state::work_queue::Priority;
+
+    #[tokio::test]
+    async fn a_controller_that_stops_does_not_wait_for_a_pass_over_everything() {
+        let (begun, stop) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
+        let passes = periodically(COLLECT_EVERY, stop.notified(), || async {
+            begun.notify_one();
+            std::future::pending::<()>().await;
+        });
+        let stopped = async {
+            begun.notified().await;
+            stop.notify_one();
+        };
+        let both = futures::future::join(passes, stopped);
+        tokio::time::timeout(Duration::from_secs(5), both).await.expect("the passes end");
+    }
 
     #[tokio::test]
     async fn t8_the_brake_on_the_collection_of_revisions_is_told_in_an_event_on_the_controllers_namespace() {

@@ -1,6 +1,8 @@
 //! Strategy revisions: ControllerRevisions of the controller's namespace, each stored once and read once.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use backstay_api::conditions::reasons;
 use backstay_api::names;
@@ -12,6 +14,7 @@ use kube::api::{ListParams, PartialObjectMeta};
 use kube::core::Status;
 use kube::{Client, ResourceExt};
 use parking_lot::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::unused::{Unused, at_most};
 use crate::cluster::api::Api;
@@ -60,6 +63,10 @@ pub struct Revisions {
     unused: Unused,
     /// Revisions that are being deleted now.
     going: Mutex<BTreeSet<String>>,
+    /// Of each revision, when the last look at it began that found it stored.
+    looks: Mutex<HashMap<String, Arc<AsyncMutex<u64>>>>,
+    /// Numbers what is asked for and the looks, in their order.
+    order: AtomicU64,
 }
 
 /// What a collection has done.
@@ -81,11 +88,14 @@ impl Revisions {
             known: Mutex::default(),
             unused: Unused::default(),
             going: Mutex::default(),
+            looks: Mutex::default(),
+            order: AtomicU64::new(1),
         }
     }
 
     /// Stores a revision unless an equal one is stored, and returns its name. That it was stored once proves nothing: an existing
-    /// object is read each time, and one that was deleted is made anew.
+    /// object is read each time, and one that was deleted is made anew. Runs that ask while a look at the same revision is under way
+    /// share the one after it.
     ///
     /// # Errors
     /// See [`RevisionsError`].
@@ -97,6 +107,13 @@ impl Revisions {
             let going = Status::failure("it is being deleted", "Conflict").with_code(409);
             return Err(ApiError::new(doing(), kube::Error::Api(going.boxed())).into());
         }
+        let look = self.looks.lock().entry(name.clone()).or_default().clone();
+        let asked = self.next();
+        let mut stored_at = look.lock().await;
+        if *stored_at > asked {
+            return Ok(name);
+        }
+        let begun = self.next();
         let known = self.known.lock().contains_key(&name);
         let found =
             if known { self.api.get_opt(&name).await.map_err(|e| ApiError::new(doing(), e))? } else { None };
@@ -117,7 +134,12 @@ impl Revisions {
             Revision::from_object(&found).map_err(RevisionsError::NameTaken)?;
         }
         self.known.lock().insert(name.clone(), revision.clone());
+        *stored_at = begun;
         Ok(name)
+    }
+
+    fn next(&self) -> u64 {
+        self.order.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Reads a revision, and checks that its content is the one that its name says.
@@ -195,6 +217,7 @@ impl Revisions {
             return Ok(false);
         }
         self.known.lock().remove(name);
+        self.looks.lock().remove(name);
         match self.api.delete(name, &delete_params(uid)).await {
             Ok(_) => Ok(true),
             Err(error) if matches!(class(&error), Class::NotFound | Class::Conflict) => Ok(false),
@@ -253,6 +276,22 @@ mod tests {
         alter(&revision("a"), &server);
         assert!(matches!(revisions.put(&revision("a")).await, Err(RevisionsError::NameTaken(_))));
         assert_ne!(revisions.put(&revision("b")).await.unwrap(), name);
+    }
+
+    #[tokio::test]
+    async fn runs_that_begin_together_share_a_look_that_begins_after_each_of_them_has_asked() {
+        let server = StandIn::default();
+        let revisions = revisions(&server);
+        let name = revisions.put(&revision("a")).await.unwrap();
+        let asked = revision("a");
+        let together = (0..50).map(|_| revisions.put(&asked));
+        let names = futures::future::try_join_all(together).await.unwrap();
+        assert!(names.iter().all(|n| *n == name));
+        let looks = server.calls().iter().filter(|call| call.starts_with("GET")).count();
+        assert!((1..=2).contains(&looks), "{:?}", server.calls());
+        server.remove(&path(&name));
+        revisions.put(&revision("a")).await.unwrap();
+        assert!(server.get(&path(&name)).is_some(), "a later run looks for itself");
     }
 
     #[tokio::test]

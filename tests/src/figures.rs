@@ -8,6 +8,8 @@ const WORSE: f64 = 1.1;
 /// What a figure counts. Less is better of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
+    /// Microseconds.
+    Microseconds,
     /// Milliseconds.
     Milliseconds,
     /// Megabytes: millions of bytes.
@@ -21,6 +23,7 @@ pub enum Unit {
 impl Unit {
     fn show(self, value: f64) -> String {
         match self {
+            Self::Microseconds => format!("{value:.0} µs"),
             Self::Milliseconds if value >= 1000.0 => format!("{:.1} s", value / 1000.0),
             Self::Milliseconds => format!("{value:.1} ms"),
             Self::Megabytes => format!("{value:.1} MB"),
@@ -71,6 +74,14 @@ impl Figures {
                 figure.wanted
             );
         }
+        text.push_str(&self.worse());
+        text
+    }
+
+    /// Returns what became worse by more than a tenth, in Markdown.
+    #[must_use]
+    pub fn worse(&self) -> String {
+        let mut text = String::new();
         let worse: Vec<_> = self.0.iter().filter(|f| f.ratio().is_some_and(|ratio| ratio > WORSE)).collect();
         if self.0.iter().all(|figure| figure.before.is_none()) {
             text.push_str("\nNothing to compare with.\n");

@@ -170,7 +170,8 @@ struct At<'a>(&'a [String]);
 
 impl fmt::Display for At<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, " in {}", self.0.join(" < ")) }
+        let shown = self.0.get(..FRAMES).unwrap_or(self.0);
+        if shown.is_empty() { Ok(()) } else { write!(f, " in {}", shown.join(" < ")) }
     }
 }
 
@@ -214,7 +215,6 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
         .frames()
         .iter()
         .filter_map(|f| f.func_name())
-        .take(FRAMES)
         .map(|n| cut(n, FRAME_BYTES).escape_debug().to_string())
         .collect()
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use backstay_api::BackupJob;
 use backstay_tests::controller;
+use backstay_tests::figures::{Figure, Figures, Unit};
 use backstay_tests::load::{
     AT_ONCE, Ground, Program, Result, all, at, class, complete, create, ground, ms, object, succeeded,
 };
@@ -77,6 +78,10 @@ struct Latencies {
 /// One of the two latencies.
 type Part = fn(&Latencies) -> &Vec<Duration>;
 
+/// Both, with their names.
+const PARTS: [(&str, Part); 2] =
+    [("creation to Job", |l| &l.begun), ("Job complete to Succeeded", |l| &l.ended)];
+
 /// A case, measured.
 struct Measured {
     case: &'static str,
@@ -102,7 +107,28 @@ async fn main() -> Result<()> {
         None => Vec::new(),
     };
     table(&ours, &theirs);
+    println!("{}", figures(&ours, &theirs).worse());
     Ok(())
+}
+
+/// The latencies of both builds, for the list of what became worse.
+fn figures(ours: &[Measured], theirs: &[Measured]) -> Figures {
+    let mut figures = Figures::default();
+    for (number, case) in ours.iter().enumerate() {
+        for (part, of) in PARTS {
+            for (what, percent) in [("p50", 50), ("slowest", 100)] {
+                let shown = |case: &Measured| at(of(&case.latencies), percent).as_secs_f64() * 1e3;
+                figures.add(Figure {
+                    name: format!("{}: {part}, {what}", case.case),
+                    unit: Unit::Milliseconds,
+                    now: shown(case),
+                    before: theirs.get(number).map(shown),
+                    wanted: "",
+                });
+            }
+        }
+    }
+    figures
 }
 
 #[allow(clippy::print_stdout)]
@@ -110,9 +136,7 @@ fn table(ours: &[Measured], theirs: &[Measured]) {
     let idle = |cases: &[Measured], of: Part| {
         cases.first().map(|first| at(of(&first.latencies), 50)).unwrap_or_default()
     };
-    let parts: [(&str, Part); 2] =
-        [("creation to Job", |l| &l.begun), ("Job complete to Succeeded", |l| &l.ended)];
-    for (part, of) in parts {
+    for (part, of) in PARTS {
         println!("\n## The neighbour: {part}\n");
         println!(
             "{:<34} {:>11} {:>11} {:>7} {:>14} {:>11} {:>7}",

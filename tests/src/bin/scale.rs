@@ -1,29 +1,27 @@
-//! Measures the controller at scale: many runs at once on a simulated node, compared with as many bare Jobs.
+//! Measures the controller at scale: many runs at once on a simulated node, compared with as many bare Jobs. With a second program,
+//! the build before, everything is measured with both in one run.
 //!
 //! Started by `tests/bench/run`, within the network of a test cluster that writes an audit log.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use backstay_api::BackupJob;
+use backstay_tests::figures::{Figure, Figures, Unit};
 use backstay_tests::load::{
-    AT_ONCE, Ground, Program, Result, STRATEGIES, Seen, all, at, complete, create, ground, in_time, ms,
-    succeeded, template,
+    Ground, Program, Result, Seen, all, at, complete, create, ground, in_time, succeeded, template,
 };
 use clap::Parser;
-use futures::{TryStreamExt, stream};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::ListParams;
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource};
 use serde_json::{Value, json};
 
 /// The simulated node.
 const NODE: &str = "bench";
-/// Number of finished runs that must cost no memory.
-const FINISHED: usize = 5000;
 /// Number of sequential runs.
 const ALONE: usize = 20;
 /// How long an idle controller is measured.
@@ -37,6 +35,9 @@ struct Args {
     /// The controller's program
     #[arg(long)]
     program: PathBuf,
+    /// Another build of it, to compare with
+    #[arg(long)]
+    peer: Option<PathBuf>,
     /// Folder with the strategy components
     #[arg(long)]
     components: PathBuf,
@@ -52,48 +53,77 @@ async fn main() -> Result<()> {
     let bench = Bench { ground: ground(NODE).await?, args };
     bench.ground.job_strategy("bench", NODE).await;
 
-    println!("\n## Start\n");
-    let (first, cold) = bench.controller().await?;
-    drop(first);
-    let (mut program, warm) = bench.controller().await?;
-    println!("start to ready, nothing compiled     {:>9}", ms(cold));
-    println!("start to ready, code cached          {:>9}", ms(warm));
-    let empty = program.settled_memory().await?;
-
-    println!("\n## One run at a time\n");
-    let latencies = bench.one_at_a_time().await?;
-    println!("Job Complete -> Succeeded            p50 {:>9}   (target 30 ms)", ms(at(&latencies, 50)));
-    for number in bench.args.runs.clone() {
-        bench.wave(number, &mut program).await?;
-    }
-
-    println!("\n## Idle\n");
-    let requests = bench.idle().await?;
-    println!(
-        "requests in {} s without work, watches and leases apart: {requests}   (target 0)",
-        IDLE.as_secs()
-    );
-    drop(program);
-
-    println!("\n## {FINISHED} finished runs in the cluster\n");
-    let before = bench.args.runs.iter().sum::<usize>() + ALONE;
-    let (program, _) = bench.controller().await?;
-    let with_some = program.settled_memory().await?;
-    drop(program);
-    bench.finished_runs(FINISHED).await?;
-    let (program, _) = bench.controller().await?;
-    let with_many = program.settled_memory().await?;
-    println!("resident, cluster empty              {:>6.1} MB", mb(empty));
-    println!("resident, {before:>5} finished runs         {:>6.1} MB", mb(with_some));
-    println!("resident, {:>5} finished runs         {:>6.1} MB", before + FINISHED, mb(with_many));
-    let grown = mb(with_many) - mb(with_some);
-    println!("{FINISHED} more cost                       {grown:>6.1} MB   (target 10 MB)");
+    let before = match &bench.args.peer {
+        Some(peer) => Some(bench.measured("before", peer).await?),
+        None => None,
+    };
+    let now = bench.measured("now", &bench.args.program).await?;
+    println!("\n{}", figures(&now, before.as_ref()).text());
     Ok(())
 }
 
+/// What was measured of a program.
+struct Measured {
+    /// Start to ready, with nothing compiled and with everything.
+    cold: Duration,
+    warm: Duration,
+    /// From the end of a Job to that of its run, one run at a time.
+    alone: Duration,
+    waves: Vec<Wave>,
+    /// Requests of an idle controller, watches apart.
+    idle: usize,
+}
+
+/// So many at once.
+struct Wave {
+    number: usize,
+    /// Bare Jobs, all complete.
+    bare: Duration,
+    /// Runs, all succeeded.
+    runs: Duration,
+    /// From the end of a Job to that of its run.
+    latencies: Vec<Duration>,
+    traffic: Traffic,
+    /// Seconds of the controller's CPU.
+    cpu: f64,
+    /// Most resident memory so far.
+    peak: u64,
+}
+
 #[allow(clippy::cast_precision_loss)]
-fn mb(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
+fn figures(now: &Measured, before: Option<&Measured>) -> Figures {
+    let mut figures = Figures::default();
+    let mut add = |name: String, unit, wanted, of: &dyn Fn(&Measured) -> f64| {
+        figures.add(Figure { name, unit, now: of(now), before: before.map(of), wanted });
+    };
+    let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
+    add("start to ready, nothing compiled".into(), Unit::Milliseconds, "", &|m| millis(m.cold));
+    add("start to ready, code cached".into(), Unit::Milliseconds, "", &|m| millis(m.warm));
+    add("one at a time: Job Complete to Succeeded, p50".into(), Unit::Milliseconds, "30 ms", &|m| {
+        millis(m.alone)
+    });
+    for (place, wave) in now.waves.iter().enumerate() {
+        let many = wave.number >= 1000;
+        let mut add = |name: &str, unit, wanted, of: &dyn Fn(&Wave) -> f64| {
+            add(format!("{} at once: {name}", wave.number), unit, wanted, &|m| of(&m.waves[place]));
+        };
+        let each = |total: usize, wave: &Wave| total as f64 / wave.number as f64;
+        add("bare Jobs, all Complete", Unit::Milliseconds, "", &|w| millis(w.bare));
+        add("runs, all Succeeded", Unit::Milliseconds, "", &|w| millis(w.runs));
+        add("runs to bare Jobs", Unit::Ratio, "1.8", &|w| w.runs.as_secs_f64() / w.bare.as_secs_f64());
+        let (p50, p99) = if many { ("300 ms", "2 s") } else { ("100 ms", "500 ms") };
+        add("Job Complete to Succeeded, p50", Unit::Milliseconds, p50, &|w| millis(at(&w.latencies, 50)));
+        add("the same, p99", Unit::Milliseconds, p99, &|w| millis(at(&w.latencies, 99)));
+        add("API reads a run", Unit::Ratio, "1", &|w| each(w.traffic.reads, w));
+        add("API writes a run, Events apart", Unit::Ratio, "6", &|w| each(w.traffic.writes, w));
+        add("Events a run", Unit::Ratio, "", &|w| each(w.traffic.events, w));
+        let cpu = if many { "4 s" } else { "" };
+        add("CPU of the controller", Unit::Milliseconds, cpu, &|w| w.cpu * 1e3);
+        add("resident memory, highest so far", Unit::Megabytes, "80 MB", &|w| w.peak as f64 / 1e6);
+    }
+    let idle = format!("requests of an idle controller in {} s, watches apart", IDLE.as_secs());
+    add(idle, Unit::Number, "0", &|m| m.idle as f64);
+    figures
 }
 
 struct Bench {
@@ -102,10 +132,29 @@ struct Bench {
 }
 
 impl Bench {
-    /// Starts a controller, and returns it with the time until it was ready.
-    async fn controller(&self) -> Result<(Program, Duration)> {
+    /// Measures a program. The namespaces of its runs begin with `build`.
+    #[allow(clippy::print_stderr)]
+    async fn measured(&self, build: &str, program: &Path) -> Result<Measured> {
+        let (first, cold) = self.controller(build, program).await?;
+        drop(first);
+        let (mut program, warm) = self.controller(build, program).await?;
+        let alone = at(&self.one_at_a_time(build).await?, 50);
+        let mut waves = Vec::new();
+        for number in self.args.runs.clone() {
+            let wave = self.wave(build, number, &mut program).await?;
+            let requests: Vec<_> =
+                wave.traffic.most.iter().map(|(what, number)| format!("{number} {what}")).collect();
+            eprintln!("{build}: {number} at once: requests: {}", requests.join(", "));
+            waves.push(wave);
+        }
+        Ok(Measured { cold, warm, alone, waves, idle: self.idle().await? })
+    }
+
+    /// Starts a controller with a code cache of its build, and returns it with the time until it was ready.
+    async fn controller(&self, build: &str, program: &Path) -> Result<(Program, Duration)> {
         let (args, ground) = (&self.args, &self.ground);
-        Program::start(&args.program, &args.components, &ground.code, &ground.kubeconfig).await
+        let code = ground.code.join(build);
+        Program::start(program, &args.components, &code, &ground.kubeconfig).await
     }
 
     /// Creates a namespace with applications `app-0`, `app-1` and so on.
@@ -120,8 +169,8 @@ impl Bench {
         Api::namespaced(self.ground.client.clone(), namespace)
     }
 
-    async fn one_at_a_time(&self) -> Result<Vec<Duration>> {
-        let namespace = "bench-alone";
+    async fn one_at_a_time(&self, build: &str) -> Result<Vec<Duration>> {
+        let namespace = &format!("{build}-alone");
         self.namespace(namespace, ALONE).await?;
         let mut latencies = Vec::new();
         for i in 0..ALONE {
@@ -140,10 +189,8 @@ impl Bench {
     }
 
     /// Measures `number` bare Jobs, then as many runs.
-    #[allow(clippy::print_stdout, clippy::cast_precision_loss)]
-    async fn wave(&self, number: usize, program: &mut Program) -> Result<()> {
-        println!("\n## {number} at once\n");
-        let bare = format!("bench-bare-{number}");
+    async fn wave(&self, build: &str, number: usize, program: &mut Program) -> Result<Wave> {
+        let bare = format!("{build}-bare-{number}");
         self.namespace(&bare, 0).await?;
         let job = |i: usize| {
             json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": format!("run-{i}")},
@@ -160,7 +207,7 @@ impl Bench {
         in_time(jobs).await?;
         let bare = began.elapsed();
 
-        let namespace = format!("bench-runs-{number}");
+        let namespace = format!("{build}-runs-{number}");
         self.namespace(&namespace, number).await?;
         in_time(self.quiet()).await?;
         let audited = self.audit_length()?;
@@ -177,33 +224,16 @@ impl Bench {
         let total = began.elapsed();
         let after = program.usage()?;
         let traffic = self.traffic(audited)?;
-        let latencies: Vec<_> =
-            (0..number).filter_map(|i| latency(&jobs, &runs, &format!("run-{i}"))).collect();
-        let of = |total: usize| total as f64 / number as f64;
-        println!("bare Jobs, all Complete              {:>9}", ms(bare));
-        println!("runs, all Succeeded                  {:>9}", ms(total));
-        println!(
-            "ratio                                {:>9.2}   (target 1.8)",
-            total.as_secs_f64() / bare.as_secs_f64()
-        );
-        println!(
-            "Job Complete -> Succeeded            p50 {:>9}   p99 {:>9}   (target {})",
-            ms(at(&latencies, 50)),
-            ms(at(&latencies, 99)),
-            if number >= 1000 { "300 ms, 2 s" } else { "100 ms, 500 ms" }
-        );
-        println!("API reads a run                      {:>9.2}   (target 1)", of(traffic.reads));
-        println!("API writes a run, Events apart       {:>9.2}   (target 6)", of(traffic.writes));
-        println!("Events a run                         {:>9.2}", of(traffic.events));
-        println!(
-            "controller CPU                       {:>7.2} s   (target 4 s for 1000)",
-            after.cpu - before.cpu
-        );
-        println!("peak resident memory so far          {:>6.1} MB   (target 80 MB)", mb(after.peak));
-        for (what, number) in traffic.most {
-            println!("    {number:>6} {what}");
-        }
-        Ok(())
+        let latencies = (0..number).filter_map(|i| latency(&jobs, &runs, &format!("run-{i}"))).collect();
+        Ok(Wave {
+            number,
+            bare,
+            runs: total,
+            latencies,
+            traffic,
+            cpu: after.cpu - before.cpu,
+            peak: after.peak,
+        })
     }
 
     /// Waits until the cluster is quiet: Kubernetes posts Events long after their causes.
@@ -271,39 +301,6 @@ impl Bench {
         tokio::time::sleep_until(tokio::time::Instant::now() + IDLE).await;
         let traffic = self.traffic(length)?;
         Ok(traffic.reads + traffic.writes + traffic.events + traffic.other)
-    }
-
-    /// Creates runs whose status says that they have ended.
-    async fn finished_runs(&self, number: usize) -> Result<()> {
-        let namespace = "bench-finished";
-        self.namespace(namespace, 0).await?;
-        let api = self.api::<BackupJob>(namespace);
-        // The class does not exist, so that no run begins before its status is written.
-        let waiting = |i: usize| {
-            let mut run = run(i);
-            run["spec"]["backupClassName"] = json!("none");
-            run
-        };
-        create(api.clone(), (0..number).map(waiting)).await?;
-        let now = jiff::Timestamp::now();
-        let condition = |type_: &str| {
-            json!({"type": type_, "status": "True", "reason": "BackupCompleted", "message": "backup Job completed",
-                "lastTransitionTime": now})
-        };
-        let status = json!({"status": {"phase": "Succeeded", "startedAt": now, "completedAt": now,
-            "message": "backup Job completed", "conditions": [condition("Ready")],
-            "run": {"applicationRef": {"apiGroup": "apps.cozystack.io", "kind": "Redis", "name": "app"},
-                "strategyRef": {"apiGroup": STRATEGIES, "kind": "Job", "name": "bench"},
-                "strategyRevision": "job-bench-00000000000000000000000000000000"}}});
-        stream::iter((0..number).map(Ok))
-            .try_for_each_concurrent(AT_ONCE, |i| {
-                let (api, patch) = (api.clone(), Patch::Merge(status.clone()));
-                async move {
-                    api.patch_status(&format!("run-{i}"), &PatchParams::default(), &patch).await?;
-                    Ok(())
-                }
-            })
-            .await
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use backstay_core::contract::{GroupKind, Json, Mode, ObjectRef, Request, View};
-use backstay_engine::{CallError, Component};
+use backstay_engine::{CallError, CallFault, Component, Limits};
 use serde::Deserialize;
 
 use crate::Outcome;
@@ -32,6 +32,18 @@ impl Call {
             Self::Step { request, view } => drop(component.step(request, view)?),
         }
         Ok(begun.elapsed())
+    }
+
+    /// Makes the call with this much fuel, and returns the functions that the guest is in when it is used up, innermost first;
+    /// `None` if the call ends before.
+    pub(crate) fn stack(&self, component: &Component, fuel: u64) -> Outcome<Option<Vec<String>>> {
+        let bounded = component.with_limits(Limits { fuel, ..*component.limits() });
+        let ended = self.time(&bounded);
+        match ended.map_err(|error| *error.error) {
+            Ok(_) => Ok(None),
+            Err(CallFault::OutOfFuel { frames, .. }) => Ok(Some(frames)),
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     /// Makes the call, and returns its cost and its answer.

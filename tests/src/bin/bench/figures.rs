@@ -6,6 +6,7 @@ use backstay_tests::load;
 use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
+use crate::side::RENDER;
 
 /// What was measured of one kind of call. Times are in microseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,7 +53,9 @@ pub(crate) fn keep_best(best: &mut Vec<Subject>, round: Vec<Subject>) {
     }
 }
 
-/// Fails unless all sides answered the same.
+/// Fails unless all sides rendered the same. Steps of another build may decide otherwise, which is told: what is compared then is how
+/// long each takes to decide.
+#[allow(clippy::print_stdout)]
 pub(crate) fn same_answers(sides: &[(&str, Vec<Subject>)]) -> Outcome<()> {
     let answers = || {
         sides.iter().flat_map(|(side, subjects)| {
@@ -60,8 +63,16 @@ pub(crate) fn same_answers(sides: &[(&str, Vec<Subject>)]) -> Outcome<()> {
         })
     };
     for (side, name, answer) in answers() {
-        if let Some((other, _, its)) = answers().find(|(_, of, its)| *of == name && *its != answer) {
-            return Err(format!("{name} is not answered the same:\n{side}: {answer}\n{other}: {its}").into());
+        match answers().find(|(_, of, its)| *of == name && *its != answer) {
+            Some((other, _, its)) if name == RENDER => {
+                return Err(
+                    format!("{name} is not answered the same:\n{side}: {answer}\n{other}: {its}").into()
+                );
+            }
+            Some((other, ..)) => {
+                println!("The {name} of {side} does not come to the same decision as that of {other}.")
+            }
+            None => {}
         }
     }
     Ok(())

@@ -10,6 +10,7 @@
 
 mod call;
 mod figures;
+mod profile;
 mod reference;
 mod side;
 mod steps;
@@ -49,6 +50,10 @@ struct Arguments {
     /// Print one round as a line of JSON, as `--peer` reads it.
     #[arg(long)]
     machine: bool,
+    /// Print instead in which functions each call is after every so many units of fuel. The components need the names of their
+    /// functions: CARGO_PROFILE_GUEST_STRIP=none build-strategy …
+    #[arg(long, value_name = "FUEL", conflicts_with_all = ["peer", "machine"])]
+    profile: Option<u64>,
     /// Rounds of each side.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -61,7 +66,11 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let run = if arguments.machine { machine(&arguments) } else { compare(&arguments) };
+    let run = match arguments.profile {
+        Some(every) => here(&arguments).and_then(|here| here.profile(every)),
+        None if arguments.machine => machine(&arguments),
+        None => compare(&arguments),
+    };
     match run {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -109,7 +118,7 @@ fn compare(arguments: &Arguments) -> Outcome<()> {
     let named: Vec<_> = sides.iter().map(|(name, _)| *name).zip(best).collect();
     figures::same_answers(&named)?;
     println!("Best of {} rounds of {} calls each\n", arguments.rounds, arguments.calls);
-    print!("{}", table::of(&named));
+    print!("{}{}", table::of(&named), table::worse(&named));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use backstay_engine::{Component, Engine, EngineConfig};
 use backstay_testing::Built;
 
 use crate::figures::Subject;
+use crate::profile::Profile;
 use crate::{Call, Outcome, steps};
 
 /// The name of the render among the subjects.
@@ -42,6 +43,15 @@ impl Here {
             }
         }
         Ok(Self { calls })
+    }
+
+    /// Prints where the fuel of each call goes; see [`Profile`].
+    #[allow(clippy::print_stdout)]
+    pub(crate) fn profile(&self, every: u64) -> Outcome<()> {
+        for (name, component, call) in &self.calls {
+            println!("## {name}\n\n{}", Profile::of(call, component, every)?.text());
+        }
+        Ok(())
     }
 }
 

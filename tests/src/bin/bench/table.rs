@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use backstay_tests::figures::{Figure, Figures, Unit};
+
 use crate::figures::{Cost, Subject};
 
 /// Lays out the subjects of all sides, those of a name below each other, with the ratios to the side `here`.
@@ -23,6 +25,30 @@ pub(crate) fn of(sides: &[(&str, Vec<Subject>)]) -> String {
         }
     }
     table
+}
+
+/// What became worse by more than a tenth of what the side `before` has, too.
+pub(crate) fn worse(sides: &[(&str, Vec<Subject>)]) -> String {
+    let mut figures = Figures::default();
+    let side = |wanted| sides.iter().find(|(side, _)| *side == wanted).map(|(_, subjects)| subjects);
+    for now in side("here").into_iter().flatten() {
+        let before = side("before").into_iter().flatten().find(|subject| subject.name == now.name);
+        let mut add = |what: &str, unit, of: fn(&Subject) -> Option<f64>| {
+            if let Some(of_now) = of(now) {
+                let name = format!("{}, {what}", now.name);
+                figures.add(Figure { name, unit, now: of_now, before: before.and_then(of), wanted: "" });
+            }
+        };
+        add("p50", Unit::Microseconds, |subject| Some(subject.p50));
+        add("fuel", Unit::Number, |subject| subject.cost.map(|cost| count(cost.fuel)));
+        add("component in bytes", Unit::Number, |s| s.cost.map(|cost| count(cost.component_bytes)));
+    }
+    figures.worse()
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn count(number: u64) -> f64 {
+    number as f64
 }
 
 /// The names of all subjects, in the order of the side that has most.

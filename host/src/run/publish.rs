@@ -1,11 +1,12 @@
 //! The result of a run that ended well: first the Backup is created, then the run's end is written.
 
 use backstay_api::conditions::reasons;
-use backstay_api::{Backup, LocalRef, RunRecord, names};
+use backstay_api::{Backup, BackupJob, LocalRef, RunRecord, names, phase};
 use backstay_core::backup::{Made, build, made_by, status_of};
 use backstay_core::contract::{Json, Mode, Outcome};
 use backstay_core::retry::Class;
 use jiff::Timestamp;
+use kube::core::Status;
 use kube::{Client, ResourceExt};
 
 use super::not_done::NotDone;
@@ -58,6 +59,10 @@ pub(crate) async fn backup(
         private_data: private.as_deref(),
         now,
     };
+    // A call may have hung since the run was read, and the watch shows no run that has ended.
+    if !ctx.stores.has_run(&run.uid) {
+        runs_still(run, client).await?;
+    }
     let backup = ensure_backup(run, made, outcome, client, &ctx.notices).await?;
     ensure_status(run, &pinned.record, outcome, private, &backup, client, now).await?;
     let name = LocalRef::new(backup.name_any());
@@ -87,6 +92,22 @@ async fn put_private(run: &Run, data: &Json, records: &Checkpoints) -> Result<St
         RecordsError::Api(error) => error.late_as(reasons::ARTIFACT_NOT_RECORDED).part_of(RECORDING).into(),
         error => error.into(),
     })
+}
+
+/// Fails unless the run is still there and has not ended: another controller may have ended it, and its Backup may be deleted by now.
+async fn runs_still(run: &Run, client: &Client) -> Result<(), NotDone> {
+    let api = Api::<BackupJob>::namespaced(client.clone(), run.namespace());
+    let doing = || format!("reading BackupJob \"{}/{}\"", run.namespace(), run.name());
+    let found = api.get_opt(run.name()).await.map_err(|e| ApiError::new(doing(), e))?;
+    let runs = found.is_some_and(|found| {
+        let phase = found.status.as_ref().and_then(|status| status.phase.as_deref());
+        found.uid().as_deref() == Some(run.uid.as_str()) && !phase::is_terminal(phase)
+    });
+    if runs {
+        return Ok(());
+    }
+    let ended = Status::failure("it has ended meanwhile", "Conflict").with_code(409);
+    Err(ApiError::new(doing(), kube::Error::Api(ended.boxed())).into())
 }
 
 async fn ensure_backup(
@@ -271,5 +292,20 @@ mod tests {
             written(&json!({"status": {"phase": "Ready", "strategyRevision": "theirs"}})).await;
         assert_eq!(done, Ok(()));
         assert_eq!(server.get(BACKUP).unwrap()["status"]["strategyRevision"], json!("theirs"));
+    }
+
+    /// Found by the simulation: a call hung for 75 seconds, another controller ended the run, and its Backup was deleted meanwhile.
+    #[tokio::test]
+    async fn no_backup_is_made_of_a_run_that_another_controller_has_ended() {
+        let server = StandIn::default();
+        let run = stored_run(Mode::Backup, begun(100), &server);
+        assert_eq!(runs_still(&run, &server.client()).await, Ok(()));
+        let mut ended = begun(100);
+        ended["phase"] = json!("Succeeded");
+        stored_run(Mode::Backup, ended, &server);
+        let done = runs_still(&run, &server.client()).await;
+        assert!(matches!(done, Err(NotDone::Api(_))), "{done:?}");
+        let gone = runs_still(&run, &StandIn::default().client()).await;
+        assert!(matches!(gone, Err(NotDone::Api(_))), "{gone:?}");
     }
 }

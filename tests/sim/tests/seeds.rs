@@ -6,7 +6,7 @@ use backstay_sim::{Kept, Part, in_thread, play, ready};
 
 /// What was wrong, the seed, and the parts. What changes what a seed means makes these plays others: then they go, and the tests of the
 /// controller stay that each defect has.
-const FOUND: [(&str, u64, &str); 5] = [
+const FOUND: [(&str, u64, &str); 6] = [
     (
         "what was remembered of a refused slot stayed when its Plan was deleted while it was reconciled",
         586,
@@ -31,6 +31,11 @@ const FOUND: [(&str, u64, &str); 5] = [
         "two plays differed: one of them made what a process makes once",
         102295,
         "a0,a1,a3,a5,a7,a8,a10,a11,a13,a19,a22,f54,f59,f70,f80,f87,f93,f95,f96,f108,f109,f111,f113,f115,f119,f120,f122,f151,f166,f179,f181,f184,f189,f194,f196,f197,f200,f212",
+    ),
+    (
+        "a controller whose call hung made the Backup of a run again that another had ended and whose Backup was deleted",
+        2090,
+        "a0,a2,a4,f0,f7,f10,f11,f29,f30,f31,f33,f39,f52,f153,f199,f201,f207,f212,f215",
     ),
 ];
 

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use backstay_api::conditions::reasons;
 use backstay_core::retry::{ApiFault, Class, classify, denied_by_admission, too_large};
 use http::StatusCode;
+use kube::core::Status;
 
 use super::checked_names::NotAName;
 
@@ -24,6 +25,13 @@ impl ApiError {
     #[must_use]
     pub fn new(doing: impl Into<String>, source: kube::Error) -> Self {
         Self { doing: doing.into(), source, past_deadline: None, refused: None }
+    }
+
+    /// The conflict that a write would have met, found before it was sent. `why` says what is in the way.
+    #[must_use]
+    pub fn conflict(doing: impl Into<String>, why: &str) -> Self {
+        let conflict = Status::failure(why, "Conflict").with_code(409);
+        Self::new(doing, kube::Error::Api(conflict.boxed()))
     }
 
     /// Sets the reason of a refusal (400, 405, 413, 422). A denial by admission keeps its own reason: another person has to
@@ -231,7 +239,6 @@ fn own_words(error: &(dyn StdError + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kube::core::Status;
 
     fn api(code: u16, reason: &str, message: &str) -> ApiError {
         let status = Status::failure(message, reason).with_code(code);

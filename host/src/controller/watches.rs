@@ -25,6 +25,7 @@ use crate::cluster::error::is_bad_request;
 use crate::cluster::pages::PAGE;
 use crate::cluster::partial::{Invalid, Partial, PartialDecode};
 use crate::context::Context;
+use crate::informers::backups::Shown;
 use crate::informers::index::Index;
 use crate::informers::shelf::{Shelf, StoreShelf};
 use crate::informers::stores::Writers;
@@ -69,15 +70,13 @@ pub(super) async fn watches(writers: Writers, ctx: Arc<Context>) {
         }
         triggers::plan(change)
     }));
-    // A store of metadata alone.
-    let backups = Api::all(of_metadata(ctx.cluster.client.clone()));
-    tasks.spawn(watch_in(backups, writers.backups, all(), ctx.clone(), whole, |change, ctx| {
-        if let Change::Deleted(backup) = change {
-            ctx.forget(backup.metadata.uid.as_deref().unwrap_or_default());
-            ctx.state.deleted_backups.add(&backup.metadata);
-        }
-        triggers::backup(change, &ctx.stores)
-    }));
+    tasks.spawn({
+        let ctx = ctx.clone();
+        // Their store keeps metadata alone.
+        let api = Api::all(of_metadata(ctx.cluster.client.clone())).watched();
+        let events = watcher(api, all().page_size(PAGE));
+        async move { handle(events, writers.backups, &ctx, whole, backup).await }
+    });
     let jobs = StoreShelf::new((), writers.jobs, Some(jobs));
     tasks.spawn(watch(jobs, of_runs(), ctx.clone(), whole, |change, ctx| {
         match change {
@@ -128,22 +127,8 @@ async fn watch<S: Shelf<Of = ()>>(
 ) where
     S::Object: PartialDecode,
 {
-    let api = Api::all(ctx.cluster.client.clone());
-    watch_in(api, shelf, config, ctx, slim, changed).await;
-}
-
-/// As [`watch`], with the API to ask.
-async fn watch_in<S: Shelf<Of = ()>>(
-    api: Api<S::Object>,
-    shelf: S,
-    config: Config,
-    ctx: Arc<Context>,
-    slim: fn(&mut S::Object),
-    changed: fn(&Change<'_, S::Object>, &Context) -> Vec<Request>,
-) where
-    S::Object: PartialDecode,
-{
-    handle(watcher(api.watched(), config.page_size(PAGE)), shelf, &ctx, slim, changed).await;
+    let api = Api::<S::Object>::all(ctx.cluster.client.clone()).watched();
+    handle(watcher(api, config.page_size(PAGE)), shelf, &ctx, slim, changed).await;
 }
 
 /// Watches the BackupJobs that have not ended. Where the CRD does not declare the field (the Go implementation's, or a Kubernetes
@@ -241,6 +226,14 @@ fn backup_job(change: &Change<'_, BackupJob>, ctx: &Context) -> Vec<Request> {
     let begun = status.is_some_and(|status| status.run.is_some());
     forget_run(Kind::BackupJob, change, status.and_then(|status| status.phase.as_deref()), begun, ctx);
     triggers::backup_job(change)
+}
+
+fn backup(change: &Change<'_, Shown>, ctx: &Context) -> Vec<Request> {
+    if let Change::Deleted(backup) = change {
+        ctx.forget(backup.metadata.uid.as_deref().unwrap_or_default());
+        ctx.state.deleted_backups.add(&backup.metadata);
+    }
+    triggers::backup(change, &ctx.stores)
 }
 
 /// Forgets what the process remembers of a run that is gone or has ended; of one that has ended and is held, its writes and

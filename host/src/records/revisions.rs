@@ -11,7 +11,6 @@ use backstay_core::revision::{self, Revision, RevisionError as ContentError};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::api::{ListParams, PartialObjectMeta};
-use kube::core::Status;
 use kube::{Client, ResourceExt};
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
@@ -104,8 +103,7 @@ impl Revisions {
         self.unused.asked_for(&name);
         let doing = || format!("storing strategy revision \"{}/{name}\"", self.namespace);
         if self.going.lock().contains(&name) {
-            let going = Status::failure("it is being deleted", "Conflict").with_code(409);
-            return Err(ApiError::new(doing(), kube::Error::Api(going.boxed())).into());
+            return Err(ApiError::conflict(doing(), "it is being deleted").into());
         }
         let look = self.looks.lock().entry(name.clone()).or_default().clone();
         let asked = self.next();

@@ -1,12 +1,11 @@
 //! The result of a run that ended well: first the Backup is created, then the run's end is written.
 
 use backstay_api::conditions::reasons;
-use backstay_api::{Backup, BackupJob, LocalRef, RunRecord, names, phase};
+use backstay_api::{Backup, LocalRef, RunRecord, names};
 use backstay_core::backup::{Made, build, made_by, status_of};
 use backstay_core::contract::{Json, Mode, Outcome};
 use backstay_core::retry::Class;
 use jiff::Timestamp;
-use kube::core::Status;
 use kube::{Client, ResourceExt};
 
 use super::not_done::NotDone;
@@ -96,18 +95,12 @@ async fn put_private(run: &Run, data: &Json, records: &Checkpoints) -> Result<St
 
 /// Fails unless the run is still there and has not ended: another controller may have ended it, and its Backup may be deleted by now.
 async fn runs_still(run: &Run, client: &Client) -> Result<(), NotDone> {
-    let api = Api::<BackupJob>::namespaced(client.clone(), run.namespace());
-    let doing = || format!("reading BackupJob \"{}/{}\"", run.namespace(), run.name());
-    let found = api.get_opt(run.name()).await.map_err(|e| ApiError::new(doing(), e))?;
-    let runs = found.is_some_and(|found| {
-        let phase = found.status.as_ref().and_then(|status| status.phase.as_deref());
-        found.uid().as_deref() == Some(run.uid.as_str()) && !phase::is_terminal(phase)
-    });
-    if runs {
+    let doing = || format!("reading {}", run.title());
+    let now = run.read_again(client).await.map_err(|e| ApiError::new(doing(), e))?;
+    if now.is_some_and(|now| !now.status.is_terminal()) {
         return Ok(());
     }
-    let ended = Status::failure("it has ended meanwhile", "Conflict").with_code(409);
-    Err(ApiError::new(doing(), kube::Error::Api(ended.boxed())).into())
+    Err(ApiError::conflict(doing(), "it has ended meanwhile").into())
 }
 
 async fn ensure_backup(

@@ -80,7 +80,7 @@ fn class(size: usize) -> Option<(usize, usize)> {
 }
 
 impl<M: Memory> Classes<M> {
-    /// Cuts a block from the end.
+    /// Has the memory grow to this much at least, and returns whether it has it.
     #[cold]
     #[inline(never)]
     fn grow(&self, state: &mut State, used: usize) -> bool {

@@ -155,7 +155,13 @@ fn instances(names: &Names) -> ListQuery {
         "/status/containerStatuses",
         "/status/initContainerStatuses",
     ];
-    ListQuery { objects: pods(names), live: false, fields: fields.map(str::to_owned).into(), limit: 100 }
+    pods_with(names, &fields)
+}
+
+/// Asks for these fields of the pods of a Cluster.
+pub(crate) fn pods_with(names: &Names, fields: &[&str]) -> ListQuery {
+    let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+    ListQuery { objects: pods(names), live: false, fields, limit: 100 }
 }
 
 /// Selects the pods of a Cluster.

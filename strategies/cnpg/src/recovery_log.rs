@@ -67,12 +67,7 @@ fn all_pods(names: &Names) -> ListQuery {
         "/status/containerStatuses",
         "/status/phase",
     ];
-    ListQuery {
-        objects: archiving::pods(names),
-        live: false,
-        fields: fields.map(str::to_owned).into(),
-        limit: 100,
-    }
+    archiving::pods_with(names, &fields)
 }
 
 fn read(look: &Look<'_>, view: &View, names: &Names, pods: &[&Value]) -> Result<Verdict, Stop> {

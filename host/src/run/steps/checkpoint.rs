@@ -7,7 +7,6 @@ use backstay_core::contract::{Mode, Stage};
 use backstay_core::job::PodRunNote;
 use backstay_core::steps::{HandoverTarget, StoredCheckpoint, Wake};
 use kube::Client;
-use kube::core::Status;
 
 use super::calls::size;
 use crate::cluster::error::ApiError;
@@ -48,8 +47,7 @@ async fn check_current(run: &Run, client: &Client) -> Result<(), ApiError> {
 
 /// The conflict of a run that has changed since it was seen. `doing` completes the sentence "… failed".
 pub(crate) fn changed(doing: String) -> ApiError {
-    let changed = Status::failure("it has changed since it was seen", "Conflict").with_code(409);
-    ApiError::new(doing, kube::Error::Api(changed.boxed()))
+    ApiError::conflict(doing, "it has changed since it was seen")
 }
 
 /// Writes the checkpoint of the wake, with the notes of the run's pod runs. Returns the bytes of its data.
